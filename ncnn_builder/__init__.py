@@ -1,0 +1,101 @@
+"""A compiler from PyTorch modules to ncnn: an author writes export_ncnn() beside forward(), in this DSL.
+
+Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builder as ncnn_utils``.
+"""
+
+from .builder import ValueLike, check_bottom_names, child, create_top_names, newest_bottom_names
+from .emit import EmittedModel, compile_graph, save, write_files
+from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
+from .ir import Graph, Node, Value
+from .ops.activation import activation
+from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
+from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
+from .ops.deconv import Fconv_transpose2d
+from .ops.elementwise import MulConstant, abs, binaryOp, clamp, lerp, rsqrt, sin, sqrt, square
+from .ops.linear import Fmatmul
+from .ops.pad import pad
+from .ops.reduce import really_reduction, reduction, softmax
+from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
+from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
+from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
+from .ops.weights import shell
+from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
+from .targets import TARGETS
+from .verify import verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TARGETS",
+    "AddNoise",
+    "BiasAct",
+    "BuildError",
+    "EmitError",
+    "EmittedModel",
+    "F4DOp1D",
+    "Fconv2d",
+    "Fconv2d_depthwise",
+    "Fconv_transpose2d",
+    "Fmatmul",
+    "Graph",
+    "MulConstant",
+    "NcnnBuilderError",
+    "Node",
+    "OpSpec",
+    "Param",
+    "ParityError",
+    "ReadError",
+    "Sample",
+    "StyleMixingSwitcher",
+    "StyleganPost",
+    "Tolerance",
+    "Transforms",
+    "Value",
+    "ValueLike",
+    "VerifyError",
+    "Weight",
+    "abs",
+    "activation",
+    "adaptive_avg_pool2d",
+    "bias_act",
+    "binaryOp",
+    "check_bottom_names",
+    "child",
+    "clamp",
+    "compile_graph",
+    "concat",
+    "conv2d",
+    "coordconcat",
+    "create_top_names",
+    "crop",
+    "down2",
+    "fully_connected",
+    "functions",
+    "fuse_conv_bn",
+    "interpolate",
+    "lerp",
+    "modulated_conv2d",
+    "newest_bottom_names",
+    "pad",
+    "permute",
+    "pooling",
+    "really_permute",
+    "really_reduction",
+    "really_reshape",
+    "reduction",
+    "registry",
+    "reshape",
+    "rsqrt",
+    "save",
+    "shell",
+    "sin",
+    "softmax",
+    "split",
+    "sqrt",
+    "square",
+    "up2",
+    "up4",
+    "upfirdn2d",
+    "verify",
+    "write_files",
+]

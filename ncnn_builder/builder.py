@@ -1,0 +1,220 @@
+"""What every DSL function does: take the arguments as authors give them, check, infer shapes, append a node."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, SupportsFloat, TypeAlias
+
+import numpy as np
+
+from .errors import BuildError
+from .ir import Array, Graph, Node, Value
+from .opspec import OpSpec, Param
+
+ValueLike: TypeAlias = "Value | Sequence[Value | Sequence[Value]]"
+"""What the DSL takes for inputs: a Value, or a list of Values and of one-element lists of them."""
+
+_HERE = str(Path(__file__).resolve().parent)
+
+
+def caller() -> str:
+    """``file.py:line`` of the nearest caller outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def check_bottom_names(bottom_names: ValueLike) -> list[Value]:
+    """The inputs of a call as a flat list. Raises BuildError for anything that is no Value.
+
+    The name is the predecessor's.
+    """
+    if isinstance(bottom_names, Value):
+        return [bottom_names]
+    flat: list[Value] = []
+    for item in bottom_names:
+        if isinstance(item, Value):
+            flat.append(item)
+        elif isinstance(item, (list, tuple)) and all(isinstance(v, Value) for v in item):
+            flat.extend(item)
+        else:
+            raise BuildError(
+                "an input is not a Value",
+                source=caller(),
+                expected="a Value or a list of Values",
+                got=type(item).__name__,
+            )
+    return flat
+
+
+def one(value: ValueLike) -> Value:
+    """Exactly one Value."""
+    values = check_bottom_names(value)
+    if len(values) != 1:
+        raise BuildError("wrong number of inputs", source=caller(), expected=1, got=len(values))
+    return values[0]
+
+
+def number(value: SupportsFloat, argument: str) -> float:
+    """A finite Python float from a Python number, a 0-d array or a 0-d tensor."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        result = math.nan
+    if not math.isfinite(result):
+        raise BuildError("bad number", argument=argument, source=caller(), expected="a finite number", got=value)
+    return result
+
+
+def integer(value: SupportsFloat, argument: str) -> int:
+    """A Python int, likewise; a float is taken when it is whole."""
+    result = number(value, argument)
+    if result != int(result):
+        raise BuildError("bad number", argument=argument, source=caller(), expected="a whole number", got=value)
+    return int(result)
+
+
+def integers(value: Any, argument: str) -> tuple[int, ...]:
+    """Whole numbers from a sequence, an array, or the predecessor's text ``(0, 2, 3, 1)``."""
+    if isinstance(value, str):
+        value = [part for part in value.strip("()[] ").split(",") if part.strip()]
+    elif not isinstance(value, Sequence) and not hasattr(value, "__len__"):
+        value = [value]
+    return tuple(integer(v, argument) for v in value)
+
+
+def pair(value: Any, argument: str, least: int = 1) -> tuple[int, int]:
+    """(vertical, horizontal) from one number or two, as torch takes kernel, stride and dilation."""
+    numbers = integers(value, argument)
+    if len(numbers) == 1:
+        numbers *= 2
+    if len(numbers) != 2 or min(numbers) < least:
+        raise BuildError(
+            "bad pair",
+            argument=argument,
+            source=caller(),
+            expected=f"one or two numbers >= {least}",
+            got=value,
+        )
+    return numbers[0], numbers[1]
+
+
+def padding4(value: Any, argument: str = "padding") -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) from one number, torch's pair (vertical, horizontal), or all four."""
+    numbers = integers(value, argument)
+    if len(numbers) == 1:
+        numbers *= 4
+    elif len(numbers) == 2:
+        numbers = (numbers[0], numbers[0], numbers[1], numbers[1])
+    if len(numbers) != 4:
+        raise BuildError(
+            "bad padding",
+            argument=argument,
+            source=caller(),
+            got=value,
+            expected="one number, (vertical, horizontal) or (top, bottom, left, right)",
+        )
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def array(value: Any, argument: str, ndim: int | None = None) -> Array:
+    """A float32 array from a tensor (with or without gradient), an array or numbers."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().float().numpy()
+    result: Array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+    if ndim is not None and result.ndim != ndim:
+        raise BuildError(
+            "weight of the wrong rank",
+            argument=argument,
+            source=caller(),
+            expected=f"{ndim} dimensions",
+            got=list(result.shape),
+        )
+    return result
+
+
+def append(
+    g: Graph,
+    spec: OpSpec,
+    inputs: ValueLike,
+    params: Mapping[str, Any] | None = None,
+    weights: Mapping[str, Array | None] | None = None,
+) -> list[Value]:
+    """Append a node of `spec`; every parameter of the declaration must be given.
+
+    Raises BuildError with op, scope, source line and argument where the call does not fit the declaration.
+    """
+    values = check_bottom_names(inputs)
+    source = g.source or caller()
+    try:
+        least, most = spec.arity
+        if not least <= len(values) <= most:
+            raise BuildError(
+                "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
+            )
+        typed = _typed_params(spec, params or {})
+        arrays = {name: data for name, data in (weights or {}).items() if data is not None}
+        shapes = spec.infer([v.shape for v in values], typed, arrays)
+    except BuildError as error:
+        raise BuildError(
+            error.what,
+            op=spec.type,
+            scope=g.current_scope or None,
+            source=source,
+            argument=error.argument,
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix,
+        ) from None
+    node = Node(spec, g.fresh_name(spec.type), values, typed, arrays, g.current_scope, source, g.made_by)
+    outputs = g.add(node, shapes)
+    for value, data in zip(outputs, spec.constants(typed, arrays) or (), strict=False):
+        value.data = data
+    return outputs
+
+
+def _typed_params(spec: OpSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    names = {p.name for p in spec.params}
+    if set(given) != names:
+        wrong = sorted(names.symmetric_difference(given))
+        raise BuildError("parameters do not match the declaration", expected=sorted(names), got=wrong)
+    return {p.name: _typed(p, given[p.name]) for p in spec.params}
+
+
+def _typed(param: Param, value: Any) -> Any:
+    if spec_is_list(param):
+        convert = integer if param.kind == "ints" else number
+        return tuple(convert(v, param.name) for v in value)
+    return integer(value, param.name) if param.kind == "int" else number(value, param.name)
+
+
+def spec_is_list(param: Param) -> bool:
+    return param.kind in ("ints", "floats")
+
+
+def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Call ``parent.<name>.export_ncnn(g, *args, **kwargs)`` inside the scope `name`, and tap what it returns.
+
+    name may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or a list of Values.
+    """
+    module = parent
+    for part in name.split("."):
+        module = getattr(module, part)
+    with g.scope(name):
+        result = module.export_ncnn(g, *args, **kwargs)
+        g.tap(*([result] if isinstance(result, Value) else [v for v in result if v is not None]))
+    return result
+
+
+def create_top_names(g: Graph, num: int = 1) -> list[str]:
+    """`num` unused names in the current scope (the predecessor's helper)."""
+    return [g.fresh_name("blob") for _ in range(num)]
+
+
+def newest_bottom_names(g: Graph) -> list[Value]:
+    """The outputs of the newest node, or the inputs of a graph that has none (the predecessor's helper)."""
+    return list(g.nodes[-1].outputs) if g.nodes else list(g.inputs)

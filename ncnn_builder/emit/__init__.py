@@ -1,0 +1,6 @@
+"""From a graph to files: legalise into layers, write, read back, compare, put the files in place at once."""
+
+from .compile import EmittedModel, compile_graph, save
+from .files import write_files
+
+__all__ = ["EmittedModel", "compile_graph", "save", "write_files"]

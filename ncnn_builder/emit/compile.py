@@ -1,0 +1,95 @@
+"""The way from a built graph to an emitted model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EmitError
+from ..ir import Graph, Shape
+from ..passes.pipeline import run_passes
+from ..targets import lower
+from ..verify import verify
+from .blob import read_bin, write_bin
+from .files import write_files
+from .layers import Layer, legalise
+from .text import read_param, write_param
+
+
+@dataclass
+class EmittedModel:
+    """A net as files hold it.
+
+    param, bin       what goes into the two files
+    inputs, outputs  blob name -> shape (None: the net does not say, any that its layers take)
+    taps             module path -> blob name
+    """
+
+    param: str
+    bin: bytes
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+    taps: dict[str, str]
+    layers: int
+
+
+def compile_graph(graph: Graph, target: str = "reference") -> EmittedModel:
+    """verify -> lower -> passes -> legalise -> write -> read back and compare.
+
+    Raises NcnnBuilderError: BuildError for the target, VerifyError for the graph, EmitError for what could not
+    be written faithfully.
+    """
+    verify(graph, stage="after building")
+    lowered = run_passes(lower(graph, target))
+    layers, taps = legalise(lowered)
+    text, data = write_param(layers), b"".join(write_bin(layers))
+    _compare(layers, text, data)
+    return EmittedModel(
+        text,
+        data,
+        {v.name: v.shape for v in lowered.inputs},
+        {name: v.shape for name, v in lowered.outputs.items()},
+        taps,
+        len(layers),
+    )
+
+
+def _compare(layers: list[Layer], text: str, data: bytes) -> None:
+    """Every emit is parsed back: what the reader understands must be what was meant."""
+    again = read_param(text)
+    read_bin(data, again)
+    for meant, read in zip(layers, again, strict=True):
+        same = (
+            meant.spec is read.spec
+            and meant.name == read.name
+            and meant.inputs == read.inputs
+            and meant.outputs == read.outputs
+            and _singles(meant.params) == _singles(read.params)
+            and meant.weights.keys() == read.weights.keys()
+            and all(np.array_equal(w.reshape(-1), read.weights[k]) for k, w in meant.weights.items())
+        )
+        if not same:
+            raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
+
+
+def _singles(params: dict[str, object]) -> dict[str, object]:
+    """Parameters with floats rounded to float32, as the file holds them."""
+
+    def single(value: object) -> object:
+        if isinstance(value, tuple):
+            return tuple(map(single, value))
+        return float(np.float32(value)) if isinstance(value, float) else value
+
+    return {name: single(value) for name, value in params.items()}
+
+
+def save(
+    graph: Graph, param_path: str | PathLike[str], bin_path: str | PathLike[str], target: str = "reference"
+) -> EmittedModel:
+    """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files."""
+    model = compile_graph(graph, target)
+    write_files({Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]})
+    return model

@@ -1,0 +1,18 @@
+"""The declarations of all ops and the DSL functions, one module per family. Importing it fills the registry."""
+
+from . import activation, composite, conv, deconv, elementwise, linear, pad, reduce, resample, shape, stylegan, weights
+
+__all__ = [
+    "activation",
+    "composite",
+    "conv",
+    "deconv",
+    "elementwise",
+    "linear",
+    "pad",
+    "reduce",
+    "resample",
+    "shape",
+    "stylegan",
+    "weights",
+]

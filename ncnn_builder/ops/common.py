@@ -1,0 +1,72 @@
+"""What several families share: shape checks, sample shapes, torch on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import BuildError
+from ..ir import Shape
+from ..opspec import OpSpec, Sample
+
+# C = 1, C not a multiple of 4, a multiple of 8, 1xN, Nx1, non-square; and vectors, matrices, 4-D.
+FEATURE_MAPS: tuple[Shape, ...] = ((1, 4, 6), (5, 3, 7), (8, 1, 9), (16, 6, 1), (3, 8, 8))
+ANY_SHAPES: tuple[Shape, ...] = ((7,), (16,), (3, 5), *FEATURE_MAPS, (2, 3, 4, 5))
+
+
+def functional() -> Any:
+    """torch.nn.functional, imported when a reference is computed: building and emitting need no torch."""
+    import torch.nn.functional as F
+
+    return F
+
+
+def need_rank(shape: Shape, ranks: Sequence[int], argument: str) -> None:
+    """Raises BuildError unless the shape has one of these numbers of dimensions."""
+    if len(shape) not in ranks:
+        expected = " or ".join(f"{r}-D" for r in ranks)
+        raise BuildError("wrong number of dimensions", argument=argument, expected=expected, got=list(shape))
+
+
+def need_shape(shape: Shape, expected: Shape, argument: str) -> None:
+    if shape != expected:
+        raise BuildError("wrong shape", argument=argument, expected=list(expected), got=list(shape))
+
+
+def need(
+    condition: bool,
+    what: str,
+    *,
+    argument: str | None = None,
+    expected: object = None,
+    got: object = None,
+    fix: str | None = None,
+) -> None:
+    """Raises BuildError unless the condition holds."""
+    if not condition:
+        raise BuildError(what, argument=argument, expected=expected, got=got, fix=fix)
+
+
+def elements(shape: Shape) -> int:
+    count = 1
+    for n in shape:
+        count *= n
+    return count
+
+
+def shape_id(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def over_shapes(
+    name: str, build: Any, torch: Any = None, shapes: Sequence[Shape] = ANY_SHAPES, draw: Any = "normal"
+) -> list[Sample]:
+    """One sample per shape for an op of one input."""
+    return [Sample(f"{name}-{shape_id(s)}", (s,), build, torch, draw) for s in shapes]
+
+
+class Unary(OpSpec):
+    """Base of ops y = f(x), element by element, of any shape."""
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        return [inputs[0]]

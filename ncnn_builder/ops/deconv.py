@@ -1,0 +1,212 @@
+"""Transposed convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from ..builder import ValueLike, append, check_bottom_names, integer, integers, one, padding4, pair
+from ..ir import Graph, Params, Shape, Value
+from ..opspec import Param, Sample, dsl, register, spec_of
+from .common import functional, need, need_rank, shape_id
+from .conv import GEOMETRY, GROUP, ConvBase, geometry
+from .pad import pad
+
+
+@register
+class DeconvolutionDepthWise(ConvBase):
+    """Transposed convolution in groups, weights [out, C / groups, kh, kw] in the file.
+
+    ncnn: deconvolutiondepthwise.cpp.
+    Here for inserting zeros by any factor: a 1x1 kernel of ones, one group per channel.
+    """
+
+    type = "DeconvolutionDepthWise"
+    params = (
+        *GEOMETRY,
+        GROUP,
+        Param("output_pad_right", 18, "int", "columns added"),
+        Param("output_pad_bottom", 19, "int", "rows added"),
+        Param("output_w", 20, "int", "0"),
+        Param("output_h", 21, "int", "0"),
+        Param("dynamic_weight", 28, "int", "0"),
+    )
+    transposed = True
+
+    def _weight_shape(self, x: Shape, params: Params) -> Shape:
+        return (params["num_output"], x[0] // params["group"], params["kernel_h"], params["kernel_w"])
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        p = params
+        x, w, b = self._operands(inputs, params, weights)
+        out, per, kh, kw = w.shape
+        w = w.reshape(p["group"], out // p["group"], per, kh, kw).transpose(1, 2).reshape(x.shape[1], -1, kh, kw)
+        return [_transposed(x, w, b, p)]
+
+    def samples(self) -> list[Sample]:
+        def build(g: Graph, x: Value, up: tuple[int, int]) -> list[Value]:
+            return insert_zeros(g, x, up)
+
+        return [
+            Sample(
+                f"zeros-{up[0]}x{up[1]}",
+                ((5, 3, 4),),
+                lambda g, x, up=up: build(g, x, up),
+                lambda x, up=up: _zeros(x, up),
+            )
+            for up in ((3, 3), (1, 2), (2, 1), (5, 2))
+        ]
+
+
+def _zeros(x: Any, up: tuple[int, int]) -> Any:
+    n, c, h, w = x.shape
+    y = x.new_zeros(n, c, h * up[0], w * up[1])
+    y[:, :, :: up[0], :: up[1]] = x
+    return y
+
+
+@register
+class FconvTranspose2d(ConvBase):
+    """torch's conv_transpose2d with the weight as an input: [in, out / groups, kh, kw], and a bias [out]."""
+
+    type = "FconvTranspose2d"
+    custom = True
+    inputs = ("x", "w", "b?")
+    weights = ()
+    params = (
+        *GEOMETRY,
+        GROUP,
+        Param("num_input", 17, "int", "input channels"),
+        Param("output_pad_right", 18, "int", "columns added"),
+        Param("output_pad_bottom", 19, "int", "rows added"),
+    )
+    transposed = True
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        return {}
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        need_rank(inputs[0], (3,), "x")
+        need(
+            inputs[0][0] == params["num_input"],
+            "wrong number of channels",
+            argument="x",
+            expected=params["num_input"],
+            got=list(inputs[0]),
+        )
+        return super().infer(inputs, params, weights)
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [_transposed(*self._operands(inputs, params, weights), params)]
+
+    def samples(self) -> list[Sample]:
+        F = functional()
+
+        def sample(x: Shape, out: int, kernel: tuple[int, int], bias: bool = False, **kw: Any) -> Sample:
+            groups = kw.get("groups", 1)
+            w = (x[0], out // groups, *kernel)
+            shapes = (x, w, *([(out,)] if bias else []))
+            name = "-".join(f"{k}{v}" for k, v in kw.items()).replace(" ", "")
+            return Sample(
+                f"{shape_id(x)}-{shape_id(w)}-{name}{'-bias' if bias else ''}",
+                shapes,
+                lambda g, *v: Fconv_transpose2d(g, v, w, **kw),
+                lambda v, w, b=None: F.conv_transpose2d(v, w[0], None if b is None else b[0], **kw),
+            )
+
+        return [
+            sample((5, 4, 6), 3, (3, 3), stride=2),
+            sample((1, 4, 4), 1, (3, 3), stride=2),
+            sample((16, 5, 3), 8, (3, 3), stride=2),
+            sample((5, 4, 6), 3, (3, 3), True, stride=2, padding=1, output_padding=1),
+            sample((5, 1, 7), 4, (2, 3), stride=(3, 2)),
+            sample((8, 3, 5), 4, (3, 3), True, groups=2),
+            sample((8, 3, 5), 8, (4, 4), groups=8, stride=2, padding=1),
+            sample((5, 4, 6), 3, (3, 2), dilation=(2, 3), padding=(1, 2)),
+            sample((4, 3, 3), 4, (1, 1), stride=2, output_padding=(1, 0)),
+            Sample(
+                "asymmetric",
+                ((5, 4, 6), (5, 3, 3, 3)),
+                lambda g, x, w: Fconv_transpose2d(g, [x, w], (5, 3, 3, 3), stride=2, padding=(0, 1, 2, 1)),
+                lambda x, w: F.conv_transpose2d(x, w[0], stride=2)[:, :, 0:-1, 2:-1],
+            ),
+        ]
+
+
+def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
+    y = functional().conv_transpose2d(
+        x, w, b, (p["stride_h"], p["stride_w"]), 0, 0, p["group"], (p["dilation_h"], p["dilation_w"])
+    )
+    # output padding adds rows and columns that no input reaches: they hold the bias
+    y = functional().pad(y, (0, p["output_pad_right"], 0, p["output_pad_bottom"]))
+    if b is not None and (p["output_pad_right"] or p["output_pad_bottom"]):
+        h, w_ = y.shape[2] - p["output_pad_bottom"], y.shape[3] - p["output_pad_right"]
+        y[:, :, h:] = b[:, None, None]
+        y[:, :, :, w_:] = b[:, None, None]
+    h, w_ = y.shape[2:]
+    return y[0, :, p["pad_top"] : h - p["pad_bottom"], p["pad_left"] : w_ - p["pad_right"]]
+
+
+def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> list[Value]:
+    """(C, H, W) -> (C, H * up[0], W * up[1]) with x at every up-th pixel, by any factors."""
+    value = one(x)
+    c = value.shape[0]
+    params = {
+        **geometry(c, (1, 1), up, (0, 0, 0, 0), 1, False, c),
+        "group": c,
+        "output_pad_right": up[1] - 1,
+        "output_pad_bottom": up[0] - 1,
+        "output_w": 0,
+        "output_h": 0,
+        "dynamic_weight": 0,
+    }
+    return append(g, spec_of("DeconvolutionDepthWise"), value, params, {"weight": np.ones((c, 1, 1, 1), np.float32)})
+
+
+@dsl
+def Fconv_transpose2d(
+    g: Graph,
+    bottom_names: ValueLike,
+    weight_shape: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: SupportsFloat = 1,
+) -> list[Value]:
+    """F.conv_transpose2d with the weight as a Value: inputs [x, w] or [x, w, b].
+
+    weight_shape: [in, out / groups, kh, kw], torch's. padding: one number, (vertical, horizontal), or (top, bottom,
+    left, right); it crops the result, negative numbers widen it with zeros.
+    """
+    values, n = check_bottom_names(bottom_names), integer(groups, "groups")
+    shape = integers(weight_shape, "weight_shape")
+    need(
+        len(shape) == 4,
+        "bad shape",
+        argument="weight_shape",
+        expected="[in, out / groups, kh, kw]",
+        got=list(shape),
+    )
+    border, extra = padding4(padding), pair(output_padding, "output_padding", least=0)
+    wider_top, wider_bottom, wider_left, wider_right = (max(0, -p) for p in border)
+    border = (max(border[0], 0), max(border[1], 0), max(border[2], 0), max(border[3], 0))
+    params = {
+        **geometry(
+            shape[1] * n,
+            (shape[2], shape[3]),
+            stride,
+            border,
+            dilation,
+            len(values) == 3,
+            shape[0] * shape[1] * shape[2] * shape[3],
+        ),
+        "group": n,
+        "num_input": shape[0],
+        "output_pad_right": extra[1],
+        "output_pad_bottom": extra[0],
+    }
+    y = append(g, spec_of("FconvTranspose2d"), values, params)
+    return pad(g, y, wider_top, wider_bottom, wider_left, wider_right)

@@ -1,0 +1,224 @@
+"""Sums, means and other reductions, and softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+from ..builder import ValueLike, append, integer, integers, one
+from ..errors import BuildError
+from ..ir import Graph, Shape, Value
+from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from .common import need, over_shapes, shape_id
+
+_OPS = {
+    "ReduceSum": 0,
+    "ReduceSumSquare": 2,
+    "ReduceMean": 3,
+    "ReduceMax": 4,
+    "ReduceMin": 5,
+    "ReduceProd": 6,
+    "ReduceL1": 7,
+    "ReduceL2": 8,
+    "ReduceLogSum": 9,
+    "ReduceLogSumExp": 10,
+}
+
+
+@register
+class Reduction(OpSpec):
+    """coeff * (a reduction over `axes`), or over everything. ncnn: reduction.cpp.
+
+    operation: 0 sum, 2 sum of squares, 3 mean, 4 max, 5 min, 6 product, 7 L1, 8 L2, 9 log sum, 10 log sum exp.
+    `version` must be 1, or ncnn refuses the file as "too old".
+    """
+
+    type = "Reduction"
+    params = (
+        Param("operation", 0, "int", "see above", 0),
+        Param("reduce_all", 1, "int", "1: over all axes", 1),
+        Param("coeff", 2, "float", "factor of the result", 1.0),
+        Param("axes", 3, "ints", "axes, outer first, without batch", ()),
+        Param("keepdims", 4, "int", "1: reduced axes stay, with one element", 0),
+        Param("version", 5, "int", "1: axes do not count the batch", 0),
+    )
+    tolerance = Tolerance(1e-5)
+
+    def _axes(self, x: Shape, params: Any) -> tuple[int, ...]:
+        return tuple(range(len(x))) if params["reduce_all"] else params["axes"]
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        x = inputs[0]
+        axes = self._axes(x, params)
+        need(
+            len(axes) > 0 and len(set(axes)) == len(axes) and all(0 <= a < len(x) for a in axes),
+            "bad axes",
+            argument="dims",
+            expected=f"distinct axes of {list(x)}",
+            got=list(axes),
+        )
+        if params["keepdims"]:
+            return [tuple(1 if i in axes else n for i, n in enumerate(x))]
+        return [tuple(n for i, n in enumerate(x) if i not in axes) or (1,)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        x, op = inputs[0], params["operation"]
+        axes, keep = self._axes(tuple(x.shape), params), bool(params["keepdims"])
+        y = _reduce(x, op, axes, keep)
+        return [(y if y.ndim else y.reshape(1)) * params["coeff"]]
+
+    def samples(self) -> list[Sample]:
+        torch_ops = {
+            "ReduceSum": lambda x, d, k: x.sum(d, k),
+            "ReduceMean": lambda x, d, k: x.mean(d, k),
+            "ReduceMax": lambda x, d, k: x.amax(d, k),
+            "ReduceMin": lambda x, d, k: x.amin(d, k),
+            "ReduceSumSquare": lambda x, d, k: x.square().sum(d, k),
+            "ReduceL2": lambda x, d, k: x.norm(dim=d, keepdim=k),
+            "ReduceL1": lambda x, d, k: x.abs().sum(d, k),
+            "ReduceLogSumExp": lambda x, d, k: x.logsumexp(d, k),
+            "ReduceLogSum": lambda x, d, k: x.sum(d, k).log(),
+            "ReduceProd": lambda x, d, k: _reduce(x, 6, d, k),
+        }
+        cases: tuple[tuple[Shape, tuple[int, ...]], ...] = (
+            ((7,), (1,)),
+            ((3, 5), (2,)),
+            ((3, 5), (1,)),
+            ((5, 3, 7), (1,)),
+            ((5, 3, 7), (2, 3)),
+            ((5, 3, 7), (-1,)),
+            ((2, 3, 4, 5), (2, 3, 4)),
+            ((2, 3, 4, 5), (1, 3)),
+            ((1, 4, 6), (3,)),
+        )
+
+        def sample(op: str, x: Shape, dims: tuple[int, ...], keep: bool) -> Sample:
+            return Sample(
+                f"{op}-{shape_id(x)}-{dims}-{keep}",
+                (x,),
+                lambda g, v: reduction(g, v, op, len(x) + 1, dims, keep),
+                lambda v: _at_least_1d(torch_ops[op](v, dims, keep)),
+                draw="positive",
+            )
+
+        return [
+            *(sample(op, x, d, k) for op in ("ReduceMean", "ReduceSum") for x, d in cases for k in (False, True)),
+            *(sample(op, *cases[i], False) for op in torch_ops for i in (1, 4)),
+            *over_shapes(
+                "all",
+                lambda g, x: reduction(g, x, "ReduceMean", 0, (), False),
+                lambda x: x.mean().reshape(1, 1),
+                draw="positive",
+            ),
+        ]
+
+
+def _at_least_1d(batched: Any) -> Any:
+    """A vector reduced to a scalar is a vector of one in ncnn."""
+    return batched[:, None] if batched.ndim == 1 else batched
+
+
+def _reduce(x: Any, op: int, axes: tuple[int, ...], keep: bool) -> Any:
+    if op == 6:
+        for axis in sorted((a % x.ndim for a in axes), reverse=True):
+            x = x.prod(axis, keepdim=keep)
+        return x
+    table = {
+        0: lambda: x.sum(axes, keep),
+        2: lambda: x.square().sum(axes, keep),
+        3: lambda: x.mean(axes, keep),
+        4: lambda: x.amax(axes, keep),
+        5: lambda: x.amin(axes, keep),
+        7: lambda: x.abs().sum(axes, keep),
+        8: lambda: x.square().sum(axes, keep).sqrt(),
+        9: lambda: x.sum(axes, keep).log(),
+        10: lambda: x.logsumexp(axes, keep),
+    }
+    return table[op]()
+
+
+@dsl
+def reduction(
+    g: Graph, bottom_names: ValueLike, op: str, input_dims: SupportsFloat, dims: Any, keepdim: bool = False
+) -> list[Value]:
+    """A reduction in torch's terms: dims and input_dims count the batch dimension.
+
+    op: ReduceMean, ReduceSum, ReduceSumSquare, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
+    ReduceLogSumExp. dims: axes >= 1, or negative. It reduces everything when there are input_dims of them.
+    Raises BuildError for an unknown op or the batch axis among dims.
+    """
+    rank = integer(input_dims, "input_dims")
+    axes = integers(dims, "dims")
+    if len(axes) == rank:
+        return _reduction(g, bottom_names, op, None, keepdim)
+    axes = tuple(a + rank if a < 0 else a for a in axes)
+    if 0 in axes:
+        raise BuildError("the batch is one picture", op="Reduction", argument="dims", expected="axes >= 1", got=dims)
+    return _reduction(g, bottom_names, op, tuple(a - 1 for a in axes), keepdim)
+
+
+@dsl
+def really_reduction(g: Graph, bottom_names: ValueLike, op: str, dims: Any, keepdim: bool = False) -> list[Value]:
+    """A reduction whose dims are ncnn's own axes: outer first, without batch; negative ones count from the end."""
+    rank = len(one(bottom_names).shape)
+    axes = tuple(a + rank if a < 0 else a for a in integers(dims, "dims"))
+    return _reduction(g, bottom_names, op, axes, keepdim)
+
+
+def _reduction(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> list[Value]:
+    if op not in _OPS:
+        raise BuildError("unknown operation", op="Reduction", argument="op", expected=list(_OPS), got=op)
+    params = {
+        "operation": _OPS[op],
+        "reduce_all": int(axes is None),
+        "coeff": 1.0,
+        "axes": axes or (),
+        "keepdims": int(keepdim),
+        "version": 1,
+    }
+    return append(g, spec_of("Reduction"), bottom_names, params)
+
+
+@register
+class Softmax(OpSpec):
+    """exp(x - max) / sum of it, along one axis. ncnn: softmax.cpp. `version` must be 1, as for Reduction."""
+
+    type = "Softmax"
+    params = (
+        Param("axis", 0, "int", "axis, outer first, without batch", 0),
+        Param("version", 1, "int", "1: the axis does not count the batch", 0),
+    )
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        rank = len(inputs[0])
+        need(
+            0 <= params["axis"] < rank,
+            "bad axis",
+            argument="dim",
+            expected=f"an axis of {list(inputs[0])}",
+            got=params["axis"] + 1,
+        )
+        return [inputs[0]]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0].softmax(params["axis"])]
+
+    def samples(self) -> list[Sample]:
+        return [
+            s
+            for dim in (1, 2, 3, -1)
+            for s in over_shapes(
+                f"softmax{dim}",
+                lambda g, x, dim=dim: softmax(g, x, dim),
+                lambda x, dim=dim: x.softmax(dim),
+                [s for s in ((7,), (3, 5), (5, 3, 7), (1, 4, 6), (2, 3, 4, 5)) if dim <= len(s)],
+            )
+        ]
+
+
+@dsl
+def softmax(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]:
+    """Softmax along `dim`, which counts the batch dimension as torch does."""
+    value, axis = one(bottom_names), integer(dim, "dim")
+    axis = axis + len(value.shape) if axis < 0 else axis - 1
+    return append(g, spec_of("Softmax"), value, {"axis": axis, "version": 1})

@@ -1,0 +1,443 @@
+"""Ops that move numbers and compute nothing: split, concat, crop, permute, reshape, coordinates."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, SupportsFloat
+
+from ..builder import ValueLike, append, check_bottom_names, integer, integers, one
+from ..errors import BuildError
+from ..ir import Graph, Shape, Value
+from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
+from .common import FEATURE_MAPS, elements, need, need_rank, over_shapes, shape_id
+
+
+@register
+class Input(OpSpec):
+    """An input of the net. All dimensions 0: any shape. ncnn: input.cpp. Emitted from Graph.inputs, not called."""
+
+    type = "Input"
+    inputs = ()
+    params = (
+        Param("w", 0, "int", "innermost dimension"),
+        Param("h", 1, "int", "second dimension, 0 where there is none"),
+        Param("c", 2, "int", "channels, 0 below three dimensions"),
+        Param("d", 11, "int", "depth, 0 below four dimensions"),
+    )
+
+
+@register
+class Split(OpSpec):
+    """x, `num` times. ncnn: split.cpp. The emitter inserts what it needs; an author rarely has to."""
+
+    type = "Split"
+    outputs = ("y*",)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        return [inputs[0]]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0]]
+
+    def samples(self) -> list[Sample]:
+        return over_shapes("split", lambda g, x: split(g, x, 3), lambda x: (x, x, x))
+
+
+@dsl
+def split(g: Graph, bottom_names: ValueLike, num: SupportsFloat) -> list[Value]:
+    """x, `num` times. A Value may be used any number of times without it: Split layers come with emission."""
+    count = integer(num, "num")
+    need(count >= 1, "bad count", argument="num", expected=">= 1", got=count)
+    return [one(bottom_names)] * count
+
+
+@register
+class Concat(OpSpec):
+    """The inputs, joined along `axis`. ncnn: concat.cpp."""
+
+    type = "Concat"
+    inputs = ("x", "x*")
+    params = (Param("axis", 0, "int", "axis, outer first, without batch", 0),)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        first, axis = inputs[0], params["axis"]
+        need(
+            0 <= axis < len(first),
+            "bad axis",
+            argument="dim",
+            expected=f"an axis of {list(first)}",
+            got=axis + 1,
+        )
+        for other in inputs[1:]:
+            fits = len(other) == len(first) and all(
+                m == n for i, (m, n) in enumerate(zip(first, other, strict=True)) if i != axis
+            )
+            need(fits, f"the inputs differ outside axis {axis}", expected=list(first), got=list(other))
+        return [tuple(sum(s[axis] for s in inputs) if i == axis else n for i, n in enumerate(first))]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        import torch
+
+        return [torch.cat(list(inputs), params["axis"])]
+
+    def samples(self) -> list[Sample]:
+        import torch
+
+        cases: tuple[tuple[int, tuple[Shape, ...]], ...] = (
+            (1, ((3,), (5,))),
+            (1, ((2, 5), (3, 5))),
+            (2, ((3, 5), (3, 1))),
+            (1, ((5, 3, 7), (1, 3, 7), (2, 3, 7))),
+            (2, ((5, 3, 7), (5, 1, 7))),
+            (3, ((5, 3, 7), (5, 3, 2))),
+            (1, ((8, 4, 4), (8, 4, 4))),
+            (-1, ((3,), (4,))),
+            (2, ((2, 3, 4, 5), (2, 1, 4, 5))),
+            (4, ((2, 3, 4, 5), (2, 3, 4, 2))),
+        )
+        return [
+            Sample(
+                f"concat-{dim}-{'-'.join(map(shape_id, shapes))}",
+                shapes,
+                lambda g, *v, dim=dim: concat(g, v, dim),
+                lambda *v, dim=dim: torch.cat(v, dim),
+            )
+            for dim, shapes in cases
+        ]
+
+
+@dsl
+def concat(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]:
+    """The inputs joined along `dim`, which counts the batch dimension as torch does."""
+    values, axis = check_bottom_names(bottom_names), integer(dim, "dim")
+    axis = axis + len(values[0].shape) if axis < 0 and values else axis - 1
+    return append(g, spec_of("Concat"), values, {"axis": axis})
+
+
+@register
+class Crop(OpSpec):
+    """x[starts:ends] along some axes. Negative numbers count from the end, -233 as an end is "to the end".
+
+    ncnn: crop.cpp, its array form (ids 9, 10, 11).
+    """
+
+    type = "Crop"
+    params = (
+        Param("starts", 9, "ints", "first element, per axis", ()),
+        Param("ends", 10, "ints", "one past the last element, per axis", ()),
+        Param("axes", 11, "ints", "axes, outer first, without batch", ()),
+    )
+
+    def _ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
+        ranges = [(0, n) for n in x]
+        for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
+            n = x[axis]
+            first = 0 if start == -233 else start if start >= 0 else n + start
+            last = n if end == -233 else min(n, end if end > 0 else n + end)
+            ranges[axis] = (first, last)
+        return ranges
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        x = inputs[0]
+        counts = {len(params[k]) for k in ("starts", "ends", "axes")}
+        need(
+            len(counts) == 1 and all(0 <= a < len(x) for a in params["axes"]),
+            "starts, ends and axes do not fit",
+            expected=f"as many of each, axes of {list(x)}",
+            got={k: list(v) for k, v in params.items()},
+        )
+        ranges = self._ranges(x, params)
+        need(
+            all(0 <= a < b for a, b in ranges),
+            "nothing is left of an axis",
+            got=ranges,
+            expected=f"part of {list(x)}",
+        )
+        return [tuple(b - a for a, b in ranges)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0][tuple(slice(a, b) for a, b in self._ranges(tuple(inputs[0].shape), params))]]
+
+    def samples(self) -> list[Sample]:
+        return [
+            Sample("crop-1d", ((9,),), lambda g, x: crop(g, x, "1,2", "1,7", "1,0"), lambda x: x[:, 2:7]),
+            Sample("crop-2d", ((4, 9),), lambda g, x: crop(g, x, "1,1", "1,-2", "1,1"), lambda x: x[:, :, 1:-2]),
+            Sample(
+                "crop-3d",
+                ((5, 6, 7),),
+                lambda g, x: crop(g, x, "2,1,2", "2,-233,5", "2,1,2"),
+                lambda x: x[:, :, 1:, 2:5],
+            ),
+            Sample("crop-channels", ((16, 3, 5),), lambda g, x: crop(g, x, [-5], [16], [0]), lambda x: x[:, -5:]),
+            Sample(
+                "crop-4d",
+                ((2, 3, 4, 5),),
+                lambda g, x: crop(g, x, "3,1,0,1", "3,3,3,4", "3,1,2,3"),
+                lambda x: x[:, :, 1:3, 0:3, 1:4],
+            ),
+        ]
+
+
+def _counted(value: Any, argument: str) -> tuple[int, ...]:
+    """A list of numbers, or the predecessor's text "n,a,b,..." whose first number counts the others."""
+    numbers = integers(value, argument)
+    if not isinstance(value, str):
+        return numbers
+    if not numbers or numbers[0] != len(numbers) - 1:
+        raise BuildError(
+            "bad array text",
+            op="Crop",
+            argument=argument,
+            expected='"n,a,b,..." with n numbers after n',
+            got=repr(value),
+        )
+    return numbers[1:]
+
+
+@dsl
+def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -> list[Value]:
+    """x[starts:ends] along `axes` (ncnn's own: outer first, without batch).
+
+    Each is a list of numbers, or the text "n,a,b,..." with the count first. -233 as an end is "to the end".
+    """
+    params = {
+        "starts": _counted(starts, "starts"),
+        "ends": _counted(ends, "ends"),
+        "axes": _counted(axes, "axes"),
+    }
+    rank = len(one(bottom_names).shape)
+    params["axes"] = tuple(a + rank if a < 0 else a for a in params["axes"])
+    return append(g, spec_of("Crop"), bottom_names, params)
+
+
+# ncnn numbers permutations by where each output dimension, innermost first, comes from (the comment in
+# permute.cpp): (w, h), (w, h, c) and (w, h, d, c) are order 0.
+_ORDERS: dict[int, tuple[str, ...]] = {
+    1: ("w",),
+    2: ("wh", "hw"),
+    3: ("whc", "hwc", "wch", "cwh", "hcw", "chw"),
+    4: (
+        "whdc",
+        "hwdc",
+        "wdhc",
+        "dwhc",
+        "hdwc",
+        "dhwc",
+        "whcd",
+        "hwcd",
+        "wchd",
+        "cwhd",
+        "hcwd",
+        "chwd",
+        "wdch",
+        "dwch",
+        "wcdh",
+        "cwdh",
+        "dcwh",
+        "cdwh",
+        "hdcw",
+        "dhcw",
+        "hcdw",
+        "chdw",
+        "dchw",
+        "cdhw",
+    ),
+}
+
+
+def _permutation(rank: int, order: int) -> tuple[int, ...]:
+    """ncnn's order number -> perm over axes, outer first: y axis i is x axis perm[i]."""
+    inner_first = _ORDERS[rank][order]
+    identity = _ORDERS[rank][0]
+    return tuple(rank - 1 - identity.index(letter) for letter in reversed(inner_first))
+
+
+@register
+class Permute(OpSpec):
+    """Dimensions in another order; order_type as ncnn numbers them. ncnn: permute.cpp."""
+
+    type = "Permute"
+    params = (Param("order_type", 0, "int", "which permutation", 0),)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        x = inputs[0]
+        need(
+            0 <= params["order_type"] < len(_ORDERS[len(x)]),
+            "bad order",
+            argument="order_type",
+            got=params["order_type"],
+        )
+        return [tuple(x[i] for i in _permutation(len(x), params["order_type"]))]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0].permute(_permutation(inputs[0].ndim, params["order_type"]))]
+
+    def samples(self) -> list[Sample]:
+        return [
+            Sample(
+                f"permute-{shape_id(x)}-{perm}",
+                (x,),
+                lambda g, v, p=perm: permute(g, v, str((0, *(i + 1 for i in p)))),
+                lambda v, p=perm: v.permute(0, *(i + 1 for i in p)),
+            )
+            for x in ((3, 5), (5, 3, 7), (8, 1, 4), (2, 3, 4, 5))
+            for perm in itertools.permutations(range(len(x)))
+        ]
+
+
+@dsl
+def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
+    """torch's permute: `perm` counts the batch dimension, e.g. "(0, 2, 3, 1)" or the numbers; any order."""
+    numbers = integers(perm, "perm")
+    if not numbers or numbers[0] != 0:
+        raise BuildError("the batch stays in front", op="Permute", argument="perm", expected="0 first", got=perm)
+    return really_permute(g, bottom_names, tuple(n - 1 for n in numbers[1:]))
+
+
+@dsl
+def really_permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
+    """Permute over ncnn's own axes: outer first, without batch. Any order of 1 to 4 dimensions."""
+    x, numbers = one(bottom_names), integers(perm, "perm")
+    rank = len(x.shape)
+    need(
+        sorted(numbers) == list(range(rank)),
+        "not a permutation",
+        argument="perm",
+        expected=f"the numbers 0 to {rank - 1}",
+        got=list(numbers),
+    )
+    order = next(i for i in range(len(_ORDERS[rank])) if _permutation(rank, i) == numbers)
+    return append(g, spec_of("Permute"), x, {"order_type": order})
+
+
+@register
+class Reshape(OpSpec):
+    """The same numbers in another shape; dimensions that the shape lacks are -233. ncnn: reshape.cpp."""
+
+    type = "Reshape"
+    params = (
+        Param("w", 0, "int", "innermost dimension", -233),
+        Param("h", 1, "int", "second dimension, or -233", -233),
+        Param("c", 2, "int", "outermost of three or four, or -233", -233),
+        Param("d", 11, "int", "third of four, or -233", -233),
+    )
+
+    def _shape(self, params: Any) -> Shape:
+        return tuple(params[k] for k in "cdhw" if params[k] != -233)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        shape = self._shape(params)
+        need(
+            elements(shape) == elements(inputs[0]),
+            "wrong number of elements",
+            argument="shape",
+            expected=f"{elements(inputs[0])} for {list(inputs[0])}",
+            got=list(shape),
+        )
+        return [shape]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0].reshape(self._shape(params))]
+
+    def samples(self) -> list[Sample]:
+        cases: tuple[tuple[Shape, Shape], ...] = (
+            ((12,), (3, 4)),
+            ((12,), (2, 3, 2)),
+            ((12,), (1, 2, 3, 2)),
+            ((3, 4), (12,)),
+            ((5, 3, 7), (105,)),
+            ((5, 3, 7), (7, 15)),
+            ((5, 3, 7), (3, 5, 7)),
+            ((2, 3, 4, 5), (6, 4, 5)),
+            ((2, 3, 4, 5), (120,)),
+            ((5, 3, 7), (-1, 7)),
+            ((16, 2, 3), (8, -1)),
+            ((1, 1, 1), (1,)),
+            ((8, 3, 3), (4, 2, 3, 3)),
+        )
+        return [
+            *(
+                Sample(
+                    f"reshape-{shape_id(a)}-{b}",
+                    (a,),
+                    lambda g, x, b=b: reshape(g, x, (1, *b)),
+                    lambda x, b=b: x.reshape(1, *b),
+                )
+                for a, b in cases
+            ),
+            Sample(
+                "really-reshape",
+                ((6, 4),),
+                lambda g, x: really_reshape(g, x, (3, -1, 2)),
+                lambda x: x.reshape(1, 3, 4, 2),
+            ),
+        ]
+
+
+@dsl
+def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> list[Value]:
+    """torch's reshape: the first number is the batch, 1 or -1; one of the others may be -1."""
+    numbers = integers(shape, "shape")
+    if not numbers or numbers[0] not in (1, -1):
+        raise BuildError(
+            "the batch is one picture", op="Reshape", argument="shape", expected="1 or -1 first", got=shape
+        )
+    return really_reshape(g, bottom_names, numbers[1:])
+
+
+@dsl
+def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> list[Value]:
+    """Reshape to ncnn's own dimensions: 1 to 4 numbers, outer first, without batch; one may be -1."""
+    x, numbers = one(bottom_names), list(integers(shape, "shape"))
+    need(1 <= len(numbers) <= 4, "bad shape", argument="shape", expected="1 to 4 numbers", got=numbers)
+    if numbers.count(-1) == 1:
+        known = elements(tuple(n for n in numbers if n != -1))
+        need(
+            known > 0 and elements(x.shape) % known == 0,
+            "the shape does not fit",
+            argument="shape",
+            expected=f"{elements(x.shape)} elements",
+            got=numbers,
+        )
+        numbers[numbers.index(-1)] = elements(x.shape) // known
+    need(
+        min(numbers) > 0,
+        "bad shape",
+        argument="shape",
+        expected="positive numbers, at most one -1",
+        got=numbers,
+    )
+    names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[len(numbers)]
+    return append(g, spec_of("Reshape"), x, {**dict.fromkeys("cdhw", -233), **dict(zip(names, numbers, strict=True))})
+
+
+@register
+class CoordConcat(OpSpec):
+    """Appends two channels to (C, H, W): the x coordinate, then the y coordinate, each from -1 to 1."""
+
+    type = "CoordConcat"
+    custom = True
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        need_rank(inputs[0], (3,), "x")
+        c, h, w = inputs[0]
+        return [(c + 2, h, w)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        import torch
+
+        x = inputs[0]
+        _, h, w = x.shape
+        xs = torch.linspace(-1, 1, w).expand(1, h, w)
+        ys = torch.linspace(-1, 1, h)[:, None].expand(1, h, w)
+        return [torch.cat([x, xs, ys])]
+
+    def samples(self) -> list[Sample]:
+        return over_shapes("coordconcat", coordconcat, shapes=FEATURE_MAPS)
+
+
+@dsl
+def coordconcat(g: Graph, bottom_names: ValueLike) -> list[Value]:
+    """(C, H, W) with its x and y coordinates, -1 to 1, appended as two channels."""
+    return append(g, spec_of("CoordConcat"), bottom_names)

@@ -1,0 +1,148 @@
+"""How an op is declared, once, and the registry of all of them.
+
+A declaration is a class: its docstring (what it computes, with shapes), its inputs, parameters with their ncnn
+ids, weights in file order, its shape rule, its meaning in torch, sample calls and a tolerance. From it come
+validation, the typed text of the ``.param`` line, the reader, the C++ header of parameter ids, the
+documentation and the parity tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
+
+from .errors import BuildError
+from .ir import Array, Params, Shape
+
+Kind = Literal["int", "float", "ints", "floats"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """A parameter: its name, its ncnn id (None in a composite op), its kind, and what it means.
+
+    default is the value that ncnn takes when a file leaves it out. What we write leaves nothing out.
+    """
+
+    name: str
+    id: int | None
+    kind: Kind
+    doc: str
+    default: Any = 0
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight, in file order. tagged: read with ``mb.load(n, 0)``, so that a 4-byte tag stands before it."""
+
+    name: str
+    tagged: bool
+    doc: str
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The largest error allowed, relative to the largest magnitude of the reference tensor, in fp32."""
+
+    fp32: float = 1e-5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A call to try: `build(graph, *inputs)` in the DSL, `torch(*inputs)` as an author's forward() says it.
+
+    inputs: shapes without batch; torch gets them with a batch dimension of one, and returns the same.
+    torch=None: the op's own reference is the oracle.
+    draw: how the inputs are drawn: "normal", "positive" (0.1 to 2.1) or "unit" (0 to 1).
+    """
+
+    id: str
+    inputs: tuple[Shape, ...]
+    build: Callable[..., Any]
+    torch: Callable[..., Any] | None = None
+    draw: Literal["normal", "positive", "unit"] = "normal"
+
+
+class OpSpec:
+    """Base of all declarations. Subclasses set the class attributes and define the methods."""
+
+    type: ClassVar[str]  # the ncnn layer type, or the name of a composite op
+    inputs: ClassVar[tuple[str, ...]] = ("x",)  # a name ending in "?" may be left out, in "*" may be repeated
+    outputs: ClassVar[tuple[str, ...]] = ("y",)
+    params: ClassVar[tuple[Param, ...]] = ()
+    weights: ClassVar[tuple[Weight, ...]] = ()
+    custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
+    composite: ClassVar[bool] = False  # lowered by a target, never emitted
+    tolerance: ClassVar[Tolerance] = Tolerance()
+
+    def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
+        """Shapes of the outputs. Raises BuildError where the inputs do not fit."""
+        raise NotImplementedError
+
+    def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
+        """The meaning, on torch tensors without batch dimension."""
+        raise NotImplementedError
+
+    def samples(self) -> list[Sample]:
+        raise NotImplementedError
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        """Number of elements of each weight that a layer with these parameters reads, in file order."""
+        return {}
+
+    def constants(self, params: Params, weights: Mapping[str, Array]) -> list[Array] | None:
+        """The outputs, where they follow from the weights alone."""
+        return None
+
+    # -- derived -------------------------------------------------------------------------------------------
+
+    @property
+    def doc(self) -> str:
+        return (type(self).__doc__ or "").strip()
+
+    @property
+    def arity(self) -> tuple[int, float]:
+        """Least and greatest number of inputs."""
+        least = sum(1 for name in self.inputs if name[-1] not in "?*")
+        return least, math.inf if any(name[-1] == "*" for name in self.inputs) else len(self.inputs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.type}>"
+
+
+registry: dict[str, OpSpec] = {}
+"""Op type -> its declaration."""
+
+functions: dict[str, Callable[..., Any]] = {}
+"""The DSL: name -> function."""
+
+_Spec = TypeVar("_Spec", bound=type[OpSpec])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def register(cls: _Spec) -> _Spec:
+    """Class decorator: put the declaration into the registry, after checking that it is consistent."""
+    ids = [p.id for p in cls.params if p.id is not None]
+    assert cls.type not in registry, f"{cls.type} is declared twice"
+    assert len(set(ids)) == len(ids), f"{cls.type}: a parameter id is used twice"
+    assert not {30, 31} & set(ids), f"{cls.type}: ids 30 and 31 are ncnn's own"
+    assert cls.composite == (not ids) or not cls.params, f"{cls.type}: a composite op has no ids, a layer has"
+    registry[cls.type] = cls()
+    return cls
+
+
+def dsl(function: _Function) -> _Function:
+    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``."""
+    assert function.__name__ not in functions, function.__name__
+    functions[function.__name__] = function
+    return function
+
+
+def spec_of(op_type: str) -> OpSpec:
+    """The declaration of an op type. Raises BuildError for a type that no op declares."""
+    try:
+        return registry[op_type]
+    except KeyError:
+        raise BuildError("unknown op", got=op_type, expected="a type in ncnn_builder.registry") from None

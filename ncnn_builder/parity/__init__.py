@@ -1,0 +1,22 @@
+"""Proof that two computations are equal: results, reports, the first divergence, the smallest graph that shows it.
+
+torch is imported where a reference is computed; the runtime is handed in by the caller.
+"""
+
+from .bisect import Finding, isolated_nodes, smallest_failure
+from .compare import Comparison, Report, compare
+from .interpret import interpret, torch_taps
+from .subgraph import module_graph, node_graph
+
+__all__ = [
+    "Comparison",
+    "Finding",
+    "Report",
+    "compare",
+    "interpret",
+    "isolated_nodes",
+    "module_graph",
+    "node_graph",
+    "smallest_failure",
+    "torch_taps",
+]

@@ -1,0 +1,25 @@
+"""Drop nodes that no output and no tap needs.
+
+before:  w, b = Shell(); y = Fmatmul(x, w); z = Square(x); return y
+after:   w, b = Shell(); y = Fmatmul(x, w); return y
+
+Exact: nothing that is left reads what is dropped. A node stays when any one of its outputs is needed.
+"""
+
+from __future__ import annotations
+
+from ..ir import Graph, Node, Value
+from .rebuild import rebuild
+
+
+def dead_code(graph: Graph) -> Graph:
+    needed: set[Value] = {*graph.outputs.values(), *graph.taps.values()}
+    dead: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if needed.isdisjoint(node.outputs):
+            dead.add(node)
+        else:
+            needed.update(node.inputs)
+    if not dead:
+        return graph
+    return rebuild(graph, lambda new, node, inputs: [] if node in dead else None, "dead_code")

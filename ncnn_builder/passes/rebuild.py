@@ -1,0 +1,52 @@
+"""The one way in which lowerings and passes change a graph: build it anew, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ir import Graph, Node, Value
+
+Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
+"""(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
+
+
+def rebuild(graph: Graph, rewrite: Rewrite, made_by: str) -> Graph:
+    """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
+
+    A rewrite that returns an empty list drops the node; nothing that stays may need it.
+    """
+    new = Graph(graph.name)
+    mapping: dict[Value, Value] = {}
+    for value in graph.inputs:
+        mapping[value] = new.input(value.name, value.shape, any_shape=value.any_shape)
+    for node in graph.nodes:
+        inputs = [mapping[v] for v in node.inputs]
+        with new.scope(node.scope):
+            new.source, new.made_by = node.source, made_by
+            outputs = rewrite(new, node, inputs)
+            if outputs is None:
+                outputs = copy_node(new, node, inputs)
+        mapping.update(zip(node.outputs, outputs, strict=bool(outputs)))
+    new.source = new.made_by = None
+    for name, value in graph.outputs.items():
+        new.output(name, mapping[value])
+    new.taps = {path: mapping[value] for path, value in graph.taps.items()}
+    return new
+
+
+def copy_node(new: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """Append a copy of `node` with other inputs; its parameters and weights are shared, its name is new."""
+    copy = Node(
+        node.spec,
+        new.fresh_name(node.spec.type),
+        inputs,
+        node.params,
+        node.weights,
+        node.scope,
+        node.source,
+        node.made_by,
+    )
+    outputs = new.add(copy, [v.shape for v in node.outputs])
+    for value, old in zip(outputs, node.outputs, strict=True):
+        value.data = old.data
+    return outputs

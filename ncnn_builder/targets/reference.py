@@ -1,0 +1,154 @@
+"""The `reference` target: the predecessor's layers, weights modulated at run time as forward() says it.
+
+It is the oracle for the other targets. It is not made to be fast, but does nothing for nothing: a constant that
+can be laid out when exporting is not permuted at run time, and an identity filter is not emitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..ir import Array, Graph, Node, Value
+from ..ops.conv import Fconv2d, static_conv
+from ..ops.deconv import Fconv_transpose2d, insert_zeros
+from ..ops.elementwise import MulConstant, rsqrt, square
+from ..ops.linear import Fmatmul
+from ..ops.pad import pad
+from ..ops.reduce import really_reduction
+from ..ops.resample import down2, up2, up4
+from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D
+from ..ops.weights import shell
+
+
+def _bias_act(g: Graph, x: Value, b: Array | None, node: Node) -> Value:
+    p = node.params
+    inputs = [x] if b is None else [x, shell(g, [], b[None, None, None, :], ncnn_weight_dims=1)[0]]
+    return BiasAct(g, inputs, p["act"], p["alpha"], p["gain"], p["clamp"])[0]
+
+
+def _is_linear(node: Node) -> bool:
+    """Whether clamp(act(x) * gain) is x."""
+    p = node.params
+    return bool(p["act"] == 0 and p["gain"] == 1 and p["clamp"] < 0)
+
+
+def bias_act(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    b = node.weights.get("b")
+    if b is None and _is_linear(node):
+        return inputs
+    return [_bias_act(g, inputs[0], b, node)]
+
+
+def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    weight, bias = node.weights["weight"], node.weights.get("bias")
+    linear = _is_linear(node)
+    held = shell(g, [], weight[:, :, None, None], bias if linear else None)
+    y = Fmatmul(g, [inputs[0], *held], weight.shape)[0]
+    return [y] if linear else [_bias_act(g, y, bias, node)]
+
+
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    p = node.params
+    up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
+    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    return [_upfirdn2d(g, inputs[0], node.weights.get("f"), up, down, padding, p["gain"], bool(p["flip_filter"]))]
+
+
+def _upfirdn2d(
+    g: Graph,
+    x: Value,
+    f: Array | None,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    gain: float,
+    flip: bool,
+) -> Value:
+    x = _insert_zeros(g, x, up)
+    if f is None:
+        f = np.ones((1, 1), np.float32)
+    if f.size == 1:
+        x = pad(g, x, *padding)[0]
+        x = _drop_pixels(g, x, down)
+        factor = gain * float(f.reshape(())) ** (2 if f.ndim == 1 else 1)
+        return x if factor == 1 else MulConstant(g, x, factor)[0]
+    f = f if flip else np.flip(f)
+    top, bottom, left, right = padding
+    channels = x.shape[0]
+    if f.ndim == 2:
+        kernel = np.broadcast_to((f * gain).astype(np.float32), (channels, 1, *f.shape))
+        return static_conv(g, x, np.ascontiguousarray(kernel), None, down, padding, groups=channels)[0]
+    rows = np.ascontiguousarray(np.broadcast_to((f * gain).astype(np.float32)[:, None], (channels, 1, f.size, 1)))
+    columns = np.ascontiguousarray(np.broadcast_to(f[None, :], (channels, 1, 1, f.size)))
+    x = static_conv(g, x, columns, None, (1, down[1]), (0, 0, left, right), groups=channels)[0]
+    return static_conv(g, x, rows, None, (down[0], 1), (top, bottom, 0, 0), groups=channels)[0]
+
+
+def _insert_zeros(g: Graph, x: Value, up: tuple[int, int]) -> Value:
+    if up[0] != up[1]:
+        return insert_zeros(g, x, up)[0]
+    factor = up[0]
+    while factor % 4 == 0:
+        x, factor = up4(g, x)[0], factor // 4
+    while factor % 2 == 0:
+        x, factor = up2(g, x)[0], factor // 2
+    return x if factor == 1 else insert_zeros(g, x, (factor, factor))[0]
+
+
+def _drop_pixels(g: Graph, x: Value, down: tuple[int, int]) -> Value:
+    if down == (1, 1):
+        return x
+    if down == (2, 2):
+        return down2(g, x)[0]
+    ones = np.ones((x.shape[0], 1, 1, 1), np.float32)
+    return static_conv(g, x, ones, None, down, groups=x.shape[0])[0]
+
+
+def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """Shell -> F4DOp1D (modulate) -> Square, Reduction, Rsqrt, F4DOp1D (demodulate) -> convolution -> AddNoise.
+
+    For up > 1 the weight lies transposed, [in, out, kh, kw], as the transposed convolution takes it.
+    """
+    x, styles = inputs[:2]
+    p, weight = node.params, node.weights["weight"]
+    up, transposed = p["up"], p["up"] > 1
+    if (not p["flip_weight"] and not transposed) or (p["flip_weight"] and transposed):
+        weight = weight[:, :, ::-1, ::-1]  # a transposed convolution flips by itself
+    axis_in, axis_out = (0, 1) if transposed else (1, 0)
+    held = np.ascontiguousarray(weight.swapaxes(0, 1) if transposed else weight)
+    w = F4DOp1D(g, [shell(g, [], held)[0], styles], axis_in, "Mul")[0]
+    if p["demodulate"]:
+        norm = really_reduction(g, square(g, w), "ReduceSum", (axis_in, 2, 3))
+        w = F4DOp1D(g, [w, *rsqrt(g, norm, eps=1e-8)], axis_out, "Mul")[0]
+    if transposed:
+        y = _up_convolution(g, x, w, up, p["padding"], node.weights.get("resample_filter"))
+    else:
+        y = Fconv2d(g, [x, w], padding=p["padding"])[0]
+    noise = inputs[2] if len(inputs) == 3 else None
+    if "noise" in node.weights:
+        noise = shell(g, [], node.weights["noise"][None, None])[0]
+    return [y if noise is None else AddNoise(g, [y, noise])[0]]
+
+
+def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Array | None) -> Value:
+    """Upsampling by zeros and f, then convolution, with the two exchanged: conv_transpose2d with stride `up`, then f.
+
+    The official code pads the picture with zeros by p + (n + up - 1) // 2 before and p + (n - up) // 2 after for
+    a filter of n taps; the transposed convolution has put k - 1 and k - up of these there already.
+    """
+    border = []
+    for taps, k in zip((1, 1) if f is None else (f.shape[0], f.shape[-1]), w.shape[2:], strict=True):
+        border += [padding + (taps + up - 1) // 2 - (k - 1), padding + (taps - up) // 2 - (k - up)]
+    y = Fconv_transpose2d(g, [x, w], w.shape, stride=up)[0]
+    top, bottom, left, right = border
+    return _upfirdn2d(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
+
+
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
+    "bias_act": bias_act,
+    "fully_connected": fully_connected,
+    "modulated_conv2d": modulated_conv2d,
+    "upfirdn2d": upfirdn2d,
+}

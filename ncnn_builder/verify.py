@@ -1,0 +1,72 @@
+"""What must hold after building, after each pass, and before emitting."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import BuildError, VerifyError
+from .ir import Graph, Node, Value
+from .opspec import registry
+
+
+def verify(graph: Graph, *, stage: str, lowered: bool = False) -> None:
+    """Check the whole graph. `stage` is named in the error; lowered: no composite op may be left.
+
+    Raises VerifyError for: a value used before it is made, a wrong use list, a name used twice, parameters or
+    shapes that do not follow from the declaration, a weight that is not finite, no output, an output or tap
+    that is not of this graph.
+    """
+    if not graph.outputs:
+        raise VerifyError(f"{stage}: the graph has no output", fix="Call graph.output(name, value)")
+    known: dict[int, Value] = {id(v): v for v in graph.inputs}
+    names = {v.name for v in graph.inputs}
+    uses: dict[int, list[tuple[Node, int]]] = {id(v): [] for v in graph.inputs}
+    for node in graph.nodes:
+        _verify_node(node, stage, lowered)
+        for position, value in enumerate(node.inputs):
+            if id(value) not in known:
+                raise _error(node, stage, f"input {value.name} is made by no earlier node of this graph")
+            uses[id(value)].append((node, position))
+        for value in node.outputs:
+            if value.producer is not node:
+                raise _error(node, stage, f"output {value.name} names another producer")
+            if value.name in names:
+                raise _error(node, stage, f"the name {value.name} is used twice")
+            names.add(value.name)
+            known[id(value)] = value
+            uses[id(value)] = []
+    for key, value in known.items():
+        if value.uses != uses[key]:
+            raise VerifyError(f"{stage}: the use list of {value.name} is wrong", expected=uses[key], got=value.uses)
+    for kind, table in (("output", graph.outputs), ("tap", graph.taps)):
+        for name, value in table.items():
+            if id(value) not in known:
+                raise VerifyError(f"{stage}: {kind} {name} is no value of this graph", got=value)
+
+
+def _verify_node(node: Node, stage: str, lowered: bool) -> None:
+    spec = node.spec
+    if registry.get(spec.type) is not spec:
+        raise _error(node, stage, "its op is not in the registry")
+    if lowered and spec.composite:
+        raise _error(node, stage, "a composite op is left after lowering")
+    if set(node.params) != {p.name for p in spec.params}:
+        raise _error(node, stage, "parameters do not match the declaration")
+    for name, data in node.weights.items():
+        if data.dtype != np.float32:
+            raise _error(node, stage, f"weight {name} is {data.dtype}, not float32")
+        # One pass without a temporary: a sum is finite only if every addend is.
+        if not np.isfinite(data.sum(dtype=np.float64)):
+            bad = int(data.size - np.isfinite(data).sum())
+            if bad:
+                raise _error(node, stage, f"weight {name} holds {bad} numbers that are NaN or infinite")
+    try:
+        shapes = spec.infer([v.shape for v in node.inputs], node.params, node.weights)
+    except BuildError as error:
+        raise _error(node, stage, str(error)) from None
+    if shapes != [v.shape for v in node.outputs]:
+        raise _error(node, stage, f"shapes {[v.shape for v in node.outputs]} should be {shapes}")
+
+
+def _error(node: Node, stage: str, what: str) -> VerifyError:
+    return VerifyError(f"{stage}: {what}", op=node.spec.type, node=node.name, scope=node.scope, source=node.source)
