@@ -206,7 +206,7 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         module = getattr(module, part)
     with g.scope(name):
         result = module.export_ncnn(g, *args, **kwargs)
-        g.tap(*([result] if isinstance(result, Value) else [v for v in result if v is not None]))
+        g.tap(*([result] if isinstance(result, Value) else result))
     return result
 
 

@@ -145,10 +145,15 @@ class Graph:
     def current_scope(self) -> str:
         return ".".join(self._scope)
 
-    def tap(self, *values: Value, path: str | None = None) -> None:
-        """Record what the module of the current scope returns: one Value, or several as ``path:0``, ``path:1``."""
-        where = self.current_scope if path is None else path
+    def tap(self, *values: Value | None) -> None:
+        """Record what the module of the current scope returns: one Value, or several as ``path:0``, ``path:1``.
+
+        None holds the place of a result that is not there.
+        """
+        where = self.current_scope
         for i, value in enumerate(values):
+            if value is None:
+                continue
             key = where if len(values) == 1 else f"{where}:{i}"
             if key in self.taps:
                 raise BuildError("this module path was tapped before", scope=where, fix="Give each call its own scope")

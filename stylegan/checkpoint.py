@@ -1,0 +1,181 @@
+"""Weights for a network: from a file, or random; and putting them in, with every mismatch an error."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stylegan import v2ada
+from stylegan._torch import Tensor, nn, torch
+from stylegan.errors import CheckpointError
+from stylegan.layers import FullyConnectedLayer
+from stylegan.v2ada_layers import SynthesisLayer, ToRGBLayer
+
+GENERATORS: dict[str, type[v2ada.Generator]] = {"v2ada": v2ada.Generator}
+"""Family -> its Generator class."""
+
+State = dict[str, Tensor]
+
+
+def load_state(path: str | os.PathLike[str]) -> State:
+    """The Generator's state_dict, on the CPU, from a .pt, .pth or .safetensors file.
+
+    A torch file holds a state_dict, or a dict with one under 'state_dict'. Nothing in the file is executed.
+    Raises CheckpointError.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
+    if kind == ".pkl":
+        raise CheckpointError(
+            f"checkpoint {path}: official pickles (.pkl) are not read yet: "
+            "save the generator's state_dict() with torch.save to a .pt file, or as .safetensors"
+        )
+    if kind not in (".pt", ".pth", ".safetensors"):
+        got = kind or "no suffix"
+        raise CheckpointError(f"checkpoint {path}: expected a .pt, .pth or .safetensors file, got {got}")
+    try:
+        state = _read_safetensors(path) if kind == ".safetensors" else _read_torch(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # the readers raise anything from KeyError to RuntimeError on a damaged file
+        what = "a safetensors file" if kind == ".safetensors" else "a torch file of tensors only"
+        raise CheckpointError(
+            f"checkpoint {path}: expected {what}, but it cannot be read ({_reason(error)}): "
+            "it is damaged or of another kind; fetch or save it again"
+        ) from error
+    if not state:
+        raise CheckpointError(f"checkpoint {path}: expected a generator's state_dict, got an empty one")
+    return state
+
+
+def _read_safetensors(path: Path) -> State:
+    from safetensors.torch import load_file
+
+    return load_file(path, device="cpu")
+
+
+def _read_torch(path: Path) -> State:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on a foreign file it warns and then raises: the error says it
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"checkpoint {path}: expected a state_dict (names to tensors), got {type(content).__name__}: "
+            "save the generator's state_dict()"
+        )
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"checkpoint {path}: expected a state_dict (names to tensors), but entry {key!r} is "
+                f"{type(value).__name__}: save the generator's state_dict()"
+            )
+    return dict(content)
+
+
+def _reason(error: Exception) -> str:
+    """What the reader said, in one sentence; torch's unpickler says nothing that helps the user."""
+    if isinstance(error, (pickle.UnpicklingError, LookupError, EOFError)):
+        return "not in that format, or with objects other than tensors"
+    lines = str(error).strip().splitlines()
+    return lines[0].partition(". ")[0][:200] if lines else type(error).__name__
+
+
+def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Put `state` into the network; `source` names it in errors.
+
+    The tensors become the network's own, without a copy where they are float32. Raises one CheckpointError
+    for keys that are missing, extra, misshapen or not floating point, else one for values that are not
+    finite; the network is then unchanged.
+    """
+    own = network.state_dict()
+    missing = [key for key in own if key not in state]
+    extra = [key for key in state if key not in own]
+    wrong = [
+        f"{key} (expected {list(own[key].shape)} of floats, got {list(value.shape)} of {value.dtype})"
+        for key, value in state.items()
+        if key in own and (value.shape != own[key].shape or not value.is_floating_point())
+    ]
+    if missing or extra or wrong:
+        faults = [
+            _listed("missing", missing),
+            _listed("unknown", extra),
+            _listed("of wrong shape or type", wrong),
+        ]
+        raise CheckpointError(
+            f"checkpoint {source} does not fit the network: {'; '.join(filter(None, faults))}. "
+            "Choose the configuration that it was made with, or save the generator's whole state_dict()"
+        )
+    state = {key: value.float().contiguous() for key, value in state.items()}
+    bad = [key for key, value in state.items() if not value.isfinite().all()]
+    if bad:
+        raise CheckpointError(f"checkpoint {source} is damaged: {_listed('with NaN or infinite values', bad)}")
+    network.load_state_dict(state, assign=True)
+
+
+def _listed(fault: str, keys: list[str], most: int = 10) -> str:
+    if not keys:
+        return ""
+    more = f", and {len(keys) - most} more" if len(keys) > most else ""
+    return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} {fault}: {', '.join(keys[:most])}{more}"
+
+
+class _NoRandomValues(torch.overrides.TorchFunctionMode):
+    """Inside it torch.randn leaves its result unset, for networks whose every tensor is about to be replaced.
+
+    The meta device would serve too, but its first use imports 800 modules of torch, which takes a second.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+
+
+def build_generator(
+    family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor], source: str
+) -> v2ada.Generator:
+    """A Generator in eval mode with the given state, built without drawing random weights first.
+
+    Raises CheckpointError as load_into does.
+    """
+    with torch.device("cpu"), _NoRandomValues():
+        network = GENERATORS[family](**init_kwargs)
+    load_into(network, state, source)
+    return network.eval()
+
+
+def random_state(family: str, init_kwargs: Mapping[str, Any], seed: int = 0) -> State:
+    """The state_dict of a Generator with seeded random weights, for trying things without a checkpoint.
+
+    The usual initialisation leaves noise and biases at zero and pictures far outside -1..1, which would hide
+    faults and show nothing. So: noise strengths and biases get a standard deviation of 0.1, w_avg is the mean
+    over 1000 latents, and the torgb weights are scaled by 0.5 / sqrt(2 n), n the number of torgb layers: the
+    second moment of each one's output is about 2, because E[style^2] = 2 and E[x^2] = 1, so the picture's is
+    about 0.5^2 (standard deviations of 0.2 to 0.7 were measured, by seed and size).
+    Equal seeds give equal numbers; the global random state is left as it was.
+    """
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(seed)
+        network = GENERATORS[family](**init_kwargs)
+        torgb = [m for m in network.modules() if isinstance(m, ToRGBLayer)]
+        for layer in torgb:
+            layer.weight.mul_(0.5 / (2 * len(torgb)) ** 0.5)
+        for module in network.modules():
+            if isinstance(module, SynthesisLayer) and module.use_noise:
+                module.noise_strength.add_(0.1 * torch.randn([]))
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, nn.Parameter):
+                gain = module.bias_gain if isinstance(module, FullyConnectedLayer) else 1
+                bias.add_(0.1 / gain * torch.randn(bias.shape))
+        z = torch.randn(1000, network.z_dim)
+        c = torch.eye(network.c_dim)[torch.randint(network.c_dim, [1000])] if network.c_dim else None
+        network.mapping.w_avg.copy_(network.mapping.eval()(z, c)[:, 0].mean(dim=0))
+    return dict(network.state_dict())

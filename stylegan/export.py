@@ -1,0 +1,237 @@
+"""Export a generator: `python -m stylegan.export --cfg v2ada_512_afhqcat --out afhqcat`.
+
+A bundle is NAME_mapping.param/.bin, NAME_synthesis.param/.bin and the manifest NAME.json, which `runtime.Model`
+and `python -m runtime.run` read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import ncnn_builder as nb
+from stylegan.configs import CONFIGS, Config, get_config
+from stylegan.errors import CheckpointError, StyleganError
+from stylegan.seeds import parse_seeds, write_seeds
+
+NOISE_MODES = ("const", "none")
+NCNN_VERSION = "1.0.20261020"
+
+
+def mapping_graph(G: Any) -> nb.Graph:
+    """z [z_dim], coeff [1] (the truncation psi) and, with labels, c [c_dim] -> output [w_dim]."""
+    g = nb.Graph("mapping")
+    inputs = [g.input("z", (G.z_dim,)), g.input("coeff", (1,))]
+    if G.c_dim:
+        inputs.append(g.input("c", (G.c_dim,)))
+    with g.scope("mapping"):
+        g.output("output", G.mapping.export_ncnn(g, inputs))
+    return g
+
+
+def synthesis_graph(G: Any, noise_mode: str = "const") -> nb.Graph:
+    """ws0, ws1 [w_dim] or [num_ws, w_dim], mixing [num_ws] -> output [img_channels, R, R], about -1..1."""
+    g = nb.Graph("synthesis")
+    ws0, ws1 = (g.input(name, (G.w_dim,), any_shape=True) for name in ("ws0", "ws1"))
+    mixing = g.input("mixing", (G.num_ws,))
+    g.output("output", nb.child(g, G, "synthesis", [ws0, ws1, mixing], noise_mode=noise_mode))
+    return g
+
+
+def export_generator(
+    G: Any,
+    out: str | PathLike[str],
+    target: str = "reference",
+    seeds: Iterable[int] = (),
+    *,
+    noise_mode: str = "const",
+    seeds_dir: str | PathLike[str] | None = None,
+    config: Config | None = None,
+    weights: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the bundle of generator `G` and its seed files; return the manifest.
+
+    out: DIR/NAME. target: one of ncnn_builder.TARGETS. seeds_dir: where N.bin go, by default DIR/seeds.
+    noise_mode: "const" (the network's own planes) or "none". weights: what the manifest says of their origin.
+    Raises ncnn_builder.NcnnBuilderError (nothing is written then) and SeedError.
+    """
+    out = Path(out)
+    if noise_mode not in NOISE_MODES:
+        raise nb.BuildError("unknown noise mode", argument="noise_mode", expected=list(NOISE_MODES), got=noise_mode)
+    graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode)}
+    files: dict[Path, list[bytes | memoryview]] = {}
+    described: dict[str, Any] = {}
+    for kind, graph in graphs.items():
+        model = nb.compile_graph(graph, target)
+        names = {suffix: f"{out.name}_{kind}.{suffix}" for suffix in ("param", "bin")}
+        files[out.with_name(names["param"])] = [model.param.encode()]
+        files[out.with_name(names["bin"])] = [model.bin]
+        described[kind] = {
+            **names,
+            "inputs": _lists(model.inputs),
+            "outputs": _lists(model.outputs),
+            "taps": model.taps,
+        }
+    manifest = {
+        "format": "ncnn-builder-bundle",
+        "format_version": 1,
+        "name": out.name,
+        "family": G.family,
+        "config": config.name if config else None,
+        "target": target,
+        "noise_mode": noise_mode,
+        "z_dim": G.z_dim,
+        "c_dim": G.c_dim,
+        "w_dim": G.w_dim,
+        "num_ws": G.num_ws,
+        "img_resolution": G.img_resolution,
+        "img_channels": G.img_channels,
+        "weights": weights or {"source": "a network in memory", "sha256": None, "random": False},
+        "graphs": described,
+        "files": {
+            path.name: {"bytes": sum(map(len, data)), "sha256": hashlib.sha256(b"".join(data)).hexdigest()}
+            for path, data in files.items()
+        },
+        "made_by": {"ncnn_builder": nb.__version__, "ncnn": NCNN_VERSION},
+    }
+    files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]
+    nb.write_files(files)
+    write_seeds(out.parent / "seeds" if seeds_dir is None else seeds_dir, seeds, G.z_dim)
+    return manifest
+
+
+def _lists(shapes: dict[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in shapes.items()}
+
+
+# -- the command line -------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.export",
+        description="Export a StyleGAN generator to ncnn: OUT_mapping.param/.bin, OUT_synthesis.param/.bin, OUT.json, "
+        "and seed files.",
+        epilog="Configurations: " + ", ".join(CONFIGS),
+    )
+    parser.add_argument("--cfg", required=True, metavar="NAME", help="configuration, see below")
+    parser.add_argument("--out", required=True, metavar="PATH", help="where the bundle goes: DIR/NAME")
+    parser.add_argument(
+        "--ckpt",
+        metavar="FILE",
+        help="a .pt, .pth or .safetensors file with the generator's state_dict, or random[:SEED]. Without it: the "
+        "configuration's official file from the cache or the network, else random weights with a warning",
+    )
+    parser.add_argument("--seeds", default="0-1500", metavar="LIST", help="seed files to write (default %(default)s)")
+    parser.add_argument("--seeds-dir", default="seeds", metavar="DIR", help="where they go (default %(default)s)")
+    parser.add_argument("--target", default="reference", choices=sorted(nb.TARGETS), help="default %(default)s")
+    parser.add_argument("--noise-mode", default="const", choices=NOISE_MODES, help="default %(default)s")
+    return parser
+
+
+def _random_seed(text: str) -> int:
+    number = text.partition(":")[2] or "0"
+    if not number.isdecimal() or int(number) >= 2**63:
+        raise CheckpointError(f"--ckpt {text}: expected random or random:SEED with a whole number SEED, got {number!r}")
+    return int(number)
+
+
+def _official(config: Config) -> tuple[Path | None, str]:
+    """The official checkpoint, from the cache or the network; or None and why not."""
+    from stylegan import download
+
+    if config.url is None:
+        return None, f"configuration {config.name} has no official checkpoint"
+    try:
+        return download.cached_file(config.url) or download.fetch(config.url, download.cache_dir()), ""
+    except CheckpointError as error:
+        return None, str(error)
+
+
+def _load(config: Config, ckpt: str | None) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """(state, what the manifest says of the weights, why they are random although nobody asked for it)."""
+    from stylegan import checkpoint
+
+    reason = ""
+    if ckpt is None:
+        path, reason = _official(config)
+        if path is not None:
+            try:
+                return checkpoint.load_state(path), _described(path), ""
+            except CheckpointError as error:
+                reason = str(error)
+        ckpt = "random"
+    if ckpt == "random" or ckpt.startswith("random:"):
+        seed = _random_seed(ckpt)
+        weights = {"source": f"random:{seed}", "sha256": None, "random": True}
+        return checkpoint.random_state(config.family, config.init_kwargs, seed), weights, reason
+    return checkpoint.load_state(ckpt), _described(Path(ckpt)), ""
+
+
+def _described(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return {"source": path.name, "sha256": digest.hexdigest(), "random": False}
+
+
+def _warn_random(reason: str) -> None:
+    bar = "!" * 100
+    sys.stderr.write(
+        f"{bar}\nWARNING: RANDOM WEIGHTS. The pictures will be patterns without meaning.\n"
+        f"Reason: {reason}.\nGive a checkpoint with --ckpt FILE, or --ckpt random to say that you want this.\n{bar}\n"
+    )
+
+
+def _export(args: argparse.Namespace) -> None:
+    config, seeds, out = get_config(args.cfg), parse_seeds(args.seeds), Path(args.out)
+    if not out.name or out.is_dir():
+        raise nb.EmitError("--out names a folder", expected="DIR/NAME, the start of the files' names", got=args.out)
+    if args.ckpt is not None and args.ckpt.startswith("random"):
+        _random_seed(args.ckpt)
+    from stylegan import checkpoint
+
+    state, weights, reason = _load(config, args.ckpt)
+    G = checkpoint.build_generator(config.family, config.init_kwargs, state, weights["source"])
+    manifest = export_generator(
+        G,
+        out,
+        args.target,
+        seeds,
+        noise_mode=args.noise_mode,
+        seeds_dir=args.seeds_dir,
+        config=config,
+        weights=weights,
+    )
+    for name, file in manifest["files"].items():
+        print(f"{out.with_name(name)}  {file['bytes'] / 1e6:.1f} MB")
+    print(f"{out.with_name(out.name + '.json')}")
+    print(f"{Path(args.seeds_dir)}/N.bin for {len(seeds)} seeds: {args.seeds}")
+    print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights['source']}")
+    if reason:
+        _warn_random(reason)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
+    args = _parser().parse_args(argv)
+    try:
+        _export(args)
+    except (StyleganError, nb.NcnnBuilderError) as error:
+        sys.stderr.write(f"stylegan.export: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.export: interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Layers that the StyleGAN generations share."""
+
+from __future__ import annotations
+
+import math
+
+import ncnn_builder as nb
+from stylegan._torch import Tensor, nn, torch
+from stylegan.functional import bias_act, get_activation
+
+
+def normalize_2nd_moment(x: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) along `dim`."""
+    return x * (x.square().mean(dim=dim, keepdim=True) + eps).rsqrt()
+
+
+def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike) -> list[nb.Value]:
+    """normalize_2nd_moment of a vector, in the DSL."""
+    mean = nb.reduction(g, nb.square(g, x), op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
+    return nb.binaryOp(g, [x, nb.rsqrt(g, mean, eps=1e-8)], op="Mul")
+
+
+def expect_shape(what: str, x: Tensor, *shape: int | None) -> None:
+    """Raise ValueError unless x has that shape (None: any size)."""
+    if x.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, x.shape, strict=True)):
+        expected = ", ".join("N" if s is None else str(s) for s in shape)
+        raise ValueError(f"{what} must have shape [{expected}], got {list(x.shape)}")
+
+
+class FullyConnectedLayer(nn.Module):
+    """act(x @ (weight * weight_gain)^T + bias * bias_gain): [N, in_features] -> [N, out_features].
+
+    The weight is stored divided by lr_multiplier and scaled at run time by lr_multiplier / sqrt(in_features),
+    the bias by lr_multiplier (equalised learning rate, Progressive GAN section 4.1).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        activation: str = "linear",
+        lr_multiplier: float = 1,
+        bias_init: float = 0,
+    ) -> None:
+        super().__init__()
+        get_activation(activation)  # an unknown name is refused here, not at the first use
+        self.in_features, self.out_features = in_features, out_features
+        self.activation = activation
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full([out_features], float(bias_init))) if bias else None
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x @ (self.weight * self.weight_gain).t()
+        return bias_act(x, None if self.bias is None else self.bias * self.bias_gain, self.activation)
+
+    def export_ncnn(self, g: nb.Graph, x: nb.ValueLike) -> list[nb.Value]:
+        """x [in_features] -> [out_features]."""
+        bias = None if self.bias is None else self.bias * self.bias_gain
+        return nb.fully_connected(g, x, self.weight * self.weight_gain, bias, self.activation)

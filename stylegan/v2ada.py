@@ -1,0 +1,331 @@
+"""StyleGAN2-ADA's generator, with the keyword arguments and state_dict keys of the official one.
+
+Everything is computed in fp32, because that is what ncnn's results are compared with: the official keywords
+about fp16 and memory format (`num_fp16_res`, `use_fp16`, `fp16_channels_last`, `channels_last`) are accepted
+so that official init_kwargs load, and change nothing.
+
+Shapes: N samples, C channels; noise_mode is 'random' (new noise each call), 'const' (the noise in the
+checkpoint) or 'none'.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ncnn_builder as nb
+from stylegan._torch import Tensor, nn, torch
+from stylegan.functional import setup_filter, upsample2d
+from stylegan.layers import (
+    FullyConnectedLayer,
+    expect_shape,
+    normalize_2nd_moment,
+    normalize_2nd_moment_ncnn,
+)
+from stylegan.v2ada_layers import FIR, Conv2dLayer, SynthesisLayer, ToRGBLayer, upsample2d_ncnn
+
+ARCHITECTURES = ("orig", "skip", "resnet")
+
+
+class MappingNetwork(nn.Module):
+    """z (and labels c) -> w, repeated num_ws times.
+
+    z [N, z_dim], c [N, c_dim] -> ws [N, num_ws, w_dim], or w [N, w_dim] where num_ws is None (as in a
+    discriminator). `w_avg` [w_dim] is the running mean of w, updated in training mode; without it (num_ws or
+    w_avg_beta None) there is no truncation.
+    """
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        num_ws: int | None,
+        num_layers: int = 8,
+        embed_features: int | None = None,
+        layer_features: int | None = None,
+        activation: str = "lrelu",
+        lr_multiplier: float = 0.01,
+        w_avg_beta: float | None = 0.995,
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
+        self.num_ws = num_ws
+        self.num_layers = num_layers
+        self.w_avg_beta = w_avg_beta
+
+        embed_features = 0 if c_dim == 0 else embed_features or w_dim
+        if c_dim > 0:
+            self.embed = FullyConnectedLayer(c_dim, embed_features)
+        hidden = layer_features or w_dim
+        features = [z_dim + embed_features] + [hidden] * (num_layers - 1) + [w_dim]
+        for i in range(num_layers):
+            fc = FullyConnectedLayer(features[i], features[i + 1], True, activation, lr_multiplier)
+            setattr(self, f"fc{i}", fc)
+        if num_ws is not None and w_avg_beta is not None:
+            self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self,
+        z: Tensor | None,
+        c: Tensor | None = None,
+        truncation_psi: float = 1,
+        truncation_cutoff: int | None = None,
+        skip_w_avg_update: bool = False,
+    ) -> Tensor:
+        """z may be None where z_dim is 0, and c where c_dim is 0.
+
+        Truncation: w_avg + psi * (w - w_avg) for the first `truncation_cutoff` styles (None: all).
+        """
+        parts = []
+        if self.z_dim > 0:
+            if z is None:
+                raise ValueError(f"mapping: z of shape [N, {self.z_dim}] is needed, got None")
+            expect_shape("mapping: z", z, None, self.z_dim)
+            parts.append(normalize_2nd_moment(z.float()))
+        if self.c_dim > 0:
+            if c is None:
+                raise ValueError(f"mapping: c of shape [N, {self.c_dim}] is needed, got None")
+            expect_shape("mapping: c", c, None, self.c_dim)
+            parts.append(normalize_2nd_moment(self.embed(c.float())))
+        x = torch.cat(parts, dim=1)  # [N, z_dim + embed_features]
+        for i in range(self.num_layers):
+            x = getattr(self, f"fc{i}")(x)  # [N, w_dim]
+
+        if self.w_avg_beta is not None and self.num_ws is not None and self.training and not skip_w_avg_update:
+            self.w_avg.copy_(x.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
+        if self.num_ws is not None:
+            x = x[:, None].repeat(1, self.num_ws, 1)  # [N, num_ws, w_dim]
+        if truncation_psi != 1:
+            if self.w_avg_beta is None or self.num_ws is None:
+                raise ValueError("mapping: truncation_psi must be 1, this network keeps no w_avg")
+            cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
+            x = torch.cat([self.w_avg.lerp(x[:, :cutoff], truncation_psi), x[:, cutoff:]], dim=1)
+        return x
+
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike) -> list[nb.Value]:
+        """Inputs [z, coeff] or, with labels, [z, coeff, c]: one w [w_dim], truncated by coeff (psi).
+
+        Not repeated num_ws times: the synthesis network takes one w for all styles.
+        """
+        z, coeff, *c = nb.check_bottom_names(bottom_names)
+        parts = [normalize_2nd_moment_ncnn(g, z)]
+        if self.c_dim > 0:
+            parts.append(normalize_2nd_moment_ncnn(g, nb.child(g, self, "embed", c)))
+        x = nb.concat(g, parts, dim=1) if len(parts) > 1 else parts[0]
+        for i in range(self.num_layers):
+            x = nb.child(g, self, f"fc{i}", x)
+        if self.w_avg_beta is None or self.num_ws is None:
+            return x
+        w_avg = nb.shell(g, x, self.w_avg[None, None, None], None, ncnn_weight_dims=1)
+        return nb.lerp(g, [*w_avg, *x, coeff])
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: conv0 (doubles the size; the first block has a constant instead), conv1, torgb, skip.
+
+    Architecture 'skip' has a torgb in every block, 'orig' and 'resnet' in the last one only; 'resnet' adds a
+    1x1 convolution `skip` around conv0 and conv1. `layer_kwargs` go to the SynthesisLayers (kernel_size,
+    use_noise, activation).
+    """
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        resolution: int,
+        img_channels: int,
+        is_last: bool,
+        architecture: str = "skip",
+        resample_filter: Sequence[float] = FIR,
+        conv_clamp: float | None = None,
+        use_fp16: bool = False,
+        fp16_channels_last: bool = False,
+        **layer_kwargs: Any,
+    ) -> None:
+        if architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
+        super().__init__()
+        self.in_channels = in_channels
+        self.w_dim = w_dim
+        self.resolution = resolution
+        self.architecture = architecture
+        self.has_torgb = is_last or architecture == "skip"
+        self.num_conv = 1 if in_channels == 0 else 2
+        self.num_torgb = int(self.has_torgb)
+        self.register_buffer("resample_filter", setup_filter(resample_filter))
+
+        layer_kwargs = dict(
+            w_dim=w_dim,
+            resolution=resolution,
+            resample_filter=resample_filter,
+            conv_clamp=conv_clamp,
+            **layer_kwargs,
+        )
+        if in_channels == 0:
+            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+        else:
+            self.conv0 = SynthesisLayer(in_channels, out_channels, up=2, **layer_kwargs)
+        self.conv1 = SynthesisLayer(out_channels, out_channels, **layer_kwargs)
+        if self.has_torgb:
+            self.torgb = ToRGBLayer(out_channels, img_channels, w_dim, conv_clamp=conv_clamp)
+        if in_channels != 0 and architecture == "resnet":
+            self.skip = Conv2dLayer(in_channels, out_channels, 1, bias=False, up=2, resample_filter=resample_filter)
+
+    def forward(
+        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise_mode: str = "random"
+    ) -> tuple[Tensor, Tensor | None]:
+        """One resolution further.
+
+        x [N, in_channels, H / 2, W / 2] (None in the first block),
+        img [N, img_channels, H / 2, W / 2] or None, ws [N, num_conv + num_torgb, w_dim]
+        -> x [N, out_channels, H, W], img [N, img_channels, H, W] or None.
+        """
+        num_ws = self.num_conv + self.num_torgb
+        expect_shape(f"synthesis.b{self.resolution}: ws", ws, None, num_ws, self.w_dim)
+        w = iter(ws.unbind(dim=1))  # of [N, w_dim]
+        if x is None:
+            x = self.const.expand(len(ws), -1, -1, -1)
+            x = self.conv1(x, next(w), noise_mode)
+        elif self.architecture == "resnet":
+            y = self.skip(x, gain=math.sqrt(0.5))
+            x = self.conv0(x, next(w), noise_mode)
+            x = y + self.conv1(x, next(w), noise_mode, gain=math.sqrt(0.5))
+        else:
+            x = self.conv0(x, next(w), noise_mode)
+            x = self.conv1(x, next(w), noise_mode)
+
+        if img is not None:
+            img = upsample2d(img, self.resample_filter)
+        if self.has_torgb:
+            y = self.torgb(x, next(w))
+            img = y if img is None else img + y
+        return x, img
+
+    def export_ncnn(
+        self, g: nb.Graph, x: nb.Value | None, img: nb.Value | None, ws: nb.ValueLike, ws_i: int, noise_mode: str
+    ) -> tuple[nb.Value, nb.Value | None]:
+        """One resolution further; ws is [ws0, ws1, mixing], and the block's first style is number ws_i."""
+        if x is None:
+            # 3 dimensions: a constant of 4 would go wrong in a convolution.
+            x = nb.shell(g, ws, self.const[:, None], None, ncnn_weight_dims=3)[0]
+            x = nb.child(g, self, "conv1", [x, ws], ws_i, noise_mode)[0]
+        elif self.architecture == "resnet":
+            skip = nb.child(g, self, "skip", x, gain=math.sqrt(0.5))
+            y = nb.child(g, self, "conv0", [x, ws], ws_i, noise_mode)
+            y = nb.child(g, self, "conv1", [*y, ws], ws_i + 1, noise_mode, gain=math.sqrt(0.5))
+            x = nb.binaryOp(g, [*skip, *y], op="Add")[0]
+        else:
+            y = nb.child(g, self, "conv0", [x, ws], ws_i, noise_mode)
+            x = nb.child(g, self, "conv1", [*y, ws], ws_i + 1, noise_mode)[0]
+
+        if img is not None:
+            img = upsample2d_ncnn(g, img, self.resample_filter)[0]
+        if self.has_torgb:
+            rgb = nb.child(g, self, "torgb", [x, ws], ws_i + self.num_conv)[0]
+            img = rgb if img is None else nb.binaryOp(g, [img, rgb], op="Add")[0]
+        return x, img
+
+
+class SynthesisNetwork(nn.Module):
+    """ws [N, num_ws, w_dim] -> picture [N, img_channels, img_resolution, img_resolution], about -1..1.
+
+    Blocks are b4, b8, ... up to img_resolution, with min(channel_base / resolution, channel_max) channels.
+    `block_kwargs` go to the SynthesisBlocks (architecture, resample_filter, conv_clamp, ...).
+    """
+
+    def __init__(
+        self,
+        w_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        num_fp16_res: int = 0,
+        **block_kwargs: Any,
+    ) -> None:
+        if img_resolution < 4 or img_resolution & (img_resolution - 1):
+            raise ValueError(f"img_resolution must be a power of two of at least 4, got {img_resolution}")
+        super().__init__()
+        self.w_dim = w_dim
+        self.img_resolution = img_resolution
+        self.img_channels = img_channels
+        self.block_resolutions = [2**i for i in range(2, img_resolution.bit_length())]
+        self.num_ws = 0
+        in_channels = 0
+        for res in self.block_resolutions:
+            out_channels = min(channel_base // res, channel_max)
+            last = res == img_resolution
+            block = SynthesisBlock(in_channels, out_channels, w_dim, res, img_channels, last, **block_kwargs)
+            setattr(self, f"b{res}", block)
+            self.num_ws += block.num_conv
+            in_channels = out_channels
+        self.num_ws += 1  # of the last torgb; any other torgb shares the style of the next block's conv0
+
+    def forward(self, ws: Tensor, noise_mode: str = "random") -> Tensor:
+        expect_shape("synthesis: ws", ws, None, self.num_ws, self.w_dim)
+        ws = ws.float()
+        x: Tensor | None = None
+        img: Tensor | None = None
+        first = 0
+        for res in self.block_resolutions:
+            block = getattr(self, f"b{res}")
+            x, img = block(x, img, ws.narrow(1, first, block.num_conv + block.num_torgb), noise_mode)
+            first += block.num_conv
+        assert img is not None
+        return img
+
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, noise_mode: str = "const") -> list[nb.Value]:
+        """Inputs [ws0, ws1, mixing]: the picture [img_channels, R, R]. noise_mode: const or none."""
+        x: nb.Value | None = None
+        img: nb.Value | None = None
+        ws_i = 0
+        for res in self.block_resolutions:
+            x, img = nb.child(g, self, f"b{res}", x, img, bottom_names, ws_i, noise_mode)
+            ws_i += getattr(self, f"b{res}").num_conv
+        assert img is not None
+        return [img]
+
+
+class Generator(nn.Module):
+    """z [N, z_dim] (and labels c [N, c_dim]) -> picture [N, img_channels, img_resolution, img_resolution].
+
+    To build one for a checkpoint without the cost of random weights, see `checkpoint.build_generator`.
+    """
+
+    family = "v2ada"
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        mapping_kwargs: Mapping[str, Any] | None = None,
+        synthesis_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
+        self.img_resolution, self.img_channels = img_resolution, img_channels
+        self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, **(synthesis_kwargs or {}))
+        self.num_ws = self.synthesis.num_ws
+        self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, **(mapping_kwargs or {}))
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        truncation_psi: float = 1,
+        truncation_cutoff: int | None = None,
+        **synthesis_kwargs: Any,
+    ) -> Tensor:
+        ws = self.mapping(z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+        img: Tensor = self.synthesis(ws, **synthesis_kwargs)
+        return img

@@ -1,0 +1,185 @@
+"""The torch functions against definitions written out in another way."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stylegan.functional import (
+    ACTIVATIONS,
+    bias_act,
+    conv2d_resample,
+    modulated_conv2d,
+    setup_filter,
+    upfirdn2d,
+    upsample2d,
+)
+
+
+def upfirdn2d_by_definition(
+    x: np.ndarray,
+    f: np.ndarray,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: tuple[int, ...],
+    gain: float,
+) -> np.ndarray:
+    """x [H, W], f [h, w]: every output is a sum of products, pixel by pixel."""
+    (upx, upy), (downx, downy), (x0, x1, y0, y1) = up, down, padding
+    h, w = x.shape
+    height, width = h * upy + y0 + y1, w * upx + x0 + x1
+
+    def padded(y: int, x_: int) -> float:
+        (qy, ry), (qx, rx) = divmod(y - y0, upy), divmod(x_ - x0, upx)
+        return float(x[qy, qx]) if ry == rx == 0 and 0 <= qy < h and 0 <= qx < w else 0.0
+
+    fh, fw = f.shape
+    rows, columns = range(0, height - fh + 1, downy), range(0, width - fw + 1, downx)
+    taps = list(itertools.product(range(fh), range(fw)))
+    return np.array(
+        [
+            [gain * sum(f[fh - 1 - i, fw - 1 - j] * padded(y + i, x_ + j) for i, j in taps) for x_ in columns]
+            for y in rows
+        ]
+    )
+
+
+@pytest.mark.parametrize("taps", [[1, 2, 5], [[1, 2, 3], [4, 5, 7]], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
+@pytest.mark.parametrize(
+    ("up", "down", "padding"),
+    [
+        ((1, 1), (1, 1), (4, 4, 4, 4)),
+        ((2, 2), (1, 1), (3, 2, 5, 6)),
+        ((1, 1), (2, 2), (5, 4, 6, 4)),
+        ((2, 3), (3, 2), (1, 2, -2, 4)),
+        ((4, 4), (2, 2), (-3, -1, 2, -5)),
+    ],
+)
+def test_upfirdn2d(
+    taps: list[int], up: tuple[int, int], down: tuple[int, int], padding: tuple[int, int, int, int]
+) -> None:
+    x = torch.randn(2, 3, 5, 6)
+    f = setup_filter(torch.tensor(taps), normalize=False)
+    full = (torch.outer(f, f) if f.ndim == 1 else f).numpy()
+    got = upfirdn2d(x, f, up=up, down=down, padding=padding, gain=1.5)
+    assert f.ndim == (1 if len(taps) == 9 else 2)
+    for n, c in itertools.product(range(2), range(3)):
+        want = upfirdn2d_by_definition(x[n, c].numpy(), full, up, down, padding, 1.5)
+        np.testing.assert_allclose(got[n, c].numpy(), want, atol=1e-5 * np.abs(want).max())
+    flipped = upfirdn2d(x, f.flip(list(range(f.ndim))), up, down, padding, flip_filter=True, gain=1.5)
+    torch.testing.assert_close(flipped, got)
+
+
+def test_upfirdn2d_short_forms() -> None:
+    x, f = torch.randn(1, 2, 6, 7), setup_filter([1, 3, 3, 1])
+    torch.testing.assert_close(upfirdn2d(x, f, 2, 2, 2), upfirdn2d(x, f, (2, 2), (2, 2), (2, 2, 2, 2)))
+    torch.testing.assert_close(upfirdn2d(x, f, padding=(2, 3)), upfirdn2d(x, f, padding=(2, 2, 3, 3)))
+    assert torch.equal(upfirdn2d(x, None, down=(2, 3), padding=(0, -1, 0, 0)), x[:, :, ::3, :-1:2])
+    torch.testing.assert_close(upfirdn2d(x, None, gain=3), upfirdn2d(x, setup_filter(None), gain=3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"padding": -3}, "nothing left"),
+        ({"padding": (1, 2, 3)}, "padding takes 1, 2 or 4 numbers"),
+        ({"up": 0}, "up must be 1 or more"),
+        ({"down": (1, -1)}, "down must be 1 or more"),
+    ],
+)
+def test_upfirdn2d_errors(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        upfirdn2d(torch.zeros(1, 1, 6, 6), setup_filter([1, 3, 3, 1]), **arguments)
+
+
+def test_setup_filter() -> None:
+    f = setup_filter([1, 3, 3, 1])
+    assert f.shape == (4, 4)
+    assert f.dtype == torch.float32
+    assert math.isclose(float(f.sum()), 1, rel_tol=1e-6)
+    assert setup_filter([1] * 8).shape == (8,)
+    assert setup_filter([1] * 8, separable=False).shape == (8, 8)
+    assert math.isclose(float(setup_filter([1, 3, 3, 1], gain=4).sum()), 4, rel_tol=1e-6)
+    assert math.isclose(float(setup_filter([1, 3, 3, 1], gain=4, separable=True).sum()), 2, rel_tol=1e-6)
+    assert setup_filter([1, 2], normalize=False, flip_filter=True, separable=True).tolist() == [2, 1]
+    assert setup_filter(None).tolist() == [[1]]
+    with pytest.raises(ValueError, match="1-D or 2-D"):
+        setup_filter(torch.ones(2, 2, 2))
+    with pytest.raises(ValueError, match="separable needs 1-D taps"):
+        setup_filter(torch.ones(2, 2), separable=True)
+
+
+DEFINITIONS = {
+    "linear": (lambda x: x, 1),
+    "relu": (lambda x: np.maximum(x, 0), math.sqrt(2)),
+    "lrelu": (lambda x: np.where(x > 0, x, 0.2 * x), math.sqrt(2)),
+    "tanh": (np.tanh, 1),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), 1),
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(x)), 1),
+    "selu": (lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)), 1),
+    "softplus": (lambda x: np.log1p(np.exp(x)), 1),
+    "swish": (lambda x: x / (1 + np.exp(-x)), math.sqrt(2)),
+}
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_bias_act(act: str) -> None:
+    func, gain = DEFINITIONS[act]
+    x, b = torch.linspace(-4, 4, 48).reshape(2, 4, 3, 2), torch.randn(4)
+    biased = (x + b[None, :, None, None]).double().numpy()
+    np.testing.assert_allclose(bias_act(x, b, act).numpy(), func(biased) * gain, atol=1e-5)
+    np.testing.assert_allclose(bias_act(x, act=act, gain=3).numpy(), func(x.double().numpy()) * 3, atol=3e-5)
+    want = np.clip(func(biased) * gain, -0.7, 0.7)
+    np.testing.assert_allclose(bias_act(x, b, act, clamp=0.7).numpy(), want, atol=1e-5)
+
+
+def test_bias_act_options() -> None:
+    x = torch.randn(2, 3, 4)
+    torch.testing.assert_close(bias_act(x, act="lrelu", alpha=0.5, gain=1), F.leaky_relu(x, 0.5))
+    torch.testing.assert_close(bias_act(x, torch.arange(4.0), dim=2), x + torch.arange(4.0))
+    with pytest.raises(ValueError, match="activation 'gelu' is unknown: expected one of linear, relu"):
+        bias_act(x, act="gelu")
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("taps", [[1, 3, 3, 1], [1, 2, 1], [1, 2, 3, 4, 5, 6, 7, 8]])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_up_convolution_is_upsampling_then_flipped_convolution(kernel: int, taps: list[int], groups: int) -> None:
+    x, w, f = torch.randn(2, 4, 5, 7), torch.randn(6, 4 // groups, kernel, kernel), setup_filter(taps)
+    got = conv2d_resample(x, w, f, up=2, padding=kernel // 2, groups=groups)
+    # Away from the border, where cropping and filtering do not commute.
+    upsampled = upsample2d(F.pad(x, [8] * 4), f)
+    want = F.conv2d(upsampled, w.flip([2, 3]), padding=kernel // 2, groups=groups)[:, :, 16:-16, 16:-16]
+    assert got.shape == (2, 6, 10, 14)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_convolution_without_up_is_conv2d() -> None:
+    x, w = torch.randn(2, 4, 5, 7), torch.randn(6, 4, 3, 3)
+    torch.testing.assert_close(conv2d_resample(x, w, padding=1), F.conv2d(x, w, padding=1))
+
+
+def test_upsampling_keeps_brightness() -> None:
+    x = torch.full([1, 2, 8, 8], 3.0)
+    inner = upsample2d(x, setup_filter([1, 3, 3, 1]))[:, :, 2:-2, 2:-2]
+    torch.testing.assert_close(inner, torch.full_like(inner, 3.0))
+
+
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_modulated_convolution_is_the_static_form(up: int, demodulate: bool) -> None:
+    """y = d * conv(W, s * x) with d = rsqrt(sum W^2 s^2 + 1e-8): the weights never change."""
+    x, w, s = torch.randn(3, 4, 5, 6), torch.randn(7, 4, 3, 3), torch.randn(3, 4)
+    f = setup_filter([1, 3, 3, 1])
+    noise = torch.randn(3, 1, 5 * up, 6 * up)
+    got = modulated_conv2d(x, w, s, noise, up=up, padding=1, resample_filter=f, demodulate=demodulate)
+    want = conv2d_resample(x * s[:, :, None, None], w, f, up=up, padding=1)
+    if demodulate:
+        d = (s.square() @ w.square().sum(dim=[2, 3]).t() + 1e-8).rsqrt()  # [N, O]
+        want = want * d[:, :, None, None]
+    torch.testing.assert_close(got, want + noise, rtol=1e-4, atol=1e-4)

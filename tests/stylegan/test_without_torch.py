@@ -1,0 +1,63 @@
+"""What happens where torch is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BLOCKER = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NoTorch())
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    repository = Path(__file__).parents[2]
+    command = [sys.executable, "-c", BLOCKER + code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=60)
+
+
+def torch_modules() -> list[str]:
+    """Every module of the package but those that promise to do without torch."""
+    import stylegan
+
+    light = {"__init__", "_torch", "configs", "seeds", "download", "errors", "export"}
+    names = {path.stem for directory in stylegan.__path__ for path in Path(directory).glob("*.py")}
+    return sorted(names - light)
+
+
+@pytest.mark.parametrize(
+    "name", ["stylegan", "stylegan.configs", "stylegan.seeds", "stylegan.download", "stylegan.export"]
+)
+def test_light_modules_import(name: str) -> None:
+    result = run(f"import {name}; assert 'torch' not in sys.modules")
+    assert result.returncode == 0, result.stderr
+
+
+def test_there_are_torch_modules() -> None:
+    assert {"checkpoint", "functional", "layers", "v2ada", "v2ada_layers"} <= set(torch_modules())
+
+
+@pytest.mark.parametrize("name", torch_modules())
+@pytest.mark.parametrize("statement", ["import stylegan.{}", "from stylegan import {}"])
+def test_torch_modules_say_one_sentence(name: str, statement: str) -> None:
+    code = f"""
+from stylegan.errors import StyleganError, TorchMissing
+try:
+    {statement.format(name)}
+except StyleganError as error:
+    assert isinstance(error, TorchMissing) and isinstance(error, ImportError)
+    print(error)
+"""
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "stylegan needs torch: pip install 'ncnn-builder[stylegan]'\n"
