@@ -69,14 +69,15 @@ class Conv2dLayer(nn.Module):
         """
         w = self.weight * self.weight_gain
         if self.up == 1:
-            x = nb.Fconv2d(g, [x, *nb.shell(g, x, w)], padding=self.padding)
+            y = nb.Fconv2d(g, [*nb.check_bottom_names(x), *nb.shell(g, x, w)], padding=self.padding)
         elif w.shape[2:] == (1, 1):
-            x = upsample2d_ncnn(g, nb.Fconv2d(g, [x, *nb.shell(g, x, w)]), self.resample_filter)
+            y = nb.Fconv2d(g, [*nb.check_bottom_names(x), *nb.shell(g, x, w)])
+            y = upsample2d_ncnn(g, y, self.resample_filter)
         else:  # as stored, a convolution: ncnn's correlates
-            x = upsample2d_ncnn(g, x, self.resample_filter)
-            x = nb.Fconv2d(g, [x, *nb.shell(g, x, w.flip(2, 3))], padding=self.padding)
+            y = upsample2d_ncnn(g, x, self.resample_filter)
+            y = nb.Fconv2d(g, [*y, *nb.shell(g, y, w.flip(2, 3))], padding=self.padding)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return nb.bias_act(g, x, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
+        return nb.bias_act(g, y, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
 
 
 class SynthesisLayer(nn.Module):

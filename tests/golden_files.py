@@ -17,7 +17,7 @@ TOLERANCE = 1e-4  # of each tensor's largest magnitude
 
 def goldens_dir() -> Path:
     """NCNN_BUILDER_GOLDENS, or else shared/goldens beside the repository; skips the test without it."""
-    repository = Path(__file__).parents[2]
+    repository = Path(__file__).resolve().parents[1]
     path = Path(os.environ.get("NCNN_BUILDER_GOLDENS") or repository.parent / "shared" / "goldens")
     if not path.is_dir():
         pytest.skip(f"no goldens: {path} is not a directory; NCNN_BUILDER_GOLDENS names it")

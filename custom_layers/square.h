@@ -1,0 +1,15 @@
+// y = x * x, any shape.
+#pragma once
+
+#include "elementwise.h"
+
+namespace custom_layers
+{
+
+class Square : public Elementwise
+{
+public:
+    int forward_inplace(ncnn::Mat& bottom_top_blob, const ncnn::Option& opt) const override;
+};
+
+} // namespace custom_layers

@@ -1,0 +1,193 @@
+// Wrong shapes and wrong parameters: a report that names the layer and says what it got, for every layer.
+#include "check.h"
+#include "net.h"
+
+#include <custom_layers/error.h>
+#include <custom_layers/biasact.h>
+#include <custom_layers/register_all.h>
+
+#include <string.h>
+
+#include <set>
+
+namespace
+{
+struct Bad {
+    const char* type;
+    const char* params;
+    std::vector<std::vector<int>> inputs;
+    const char* says; // part of the message
+    int outputs = 1;
+};
+} // namespace
+
+// The sizes of a good FconvTranspose2d: 4 -> 6 channels, 3x3.
+#define UP "0=6 1=3 6=216 17=4"
+
+static const Bad kBad[] = {
+    {"Abs", "", {{3}, {3}}, "expects 1 inputs, got 2"},
+    {"Square", "", {}, "expects 1 inputs, got 0"},
+    {"Square", "", {{3}}, "expects 1 outputs, got 2", 2},
+    {"Rsqrt", "0=nope", {{3}}, "parameter 0 (eps) expects a number"},
+    {"Rsqrt", "1=nan", {{3}}, "parameter 1 (scale) expects a number"},
+    {"Sqrt", "-23300=1,1.0", {{3}}, "parameter 0 (eps) expects a number"},
+    {"Sin", "0=pi", {{3}}, "parameter 0 (scale) expects a number"},
+    {"Clamp", "0=2.0 1=1.0", {{3}}, "expects min <= max, got min=2 max=1"},
+    {"MulConstant", "1=x", {{3}}, "parameter 1 (bias) expects a number"},
+    {"StyleganPost", "", {{3}, {4}}, "expects 1 inputs, got 2"},
+    {"Lerp", "", {{3}, {3}}, "expects 3 inputs, got 2"},
+    {"Lerp", "", {{3}, {4}, {1}}, "got [3], [4], [1]"},
+    {"Lerp", "", {{3}, {3}, {2}}, "got [3], [3], [2]"},
+    {"Lerp", "", {{16, 4}, {4, 16}, {1}}, "got [16, 4], [4, 16], [1]"},
+    {"StyleMixingSwitcher", "0=-1", {{8}, {8}, {4}}, "parameter 0 (ws_i) expects 0 or more, got -1"},
+    {"StyleMixingSwitcher", "0=4", {{8}, {8}, {4}}, "got [8], [8], [4]"},
+    {"StyleMixingSwitcher", "0=3", {{3, 8}, {8}, {4}}, "got [3, 8], [8], [4]"},
+    {"StyleMixingSwitcher", "0=3", {{8}, {3, 8}, {4}}, "got [8], [3, 8], [4]"},
+    {"StyleMixingSwitcher", "0=0", {{8}, {9}, {4}}, "got [8], [9], [4]"},
+    {"StyleMixingSwitcher", "0=0", {{8}, {8}, {2, 2}}, "got [8], [8], [2, 2]"},
+    {"StyleMixingSwitcher", "0=0", {{1, 2, 8}, {8}, {4}}, "got [1, 2, 8], [8], [4]"},
+    {"Shell", "0=3 1=3 2=4 11=2 3=4 6=71", {}, "weight_data_size=71 for [4, 2, 3, 3]"},
+    {"Shell", "0=65536 1=65536 2=1 11=1 3=4 6=65536", {}, "weight_data_size=65536 for [1, 1, 65536, 65536]"},
+    {"Shell", "0=0 1=3 2=4 3=4 6=12", {}, "parameter 0 (w) expects 1 or more, got 0"},
+    {"Shell", "0=3 1=3 2=4 11=2 3=3 6=72", {}, "where dims=3 drops them"},
+    {"Shell", "0=3 1=3 2=4 11=1 3=2 6=36", {}, "where dims=2 drops them"},
+    {"Shell", "0=3 1=3 2=1 11=1 3=1 6=9", {}, "where dims=1 drops them"},
+    {"Shell", "0=3 1=3 2=4 3=5 6=36", {}, "parameter 3 (dims) expects 1 to 4, got 5"},
+    {"Shell", "0=3 1=3 2=4 3=4 5=1 6=36", {}, "expects 2 outputs, got 1"},
+    {"Shell", "0=3 1=3 2=4 3=4 5=0 6=36", {{1}, {1}}, "expects 0 or 1 inputs, got 2"},
+    {"Shell", "0=3 1=3 2=4 3=4 5=0 6=36", {}, "expects 36 weights as float32 or float16 in the model file"},
+    {"Fmatmul", "0=3 1=0 2=12", {{5}, {3, 4}}, "got [5], [3, 4]"},
+    {"Fmatmul", "0=3 1=0 2=12", {{4}, {3, 5}}, "got [4], [3, 5]"},
+    {"Fmatmul", "0=3 1=0 2=12", {{1, 1, 4}, {3, 4}}, "got [1, 1, 4], [3, 4]"},
+    {"Fmatmul", "0=3 1=1 2=12", {{4}, {3, 4}, {4}}, "expects b of [3], got [4], [3, 4], [4]"},
+    {"Fmatmul", "0=3 1=1 2=12", {{4}, {3, 4}}, "expects 3 inputs, got 2"},
+    {"Fmatmul", "0=3 1=0 2=13", {{4}, {3, 4}}, "expects weight_data_size = num_output * inputs, got 13"},
+    {"Fmatmul", "0=3 1=0 2=12 8=1", {{4}, {3, 4}}, "int8 weights are not supported"},
+    {"Fmatmul", "0=0 1=0 2=12", {{4}, {3, 4}}, "parameter 0 (num_output) expects 1 or more, got 0"},
+    {"Fmatmul", "0=3.0 1=0 2=12", {{4}, {3, 4}}, "parameter 0 (num_output) expects an integer"},
+    {"Fmatmul", "0=3 1=0 2=12 9=7", {{4}, {3, 4}}, "activation_type) expects 0 to 6, got 7"},
+    {"Fmatmul", "0=3 1=0 2=12 9=3 -23310=1,1.0", {{4}, {3, 4}}, "expects 2 activation_params, got 1"},
+    {"Fmatmul", "0=3 1=0 2=12 9=2 10=0.5", {{4}, {3, 4}}, "(activation_params) expects an array of numbers"},
+    {"Fmatmul", "0=3 1=0 2=12 9=6 -23310=2,0.0,1.0", {{4}, {3, 4}}, "whose first is not 0"},
+    {"BiasAct", "0=9", {{3}}, "parameter 0 (act) expects 0 to 8, got 9"},
+    {"BiasAct", "2=nan", {{3}}, "parameter 2 (gain) expects a number"},
+    {"BiasAct", "4=1", {{3}}, "expects 2 inputs, got 1"},
+    {"BiasAct", "4=0", {{3}, {3}}, "expects 1 inputs, got 2"},
+    {"BiasAct", "4=1", {{3, 4, 5}, {5}}, "expects a bias of [3] for x of [3, 4, 5], got [5]"},
+    {"BiasAct", "4=1", {{16, 4, 5}, {8}}, "expects a bias of [16] for x of [16, 4, 5], got [8]"},
+    {"BiasAct", "4=1", {{4, 8}, {4}}, "expects a bias of [8] for x of [4, 8], got [4]"},
+    {"BiasAct", "4=1", {{8}, {2, 4}}, "expects a bias of [8] for x of [8], got [2, 4]"},
+    {"F4DOp1D", "0=4", {{2, 3, 4, 5}, {3}}, "parameter 0 (dim) expects 0 to 3, got 4"},
+    {"F4DOp1D", "1=-1", {{2, 3, 4, 5}, {3}}, "parameter 1 (op) expects 0 to 3, got -1"},
+    {"F4DOp1D", "0=1 1=0", {{2, 3, 4, 5}, {4}}, "got [2, 3, 4, 5], [4]"},
+    {"F4DOp1D", "0=1 1=0", {{2, 3, 4}, {3}}, "got [2, 3, 4], [3]"},
+    {"F4DOp1D", "0=1 1=0", {{2, 3, 4, 5}, {3, 1}}, "got [2, 3, 4, 5], [3, 1]"},
+    {"AddNoise", "", {{3, 4, 5}, {4, 4}}, "got [3, 4, 5], [4, 4]"},
+    {"AddNoise", "", {{16, 4, 4}, {16, 4, 4}}, "got [16, 4, 4], [16, 4, 4]"},
+    {"AddNoise", "", {{4, 5}, {4, 5}}, "got [4, 5], [4, 5]"},
+    {"AddNoise", "", {{3, 4, 5}}, "expects 2 inputs, got 1"},
+    {"FconvTranspose2d", UP, {{5, 4, 4}, {4, 6, 3, 3}}, "got [5, 4, 4], [4, 6, 3, 3]"},
+    {"FconvTranspose2d", UP, {{4, 4, 4}, {6, 4, 3, 3}}, "got [4, 4, 4], [6, 4, 3, 3]"},
+    {"FconvTranspose2d", UP, {{4, 4, 4}, {4, 6, 9}}, "got [4, 4, 4], [4, 6, 9]"},
+    {"FconvTranspose2d", UP " 5=1", {{4, 4, 4}, {4, 6, 3, 3}, {4}}, "expects b of [6]"},
+    {"FconvTranspose2d", UP " 5=1", {{4, 4, 4}, {4, 6, 3, 3}}, "expects 3 inputs, got 2"},
+    {"FconvTranspose2d", UP " 4=3", {{4, 4, 4}, {4, 6, 3, 3}}, "an output of [6, 0, 0] is impossible"},
+    {"FconvTranspose2d", UP " 4=-1", {{4, 4, 4}, {4, 6, 3, 3}}, "(pad_left) expects 0 to 32768, got -1"},
+    {"FconvTranspose2d", UP " 3=0", {{4, 4, 4}, {4, 6, 3, 3}}, "(stride_w) expects 1 to 32768, got 0"},
+    {"FconvTranspose2d",
+     UP " 18=-2",
+     {{4, 4, 4}, {4, 6, 3, 3}},
+     "(output_pad_right) expects 0 to 32768, got -2"},
+    {"FconvTranspose2d", UP " 7=3", {{4, 4, 4}, {4, 6, 3, 3}}, "divisible by group, got 4, 6, 3"},
+    {"FconvTranspose2d", UP " 7=2", {{4, 4, 4}, {4, 6, 3, 3}}, "got 216 for 4 * 6 / 2 * 3 * 3"},
+    {"FconvTranspose2d", "0=6 1=3 6=216", {{4, 4, 4}, {4, 6, 3, 3}}, "(num_input) expects 1 or more, got 0"},
+    {"Down2", "", {{4, 4}}, "expects [C, H, W], got [4, 4]"},
+    {"Up2", "", {{3, 2, 4, 4}}, "expects [C, H, W], got [3, 2, 4, 4]"},
+    {"Up4", "", {{16}}, "expects [C, H, W], got [16]"},
+    {"Transforms", "", {{5}}, "expects [4] (r_c, r_s, t_x, t_y), got [5]"},
+    {"Transforms", "", {{2, 2}}, "got [2, 2]"},
+    {"CoordConcat", "0=0", {{4, 4}}, "expects [C, H, W], got [4, 4]"},
+};
+
+TEST(errors, reported)
+{
+    for (const Bad& bad : kBad) {
+        std::vector<ncnn::Mat> inputs;
+        for (const std::vector<int>& shape : bad.inputs)
+            inputs.push_back(random_mat(shape, 1));
+        for (const Mode& mode : all_modes()) {
+            const Outcome got = run_layer(bad.type, bad.params, inputs, mode, bad.outputs);
+            const std::string what = text("%s %s, expected \"%s\"", bad.type, bad.params, bad.says);
+            check(got.status != 0, "%s: no error", what.c_str());
+            check(got.error.find(std::string(bad.type) + " under_test: ") == 0 &&
+                      got.error.find(bad.says) != std::string::npos,
+                  "%s: it says \"%s\"", what.c_str(), got.error.c_str());
+        }
+    }
+}
+
+TEST(errors, every_layer_has_a_case)
+{
+    std::set<std::string> covered;
+    for (const Bad& bad : kBad)
+        covered.insert(bad.type);
+    size_t count = 0;
+    const char* const* names = custom_layers::layer_names(&count);
+    check(count == 21, "%zu layers are registered, not 21", count);
+    for (size_t i = 0; i < count; i++)
+        check(covered.count(names[i]) == 1, "%s has no case of wrong input", names[i]);
+}
+
+TEST(errors, blobs_that_are_not_float32)
+{
+    custom_layers::ErrorScope scope;
+    custom_layers::BiasAct layer;
+    layer.load_param(ncnn::ParamDict());
+    ncnn::Mat bytes(8, (size_t)1u);
+    ncnn::Mat empty;
+    check(layer.forward_inplace(bytes, ncnn::Option()) != 0, "int8 was accepted");
+    check(scope.message() == "custom layer: expects float32, got 8 bits per value in [8]", "it says \"%s\"",
+          scope.message().c_str());
+    custom_layers::ErrorScope second;
+    check(layer.forward_inplace(empty, ncnn::Option()) != 0, "an empty blob was accepted");
+    check(second.message().find("expects a blob with values, got []") != std::string::npos, "it says \"%s\"",
+          second.message().c_str());
+}
+
+TEST(errors, scopes_nest_and_keep_the_first_message)
+{
+    custom_layers::BiasAct layer;
+    custom_layers::ErrorScope outer;
+    {
+        custom_layers::ErrorScope inner;
+        check(custom_layers::fail(layer, "one %d", 1) == -1, "fail does not return -1");
+        custom_layers::fail(layer, "two");
+        check(inner.message() == "custom layer: one 1", "inner: \"%s\"", inner.message().c_str());
+    }
+    check(outer.message().empty(), "outer: \"%s\"", outer.message().c_str());
+    const std::string longest(5000, 'x');
+    custom_layers::fail(layer, "%s", longest.c_str());
+    check(outer.message() == "custom layer: " + longest, "a long message was cut to %zu",
+          outer.message().size());
+}
+
+TEST(errors, truncated_models)
+{
+    const std::string layer = layer_text("Shell", "0=3 1=3 2=4 3=4 5=1 6=36", 0, 2);
+    for (size_t size = 0; size <= 41; size++) {
+        for (bool stream : {false, true}) {
+            const Outcome got = run_net(layer, std::vector<float>(size, 0.f), {}, 2, all_modes()[0], stream);
+            check((got.status == 0) == (size == 41), "%zu of 41 values, stream=%d: status %d", size, stream,
+                  got.status);
+            check(got.error.empty() == (size == 41), "%zu of 41 values: it says \"%s\"", size,
+                  got.error.c_str());
+        }
+    }
+    // a tag of int8
+    std::vector<float> file(41, 0.f);
+    const unsigned tag = 0x000D4B38;
+    memcpy(&file[0], &tag, 4);
+    const Outcome got = run_net(layer, file, {}, 2, all_modes()[0]);
+    check(got.status != 0 && got.error.find("got another type") != std::string::npos, "int8: \"%s\"",
+          got.error.c_str());
+}
