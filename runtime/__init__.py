@@ -1,0 +1,50 @@
+"""Runs what ncnn_builder exports, and any other ncnn net. Needs numpy (and pillow for pictures), never torch.
+
+``Net`` is one net, ``Model`` a generator's bundle; ``python -m runtime.run`` makes pictures and videos.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+
+# A checkout holds the Python files, an installed package the extension: this finds both.
+__path__ = pkgutil.extend_path(__path__, __name__)
+
+try:
+    from . import _ncnn as _ncnn
+except ModuleNotFoundError as error:
+    if error.name != f"{__name__}._ncnn":
+        raise
+    raise ImportError(
+        "the extension runtime._ncnn is missing for this Python: install the project with `pip install .`"
+    ) from None
+
+from .errors import (
+    BlobError,
+    BundleError,
+    InputError,
+    LayerError,
+    NcnnError,
+    OptionError,
+    ParamError,
+    SeedError,
+    UsageError,
+    WeightsError,
+)
+from .model import Model
+from .net import Net
+
+__all__ = [
+    "BlobError",
+    "BundleError",
+    "InputError",
+    "LayerError",
+    "Model",
+    "NcnnError",
+    "Net",
+    "OptionError",
+    "ParamError",
+    "SeedError",
+    "UsageError",
+    "WeightsError",
+]

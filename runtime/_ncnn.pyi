@@ -1,0 +1,38 @@
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+ncnn_version: str
+
+def layer_types() -> list[str]: ...
+def physical_cores() -> int: ...
+
+class Net:
+    def __init__(
+        self,
+        param: str | os.PathLike[str],
+        bin: str | os.PathLike[str],
+        *,
+        threads: int,
+        fp16_storage: bool,
+        fp16_packed: bool,
+        fp16_arithmetic: bool,
+        bf16_storage: bool,
+        winograd: bool,
+        sgemm: bool,
+        packing: bool,
+        lightmode: bool,
+        vulkan: bool,
+        memory_limit: int,
+    ) -> None: ...
+    def run(
+        self, inputs: Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]], outputs: Sequence[str]
+    ) -> dict[str, npt.NDArray[np.float32]]: ...
+    def layers(self) -> list[tuple[str, str, list[str], list[str]]]: ...
+    def inputs(self) -> dict[str, tuple[int, ...] | None]: ...
+    def index_inputs(self) -> list[str]: ...
+    def outputs(self) -> list[str]: ...
+    def blobs(self) -> list[str]: ...
+    def memory(self) -> tuple[int, int]: ...

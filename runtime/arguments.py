@@ -1,0 +1,164 @@
+"""Reads the command line of ``python -m runtime.run``: key=value and seed files in any order."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import UsageError
+from .net import FloatArray
+from .pictures import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+
+USAGE = """\
+usage: python -m runtime.run mode=image|mix|a2b SEED.bin... [key=value ...]
+
+  mode=image   one seed: its picture                                     -> image.png
+  mode=mix     two seeds A B: the picture of A with chosen styles of B   -> mix.png
+  mode=a2b     two or more seeds: a video from each to the next          -> a2b.mp4
+
+keys, in any order among the seed files:
+  model=PATH   the bundle, PATH/NAME or PATH/NAME.json (default: the newest one in the working directory)
+  trunc=1.0    truncation: 1 keeps each style, 0 is the mean one
+  styles=0-6   mix only: the styles that come from B, such as 0-6 or 0,2,8-11 (first: pose, last: colour)
+  frames=120   a2b only: frames from one seed to the next
+  fps=30       a2b only: frames a second
+  class=N      the label, for a model that has labels
+  out=FILE     where to write; the suffix says the format (.png .jpg ..., a2b: .mp4 .mkv .mov)
+  threads=N    default: the physical cores
+
+examples:
+  python -m runtime.run mode=image seeds/85.bin trunc=0.7 out=85.png
+  python -m runtime.run mode=mix seeds/458.bin seeds/293.bin styles=0-3
+  python -m runtime.run mode=a2b seeds/85.bin seeds/100.bin seeds/85.bin frames=60 out=loop.mp4
+"""
+
+MODES = ("image", "mix", "a2b")
+KEYS = ("mode", "model", "trunc", "styles", "frames", "fps", "class", "out", "threads")
+KEYS_OF_ONE_MODE = {"styles": "mix", "frames": "a2b", "fps": "a2b"}
+DEFAULT_STYLES = range(7)
+
+
+@dataclass
+class Request:
+    """A command line that makes sense by itself; what depends on the model is asked for with its numbers."""
+
+    mode: str
+    seeds: list[str]
+    model: str | None = None
+    trunc: float = 1.0
+    styles: list[tuple[int, int]] | None = None  # ranges with both ends; None: the default
+    frames: int = 120
+    fps: int = 30
+    label_class: int | None = None
+    out: str = ""
+    threads: int | None = None
+    suffixes: tuple[str, ...] = field(default=PICTURE_SUFFIXES)
+
+    def chosen_styles(self, num_ws: int) -> set[int]:
+        """The styles that come from the second seed. Raises UsageError for one that there is not."""
+        if self.styles is None:
+            return {i for i in DEFAULT_STYLES if i < num_ws}
+        for _, last in self.styles:
+            if last >= num_ws:
+                raise UsageError("styles= is out of range", expected=f"0 to {num_ws - 1}", got=str(last))
+        return {i for first, last in self.styles for i in range(first, last + 1)}
+
+    def label(self, c_dim: int) -> FloatArray | None:
+        """One-hot [c_dim], or None for a model without labels. Raises UsageError if class= does not fit."""
+        if c_dim == 0:
+            if self.label_class is not None:
+                raise UsageError("class= is given, but the model has no labels")
+            return None
+        if self.label_class is None:
+            raise UsageError("the model has labels", expected=f"class=0 to class={c_dim - 1}", got="no class=")
+        if self.label_class >= c_dim:
+            raise UsageError("class= is out of range", expected=f"0 to {c_dim - 1}", got=str(self.label_class))
+        label: FloatArray = np.zeros(c_dim, np.float32)
+        label[self.label_class] = 1
+        return label
+
+
+def parse(arguments: list[str]) -> Request:
+    """Raises UsageError for an unknown or repeated key, a bad value or mode, or a wrong number of seeds."""
+    values: dict[str, str] = {}
+    seeds: list[str] = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or "/" in key or "\\" in key:  # a path may hold '='
+            if argument.startswith("-"):
+                raise UsageError(f"unknown option {argument}", fix="Arguments are key=value and seed files; see --help")
+            seeds.append(argument)
+            continue
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, 1)
+            raise UsageError(
+                f"unknown key {key}=",
+                expected=" ".join(KEYS),
+                fix=f"Did you mean {near[0]}=?" if near else None,
+            )
+        if key in values:
+            raise UsageError(f"{key}= is given twice")
+        if not value:
+            raise UsageError(f"{key}= has no value")
+        values[key] = value
+
+    mode = values.get("mode")
+    if mode not in MODES:
+        got = "none" if mode is None else mode
+        raise UsageError("bad mode", expected="mode=image, mode=mix or mode=a2b", got=got, fix="See --help")
+    for key, only in KEYS_OF_ONE_MODE.items():
+        if key in values and mode != only:
+            raise UsageError(f"{key}= belongs to mode={only}, not to mode={mode}")
+    expected = {"image": "1 seed file", "mix": "2 seed files", "a2b": "2 seed files or more"}[mode]
+    if not {"image": len(seeds) == 1, "mix": len(seeds) == 2, "a2b": len(seeds) >= 2}[mode]:
+        raise UsageError(f"mode={mode} has a wrong number of seeds", expected=expected, got=str(len(seeds)))
+
+    label = _whole(values, "class", None, 0)
+    frames, fps = _whole(values, "frames", 120, 1), _whole(values, "fps", 30, 1, 1000)
+    return Request(
+        mode=mode,
+        seeds=seeds,
+        model=values.get("model"),
+        trunc=_number(values.get("trunc", "1.0")),
+        styles=_ranges(values["styles"]) if "styles" in values else None,
+        frames=frames or 120,
+        fps=fps or 30,
+        label_class=label,
+        out=values.get("out", "a2b.mp4" if mode == "a2b" else f"{mode}.png"),
+        threads=_whole(values, "threads", None, 1, 1024),
+        suffixes=VIDEO_SUFFIXES if mode == "a2b" else PICTURE_SUFFIXES,
+    )
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError("trunc= is not a number", expected="such as trunc=0.7", got=text)
+    return value
+
+
+def _whole(values: dict[str, str], key: str, default: int | None, low: int, high: int = 10**9) -> int | None:
+    text = values.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 12) or not low <= int(text) <= high:
+        span = f"{low} or more" if high == 10**9 else f"{low} to {high}"
+        raise UsageError(f"{key}= is not a fitting number", expected=f"a whole number, {span}", got=text)
+    return int(text)
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        ends = [first, last] if dash else [first, first]
+        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends) or int(ends[0]) > int(ends[1]):
+            raise UsageError("styles= is not a list of styles", expected="such as 0-6 or 0,2,8-11", got=text)
+        ranges.append((int(ends[0]), int(ends[1])))
+    return ranges

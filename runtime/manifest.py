@@ -1,0 +1,247 @@
+"""Reads NAME.json, which says what the files of a bundle are. The exporter writes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import BundleError
+
+FORMAT = "ncnn-builder-bundle"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class WeightSource:
+    """Where the weights came from; `random` ones make noise, not pictures."""
+
+    source: str
+    sha256: str | None
+    random: bool
+
+
+@dataclass(frozen=True)
+class GraphFiles:
+    """One net of the bundle. Shapes are outer first; taps name a blob for each module path."""
+
+    param: str
+    bin: str
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+    taps: dict[str, str]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    path: Path
+    name: str
+    family: str
+    config: str | None
+    target: str
+    noise_mode: str
+    z_dim: int
+    c_dim: int
+    w_dim: int
+    num_ws: int
+    img_resolution: int
+    img_channels: int
+    weights: WeightSource
+    graphs: dict[str, GraphFiles]
+    files: dict[str, FileRecord]
+    made_by: dict[str, str]
+
+    def file(self, name: str) -> Path:
+        return self.path.parent / name
+
+    def check_files(self) -> None:
+        """Raises BundleError for the first file that is missing, or whose size or SHA-256 has changed."""
+        for name, record in self.files.items():
+            path = self.file(name)
+            fix = "Export the bundle again"
+            try:
+                size = path.stat().st_size
+                if size != record.bytes:
+                    what = "truncated" if size < record.bytes else "changed since export: it is longer"
+                    raise BundleError(what, file=str(path), expected=f"{record.bytes} bytes", got=f"{size}", fix=fix)
+                digest = _sha256(path)
+            except OSError as error:
+                raise BundleError(
+                    f"a file of the bundle {self.path.name} cannot be read",
+                    file=str(path),
+                    reason=error.strerror,
+                ) from None
+            if digest != record.sha256:
+                raise BundleError(
+                    "changed since export: its SHA-256 differs",
+                    file=str(path),
+                    expected=record.sha256[:16] + "...",
+                    got=digest[:16] + "...",
+                    fix=f"{fix}, or pass verify=False if the change is meant",
+                )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def manifest_path(model: str | os.PathLike[str]) -> Path:
+    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest."""
+    path = Path(model)
+    return path if path.suffix == ".json" else path.with_name(path.name + ".json")
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a JSON file says that it is a bundle of ours, of whatever version."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("format") == FORMAT
+
+
+def load_manifest(model: str | os.PathLike[str]) -> Manifest:
+    """Reads and checks a manifest; the files that it lists are not looked at.
+
+    Raises:
+        BundleError: it is missing, not JSON, not ours, of a newer format, or has a missing or bad key.
+    """
+    path = manifest_path(model)
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BundleError("no such model", file=str(path), fix="Give the NAME that was exported") from None
+    except OSError as error:
+        raise BundleError("the manifest cannot be read", file=str(path), reason=error.strerror) from None
+    except (ValueError, RecursionError) as error:
+        raise BundleError("the manifest is not JSON", file=str(path), reason=str(error)) from None
+    reader = _Reader(path, data)
+    found = reader.table.get("format")
+    if found != FORMAT:
+        raise BundleError("not a bundle of ncnn_builder", file=str(path), expected=f'"format": "{FORMAT}"')
+    version = reader.number("format_version", low=1)
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            "the bundle is of a newer format",
+            file=str(path),
+            expected=f"version {FORMAT_VERSION}",
+            got=f"version {version}",
+            fix="Install a newer version of this project",
+        )
+    weights = reader.at("weights")
+    graphs = reader.at("graphs")
+    files = reader.at("files")
+    manifest = Manifest(
+        path=path,
+        name=reader.text("name"),
+        family=reader.text("family"),
+        config=reader.text_or_none("config"),
+        target=reader.text("target"),
+        noise_mode=reader.text("noise_mode"),
+        z_dim=reader.number("z_dim", low=1),
+        c_dim=reader.number("c_dim", low=0),
+        w_dim=reader.number("w_dim", low=1),
+        num_ws=reader.number("num_ws", low=1),
+        img_resolution=reader.number("img_resolution", low=1),
+        img_channels=reader.number("img_channels", low=1),
+        weights=WeightSource(
+            weights.text("source"),
+            weights.text_or_none("sha256"),
+            bool(weights.value("random", bool, "true or false")),
+        ),
+        graphs={name: _read_graph(graphs.at(name)) for name in ("mapping", "synthesis")},
+        files={name: _read_record(files.at(name)) for name in files.table},
+        made_by=reader.at("made_by").texts(),
+    )
+    for graph in manifest.graphs.values():
+        for name in (graph.param, graph.bin):
+            if name not in manifest.files:
+                raise BundleError(f"the manifest does not list its file {name}", file=str(path))
+    return manifest
+
+
+def _read_graph(reader: _Reader) -> GraphFiles:
+    return GraphFiles(
+        param=reader.file_name("param"),
+        bin=reader.file_name("bin"),
+        inputs=reader.at("inputs").shapes(),
+        outputs=reader.at("outputs").shapes(),
+        taps=reader.at("taps").texts(),
+    )
+
+
+def _read_record(reader: _Reader) -> FileRecord:
+    return FileRecord(reader.number("bytes", low=0), reader.text("sha256"))
+
+
+class _Reader:
+    """One JSON object, whose values are taken out by key and type; `where` is the way to it."""
+
+    def __init__(self, path: Path, table: Any, where: str = "") -> None:
+        self.path, self.where = path, where
+        if not isinstance(table, dict):
+            raise BundleError(f"{where or 'the manifest'} is not a JSON object", file=str(path))
+        self.table: dict[str, Any] = table
+
+    def _key(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where else key
+
+    def value(self, key: str, kind: type | tuple[type, ...], expected: str) -> Any:
+        if key not in self.table:
+            raise BundleError(f"the manifest has no key '{self._key(key)}'", file=str(self.path))
+        value = self.table[key]
+        allowed = kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(value, kind) or (isinstance(value, bool) and bool not in allowed):
+            raise self.bad(key, expected, value)
+        return value
+
+    def bad(self, key: str, expected: str, value: object) -> BundleError:
+        what = f"the manifest's '{self._key(key)}' has a bad value"
+        return BundleError(what, file=str(self.path), expected=expected, got=json.dumps(value)[:60])
+
+    def at(self, key: str) -> _Reader:
+        return _Reader(self.path, self.value(key, dict, "an object"), self._key(key))
+
+    def number(self, key: str, low: int) -> int:
+        value = self.value(key, int, f"a whole number of at least {low}")
+        if not low <= value < 2**63:
+            raise self.bad(key, f"a whole number of at least {low}", value)
+        return int(value)
+
+    def text(self, key: str) -> str:
+        return str(self.value(key, str, "text"))
+
+    def text_or_none(self, key: str) -> str | None:
+        value = self.value(key, (str, type(None)), "text or null")
+        return None if value is None else str(value)
+
+    def file_name(self, key: str) -> str:
+        name = self.text(key)
+        if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+            raise self.bad(key, "the name of a file beside the manifest", name)
+        return name
+
+    def texts(self) -> dict[str, str]:
+        return {key: self.text(key) for key in self.table}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        result = {}
+        for key in self.table:
+            sizes = self.value(key, list, "a list of sizes")
+            if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
+                raise self.bad(key, "a list of sizes", sizes)
+            result[key] = tuple(sizes)
+        return result

@@ -1,0 +1,178 @@
+"""Any ncnn net: load it, run it, look into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _ncnn
+from .errors import BlobError, InputError, OptionError
+from .machine import default_threads, memory_limit
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class Layer(NamedTuple):
+    """One line of the .param file."""
+
+    type: str
+    name: str
+    bottoms: list[str]
+    tops: list[str]
+
+
+class Net:
+    """An ncnn net in memory.
+
+    Args:
+        param, bin: the two files of the net.
+        threads: at least 1; None takes the physical cores.
+        fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage: reduced precision, off: on x86 it costs
+            accuracy and gains nothing.
+        winograd, sgemm, packing: ncnn's faster kernels, on.
+        lightmode: frees a blob after its last use, on. Any blob can be asked for all the same.
+        vulkan: runs on a GPU, off. The checks between the layers are left out then.
+
+    Raises:
+        ParamError, WeightsError: the files are missing, damaged, foreign, or do not belong together.
+        OptionError: a bad number of threads, or no Vulkan device.
+
+    ``run`` may be called from several Python threads at once.
+    """
+
+    def __init__(
+        self,
+        param: str | os.PathLike[str],
+        bin: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        fp16_storage: bool = False,
+        fp16_packed: bool = False,
+        fp16_arithmetic: bool = False,
+        bf16_storage: bool = False,
+        winograd: bool = True,
+        sgemm: bool = True,
+        packing: bool = True,
+        lightmode: bool = True,
+        vulkan: bool = False,
+    ) -> None:
+        self._threads = check_threads(threads)
+        self._param, self._bin = os.fspath(param), os.fspath(bin)
+        self._net = _ncnn.Net(
+            self._param,
+            self._bin,
+            threads=self._threads,
+            fp16_storage=fp16_storage,
+            fp16_packed=fp16_packed,
+            fp16_arithmetic=fp16_arithmetic,
+            bf16_storage=bf16_storage,
+            winograd=winograd,
+            sgemm=sgemm,
+            packing=packing,
+            lightmode=lightmode,
+            vulkan=vulkan,
+            memory_limit=memory_limit(),
+        )
+        self._inputs = self._net.inputs()
+        self._outputs = self._net.outputs()
+        self._index_inputs = frozenset(self._net.index_inputs())
+
+    def run(self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
+        """Computes blobs.
+
+        Args:
+            inputs: arrays of 1 to 4 dimensions, outer first, no batch. Any real type is converted to
+                float32; an input that an Embed layer reads takes whole numbers. float32 in C order is read in
+                place where its memory allows, so leave it unchanged until `run` returns.
+            outputs: names of any blobs; None means all blobs without a consumer.
+
+        Returns:
+            name -> float32 array, outer first; its memory is reused by the net once the array is gone.
+
+        Raises:
+            InputError: an input is missing, unknown, empty, NaN, of the wrong shape, or not of real numbers.
+            BlobError: no blob has that name.
+            LayerError: a layer failed or would have read outside its inputs; says which, and its inputs.
+        """
+        if isinstance(outputs, str):
+            raise BlobError("outputs must be a list of names", got=repr(outputs), fix=f"Write outputs=[{outputs!r}]")
+        arrays = {name: self._as_array(name, value) for name, value in inputs.items()}
+        return self._net.run(arrays, self._outputs if outputs is None else list(outputs))
+
+    def _as_array(self, name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+        try:
+            array = np.asarray(value)
+        except (
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ) as error:  # ragged lists, a tensor on a GPU or with gradient
+            raise InputError(f"input '{name}' cannot be made into an array", reason=str(error)) from None
+        if name in self._index_inputs:
+            if array.dtype.kind not in "iu":
+                raise InputError(f"input '{name}' has the wrong type", expected="whole numbers", got=str(array.dtype))
+            if array.size and (array.min() < 0 or array.max() > 2**31 - 1):
+                raise InputError(f"input '{name}' holds a number outside 0..2147483647")
+            return np.ascontiguousarray(array, dtype=np.int32)
+        if array.dtype.kind not in "biuf":
+            raise InputError(f"input '{name}' has the wrong type", expected="real numbers", got=str(array.dtype))
+        if array.ndim == 0:
+            raise InputError(f"input '{name}' has no dimensions", expected="1 to 4", got="a single number")
+        with np.errstate(over="ignore"):  # looked at below
+            result: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
+        if result is not array and np.isinf(result).any() and not np.isinf(array).any():
+            raise InputError(f"input '{name}' holds a number too large for float32")
+        return result
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...] | None]:
+        """Input name -> shape, outer first; None where the file declares none."""
+        return dict(self._inputs)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer consumes."""
+        return list(self._outputs)
+
+    @property
+    def blobs(self) -> list[str]:
+        """Names of all blobs, in the order of the file."""
+        return self._net.blobs()
+
+    @property
+    def layers(self) -> list[Layer]:
+        return [Layer(*layer) for layer in self._net.layers()]
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bytes that the pool of blobs holds, and of those the bytes lent to live blobs and arrays."""
+        return self._net.memory()
+
+    def __repr__(self) -> str:
+        return f"Net({self._param!r}, {self._bin!r}, threads={self._threads})"
+
+
+def check_threads(threads: int | None) -> int:
+    """`threads`, or the default for None. Raises OptionError unless it is a whole number from 1 to 1024."""
+    if threads is None:
+        return default_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise OptionError("a bad number of threads", expected="1 to 1024", got=repr(threads))
+    return threads
+
+
+def ncnn_version() -> str:
+    return _ncnn.ncnn_version
+
+
+def layer_types() -> list[str]:
+    """The custom layers that every net knows beside ncnn's own."""
+    return _ncnn.layer_types()

@@ -1,0 +1,105 @@
+"""The command line of the runtime: pictures, mixed pictures and videos from seed files."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from .arguments import USAGE, Request, parse
+from .errors import NcnnError, UsageError
+from .manifest import is_manifest, load_manifest
+from .model import Model, RandomWeightsWarning
+from .net import FloatArray
+from .pictures import VideoWriter, check_out, import_av, save_picture, whole_file
+from .seeds import read_seed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if any(argument in ("-h", "--help", "help") for argument in arguments):
+        print(USAGE, end="")
+        return 0
+    try:
+        path = _carry_out(parse(arguments))
+    except NcnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk is full, a file vanished
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(path)
+    return 0
+
+
+def _carry_out(request: Request) -> Path:
+    """Everything that can be wrong is looked at before anything is computed."""
+    out = check_out(request.out, request.suffixes)
+    if request.mode == "a2b":
+        import_av()
+    chosen = request.model or newest_model(Path.cwd())
+    manifest = load_manifest(chosen)
+    if request.model is None:
+        print(f"model: {manifest.path.name}", file=sys.stderr)
+    if manifest.img_channels not in (1, 3, 4) or (request.mode == "a2b" and manifest.img_channels == 4):
+        raise UsageError(f"pictures of {manifest.img_channels} channels cannot be written as {out.suffix}")
+    label = request.label(manifest.c_dim)
+    styles = request.chosen_styles(manifest.num_ws)
+    latents = [read_seed(seed, manifest.z_dim) for seed in request.seeds]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RandomWeightsWarning)  # said below, in our words
+        model = Model(chosen, threads=request.threads)
+    if model.warning:
+        print(f"warning: {model.warning}", file=sys.stderr)
+    ws = [model.mapping(z, request.trunc, label) for z in latents]
+    if request.mode == "image":
+        save_picture(out, model.image(ws[0]))
+    elif request.mode == "mix":
+        mixing = [1.0 if i in styles else 0.0 for i in range(manifest.num_ws)]
+        save_picture(out, model.image(ws[0], ws[1], mixing))
+    else:
+        _write_video(out, model, ws, request.frames, request.fps)
+    return out
+
+
+def _write_video(out: Path, model: Model, ws: list[FloatArray], frames: int, fps: int) -> None:
+    """`frames` steps from each style to the next, straight in w, and the last style itself."""
+    from tqdm import tqdm
+
+    total = (len(ws) - 1) * frames + 1
+    with whole_file(out) as temporary:
+        video = VideoWriter(temporary, fps)
+        finished = False
+        try:
+            for i in tqdm(range(total), desc=out.name, unit="frame", disable=not sys.stderr.isatty()):
+                step, part = divmod(i, frames)
+                after = ws[min(step + 1, len(ws) - 1)]
+                video.add(model.image(ws[step] + np.float32(part / frames) * (after - ws[step])))
+            finished = True
+        finally:
+            video.close(finished)
+
+
+def newest_model(directory: Path) -> Path:
+    """The manifest in `directory` that was written last. Raises UsageError when there is none."""
+    found = [path for path in directory.glob("*.json") if is_manifest(path)]
+    if not found:
+        raise UsageError(
+            f"there is no model in {directory}",
+            fix="Export one here, or give model=PATH/NAME (--help tells more)",
+        )
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

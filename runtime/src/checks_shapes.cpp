@@ -1,0 +1,247 @@
+// Layers whose inputs must fit each other, or whose parameters must fit their input.
+#include "checks.h"
+
+#include <algorithm>
+#include <climits>
+#include <unordered_map>
+
+namespace runtime
+{
+
+// ncnn's rules: equal ranks broadcast as in numpy; a 1-D operand lies along the outermost axis if it has its
+// size, else along the innermost; a 2-D or 3-D one of lower rank lies along the outer axes.
+static Shape raised(const Shape& a, const Shape& to)
+{
+    const int dims = to.dims;
+    if (a.dims >= dims)
+        return a;
+    if (a.dims == 1) {
+        const bool outer = a.w == to.outer();
+        if (dims == 2)
+            return outer ? Shape{2, 1, a.w, 1, 1} : Shape{2, a.w, 1, 1, 1};
+        return outer ? Shape{dims, 1, 1, 1, a.w} : Shape{dims, a.w, 1, 1, 1};
+    }
+    if (a.dims == 2)
+        return dims == 3 ? Shape{3, 1, a.w, 1, a.h} : Shape{4, 1, 1, a.w, a.h};
+    return Shape{4, 1, a.w, a.h, a.c};
+}
+
+static void binary(const LayerLine& l, const std::vector<Shape>& in)
+{
+    if (l.integer(1, 0) || in.size() < 2)
+        return;
+    const Shape a = raised(in[0], in[1]), b = raised(in[1], in[0]);
+    auto fits = [](int x, int y) { return x == y || x == 1 || y == 1; };
+    if (!fits(a.w, b.w) || !fits(a.h, b.h) || !fits(a.d, b.d) || !fits(a.c, b.c))
+        throw refuse("its inputs cannot be broadcast", "each size equal or 1", in);
+}
+
+static void same(const LayerLine&, const std::vector<Shape>& in)
+{
+    for (const Shape& s : in)
+        if (s.sizes() != in[0].sizes())
+            throw refuse("its inputs differ in shape", "one shape", in);
+}
+
+static int axis_of(const LayerLine& l, int id, const std::vector<Shape>& in)
+{
+    const int axis = l.integer(id, 0), positive = axis < 0 ? axis + in[0].dims : axis;
+    if (positive < 0 || positive >= in[0].dims)
+        throw refuse("it works along axis " + std::to_string(axis), "an input that has that axis", in);
+    return positive;
+}
+
+static void concat(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const int axis = axis_of(l, 0, in);
+    long long total = 0;
+    for (const Shape& s : in) {
+        std::vector<int> ours = s.sizes(), first = in[0].sizes();
+        if (ours.size() != first.size())
+            throw refuse("its inputs differ in dimensions", "the same number", in);
+        total += ours[axis];
+        ours[axis] = first[axis] = 0;
+        if (ours != first)
+            throw refuse("its inputs differ beside axis " + std::to_string(axis), "equal sizes there", in);
+    }
+    if (total > INT_MAX)
+        throw refuse("its output is too large", "less than 2^31", in);
+}
+
+// 0 slices[] (-233: an equal share of the rest), 2 indices[]; exclusive.
+static void slice(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const int size = in[0].sizes()[axis_of(l, 1, in)], parts = (int)l.tops.size();
+    const auto indices = l.params.find(2), slices = l.params.find(0);
+    long long position = 0;
+    for (int i = 0; i < parts; i++) {
+        long long part;
+        if (indices != l.params.end() && !indices->second.ints.empty()) {
+            const std::vector<int>& list = indices->second.ints;
+            if ((int)list.size() < parts - 1)
+                throw refuse("it has too few indices for its outputs", "one less", in);
+            const long long end = i == parts - 1 ? size : list[i] < 0 ? (long long)size + list[i] : list[i];
+            part = end - position;
+        } else {
+            if (slices == l.params.end() || (int)slices->second.ints.size() < parts)
+                throw refuse("it has too few slices for its outputs", std::to_string(parts), in);
+            part = slices->second.ints[i];
+            if (part == -233)
+                part = (size - position) / (parts - i);
+        }
+        position += part;
+        if (part < 1 || position > size)
+            throw refuse("output " + std::to_string(i + 1) + " reaches outside its input",
+                         "parts of a size of " + std::to_string(size), in);
+    }
+}
+
+static void reshape(const LayerLine& l, const std::vector<Shape>& in)
+{
+    if (l.given(6) || l.given(12) || l.given(13))
+        return; // an expression, or batches: ncnn checks those itself
+    const Shape& x = in[0];
+    const int ids[] = {0, 1, 11, 2}, inputs[] = {x.w, x.h, x.d, x.c};
+    long long known = 1;
+    int open = 0;
+    for (int i = 0; i < 4; i++) {
+        int size = l.integer(ids[i], -233);
+        if (size == -233)
+            continue;
+        if (size == 0)
+            size = inputs[i];
+        if (size == -1)
+            open++;
+        else if (size < 1 || known > INT_MAX)
+            throw refuse("it has a bad size", "sizes of -1, 0 or more", in);
+        else
+            known *= size;
+    }
+    if (x.total() > INT_MAX || open > 1 || x.total() % known != 0 || (open == 0 && x.total() != known))
+        throw refuse("its input does not fit its shape",
+                     open ? "a multiple of " + std::to_string(known) + " values, one size open"
+                          : std::to_string(known) + " values",
+                     in);
+}
+
+static void pooling(const LayerLine& l, const std::vector<Shape>& in)
+{
+    if (in[0].dims != 3)
+        throw refuse("its input has the wrong number of dimensions", "[channels, height, width]", in);
+    if (l.integer(4, 0) || l.integer(7, 0))
+        return; // global, adaptive
+    const int kernel = l.integer(1, 0), left = l.integer(3, 0), top = l.integer(13, left);
+    if (l.integer(5, 0) >= 2)
+        return; // as many pads as keep the size
+    for (int value : {left, top, l.integer(14, left), l.integer(15, top)})
+        if (value < 0 || value > 1 << 20)
+            throw refuse("it has a bad padding", "0 or more", in);
+    if ((long long)in[0].w + left + l.integer(14, left) < kernel ||
+        (long long)in[0].h + top + l.integer(15, top) < l.integer(11, kernel))
+        throw refuse("the window is larger than its padded input", "a larger input", in);
+}
+
+static void padding(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const Shape& x = in[0];
+    const int top = l.integer(0, 0), bottom = l.integer(1, 0), left = l.integer(2, 0),
+              right = l.integer(3, 0);
+    const int type = l.integer(4, 0), front = l.integer(7, 0), behind = l.integer(8, 0),
+              channels = l.integer(6, 0);
+    for (int value : {top, bottom, left, right, front, behind})
+        if (value < 0)
+            throw refuse("it has a negative padding", "0 or more (a Crop cuts)", in);
+    if (type == 2 && (std::max(left, right) >= x.w || (x.dims > 1 && std::max(top, bottom) >= x.h) ||
+                      (x.dims == 3 && std::max(front, behind) >= x.c)))
+        throw refuse("it reflects more than its input has", "paddings smaller than the input", in);
+    if (channels && channels != x.c + front + behind)
+        throw refuse("its input does not fit its values", std::to_string(channels) + " channels", in);
+}
+
+static void matmul(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const Shape &a = in[0], &b = in[1];
+    const bool transposed = l.integer(0, 0) != 0;
+    const int inner = b.dims == 1 || transposed ? b.w : b.h;
+    auto fits = [](int x, int y) { return x == y || x == 1 || y == 1; };
+    if (a.w != inner)
+        throw refuse("its inputs differ in their inner size", "a[..., k] and b[..., k, n]", in);
+    if (a.dims > 2 && b.dims > 2 &&
+        (!fits(a.c, b.c) || (a.dims == 4 && b.dims == 4 && !fits(a.d, b.d)) ||
+         (a.dims != b.dims && a.c != 1 && b.c != 1 && a.dims == 4 && !fits(a.d, b.c))))
+        throw refuse("its inputs cannot be broadcast", "each outer size equal or 1", in);
+}
+
+static void pixel_shuffle(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const long long factor = l.integer(0, 1);
+    if (in[0].dims != 3 || factor < 1 || factor > 4096 || in[0].c % (factor * factor))
+        throw refuse("its input does not fit its factor of " + std::to_string(factor),
+                     "channels that are a multiple of its square", in);
+}
+
+static void shuffle_channel(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const int group = l.integer(0, 1);
+    if (in[0].dims != 3 || group < 1 || in[0].c % group)
+        throw refuse("its input does not fit its groups",
+                     "channels that are a multiple of " + std::to_string(group), in);
+}
+
+// A and B are blobs unless they are weights (ids 4, 5, their sizes in 7 to 9); C may be.
+static void gemm(const LayerLine& l, const std::vector<Shape>& in)
+{
+    if (l.integer(18, 0))
+        return; // quantized: packed in ncnn's own ways
+    const bool weight_a = l.integer(4, 0), weight_b = l.integer(5, 0);
+    const size_t blobs = !weight_a + !weight_b;
+    if (in.size() < blobs || in.size() > blobs + 1)
+        throw refuse("it has the wrong number of inputs", std::to_string(blobs) + ", and one to add", in);
+    auto rows = [](const Shape& s) { return s.dims == 3 ? s.c : s.h; };
+    int m = l.integer(7, 0), n = l.integer(8, 0), k_a = l.integer(9, 0), k_b = k_a;
+    for (size_t i = 0; i < blobs; i++)
+        if (in[i].dims > 3 || (in[i].dims == 3 && in[i].h != 1))
+            throw refuse("its input is not a matrix", "2 dimensions", in);
+    if (!weight_a) {
+        const bool turned = l.integer(2, 0) != 0;
+        m = turned ? in[0].w : rows(in[0]);
+        k_a = turned ? rows(in[0]) : in[0].w;
+    }
+    if (!weight_b) {
+        const Shape& b = in[blobs - 1];
+        const bool turned = l.integer(3, 0) != 0;
+        n = turned ? rows(b) : b.w;
+        k_b = turned ? b.w : rows(b);
+    }
+    if (k_a != k_b)
+        throw refuse("its matrices differ in their inner size", "a[m, k] and b[k, n]", in);
+    if (in.size() == blobs || l.integer(6, 0))
+        return;
+    const std::vector<int> c = in.back().sizes();
+    using Sizes = std::vector<int>;
+    if (c != Sizes{1} && c != Sizes{m} && c != Sizes{n} && c != Sizes{m, 1} && c != Sizes{m, n} &&
+        c != Sizes{1, n})
+        throw refuse("what it adds has the wrong shape",
+                     "one that broadcasts to " + std::to_string(m) + " by " + std::to_string(n), in);
+}
+
+Check shapes_check(const std::string& type)
+{
+    static const std::unordered_map<std::string, Check> table = {
+        {"BinaryOp", binary},
+        {"Eltwise", same},
+        {"Concat", concat},
+        {"Slice", slice},
+        {"Reshape", reshape},
+        {"Pooling", pooling},
+        {"Padding", padding},
+        {"MatMul", matmul},
+        {"PixelShuffle", pixel_shuffle},
+        {"ShuffleChannel", shuffle_channel},
+        {"Gemm", gemm},
+    };
+    const auto found = table.find(type);
+    return found == table.end() ? nullptr : found->second;
+}
+
+} // namespace runtime

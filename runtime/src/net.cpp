@@ -1,0 +1,267 @@
+#include "net.h"
+
+#include "capture.h"
+#include "fault.h"
+#include "readers.h"
+
+#include <custom_layers/error.h>
+#include <custom_layers/register_all.h>
+
+#include <modelbin.h>
+#if NCNN_VULKAN
+#include <gpu.h>
+#endif
+
+namespace runtime
+{
+
+std::unique_ptr<ncnn::Net> make_net(const Options& options)
+{
+    auto net = std::make_unique<ncnn::Net>();
+    ncnn::Option& opt = net->opt;
+    opt.num_threads = options.threads;
+    opt.lightmode = options.lightmode;
+    opt.use_fp16_storage = options.fp16_storage;
+    opt.use_fp16_packed = options.fp16_packed;
+    opt.use_fp16_arithmetic = options.fp16_arithmetic;
+    opt.use_bf16_storage = options.bf16_storage;
+    opt.use_bf16_packed = options.bf16_storage;
+    opt.use_winograd_convolution = options.winograd;
+    opt.use_sgemm_convolution = options.sgemm;
+    opt.use_packing_layout = options.packing;
+    opt.use_vulkan_compute = options.vulkan;
+    opt.use_local_pool_allocator = false; // our own pool serves, and outlives the net
+    if (custom_layers::register_all(*net) != 0)
+        throw Fault(Kind::option, "the custom layers could not be registered");
+    return net;
+}
+
+static void check_options(const Options& options)
+{
+    if (options.threads < 1 || options.threads > 1024)
+        throw Fault(Kind::option, "a bad number of threads")
+            .wants("1 to 1024")
+            .has(std::to_string(options.threads));
+#if NCNN_VULKAN
+    const Capture silence;
+    if (options.vulkan && ncnn::get_gpu_count() == 0)
+        throw Fault(Kind::option, "vulkan=True, but no Vulkan device was found");
+#else
+    if (options.vulkan)
+        throw Fault(Kind::option, "vulkan=True, but this build of ncnn has no Vulkan");
+#endif
+}
+
+// Empty, or why the layer of this line cannot be made.
+static std::string why_not(ncnn::Net& net, const LayerLine& line)
+{
+    if (net.custom_layer_to_index(line.type.c_str()) >= 0)
+        return "";
+    const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(line.type.c_str()));
+    if (!layer)
+        return "unknown layer type: neither ncnn " NCNN_VERSION_STRING " nor the custom layers have " +
+               quoted(line.type);
+    return bad_arity(line);
+}
+
+Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, const Options& options)
+    : param_name(param.u8string()), bin_name(bin.u8string()), bin_path(bin), settings(options),
+      memory(std::make_shared<Pool>(options.memory_limit))
+{
+    check_options(options);
+    const size_t size = checked_size(param, false);
+    if (size > (size_t)256 << 20)
+        throw Fault(Kind::param, "too large for a .param file")
+            .at(param_name)
+            .has(std::to_string(size) + " bytes");
+    std::string text(size, '\0');
+    std::ifstream stream(param, std::ios::binary);
+    stream.read(&text[0], (std::streamsize)size);
+    text.resize((size_t)stream.gcount());
+    checked_size(bin, true);
+
+    net = make_net(settings);
+    load_param(text);
+    describe();
+    load_weights();
+}
+
+void Net::load_param(const std::string& text)
+{
+    lines = parse_param(text, param_name, [this](const LayerLine& line) { return why_not(*net, line); });
+    Capture capture;
+    custom_layers::ErrorScope scope;
+    if (net->load_param(TextReader(text)) == 0) {
+        for (size_t i = 0; i < lines.size(); i++) {
+            const std::string reason = bad_wiring(*net->layers()[i]);
+            if (!reason.empty())
+                throw Fault(Kind::param, reason)
+                    .at(param_name, lines[i].line)
+                    .in(lines[i].name, lines[i].type);
+        }
+        return;
+    }
+
+    // The layer that refused its parameters, found by giving ncnn one line at a time.
+    Fault fault(Kind::param, "ncnn refuses the file");
+    fault.at(param_name).because(scope.message().empty() ? capture.text() : scope.message());
+    std::vector<std::string> rows;
+    for (size_t i = 0; i <= text.size();) {
+        const size_t end = std::min(text.find_first_of("\r\n", i), text.size());
+        rows.push_back(text.substr(i, end - i));
+        i = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+    }
+    for (const LayerLine& line : lines) {
+        std::string one = "7767517\n" + std::to_string(line.bottoms.size() + 1) + " " +
+                          std::to_string(line.bottoms.size() + line.tops.size() + 1) + "\n";
+        for (const std::string& bottom : line.bottoms)
+            one += "Input " + bottom + " 0 1 " + bottom + "\n";
+        one += rows[(size_t)line.line - 1] + "\n";
+        Capture own_capture;
+        custom_layers::ErrorScope own_scope;
+        if (make_net(settings)->load_param(TextReader(one)) == 0)
+            continue;
+        const std::string reason = own_scope.message().empty() ? own_capture.text() : own_scope.message();
+        Fault found(Kind::param, "ncnn refuses the parameters of this layer");
+        throw found.at(param_name, line.line).in(line.name, line.type).because(reason);
+    }
+    throw fault;
+}
+
+void Net::describe()
+{
+    const std::vector<ncnn::Blob>& blobs = net->blobs();
+    for (size_t i = 0; i < blobs.size(); i++) {
+        blob_names.push_back(blobs[i].name);
+        blob_numbers.emplace(blobs[i].name, (int)i);
+        if (blobs[i].consumer < 0)
+            output_list.push_back(blobs[i].name);
+    }
+    for (size_t i = 0; i < lines.size(); i++) {
+        const LayerLine& line = lines[i];
+        const bool custom = net->custom_layer_to_index(line.type.c_str()) >= 0;
+        checks.push_back(custom ? nullptr : find_check(line.type));
+        if (line.type != "Input")
+            continue;
+        Input input;
+        input.name = line.tops[0];
+        const int w = line.integer(0, 0), h = line.integer(1, 0), d = line.integer(11, 0),
+                  c = line.integer(2, 0);
+        std::vector<int> shape;
+        for (int size : {c, d, h, w})
+            if (size > 0)
+                shape.push_back(size);
+        if (!shape.empty())
+            input.shape = shape;
+        const int reader = blobs[(size_t)blob(input.name)].consumer;
+        input.index = reader >= 0 && lines[(size_t)reader].type == "Embed";
+        input_list.push_back(input);
+    }
+}
+
+int Net::blob(const std::string& name) const
+{
+    const auto found = blob_numbers.find(name);
+    if (found != blob_numbers.end())
+        return found->second;
+    Fault fault(Kind::blob, "no blob is called " + quoted(name));
+    const std::vector<std::string> near = nearest(name, blob_names);
+    std::vector<std::string> names;
+    for (const Input& input : input_list)
+        names.push_back(input.name);
+    const std::string known = "inputs: " + join(names) + "; outputs: " + join(output_list);
+    throw fault.at(param_name)
+        .wants(known)
+        .remedy(near.empty() ? "" : "Did you mean " + join(near, " or ") + "?");
+}
+
+namespace
+{
+
+// What the .bin lacks, from the first layer that does not get its weights.
+struct Shortage {
+    const LayerLine* line = nullptr;
+    size_t wanted = 0, offset = 0;
+};
+
+} // namespace
+
+// Loads the weights once more, layer by layer, to find the first that fails.
+static Shortage find_shortage(const std::vector<LayerLine>& lines, const ncnn::Net& fresh,
+                              const std::filesystem::path& path)
+{
+    WeightReader reader(path);
+    const ncnn::ModelBinFromDataReader weights(reader);
+    Shortage shortage;
+    for (size_t i = 0; i < lines.size(); i++) {
+        shortage = {&lines[i], 0, reader.offset()};
+        const size_t least = (size_t)weight_count(lines[i]); // a byte each, at the least
+        if (least > reader.size() - reader.offset())
+            return {&lines[i], least, reader.offset()};
+        try {
+            if (fresh.layers()[i]->load_model(weights) != 0)
+                return shortage;
+        } catch (const ShortRead& read) {
+            return {&lines[i], read.wanted, read.offset};
+        }
+    }
+    return {};
+}
+
+void Net::load_weights()
+{
+    WeightReader reader(bin_path);
+    Capture capture;
+    custom_layers::ErrorScope scope;
+    // An absurd count would make ncnn fill gigabytes before it finds the file too short.
+    bool absurd = false;
+    for (const LayerLine& line : lines)
+        absurd = absurd || weight_count(line) > (long long)reader.size();
+    int code = -1;
+    try {
+        if (!absurd)
+            code = net->load_model(reader);
+    } catch (const ShortRead&) {
+        code = -1;
+    }
+    const std::string size = std::to_string(reader.size());
+    if (code == 0 && reader.offset() == reader.size())
+        return;
+    if (code == 0)
+        throw Fault(Kind::weights, std::to_string(reader.size() - reader.offset()) +
+                                       " bytes at the end of the file "
+                                       "are read by no layer")
+            .at(bin_name)
+            .wants(std::to_string(reader.offset()) + " bytes")
+            .has(size + " bytes")
+            .remedy("Is it the .bin of another .param?");
+
+    const std::string reason = scope.message().empty() ? capture.text() : scope.message();
+    Capture silence; // the second time round, the same complaints
+    custom_layers::ErrorScope silence_ours;
+    auto fresh = make_net(settings);
+    const std::string all = [&] {
+        std::ifstream stream(std::filesystem::u8path(param_name), std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(stream), {});
+    }();
+    Shortage shortage;
+    if (fresh->load_param(TextReader(all)) == 0 && fresh->layers().size() == lines.size())
+        shortage = find_shortage(lines, *fresh, bin_path);
+    Fault fault(Kind::weights, "the weights could not be loaded");
+    fault.at(bin_name).because(reason);
+    if (!shortage.line)
+        throw fault;
+    fault.in(shortage.line->name, shortage.line->type);
+    if (shortage.wanted) {
+        fault.text = "the file is too short";
+        fault.wants(std::to_string(shortage.wanted) + " bytes at offset " + std::to_string(shortage.offset))
+            .has("a file of " + size + " bytes")
+            .because("")
+            .remedy("It is truncated, or belongs to another .param");
+    } else {
+        fault.text = "the layer refuses its weights at offset " + std::to_string(shortage.offset);
+    }
+    throw fault;
+}
+
+} // namespace runtime

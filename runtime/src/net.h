@@ -1,0 +1,80 @@
+// An ncnn net that was checked while it was loaded, and that is checked again, layer by layer, while it runs.
+#pragma once
+
+#include "checks.h"
+#include "param_text.h"
+#include "pool.h"
+
+#include <net.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace runtime
+{
+
+// Everything that changes the numbers or the speed. The defaults are full float32: the half-precision storage
+// that ncnn itself switches on costs 0.02 of error on a generated picture, and bf16 is slower on most CPUs.
+struct Options {
+    int threads = 1;
+    bool fp16_storage = false, fp16_packed = false, fp16_arithmetic = false, bf16_storage = false;
+    bool winograd = true, sgemm = true, packing = true, lightmode = true, vulkan = false;
+    size_t memory_limit = SIZE_MAX; // bytes, for all blobs together
+};
+
+class Net
+{
+public:
+    Net(const std::filesystem::path& param, const std::filesystem::path& bin, const Options& options);
+
+    struct Input {
+        std::string name;
+        std::optional<std::vector<int>> shape; // outer first; none where the file declares none
+        bool index;                            // read by an Embed: whole numbers, not floats
+    };
+
+    const std::vector<LayerLine>& layers() const { return lines; }
+    const std::vector<Input>& inputs() const { return input_list; }
+    const std::vector<std::string>& outputs() const { return output_list; } // blobs without a consumer
+    const std::vector<std::string>& blobs() const { return blob_names; }
+    const Options& options() const { return settings; }
+    const std::shared_ptr<Pool>& pool() const { return memory; }
+
+    // Number of a blob; raises a Fault (blob) with near matches when there is none of that name.
+    int blob(const std::string& name) const;
+
+    // Computes the wanted blobs. `given` are (number of an input blob, values); `wanted` may name any blob.
+    // The results own their memory or share the net's pool. Safe to call from several threads at once.
+    std::vector<ncnn::Mat> run(const std::vector<std::pair<int, ncnn::Mat>>& given,
+                               const std::vector<int>& wanted) const;
+
+private:
+    void load_param(const std::string& text);
+    void load_weights();
+    void describe();
+    std::vector<ncnn::Mat> run_whole(ncnn::Extractor& extractor, const std::vector<int>& wanted) const;
+    std::vector<char> needed_layers(const std::vector<int>& wanted) const;
+    void run_layer(ncnn::Extractor& extractor, size_t number, const std::vector<char>& is_wanted,
+                   std::vector<Shape>& shapes, std::unordered_map<int, ncnn::Mat>& results) const;
+
+    std::string param_name, bin_name;
+    std::filesystem::path bin_path;
+    Options settings;
+    std::shared_ptr<Pool> memory; // before `net`: its blobs go back to it
+    std::vector<LayerLine> lines;
+    std::vector<Check> checks; // of each line; null where there is none
+    std::vector<Input> input_list;
+    std::vector<std::string> output_list, blob_names;
+    std::unordered_map<std::string, int> blob_numbers;
+    std::unique_ptr<ncnn::Net> net;
+};
+
+// An empty net with these options and our layers registered.
+std::unique_ptr<ncnn::Net> make_net(const Options& options);
+
+} // namespace runtime

@@ -1,0 +1,232 @@
+"""A bundle: what it computes, and what its manifest must say."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runtime_nets import write_bundle
+
+from runtime import BundleError, InputError, Model, OptionError, ParamError, WeightsError
+from runtime.manifest import load_manifest
+from runtime.model import RandomWeightsWarning
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path)
+
+
+def reference(bundle: Path) -> dict[str, np.ndarray]:
+    return dict(np.load(bundle.with_suffix(".npz")))
+
+
+def expected_image(bundle: Path, ws: np.ndarray, shape: tuple[int, ...] = (3, 5, 6)) -> np.ndarray:
+    return (reference(bundle)["to_pixels"] @ np.asarray(ws).reshape(-1)).reshape(shape)
+
+
+@pytest.mark.parametrize("psi", [1, 0.7, 0, -0.5])
+def test_mapping(bundle: Path, psi: float) -> None:
+    r, z = reference(bundle), np.random.default_rng(0).standard_normal(6)
+    w = Model(bundle).mapping(z, psi=psi)
+    assert w.shape == (4,) and w.dtype == np.float32
+    np.testing.assert_allclose(w, r["mean"] + psi * (r["matrix"] @ z - r["mean"]), atol=1e-5)
+
+
+def test_synthesis_of_one_style_and_of_one_for_each_layer(bundle: Path) -> None:
+    model = Model(bundle.with_suffix(""), threads=1)
+    w, ws = np.random.default_rng(1).standard_normal(4), np.random.default_rng(2).standard_normal((3, 4))
+    np.testing.assert_allclose(model.synthesis(w), expected_image(bundle, np.tile(w, (3, 1))), atol=1e-5)
+    np.testing.assert_allclose(model.synthesis(ws), expected_image(bundle, ws), atol=1e-5)
+
+
+@pytest.mark.parametrize("mixing", [[1, 0, 0], [0, 1, 1], [0.25, 0.5, 1], np.array([True, False, True])])
+@pytest.mark.parametrize("plus", [False, True])
+def test_mixing(bundle: Path, mixing: Any, plus: bool) -> None:
+    a, b = np.random.default_rng(3).standard_normal((2, 3, 4) if plus else (2, 4))
+    wide = [w if plus else np.tile(w, (3, 1)) for w in (a, b)]
+    m = np.asarray(mixing, float)[:, None]
+    want = expected_image(bundle, wide[0] * (1 - m) + wide[1] * m)
+    np.testing.assert_allclose(Model(bundle).synthesis(a, b, mixing), want, atol=1e-5)
+
+
+def test_a_style_of_each_kind_can_be_mixed(bundle: Path) -> None:
+    a, b = np.random.default_rng(4).standard_normal(4), np.random.default_rng(5).standard_normal((3, 4))
+    want = expected_image(bundle, np.stack([a, b[1], a]))
+    np.testing.assert_allclose(Model(bundle).synthesis(a, b, [0, 1, 0]), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_image_levels(tmp_path: Path, channels: int) -> None:
+    path = write_bundle(tmp_path, channels=channels)
+    model = Model(path)
+    w = np.random.default_rng(6).standard_normal(4)
+    picture = model.image(w)
+    assert picture.shape == (5, 6, channels) and picture.dtype == np.uint8 and picture.flags.c_contiguous
+    want = np.clip(model.synthesis(w) * 127.5 + 128, 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    np.testing.assert_array_equal(picture, want)
+    assert {0, 255} <= set(model.image(w * 100).ravel()), "clipped, not wrapped"
+
+
+def test_labels(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path, c_dim=2)
+    model, r, z = Model(path), reference(path), np.random.default_rng(7).standard_normal(6)
+    np.testing.assert_allclose(model.mapping(z, c=[0, 1]), r["matrix"] @ np.concatenate([z, [0, 1]]), atol=1e-5)
+    with pytest.raises(InputError, match=r"has labels and none is given; expected c of \[2\]"):
+        model.mapping(z)
+    with pytest.raises(InputError, match=r"c has the wrong shape; expected \[2\]; got \[3\]"):
+        model.mapping(z, c=[0, 1, 0])
+
+
+BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
+    (lambda m: m.mapping(np.ones(7)), r"z has the wrong shape; expected \[6\]; got \[7\]"),
+    (lambda m: m.mapping(np.ones((1, 6))), r"z has the wrong shape"),
+    (lambda m: m.mapping(np.full(6, np.nan)), "input 'z' holds NaN"),
+    (lambda m: m.mapping(["a"] * 6), "z has the wrong type"),
+    (lambda m: m.mapping(np.ones(6), psi=np.nan), "psi is not a finite number"),
+    (lambda m: m.mapping(np.ones(6), psi="much"), "psi is not a finite number"),
+    (lambda m: m.mapping(np.ones(6), c=[1]), "the model has no labels"),
+    (lambda m: m.synthesis(np.ones(5)), r"w has the wrong shape; expected \[4\] or \[3, 4\]; got \[5\]"),
+    (lambda m: m.synthesis(np.ones((4, 3))), r"got \[4, 3\]"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(5), [0, 0, 0]), "w1 has the wrong shape"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4)), "belong together; got only w1"),
+    (lambda m: m.synthesis(np.ones(4), mixing=[0, 0, 0]), "belong together; got only mixing"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 0]), r"mixing has the wrong shape; expected \[3\]"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 1.5, 0]), "expected 0 to 1; got 1.5 at 1"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 0, -0.1]), "mixing has a bad number"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, np.nan, 0]), "mixing has a bad number"),
+    (lambda m: m.image(np.full(4, np.nan)), "holds NaN"),
+]
+
+
+@pytest.mark.parametrize(("call", "says"), BAD_CALLS)
+def test_bad_arguments(bundle: Path, call: Callable[[Model], object], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        call(Model(bundle))
+
+
+def test_random_weights_warn(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path, random=True)
+    with pytest.warns(RandomWeightsWarning, match=r"tiny.json holds random weights \(random:0\)") as caught:
+        Model(path)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Model(write_bundle(tmp_path, "trained"))
+
+
+def test_options_reach_the_nets(bundle: Path) -> None:
+    assert Model(bundle, threads=1, winograd=False).synthesis_net.threads == 1
+    with pytest.raises(OptionError):
+        Model(bundle, threads=0)
+    with pytest.raises(TypeError):
+        Model(bundle, no_such_option=True)
+
+
+# What is wrong with the manifest
+
+
+def rewrite(bundle: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    data = json.loads(bundle.read_text())
+    change(data)
+    bundle.write_text(json.dumps(data))
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[" * 100000, "not JSON"),
+        (b"[1]", "is not a JSON object"),
+        (b"{}", "not a bundle of ncnn_builder"),
+        (b'{"format": "other"}', "not a bundle of ncnn_builder"),
+    ],
+)
+def test_foreign_manifests(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "m.json"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=says):
+        Model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.update(format_version=2), "newer format; expected version 1; got version 2"),
+        (lambda d: d.pop("format_version"), "no key 'format_version'"),
+        (lambda d: d.pop("z_dim"), "no key 'z_dim'"),
+        (lambda d: d["graphs"].pop("mapping"), "no key 'graphs.mapping'"),
+        (lambda d: d["graphs"]["mapping"].pop("bin"), "no key 'graphs.mapping.bin'"),
+        (lambda d: d["weights"].pop("random"), "no key 'weights.random'"),
+        (lambda d: d.update(z_dim="6"), "'z_dim' has a bad value; expected a whole number of at least 1; got \"6\""),
+        (lambda d: d.update(z_dim=0), "'z_dim' has a bad value"),
+        (lambda d: d.update(num_ws=True), "'num_ws' has a bad value"),
+        (lambda d: d.update(num_ws=10**30), "'num_ws' has a bad value"),
+        (lambda d: d.update(weights=[]), "'weights' has a bad value; expected an object"),
+        (lambda d: d["graphs"]["mapping"].update(param="../../etc/passwd"), "the name of a file beside the manifest"),
+        (lambda d: d["graphs"]["mapping"].update(param="other.param"), "does not list its file other.param"),
+        (lambda d: d["graphs"]["mapping"]["inputs"].update(z=[6, -1]), "'graphs.mapping.inputs.z' has a bad value"),
+        (lambda d: d["graphs"]["synthesis"]["inputs"].update(u=[1]), "the synthesis net has not the inputs.*no u"),
+        (lambda d: d["graphs"]["synthesis"]["outputs"].update(u=[1]), "has not the outputs of the manifest"),
+    ],
+)
+def test_damaged_manifests(bundle: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
+    with pytest.raises(BundleError, match=says) as caught:
+        Model(rewrite(bundle, change))
+    assert caught.value.file
+
+
+def test_missing_manifest(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no such model"):
+        Model(tmp_path / "nothing")
+
+
+def test_manifest_fields(bundle: Path) -> None:
+    manifest = load_manifest(bundle)
+    assert (manifest.name, manifest.num_ws, manifest.img_channels, manifest.config) == ("tiny", 3, 3, None)
+    assert manifest.graphs["synthesis"].outputs == {"output": (3, 5, 6)}
+    assert manifest.files["tiny_mapping.bin"].bytes == bundle.with_name("tiny_mapping.bin").stat().st_size
+    manifest.check_files()
+
+
+def test_a_truncated_bin_is_told_by_the_net(bundle: Path) -> None:
+    bin_ = bundle.with_name("tiny_synthesis.bin")
+    bin_.write_bytes(bin_.read_bytes()[:100])
+    with pytest.raises(WeightsError, match=r"layer draw.*the file is too short"):
+        Model(bundle)
+
+
+def test_a_missing_file(bundle: Path) -> None:
+    bundle.with_name("tiny_mapping.param").unlink()
+    with pytest.raises(ParamError, match="no such file"):
+        Model(bundle)
+
+
+def test_changed_weights_are_noticed_unless_meant(bundle: Path) -> None:
+    bin_ = bundle.with_name("tiny_synthesis.bin")
+    data = bytearray(bin_.read_bytes())
+    data[50] ^= 1
+    bin_.write_bytes(data)
+    with pytest.raises(BundleError, match="changed since export: its SHA-256 differs") as caught:
+        Model(bundle)
+    assert caught.value.file == str(bin_)
+    Model(bundle, verify=False)
+
+
+def test_a_changed_size_is_noticed(bundle: Path) -> None:
+    param = bundle.with_name("tiny_mapping.param")
+    whole = param.read_text()
+    param.write_text(whole + "\n")
+    with pytest.raises(BundleError, match=f"it is longer; expected {len(whole)} bytes; got {len(whole) + 1}"):
+        Model(bundle)
+    param.write_text(whole[:-1])
+    with pytest.raises(BundleError, match="truncated"):
+        Model(bundle)
