@@ -73,7 +73,7 @@ class Pooling(OpSpec):
             ("AveragePool", nn.AvgPool2d(2)),
             ("AveragePool", nn.AvgPool2d(3, 2, 1)),
             ("AveragePool", nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
-            ("AveragePool", nn.AvgPool2d((1, 3), 2, (0, 1), ceil_mode=True, count_include_pad=False)),
+            ("AveragePool", nn.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False)),
         )
         return [
             *(

@@ -26,6 +26,9 @@ class Input(OpSpec):
         Param("d", 11, "int", "depth, 0 below four dimensions"),
     )
 
+    def samples(self) -> list[Sample]:
+        return over_shapes("input", lambda g, x: x, lambda x: x)
+
 
 @register
 class Split(OpSpec):

@@ -1,0 +1,74 @@
+"""Every op in the registry, over its samples, on every target, against torch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import ncnn_builder as nb
+from ncnn_builder.parity import Report
+from parity_support import build, check_sample, draw, named, oracle, run_emitted
+
+torch.manual_seed(0)  # samples that hold torch modules draw their weights when they are made
+SAMPLES = [(spec, sample) for spec in nb.registry.values() for sample in spec.samples()]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("target", sorted(nb.TARGETS))
+@pytest.mark.parametrize(("spec", "sample"), SAMPLES, ids=[f"{spec.type}-{sample.id}" for spec, sample in SAMPLES])
+def test_op(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> None:
+    check_sample(spec, sample, target, threads)
+
+
+def test_every_layer_of_the_library_is_sampled() -> None:
+    """The samples' emitted layers cover the registry: nothing is proven only by its reference."""
+    emitted = set()
+    for _, sample in SAMPLES:
+        model = nb.compile_graph(build(sample)[0])
+        emitted |= {line.split()[0] for line in model.param.splitlines()[2:]}
+    assert emitted == {name for name, spec in nb.registry.items() if not spec.composite}
+
+
+# -- mutation controls: a changed parameter or weight has to be seen --------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["Rsqrt", "MulConstant", "Sin", "HardSigmoid", "ReLU"])
+def test_a_changed_parameter_is_seen(op: str) -> None:
+    spec = nb.registry[op]
+    sample = spec.samples()[-1]
+    arrays = draw(sample)
+    graph, _ = build(sample)
+    node = next(n for n in graph.nodes if n.spec is spec)
+    name = max((p.name for p in spec.params if p.kind == "float"), key=lambda n: abs(node.params[n]))
+    node.params[name] *= 1.01
+    got = run_emitted(nb.compile_graph(graph), named(arrays), ["y0"])
+    with pytest.raises(nb.ParityError, match="differ"):
+        Report(op).add_all(got, oracle(sample, arrays), spec.tolerance.fp32).check()
+
+
+@pytest.mark.parametrize("op", ["Convolution", "ConvolutionDepthWise", "Shell", "fully_connected", "modulated_conv2d"])
+def test_a_changed_weight_is_seen(op: str) -> None:
+    spec = nb.registry[op]
+    sample = next(s for s in spec.samples() if any(n.weights for n in build(s)[0].nodes))
+    arrays = draw(sample)
+    expected = oracle(sample, arrays)
+    graph, _ = build(sample)
+    node = next(n for n in graph.nodes if n.weights)
+    weight = next(iter(node.weights))
+    changed = np.array(node.weights[weight])
+    changed.flat[0] += 0.01 * np.abs(changed).max()
+    node.weights[weight] = changed
+    got = run_emitted(nb.compile_graph(graph), named(arrays), list(expected))
+    with pytest.raises(nb.ParityError, match="differ"):
+        Report(op).add_all(got, expected, spec.tolerance.fp32).check()
+
+
+def test_a_wrong_oracle_is_seen() -> None:
+    spec = nb.registry["Abs"]
+    sample = dataclasses.replace(spec.samples()[0], torch=lambda x: x.abs() * 1.001)
+    with pytest.raises(nb.ParityError, match="required|differ"):
+        check_sample(spec, sample, "reference", 1)
+

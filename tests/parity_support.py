@@ -1,0 +1,71 @@
+"""What the parity tests share: drawing inputs, building samples, running emitted models on our runtime."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import ncnn_builder as nb
+from ncnn_builder.parity import Report, interpret
+from runtime import Net
+
+
+def draw(sample: nb.Sample) -> list[np.ndarray]:
+    """The inputs of a sample: the same numbers at every run."""
+    rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
+    kinds = {
+        "normal": rng.standard_normal,
+        "positive": lambda shape: rng.random(shape) * 2 + 0.1,
+        "unit": rng.random,
+    }
+    return [kinds[sample.draw](shape).astype(np.float32) for shape in sample.inputs]
+
+
+def build(sample: nb.Sample) -> tuple[nb.Graph, list[nb.Value]]:
+    """The graph of a sample, its outputs y0, y1, ... and their Values."""
+    g = nb.Graph()
+    values = nb.check_bottom_names(sample.build(g, *(g.input(f"x{i}", s) for i, s in enumerate(sample.inputs))))
+    for i, value in enumerate(values):
+        g.output(f"y{i}", value)
+    return g, values
+
+
+def named(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"x{i}": a for i, a in enumerate(arrays)}
+
+
+def run_emitted(
+    model: nb.EmittedModel, inputs: Mapping[str, Any], outputs: list[str], threads: int = 1
+) -> dict[str, Any]:
+    """A parity Runner: the model through files and our runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        param, weights = Path(folder, "m.param"), Path(folder, "m.bin")
+        nb.write_files({param: [model.param.encode()], weights: [model.bin]})
+        return Net(param, weights, threads=threads).run(dict(inputs), outputs)
+
+
+def oracle(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """y0, y1, ... of a sample: what its torch code says, or else the reference of its ops."""
+    if sample.torch is None:
+        g, values = build(sample)
+        results = interpret(g, named(arrays))
+        return {f"y{i}": results[v] for i, v in enumerate(values)}
+    with torch.no_grad():
+        results = sample.torch(*(torch.from_numpy(a)[None] for a in arrays))
+    results = results if isinstance(results, (tuple, list)) else [results]
+    return {f"y{i}": t[0].numpy() for i, t in enumerate(results)}
+
+
+def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> Report:
+    """Run a sample on the runtime and compare every output with its oracle."""
+    arrays = draw(sample)
+    model = nb.compile_graph(build(sample)[0], target)
+    expected = oracle(sample, arrays)
+    got = run_emitted(model, named(arrays), list(expected), threads)
+    return Report(f"{spec.type} {sample.id}, {threads} threads").add_all(got, expected, spec.tolerance.fp32).check()
