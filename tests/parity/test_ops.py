@@ -71,4 +71,3 @@ def test_a_wrong_oracle_is_seen() -> None:
     sample = dataclasses.replace(spec.samples()[0], torch=lambda x: x.abs() * 1.001)
     with pytest.raises(nb.ParityError, match="required|differ"):
         check_sample(spec, sample, "reference", 1)
-
