@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from parity_support import build, check_sample, draw, named, oracle, run_emitted
 
 import ncnn_builder as nb
 from ncnn_builder.parity import Report
-from parity_support import build, check_sample, draw, named, oracle, run_emitted
 
 torch.manual_seed(0)  # samples that hold torch modules draw their weights when they are made
 SAMPLES = [(spec, sample) for spec in nb.registry.values() for sample in spec.samples()]
@@ -69,5 +69,5 @@ def test_a_changed_weight_is_seen(op: str) -> None:
 def test_a_wrong_oracle_is_seen() -> None:
     spec = nb.registry["Abs"]
     sample = dataclasses.replace(spec.samples()[0], torch=lambda x: x.abs() * 1.001)
-    with pytest.raises(nb.ParityError, match="required|differ"):
+    with pytest.raises(nb.ParityError, match="differ"):
         check_sample(spec, sample, "reference", 1)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from golden_files import load_golden
+from parity_support import run_emitted
 
 import ncnn_builder as nb
-from golden_files import load_golden
 from ncnn_builder.parity import Report, interpret, module_graph, smallest_failure, torch_taps
-from parity_support import run_emitted
 from runtime import Model
 from stylegan import checkpoint, v2ada
 from stylegan.configs import get_config
