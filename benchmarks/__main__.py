@@ -31,7 +31,9 @@ def contenders() -> dict[str, tuple[list[str], dict[str, str]]]:
     return table | {f"ncnn {target}": ([target], {}) for target in sorted(nb.TARGETS)}
 
 
-def measure(arguments: list[str], environment: dict[str, str], folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    arguments: list[str], environment: dict[str, str], folder: Path, args: argparse.Namespace
+) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.contender", *arguments, str(folder), args.cfg]
     command += [str(args.runs), str(args.threads)]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
