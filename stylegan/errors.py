@@ -16,7 +16,7 @@ class ConfigError(StyleganError, ValueError):
 
 
 class SeedError(StyleganError, ValueError):
-    """A seed list cannot be understood, or seed files cannot be written."""
+    """A seed list cannot be understood."""
 
 
 class CheckpointError(StyleganError):

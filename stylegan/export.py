@@ -18,7 +18,7 @@ from typing import Any
 import ncnn_builder as nb
 from stylegan.configs import CONFIGS, Config, get_config
 from stylegan.errors import CheckpointError, StyleganError
-from stylegan.seeds import parse_seeds, write_seeds
+from stylegan.seeds import parse_seeds, seed_bytes
 
 NOISE_MODES = ("const", "none")
 NCNN_VERSION = "1.0.20261020"
@@ -59,7 +59,7 @@ def export_generator(
 
     out: DIR/NAME. target: one of ncnn_builder.TARGETS. seeds_dir: where N.bin go, by default DIR/seeds.
     noise_mode: "const" (the network's own planes) or "none". weights: what the manifest says of their origin.
-    Raises ncnn_builder.NcnnBuilderError (nothing is written then) and SeedError.
+    Raises ncnn_builder.NcnnBuilderError; nothing is written then.
     """
     out = Path(out)
     if noise_mode not in NOISE_MODES:
@@ -100,9 +100,10 @@ def export_generator(
         },
         "made_by": {"ncnn_builder": nb.__version__, "ncnn": NCNN_VERSION},
     }
-    files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]
+    folder = out.parent / "seeds" if seeds_dir is None else Path(seeds_dir)
+    files.update({folder / f"{seed}.bin": [seed_bytes(seed, G.z_dim)] for seed in seeds})
+    files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]  # last to appear
     nb.write_files(files)
-    write_seeds(out.parent / "seeds" if seeds_dir is None else seeds_dir, seeds, G.z_dim)
     return manifest
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterable
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,33 +37,8 @@ def parse_seeds(text: str) -> list[int]:
     return list(seeds)
 
 
-def write_seed(path: str | os.PathLike[str], seed: int, z_dim: int) -> None:
-    """Write one seed file, whole or not at all. Raises SeedError if it cannot be written."""
-    path = Path(path)
+def seed_bytes(seed: int, z_dim: int) -> bytes:
+    """The content of a seed file."""
     data = np.zeros(1 + z_dim, "<f4")  # int32 zero and float32 zero are the same bytes
     data[1:] = latent(seed, z_dim)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        try:
-            partial.write_bytes(data.tobytes())
-            os.replace(partial, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-    except OSError as error:
-        raise SeedError(f"cannot write the seed file {path}: {error.strerror or error}") from error
-
-
-def write_seeds(directory: str | os.PathLike[str], seeds: Iterable[int], z_dim: int) -> list[Path]:
-    """Write directory/SEED.bin for every seed, making the directory if needed. Raises SeedError."""
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SeedError(f"cannot make the seed directory {directory}: {error.strerror or error}") from error
-    paths = []
-    for seed in seeds:
-        paths.append(directory / f"{seed}.bin")
-        write_seed(paths[-1], seed, z_dim)
-    return paths
+    return data.tobytes()

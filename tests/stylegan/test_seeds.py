@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stylegan.errors import SeedError
-from stylegan.seeds import latent, parse_seeds, write_seed, write_seeds
+from stylegan.seeds import latent, parse_seeds, seed_bytes
 
 
 def test_latent() -> None:
@@ -28,8 +28,7 @@ def test_golden_latents() -> None:
 
 
 def test_file_format(tmp_path: Path) -> None:
-    write_seed(tmp_path / "458.bin", 458, 512)
-    data = (tmp_path / "458.bin").read_bytes()
+    data = seed_bytes(458, 512)
     assert len(data) == 4 + 512 * 4
     assert struct.unpack("<i", data[:4]) == (0,)
     assert struct.unpack("<512f", data[4:]) == tuple(latent(458, 512).tolist())
@@ -71,23 +70,3 @@ def test_parse_seeds_errors(text: str, message: str) -> None:
     with pytest.raises(SeedError, match=message) as caught:
         parse_seeds(text)
     assert "\n" not in str(caught.value)
-
-
-def test_write_seeds(tmp_path: Path) -> None:
-    paths = write_seeds(tmp_path / "a" / "seeds", [3, 1, 2], 16)
-    assert [path.name for path in paths] == ["3.bin", "1.bin", "2.bin"]
-    assert sorted(path.name for path in (tmp_path / "a" / "seeds").iterdir()) == ["1.bin", "2.bin", "3.bin"]
-    before = paths[0].read_bytes()
-    paths[0].write_bytes(b"old")
-    write_seeds(tmp_path / "a" / "seeds", [3], 16)
-    assert paths[0].read_bytes() == before
-
-
-def test_what_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SeedError, match="cannot make the seed directory"):
-        write_seeds(tmp_path / "file", [1], 16)
-    (tmp_path / "1.bin").mkdir()
-    with pytest.raises(SeedError, match=r"cannot write the seed file .*1\.bin"):
-        write_seeds(tmp_path, [1], 16)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.bin", "file"]
