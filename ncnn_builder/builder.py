@@ -62,7 +62,7 @@ def one(value: ValueLike) -> Value:
 def number(value: SupportsFloat, argument: str) -> float:
     """A finite Python float from a Python number, a 0-d array or a 0-d tensor."""
     try:
-        result = float(value)
+        result = float(value.detach() if hasattr(value, "detach") else value)
     except (TypeError, ValueError):
         result = math.nan
     if not math.isfinite(result):

@@ -1,0 +1,414 @@
+"""A call that cannot mean anything is refused in one sentence: which op, which line, what was expected and got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import ncnn_builder as nb
+
+Call = Callable[[nb.Graph, "Inputs"], Any]
+NAN, INF = float("nan"), float("inf")
+W4 = np.ones((4, 5, 3, 3), np.float32)
+FILE = Path(__file__).name
+
+
+class Inputs:
+    """Inputs of every rank, made in the graph when they are asked for."""
+
+    SHAPES = {"v": (5,), "m": (3, 5), "x": (5, 6, 7), "f": (4, 5, 3, 3), "one": (1,), "six": (6,), "plane": (1, 6, 7)}
+
+    def __init__(self, g: nb.Graph) -> None:
+        self._graph = g
+
+    def __getattr__(self, name: str) -> nb.Value:
+        value = self._graph.input(name, self.SHAPES[name])
+        setattr(self, name, value)
+        return value
+
+
+# What each function has to refuse: the functions' names, a label, the call, and a word that the message needs.
+WRONG: list[tuple[str, str, Call, str]] = [
+    # convolutions with weights in the file
+    ("conv2d", "rank", lambda g, i: nb.conv2d(g, i.v, nn.Conv2d(5, 4, 3)), "3-D"),
+    ("conv2d", "channels", lambda g, i: nb.conv2d(g, i.x, nn.Conv2d(4, 4, 3)), "[4, 5, 3, 3]"),
+    ("conv2d", "kernel", lambda g, i: nb.conv2d(g, i.x, nn.Conv2d(5, 4, 9)), "nothing is left"),
+    ("conv2d", "mode", lambda g, i: nb.conv2d(g, i.x, nn.Conv2d(5, 4, 3, padding=1, padding_mode="circular")), "circ"),
+    ("conv2d", "groups", lambda g, i: nb.conv2d(g, i.x, nn.Conv2d(4, 4, 3, groups=2)), "group"),
+    ("conv2d", "inputs", lambda g, i: nb.conv2d(g, [i.x, i.m], nn.Conv2d(5, 4, 3)), "got 2"),
+    ("conv2d", "reflect", lambda g, i: nb.conv2d(g, i.x, nn.Conv2d(5, 4, 3, 1, 6, padding_mode="reflect")), "reflect"),
+    ("conv2d", "no module", lambda g, i: nb.conv2d(g, i.x, "conv"), "Conv2d"),
+    ("fuse_conv_bn", "rank", lambda g, i: nb.fuse_conv_bn(g, i.m, nn.Conv2d(5, 4, 3), nn.BatchNorm2d(4)), "3-D"),
+    ("fuse_conv_bn", "norm", lambda g, i: nb.fuse_conv_bn(g, i.x, nn.Conv2d(5, 4, 3), nn.BatchNorm2d(6)), "4"),
+    # convolutions with weights as values
+    ("Fconv2d", "no weight", lambda g, i: nb.Fconv2d(g, [i.x]), "[x, w]"),
+    ("Fconv2d", "rank of w", lambda g, i: nb.Fconv2d(g, [i.x, i.v]), "4-D"),
+    ("Fconv2d", "rank of x", lambda g, i: nb.Fconv2d(g, [i.v, i.f]), "3-D"),
+    ("Fconv2d", "channels", lambda g, i: nb.Fconv2d(g, [i.plane, i.f]), "[4, 1, 3, 3]"),
+    ("Fconv2d", "bias", lambda g, i: nb.Fconv2d(g, [i.x, i.f, i.v]), "bias"),
+    ("Fconv2d", "stride 0", lambda g, i: nb.Fconv2d(g, [i.x, i.f], stride=0), "stride"),
+    ("Fconv2d", "stride 3", lambda g, i: nb.Fconv2d(g, [i.x, i.f], stride=(1, 2, 3)), "stride"),
+    ("Fconv2d", "dilation", lambda g, i: nb.Fconv2d(g, [i.x, i.f], dilation="two"), "dilation"),
+    ("Fconv2d", "padding", lambda g, i: nb.Fconv2d(g, [i.x, i.f], padding=(1, 2, 3)), "padding"),
+    ("Fconv2d", "padding nan", lambda g, i: nb.Fconv2d(g, [i.x, i.f], padding=NAN), "padding"),
+    ("Fconv2d", "groups", lambda g, i: nb.Fconv2d(g, [i.x, i.f], groups=3), "group"),
+    ("Fconv2d", "groups 0", lambda g, i: nb.Fconv2d(g, [i.x, i.f], groups=0), "group"),
+    ("Fconv2d", "groups -1", lambda g, i: nb.Fconv2d(g, [i.x, i.f], groups=-1), "group"),
+    ("Fconv2d", "groups 1.5", lambda g, i: nb.Fconv2d(g, [i.x, i.f], groups=1.5), "whole"),
+    ("Fconv2d", "cropped away", lambda g, i: nb.Fconv2d(g, [i.x, i.f], padding=-3), "nothing is left"),
+    ("Fconv2d_depthwise", "rank", lambda g, i: nb.Fconv2d_depthwise(g, [i.x, i.m], groups=5), "4-D"),
+    ("Fconv2d_depthwise", "groups", lambda g, i: nb.Fconv2d_depthwise(g, [i.x, i.f], groups=2), "group"),
+    ("Fconv2d_depthwise", "no weight", lambda g, i: nb.Fconv2d_depthwise(g, i.x), "[x, w]"),
+    ("Fconv_transpose2d", "shape", lambda g, i: nb.Fconv_transpose2d(g, [i.x, i.f], (4, 5, 3)), "weight_shape"),
+    ("Fconv_transpose2d", "channels", lambda g, i: nb.Fconv_transpose2d(g, [i.x, i.f], (4, 5, 3, 3)), "channels"),
+    ("Fconv_transpose2d", "weight", lambda g, i: nb.Fconv_transpose2d(g, [i.x, i.f], (5, 4, 3, 3)), "[5, 4, 3, 3]"),
+    ("Fconv_transpose2d", "alone", lambda g, i: nb.Fconv_transpose2d(g, [i.x], (5, 4, 3, 3)), "x, w"),
+    (
+        "Fconv_transpose2d",
+        "output padding",
+        lambda g, i: nb.Fconv_transpose2d(g, [i.x, i.f], (5, 4, 3, 3), output_padding=-1),
+        "output_padding",
+    ),
+    (
+        "Fconv_transpose2d",
+        "cropped away",
+        lambda g, i: nb.Fconv_transpose2d(g, [i.x, g.input("w", (5, 2, 3, 3))], (5, 2, 3, 3), padding=9),
+        "nothing is left",
+    ),
+    (
+        "Fconv_transpose2d",
+        "groups 0",
+        lambda g, i: nb.Fconv_transpose2d(g, [i.x, g.input("w", (5, 2, 3, 3))], (5, 2, 3, 3), groups=0),
+        "group",
+    ),
+    # matrices
+    ("Fmatmul", "shape", lambda g, i: nb.Fmatmul(g, [i.v, i.m], (3,)), "weight_shape"),
+    ("Fmatmul", "tail", lambda g, i: nb.Fmatmul(g, [i.v, i.m], (3, 5, 2)), "weight_shape"),
+    ("Fmatmul", "features", lambda g, i: nb.Fmatmul(g, [i.six, i.m], (3, 5)), "5 features"),
+    ("Fmatmul", "elements", lambda g, i: nb.Fmatmul(g, [i.v, i.m], (4, 5)), "20"),
+    ("Fmatmul", "bias", lambda g, i: nb.Fmatmul(g, [i.v, i.m, i.v], (3, 5)), "[3]"),
+    ("Fmatmul", "rank", lambda g, i: nb.Fmatmul(g, [i.x, i.m], (3, 5)), "1-D or 2-D"),
+    ("Fmatmul", "none", lambda g, i: nb.Fmatmul(g, [i.v, i.m], (0, 5)), "out"),
+    ("Fmatmul", "inputs", lambda g, i: nb.Fmatmul(g, [i.v], (3, 5)), "x, w"),
+    ("fully_connected", "features", lambda g, i: nb.fully_connected(g, i.v, np.ones((3, 4))), "['out', 5]"),
+    ("fully_connected", "rank", lambda g, i: nb.fully_connected(g, i.x, np.ones((3, 7))), "1-D or 2-D"),
+    ("fully_connected", "weight", lambda g, i: nb.fully_connected(g, i.v, np.ones(5)), "2 dimensions"),
+    ("fully_connected", "bias", lambda g, i: nb.fully_connected(g, i.v, np.ones((3, 5)), np.ones(4)), "[3]"),
+    ("fully_connected", "act", lambda g, i: nb.fully_connected(g, i.v, np.ones((3, 5)), act="gelu"), "gelu"),
+    ("fully_connected", "text", lambda g, i: nb.fully_connected(g, i.v, "weight"), "weight"),
+    ("fully_connected", "gain", lambda g, i: nb.fully_connected(g, i.v, np.ones((3, 5)), gain=INF), "gain"),
+    # element by element
+    ("square", "two inputs", lambda g, i: nb.square(g, [i.v, i.m]), "2 inputs"),
+    ("square", "text", lambda g, i: nb.square(g, "x"), "Value"),
+    ("square", "number", lambda g, i: nb.square(g, 3), "Value"),
+    ("square", "None", lambda g, i: nb.square(g, None), "Value"),
+    ("square", "tensor", lambda g, i: nb.square(g, torch.ones(3)), "Value"),
+    ("abs", "no input", lambda g, i: nb.abs(g, []), "0 inputs"),
+    ("rsqrt", "eps", lambda g, i: nb.rsqrt(g, i.v, eps=NAN), "eps"),
+    ("rsqrt", "scale", lambda g, i: nb.rsqrt(g, i.v, scale="a"), "scale"),
+    ("rsqrt", "vector", lambda g, i: nb.rsqrt(g, i.v, eps=np.ones(3)), "eps"),
+    ("sqrt", "eps", lambda g, i: nb.sqrt(g, i.v, eps=None), "eps"),
+    ("sin", "scale", lambda g, i: nb.sin(g, i.v, scale=INF), "scale"),
+    ("clamp", "order", lambda g, i: nb.clamp(g, i.v, 1.0, 0.0), "min is above max"),
+    ("clamp", "nan", lambda g, i: nb.clamp(g, i.v, NAN), "min"),
+    ("MulConstant", "scale", lambda g, i: nb.MulConstant(g, i.v, "x"), "scale"),
+    ("MulConstant", "bias", lambda g, i: nb.MulConstant(g, i.v, 1.0, torch.ones(2)), "bias"),
+    ("binaryOp", "name", lambda g, i: nb.binaryOp(g, [i.v, i.v], "Plus"), "Plus"),
+    ("binaryOp", "shapes", lambda g, i: nb.binaryOp(g, [i.v, i.six], "Add"), "broadcast"),
+    ("binaryOp", "alone", lambda g, i: nb.binaryOp(g, [i.v], "Add"), "two inputs"),
+    ("binaryOp", "three", lambda g, i: nb.binaryOp(g, [i.v, i.v, i.v], "Add"), "3 inputs"),
+    ("binaryOp", "number", lambda g, i: nb.binaryOp(g, [i.v, NAN], "Add"), "second operand"),
+    ("binaryOp", "text", lambda g, i: nb.binaryOp(g, [i.v, "two"], "Add"), "second operand"),
+    ("lerp", "inputs", lambda g, i: nb.lerp(g, [i.v, i.v]), "a, b, coeff"),
+    ("lerp", "shapes", lambda g, i: nb.lerp(g, [i.v, i.six, i.one]), "differ"),
+    ("lerp", "coefficient", lambda g, i: nb.lerp(g, [i.v, i.v, i.six]), "coeff"),
+    # activations
+    ("activation", "name", lambda g, i: nb.activation(g, i.v, "gelu"), "gelu"),
+    ("activation", "argument", lambda g, i: nb.activation(g, i.v, "relu", {"negative_slope": 0.1}), "negative_slope"),
+    ("activation", "slope", lambda g, i: nb.activation(g, i.v, "leaky_relu", {"negative_slope": NAN}), "slope"),
+    ("BiasAct", "name", lambda g, i: nb.BiasAct(g, [i.x], "gelu"), "gelu"),
+    ("BiasAct", "id", lambda g, i: nb.BiasAct(g, [i.x], 9), "act_type"),
+    ("BiasAct", "bias", lambda g, i: nb.BiasAct(g, [i.x, i.six]), "[5]"),
+    ("BiasAct", "bias rank", lambda g, i: nb.BiasAct(g, [i.x, i.m]), "[5]"),
+    ("BiasAct", "gain", lambda g, i: nb.BiasAct(g, [i.x], gain="big"), "gain"),
+    ("BiasAct", "clamp", lambda g, i: nb.BiasAct(g, [i.x], clamp=NAN), "clamp"),
+    ("bias_act", "name", lambda g, i: nb.bias_act(g, i.x, act="gelu"), "gelu"),
+    ("bias_act", "bias", lambda g, i: nb.bias_act(g, i.x, np.ones(6)), "[5]"),
+    ("bias_act", "rank", lambda g, i: nb.bias_act(g, i.x, np.ones((5, 1))), "1 dimensions"),
+    ("bias_act", "alpha", lambda g, i: nb.bias_act(g, i.x, alpha=INF), "alpha"),
+    # shapes
+    ("split", "count", lambda g, i: nb.split(g, i.v, 0), ">= 1"),
+    ("split", "text", lambda g, i: nb.split(g, i.v, "two"), "num"),
+    ("concat", "axis", lambda g, i: nb.concat(g, [i.v, i.v], 2), "axis"),
+    ("concat", "batch", lambda g, i: nb.concat(g, [i.v, i.v], 0), "axis"),
+    ("concat", "shapes", lambda g, i: nb.concat(g, [i.x, i.plane], 2), "[1, 6, 7]"),
+    ("concat", "ranks", lambda g, i: nb.concat(g, [i.x, i.m], 1), "[3, 5]"),
+    ("concat", "nothing", lambda g, i: nb.concat(g, [], 1), "0 inputs"),
+    ("crop", "count", lambda g, i: nb.crop(g, i.x, "2,1", "1,3", "1,1"), '"n,a,b,..."'),
+    ("crop", "lengths", lambda g, i: nb.crop(g, i.x, [1, 2], [3], [1]), "as many"),
+    ("crop", "axis", lambda g, i: nb.crop(g, i.x, [0], [1], [3]), "axes of [5, 6, 7]"),
+    ("crop", "empty", lambda g, i: nb.crop(g, i.x, [3], [3], [1]), "nothing is left"),
+    ("crop", "letters", lambda g, i: nb.crop(g, i.x, "1,a", "1,3", "1,1"), "starts"),
+    ("permute", "batch", lambda g, i: nb.permute(g, i.x, "(1, 0, 2, 3)"), "batch"),
+    ("permute", "twice", lambda g, i: nb.permute(g, i.x, (0, 1, 1, 3)), "permutation"),
+    ("permute", "short", lambda g, i: nb.permute(g, i.x, (0, 2, 1)), "permutation"),
+    ("permute", "letters", lambda g, i: nb.permute(g, i.x, "(0, h, w, c)"), "perm"),
+    ("really_permute", "twice", lambda g, i: nb.really_permute(g, i.x, (0, 0, 1)), "permutation"),
+    ("really_permute", "long", lambda g, i: nb.really_permute(g, i.x, (0, 1, 2, 3)), "permutation"),
+    ("reshape", "batch", lambda g, i: nb.reshape(g, i.x, (2, 105)), "1 or -1"),
+    ("reshape", "elements", lambda g, i: nb.reshape(g, i.x, (1, 100)), "210"),
+    ("reshape", "ranks", lambda g, i: nb.reshape(g, i.x, (1, 5, 1, 2, 3, 7)), "1 to 4"),
+    ("reshape", "fraction", lambda g, i: nb.reshape(g, i.x, (1, 52.5, 4)), "whole"),
+    ("really_reshape", "two unknown", lambda g, i: nb.really_reshape(g, i.x, (-1, -1)), "one -1"),
+    ("really_reshape", "does not fit", lambda g, i: nb.really_reshape(g, i.x, (4, -1)), "210"),
+    ("really_reshape", "zero", lambda g, i: nb.really_reshape(g, i.x, (0, -1)), "210"),
+    ("really_reshape", "empty", lambda g, i: nb.really_reshape(g, i.x, ()), "1 to 4"),
+    ("coordconcat", "rank", lambda g, i: nb.coordconcat(g, i.m), "3-D"),
+    ("pad", "mode", lambda g, i: nb.pad(g, i.x, 1, mode="wrap"), "wrap"),
+    ("pad", "dimension", lambda g, i: nb.pad(g, i.v, top=1), "dimension"),
+    ("pad", "cropped away", lambda g, i: nb.pad(g, i.x, top=-3, bottom=-3), "nothing is left"),
+    ("pad", "reflection", lambda g, i: nb.pad(g, i.x, top=6, mode="reflect"), "reflection"),
+    ("pad", "value", lambda g, i: nb.pad(g, i.x, top=1, value=NAN), "value"),
+    ("pad", "fraction", lambda g, i: nb.pad(g, i.x, top=0.5), "whole"),
+    ("shell", "rank", lambda g, i: nb.shell(g, [], np.ones((3, 5))), "[C, D, H, W]"),
+    ("shell", "bias", lambda g, i: nb.shell(g, [], W4, np.ones(5)), "[4]"),
+    ("shell", "bias rank", lambda g, i: nb.shell(g, [], W4, np.ones((4, 1))), "1 dimensions"),
+    ("shell", "dims", lambda g, i: nb.shell(g, [], W4, None, 5), "1 to 4"),
+    ("shell", "dropped", lambda g, i: nb.shell(g, [], W4, None, 3), "dropped"),
+    ("shell", "text", lambda g, i: nb.shell(g, [], "weight"), "weight"),
+    # reductions
+    ("reduction", "name", lambda g, i: nb.reduction(g, i.x, "Mean", 4, (1,)), "ReduceMean"),
+    ("reduction", "batch", lambda g, i: nb.reduction(g, i.x, "ReduceMean", 4, (0, 1)), "batch"),
+    ("reduction", "axis", lambda g, i: nb.reduction(g, i.x, "ReduceMean", 4, (4,)), "dims"),
+    ("reduction", "twice", lambda g, i: nb.reduction(g, i.x, "ReduceMean", 4, (1, 1)), "distinct"),
+    ("reduction", "rank", lambda g, i: nb.reduction(g, i.x, "ReduceMean", "four", (1,)), "input_dims"),
+    ("really_reduction", "axis", lambda g, i: nb.really_reduction(g, i.x, "ReduceSum", (3,)), "dims"),
+    ("really_reduction", "name", lambda g, i: nb.really_reduction(g, i.x, "Sum", (1,)), "ReduceSum"),
+    ("really_reduction", "none", lambda g, i: nb.really_reduction(g, i.x, "ReduceSum", ()), "dims"),
+    ("softmax", "axis", lambda g, i: nb.softmax(g, i.v, 2), "axis"),
+    ("softmax", "batch", lambda g, i: nb.softmax(g, i.v, 0), "axis"),
+    # sizes
+    ("pooling", "name", lambda g, i: nb.pooling(g, i.x, "Max", nn.MaxPool2d(2)), "MaxPool"),
+    ("pooling", "rank", lambda g, i: nb.pooling(g, i.v, "MaxPool", nn.MaxPool2d(2)), "3-D"),
+    ("pooling", "window", lambda g, i: nb.pooling(g, i.x, "MaxPool", nn.MaxPool2d(9)), "window"),
+    ("pooling", "dilation", lambda g, i: nb.pooling(g, i.x, "MaxPool", nn.MaxPool2d(2, dilation=2)), "dilation"),
+    (
+        "pooling",
+        "divisor",
+        lambda g, i: nb.pooling(g, i.x, "AveragePool", nn.AvgPool2d(2, divisor_override=3)),
+        "divisor_override",
+    ),
+    (
+        "pooling",
+        "ceil",
+        lambda g, i: nb.pooling(g, g.input("odd", (5, 5, 7)), "MaxPool", nn.MaxPool2d(2, 2, (1, 0), ceil_mode=True)),
+        "torch here in one",
+    ),
+    ("pooling", "no module", lambda g, i: nb.pooling(g, i.x, "MaxPool", 2), "MaxPool2d"),
+    ("adaptive_avg_pool2d", "rank", lambda g, i: nb.adaptive_avg_pool2d(g, i.v, 1), "3-D"),
+    ("adaptive_avg_pool2d", "size", lambda g, i: nb.adaptive_avg_pool2d(g, i.x, 0), "output_size"),
+    ("adaptive_avg_pool2d", "three", lambda g, i: nb.adaptive_avg_pool2d(g, i.x, (1, 2, 3)), "output_size"),
+    ("interpolate", "mode", lambda g, i: nb.interpolate(g, i.x, 4, mode="area"), "area"),
+    ("interpolate", "neither", lambda g, i: nb.interpolate(g, i.x), "either"),
+    ("interpolate", "both", lambda g, i: nb.interpolate(g, i.x, 4, 2.0), "either"),
+    ("interpolate", "rank", lambda g, i: nb.interpolate(g, i.m, 4), "3-D"),
+    ("interpolate", "nothing", lambda g, i: nb.interpolate(g, i.x, scale_factor=0.1), "nothing is left"),
+    ("interpolate", "negative", lambda g, i: nb.interpolate(g, i.x, scale_factor=-2), "nothing is left"),
+    ("interpolate", "one of two", lambda g, i: nb.interpolate(g, i.x, scale_factor=(2,)), "scale_factor"),
+    ("interpolate", "three", lambda g, i: nb.interpolate(g, i.x, scale_factor=(2, 2, 2)), "scale_factor"),
+    ("interpolate", "size", lambda g, i: nb.interpolate(g, i.x, (4, 4, 4)), "size"),
+    ("interpolate", "nan", lambda g, i: nb.interpolate(g, i.x, scale_factor=NAN), "scale_factor"),
+    ("down2", "rank", lambda g, i: nb.down2(g, i.v), "3-D"),
+    ("up2", "rank", lambda g, i: nb.up2(g, i.m), "3-D"),
+    ("up4", "rank", lambda g, i: nb.up4(g, i.f), "3-D"),
+    # StyleGAN
+    ("F4DOp1D", "name", lambda g, i: nb.F4DOp1D(g, [i.f, i.v], 1, "Pow"), "Pow"),
+    ("F4DOp1D", "rank", lambda g, i: nb.F4DOp1D(g, [i.x, i.v], 1, "Mul"), "4-D"),
+    ("F4DOp1D", "axis", lambda g, i: nb.F4DOp1D(g, [i.f, i.v], 4, "Mul"), "0 to 3"),
+    ("F4DOp1D", "length", lambda g, i: nb.F4DOp1D(g, [i.f, i.v], 0, "Mul"), "[4]"),
+    ("F4DOp1D", "text", lambda g, i: nb.F4DOp1D(g, [i.f, i.v], "c", "Mul"), "dim"),
+    ("AddNoise", "plane", lambda g, i: nb.AddNoise(g, [i.x, i.six]), "[1, 6, 7]"),
+    ("AddNoise", "rank", lambda g, i: nb.AddNoise(g, [i.v, i.v]), "3-D"),
+    ("AddNoise", "alone", lambda g, i: nb.AddNoise(g, [i.x]), "x, noise"),
+    ("StyleMixingSwitcher", "which", lambda g, i: nb.StyleMixingSwitcher(g, [i.v, i.v, i.six], 6), "0 to 5"),
+    ("StyleMixingSwitcher", "negative", lambda g, i: nb.StyleMixingSwitcher(g, [i.v, i.v, i.six], -1), "0 to 5"),
+    ("StyleMixingSwitcher", "w_dim", lambda g, i: nb.StyleMixingSwitcher(g, [i.v, i.six, i.six]), "w_dim"),
+    ("StyleMixingSwitcher", "styles", lambda g, i: nb.StyleMixingSwitcher(g, [i.m, i.m, i.six]), "styles"),
+    ("StyleMixingSwitcher", "inputs", lambda g, i: nb.StyleMixingSwitcher(g, [i.v, i.v]), "mixing"),
+    ("Transforms", "shape", lambda g, i: nb.Transforms(g, i.v), "[4]"),
+    ("StyleganPost", "inputs", lambda g, i: nb.StyleganPost(g, [i.x, i.x]), "2 inputs"),
+    ("upfirdn2d", "rank", lambda g, i: nb.upfirdn2d(g, i.m, None), "3-D"),
+    ("upfirdn2d", "filter", lambda g, i: nb.upfirdn2d(g, i.x, np.ones((2, 2, 2))), "[fh, fw]"),
+    ("upfirdn2d", "scalar", lambda g, i: nb.upfirdn2d(g, i.x, 1.0), "[fh, fw]"),
+    ("upfirdn2d", "too large", lambda g, i: nb.upfirdn2d(g, i.x, np.ones((9, 9))), "nothing is left"),
+    ("upfirdn2d", "up", lambda g, i: nb.upfirdn2d(g, i.x, None, up=0), "up"),
+    ("upfirdn2d", "down", lambda g, i: nb.upfirdn2d(g, i.x, None, down=(1, 2, 3)), "down"),
+    ("upfirdn2d", "padding", lambda g, i: nb.upfirdn2d(g, i.x, None, padding="wide"), "padding"),
+    ("upfirdn2d", "gain", lambda g, i: nb.upfirdn2d(g, i.x, None, gain=NAN), "gain"),
+    ("modulated_conv2d", "channels", lambda g, i: nb.modulated_conv2d(g, [i.plane, i.one], W4), "'out', 1"),
+    ("modulated_conv2d", "styles", lambda g, i: nb.modulated_conv2d(g, [i.x, i.six], W4), "styles"),
+    ("modulated_conv2d", "no styles", lambda g, i: nb.modulated_conv2d(g, [i.x], W4), "styles"),
+    ("modulated_conv2d", "weight", lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4[0]), "4 dimensions"),
+    ("modulated_conv2d", "noise", lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, np.ones((6, 7))), "noise"),
+    ("modulated_conv2d", "up", lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, up=0), ">= 1"),
+    ("modulated_conv2d", "truth", lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, demodulate="yes"), "truth"),
+    (
+        "modulated_conv2d",
+        "filter",
+        lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, up=2, resample_filter=np.ones((2, 2, 2))),
+        "resample_filter",
+    ),
+]
+IDS = [f"{function}-{label}" for function, label, _, _ in WRONG]
+
+
+def refused(call: Call) -> nb.BuildError:
+    g = nb.Graph()
+    with pytest.raises(nb.BuildError) as caught:
+        call(g, Inputs(g))
+    return caught.value
+
+
+@pytest.mark.parametrize(("function", "label", "call", "word"), WRONG, ids=IDS)
+def test_a_wrong_call_is_refused(function: str, label: str, call: Call, word: str) -> None:
+    error = refused(call)
+    assert word in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("function", "label", "call", "word"), WRONG, ids=IDS)
+def test_the_refusal_says_where_and_what(function: str, label: str, call: Call, word: str) -> None:
+    error = refused(call)
+    assert error.op, f"no op: {error}"
+    assert error.op in str(error)
+    assert error.source == f"{FILE}:{call.__code__.co_firstlineno}", f"no line, or the wrong one: {error}"
+    assert f"at {FILE}:" in str(error)
+    assert "expected" in str(error) or "got" in str(error), f"neither expected nor got: {error}"
+
+
+def test_the_table_has_every_function() -> None:
+    assert {function for function, _, _, _ in WRONG} == set(nb.functions)
+
+
+def test_the_scope_is_named() -> None:
+    g = nb.Graph()
+    with g.scope("synthesis.b8.conv0"), pytest.raises(nb.BuildError, match=r"Down2 in synthesis\.b8\.conv0 "):
+        nb.down2(g, g.input("x", (3,)))
+
+
+def test_a_refused_call_leaves_the_graph_as_it_was() -> None:
+    g = nb.Graph()
+    x = g.input("x", (3,))
+    with pytest.raises(nb.BuildError):
+        nb.down2(g, x)
+    assert g.nodes == [] and x.uses == []
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (-1,), (1, 2, 3, 4, 5), (3, 0)])
+def test_a_wrong_shape_of_an_input_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(nb.BuildError, match="1 to 4 positive numbers"):
+        nb.Graph().input("x", shape)
+
+
+@pytest.mark.parametrize("shape", ["abc", (3, None), (2.5,), 7])
+def test_a_shape_that_is_no_list_of_whole_numbers_is_refused(shape: Any) -> None:
+    with pytest.raises(nb.BuildError, match="input x"):
+        nb.Graph().input("x", shape)
+
+
+def test_taken_names_are_refused() -> None:
+    g = nb.Graph()
+    x = g.input("x", (3,))
+    with pytest.raises(nb.BuildError, match="taken"):
+        g.input("x", (3,))
+    g.output("y", x)
+    with pytest.raises(nb.BuildError, match="taken"):
+        g.output("y", x)
+    with pytest.raises(nb.BuildError, match="taken"):
+        g.output("x", x)
+    with pytest.raises(nb.BuildError, match="one Value"):
+        g.output("z", [x, x])
+
+
+def test_an_unknown_target_is_refused() -> None:
+    g = nb.Graph()
+    g.output("y", nb.square(g, g.input("x", (3,))))
+    with pytest.raises(nb.BuildError, match=r"unknown target.*reference.*warp"):
+        nb.compile_graph(g, "warp")
+
+
+# -- what is accepted -------------------------------------------------------------------------------------------------
+
+NUMBERS = {
+    "python": lambda n: n,
+    "numpy scalar": np.float64,
+    "numpy 0-d": lambda n: np.array(n),
+    "tensor": lambda n: torch.tensor(float(n)),
+    "tensor with gradient": lambda n: torch.tensor(float(n), requires_grad=True),
+    "parameter": lambda n: nn.Parameter(torch.tensor(float(n))),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_every_kind_are_taken(kind: str) -> None:
+    make = NUMBERS[kind]
+    g = nb.Graph()
+    x = g.input("x", (5, 6, 7))
+    (y,) = nb.MulConstant(g, x, make(0.5), make(2))
+    (y,) = nb.pad(g, y, top=make(1), value=make(3))
+    (y,) = nb.rsqrt(g, nb.square(g, y), eps=make(0.25), scale=make(4))
+    (y,) = nb.binaryOp(g, [y, make(1.5)], "Mul")
+    (y,) = nb.BiasAct(g, [y], make(2), make(0.25), make(1.25), make(8))
+    (y,) = nb.softmax(g, y, make(1))
+    assert y.shape == (5, 7, 7)
+    params = [node.params for node in g.nodes]
+    assert params[0] == {"scale": 0.5, "bias": 2.0}
+    assert (params[1]["top"], params[1]["value"]) == (1, 3.0)
+    assert params[3] == {"eps": 0.25, "scale": 4.0}
+    assert params[4]["b"] == 1.5
+    assert (params[5]["act"], params[5]["alpha"], params[5]["gain"], params[5]["clamp"]) == (2, 0.25, 1.25, 8.0)
+    assert all(type(v) in (int, float, tuple) for p in params for v in p.values())
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.ones(4, 5),
+        torch.ones(4, 5, requires_grad=True),
+        torch.ones(4, 5, dtype=torch.float16),
+        torch.ones(4, 5, dtype=torch.bfloat16),
+        torch.ones(5, 4).T,
+        nn.Parameter(torch.ones(4, 5)),
+        np.ones((4, 5), np.float64),
+        np.asfortranarray(np.ones((4, 5))),
+        [[1] * 5] * 4,
+    ],
+    ids=["tensor", "gradient", "half", "bfloat16", "transposed", "parameter", "float64", "fortran", "list"],
+)
+def test_weights_of_every_kind_are_taken(weight: Any) -> None:
+    g = nb.Graph()
+    (y,) = nb.fully_connected(g, g.input("x", (5,)), weight)
+    data = g.nodes[0].weights["weight"]
+    assert y.shape == (4,) and data.dtype == np.float32 and data.flags.c_contiguous and (data == 1).all()
+
+
+def test_lists_of_lists_are_taken_as_the_predecessor_did() -> None:
+    g = nb.Graph()
+    x = g.input("x", (5,))
+    held = nb.shell(g, [x], np.ones((3, 5, 1, 1)), np.ones(3))
+    assert nb.Fmatmul(g, [x, held], (3, 5))[0].shape == (3,)
+    assert nb.binaryOp(g, [[x], nb.square(g, [x])], "Add")[0].shape == (5,)
+
+
+@pytest.mark.parametrize(
+    "perm", ["(0, 3, 1, 2)", "[0,3,1,2]", (0, 3, 1, 2), np.array([0, 3, 1, 2]), torch.Size([0, 3, 1, 2])]
+)
+def test_permutations_of_every_kind_are_taken(perm: Any) -> None:
+    g = nb.Graph()
+    assert nb.permute(g, g.input("x", (5, 6, 7)), perm)[0].shape == (7, 5, 6)
