@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, SupportsFloat, TypeAlias
 
 import numpy as np
 
 from .errors import BuildError
 from .ir import Array, Graph, Node, Value
-from .opspec import OpSpec, Param
+from .opspec import OpSpec, Param, caller
 
 ValueLike: TypeAlias = "Value | Sequence[Value | Sequence[Value]]"
 """What the DSL takes for inputs: a Value, or a list of Values and of one-element lists of them."""
-
-_HERE = str(Path(__file__).resolve().parent)
-
-
-def caller() -> str:
-    """``file.py:line`` of the nearest caller outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 def check_bottom_names(bottom_names: ValueLike) -> list[Value]:
@@ -36,7 +24,7 @@ def check_bottom_names(bottom_names: ValueLike) -> list[Value]:
     if isinstance(bottom_names, Value):
         return [bottom_names]
     flat: list[Value] = []
-    for item in bottom_names:
+    for item in bottom_names if isinstance(bottom_names, (list, tuple)) else [bottom_names]:
         if isinstance(item, Value):
             flat.append(item)
         elif isinstance(item, (list, tuple)) and all(isinstance(v, Value) for v in item):
@@ -125,7 +113,10 @@ def array(value: Any, argument: str, ndim: int | None = None) -> Array:
     """A float32 array from a tensor (with or without gradient), an array or numbers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().float().numpy()
-    result: Array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+    try:
+        result: Array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+    except (TypeError, ValueError):
+        raise BuildError("not an array of numbers", argument=argument, source=caller(), got=repr(value)[:80]) from None
     if ndim is not None and result.ndim != ndim:
         raise BuildError(
             "weight of the wrong rank",
@@ -157,19 +148,10 @@ def append(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
         typed = _typed_params(spec, params or {})
-        arrays = {name: data for name, data in (weights or {}).items() if data is not None}
+        arrays = {k: np.ascontiguousarray(w) for k, w in (weights or {}).items() if w is not None}
         shapes = spec.infer([v.shape for v in values], typed, arrays)
     except BuildError as error:
-        raise BuildError(
-            error.what,
-            op=spec.type,
-            scope=g.current_scope or None,
-            source=source,
-            argument=error.argument,
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from None
+        raise error.located(spec.type, g.current_scope or None, source) from None
     node = Node(spec, g.fresh_name(spec.type), values, typed, arrays, g.current_scope, source, g.made_by)
     outputs = g.add(node, shapes)
     for value, data in zip(outputs, spec.constants(typed, arrays) or (), strict=False):

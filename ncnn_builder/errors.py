@@ -33,6 +33,20 @@ class NcnnBuilderError(Exception):
         self.fix = fix
         super().__init__(self._message())
 
+    def located(self, op: str | None, scope: str | None, source: str | None) -> NcnnBuilderError:
+        """The same error with those of op, scope and source filled in that it does not say yet."""
+        return type(self)(
+            self.what,
+            op=self.op or op,
+            node=self.node,
+            scope=self.scope or scope,
+            source=self.source or source,
+            argument=self.argument,
+            expected=self.expected,
+            got=self.got,
+            fix=self.fix,
+        )
+
     def _message(self) -> str:
         # A node's name begins with its scope, so the scope is named only where there is no node.
         where = [part for part in (self.op, self.node or (self.scope and f"in {self.scope}")) if part]

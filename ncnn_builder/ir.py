@@ -5,6 +5,8 @@ Shapes are static, outer dimension first, without the batch: a picture is (C, H,
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -112,9 +114,12 @@ class Graph:
         consumers accept several (StyleGAN's ws0 is [w_dim] or [num_ws, w_dim]): the runtime cannot check it.
         Raises BuildError for a name that is taken or a shape that is not 1 to 4 positive numbers.
         """
-        checked = tuple(int(n) for n in shape)
+        try:
+            checked = tuple(operator.index(n) for n in shape)
+        except TypeError:
+            checked = ()
         if not 1 <= len(checked) <= 4 or any(n < 1 for n in checked):
-            raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=list(shape))
+            raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
         value = Value(self.reserve(name), checked)
         value.any_shape = any_shape
         self.inputs.append(value)
@@ -126,6 +131,7 @@ class Graph:
             if len(value) != 1:
                 raise BuildError(f"output {name}", expected="one Value", got=f"a list of {len(value)}")
             value = value[0]
+        check_name(name)
         if name in self.outputs or name in {v.name for v in self.inputs}:
             raise BuildError(f"output {name}: the name is taken", expected="a new name", got=name)
         self.outputs[name] = value
@@ -161,8 +167,7 @@ class Graph:
 
     def reserve(self, name: str) -> str:
         """Take a name for a Value or Node. Raises BuildError where it is taken or no ncnn name."""
-        if not name or len(name.encode()) > 255 or any(c.isspace() for c in name):
-            raise BuildError("bad name", expected="1 to 255 bytes without white space", got=repr(name))
+        check_name(name)
         if name in self._names:
             raise BuildError("the name is taken", got=name, fix="Names are unique in a graph")
         self._names.add(name)
@@ -207,6 +212,12 @@ class Graph:
             lines.append(f"    {node!r}")
         lines.append("  return " + ", ".join(f"{name}={value.name}" for name, value in self.outputs.items()))
         return "\n".join(lines)
+
+
+def check_name(name: str) -> None:
+    """Raises BuildError for what a line of a param file cannot hold as a name; ``0=1`` would be a parameter."""
+    if not name or len(name.encode()) > 255 or any(c.isspace() for c in name) or re.match(r"[-+]?\d+=", name):
+        raise BuildError("bad name", expected="1 to 255 bytes without white space, not like 0=1", got=repr(name))
 
 
 def _brief(value: object) -> str:

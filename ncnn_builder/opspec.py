@@ -8,15 +8,30 @@ documentation and the parity tests.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 from .errors import BuildError
 from .ir import Array, Params, Shape
 
 Kind = Literal["int", "float", "ints", "floats"]
+
+
+_HERE = str(Path(__file__).resolve().parent)
+
+
+def caller() -> str:
+    """``file.py:line`` of the nearest caller outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
 @dataclass(frozen=True)
@@ -134,10 +149,34 @@ def register(cls: _Spec) -> _Spec:
 
 
 def dsl(function: _Function) -> _Function:
-    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``."""
+    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``.
+
+    Every BuildError of it says at least the function, the scope and the author's line. An argument that is of
+    quite another kind than is meant (a number for a module, a module without weights) is a BuildError as well.
+    """
+
+    @functools.wraps(function)
+    def located(g: Any, *args: Any, **kwargs: Any) -> Any:
+        scope = getattr(g, "current_scope", None) or None
+        try:
+            return function(g, *args, **kwargs)
+        except BuildError as error:
+            if error.op and error.source:
+                raise
+            raise error.located(function.__name__, scope, caller()) from None
+        except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise BuildError(
+                "the arguments do not fit this function",
+                op=function.__name__,
+                scope=scope,
+                source=caller(),
+                expected=f"{function.__name__}{inspect.signature(function)}",
+                got=str(error).split("\n")[0],
+            ) from error
+
     assert function.__name__ not in functions, function.__name__
-    functions[function.__name__] = function
-    return function
+    functions[function.__name__] = located
+    return located  # type: ignore[return-value]
 
 
 def spec_of(op_type: str) -> OpSpec:

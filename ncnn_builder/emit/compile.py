@@ -90,6 +90,8 @@ def save(
     graph: Graph, param_path: str | PathLike[str], bin_path: str | PathLike[str], target: str = "reference"
 ) -> EmittedModel:
     """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files."""
+    if Path(param_path) == Path(bin_path):
+        raise EmitError("both files have the same path", got=str(param_path))
     model = compile_graph(graph, target)
     write_files({Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]})
     return model

@@ -32,12 +32,21 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
     layers: list[Layer] = []
     reads: dict[tuple[int, int], str] = {}  # (id of node, position) -> blob
     blob_of: dict[Value, str] = {}
-    taken = {v.name for v in graph.values()}
+    taken = {v.name for v in graph.values()} | {node.name for node in graph.nodes}
     outputs: dict[Value, list[str]] = {}
     for name, value in graph.outputs.items():
         if name in taken:
             raise EmitError("the name of an output is taken by another value", got=name)
         outputs.setdefault(value, []).append(name)
+    taken |= set(graph.outputs)
+
+    def fresh(name: str) -> str:
+        """This name, or a numbered one where it is taken or longer than ncnn reads."""
+        number = 0
+        while name in taken or len(name.encode()) > 255:
+            name, number = f"split_{number}", number + 1
+        taken.add(name)
+        return name
 
     def publish(value: Value) -> str:
         """The blob in which the producer puts the value; a Split, if more than one wants it, comes after."""
@@ -55,10 +64,10 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
             for node, position in value.uses:
                 reads[id(node), position] = blob
             return
-        copies = [f"{blob}/split_{i}" for i in range(len(value.uses))]
+        copies = [fresh(f"{blob}/split_{i}") for i in range(len(value.uses))]
         for copy, (node, position) in zip(copies, value.uses, strict=True):
             reads[id(node), position] = copy
-        layers.append(Layer(spec_of("Split"), f"{blob}/split", [blob], [*copies, *names], {}))
+        layers.append(Layer(spec_of("Split"), fresh(f"{blob}/split"), [blob], [*copies, *names], {}))
 
     for value in graph.inputs:
         dims = {} if value.any_shape else _dims(value.shape)

@@ -56,7 +56,12 @@ def read_param(text: str, what: str = "param") -> list[Layer]:
     if lines[0] != MAGIC or lines[-1] != "":
         raise ReadError(f"{what}: not a whole param file", expected=f"{MAGIC} and a last newline", got=lines[0][:40])
     counts = lines[1].split(" ")
-    layers = [_read_line(line, f"{what}, line {i}") for i, line in enumerate(lines[2:-1], 3)]
+    layers = []
+    for i, line in enumerate(lines[2:-1], 3):
+        try:
+            layers.append(_read_line(line, f"{what}, line {i}"))
+        except ValueError as error:
+            raise ReadError(f"{what}, line {i}: a number is malformed", got=str(error)) from None
     blobs = sum(len(layer.outputs) for layer in layers)
     if counts != [str(len(layers)), str(blobs)]:
         raise ReadError(f"{what}, line 2: wrong counts", expected=f"{len(layers)} {blobs}", got=lines[1])

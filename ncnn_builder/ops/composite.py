@@ -324,6 +324,14 @@ class ModulatedConv2d(OpSpec):
             got=list(kernel),
         )
         need_shape(inputs[1], (c,), "styles")
+        f = weights.get("resample_filter")
+        need(
+            f is None or f.ndim in (1, 2),
+            "wrong number of dimensions",
+            argument="resample_filter",
+            expected="[fh, fw] or [n]",
+            got=None if f is None else list(f.shape),
+        )
         need(params["up"] >= 1, "bad factor", argument="up", expected=">= 1", got=params["up"])
         out = (
             kernel[0],

@@ -52,6 +52,7 @@ class ConvBase(OpSpec):
 
     def _weight_shape(self, x: Shape, params: Params) -> Shape:
         groups, kernel = params.get("group", 1), (params["kernel_h"], params["kernel_w"])
+        need(groups >= 1, "bad number of groups", argument="groups", expected=">= 1", got=groups)
         need(
             x[0] % groups == 0 and params["num_output"] % groups == 0,
             "channels do not divide into the groups",
@@ -250,6 +251,7 @@ def _crop_negative(g: Graph, x: Value, padding: Any) -> tuple[Value, tuple[int, 
 def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
     """An nn.Conv2d: any stride, padding (numbers, "same", "valid"), dilation, groups, padding_mode zeros, reflect
     or replicate. Raises BuildError for padding_mode circular."""
+    _need_conv2d(conv)
     return _module_conv(
         g,
         bottom_names,
@@ -265,15 +267,33 @@ def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> list[
 
     w' = w * gamma / sqrt(var + eps) and b' = (b - mean) * gamma / sqrt(var + eps) + beta, per output channel.
     """
+    _need_conv2d(conv)
     mean, var = (
         array(v, n).astype(np.float64) for v, n in ((bn.running_mean, "running_mean"), (bn.running_var, "running_var"))
     )
     gamma = 1.0 if bn.weight is None else array(bn.weight, "bn.weight").astype(np.float64)
     beta = 0.0 if bn.bias is None else array(bn.bias, "bn.bias").astype(np.float64)
+    need(
+        var.shape == (conv.weight.shape[0],),
+        "the two modules do not fit",
+        argument="bn",
+        expected=f"{conv.weight.shape[0]} channels with running statistics",
+        got=list(var.shape),
+    )
     factor = gamma / np.sqrt(var + bn.eps)
     bias = 0.0 if conv.bias is None else array(conv.bias, "bias").astype(np.float64)
     weight = (array(conv.weight, "weight", 4) * factor[:, None, None, None]).astype(np.float32)
     return _module_conv(g, bottom_names, conv, weight, ((bias - mean) * factor + beta).astype(np.float32))
+
+
+def _need_conv2d(conv: Any) -> None:
+    need(
+        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups")),
+        "the module does not fit",
+        argument="conv",
+        expected="an nn.Conv2d",
+        got=repr(conv)[:80],
+    )
 
 
 def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> list[Value]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
+
+import numpy as np
 
 from ..builder import ValueLike, append, check_bottom_names, number, one
 from ..errors import BuildError
@@ -271,7 +274,12 @@ class BinaryOp(OpSpec):
                 (a, b),
                 lambda g, x, y: binaryOp(g, [x, y], _BINARY[i]),
                 lambda x, y: _binary(torch, i, x, y),
-                draw="positive",
+                draw="positive" if _BINARY[i] in ("Div", "Pow", "RDiv") else "normal",
+            )
+
+        def power(exponent: float, draw: Literal["normal", "positive"]) -> list[Sample]:
+            return over_shapes(
+                f"pow{exponent}", lambda g, x: binaryOp(g, [x, exponent], "Pow"), lambda x: x**exponent, draw=draw
             )
 
         # Batched torch tensors have one more leading dimension, so lower ranks are compared unbatched.
@@ -286,7 +294,14 @@ class BinaryOp(OpSpec):
                 )
                 for a, b in lower
             ),
-            *over_shapes("scalar", lambda g, x: binaryOp(g, [x, 1.5], "Pow"), lambda x: x**1.5, draw="positive"),
+            *over_shapes("scalar", lambda g, x: binaryOp(g, [x, 1.5], "Sub"), lambda x: x - 1.5),
+            *(s for n in (0, 1, 2, 3, 5) for s in power(n, "normal")),
+            *(s for n in (-1, -2, 0.5, 1.5, -0.7) for s in power(n, "positive")),
+            *over_shapes(
+                "pow-of-zeros",
+                lambda g, x: binaryOp(g, [binaryOp(g, [x, 0.0], "Max"), 1.5], "Pow"),
+                lambda x: x.clamp(min=0) ** 1.5,
+            ),
         ]
 
 
@@ -311,6 +326,9 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
 
     op: Add, Sub, Mul, Div, Max, Min, Pow, RSub (b - a), RDiv (b / a). Shapes broadcast as numpy's do: ncnn's own
     rule for different ranks is another one, so the lower rank is reshaped first.
+    Pow: ncnn's layer is wrong for bases of zero and below (its vector code is exp(b * log(a))). Whole constant
+    exponents up to 16 and 0.5 are made of other layers and right for every base; for any other exponent the base
+    is limited to at least 1e-30, which is right for zero and has no meaning for negative bases, as in torch.
     Raises BuildError for an unknown op or shapes that do not broadcast.
     """
     if op not in _BINARY:
@@ -322,12 +340,38 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
         and not isinstance(bottom_names[1], (Value, list, tuple))
     ):
         scalar = number(bottom_names[1], "second operand")
+        if op == "Pow":
+            return _power(g, one(bottom_names[0]), scalar)
         return append(g, spec_of("BinaryOp"), one(bottom_names[0]), {**params, "with_scalar": 1, "b": scalar})
     values = check_bottom_names(bottom_names)
     if len(values) == 2 and len(values[0].shape) != len(values[1].shape):
         rank = max(len(v.shape) for v in values)
         values = [_to_rank(g, v, rank) for v in values]
+    if op == "Pow" and len(values) == 2:
+        values[0] = _positive(g, values[0])
     return append(g, spec_of("BinaryOp"), values, params)
+
+
+def _power(g: Graph, x: Value, exponent: float) -> list[Value]:
+    if exponent == 0.5:
+        return sqrt(g, x)
+    if exponent == 0:
+        return MulConstant(g, x, 0.0, 1.0)
+    if exponent == int(exponent) and -16 <= exponent <= 16:
+        factors, base, n = [], x, int(math.fabs(exponent))
+        while n:  # by squaring
+            if n % 2:
+                factors.append(base)
+            n //= 2
+            base = square(g, base)[0] if n else base
+        y = functools.reduce(lambda a, b: binaryOp(g, [a, b], "Mul")[0], factors)
+        return [y] if exponent > 0 else binaryOp(g, [y, 1.0], "RDiv")
+    params = {"op": _BINARY.index("Pow"), "with_scalar": 1, "b": exponent}
+    return append(g, spec_of("BinaryOp"), _positive(g, x), params)
+
+
+def _positive(g: Graph, x: Value) -> Value:
+    return clamp(g, x, 1e-30, float(np.finfo(np.float32).max))[0]
 
 
 def _to_rank(g: Graph, value: Value, rank: int) -> Value:

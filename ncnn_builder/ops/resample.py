@@ -121,6 +121,14 @@ def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> list[Value
         got=getattr(pool, "divisor_override", None),
         fix="Multiply by a constant with MulConstant()",
     )
+    kinds = {"MaxPool": "MaxPool2d", "AveragePool": "AvgPool2d"}
+    need(
+        type(pool).__name__ == kinds[op] and not getattr(pool, "return_indices", False),
+        "the module does not fit",
+        argument="pool",
+        expected=f"an nn.{kinds[op]} without return_indices",
+        got=pool,
+    )
     x = one(bottom_names)
     need_rank(x.shape, (3,), "x")
     kernel, stride = pair(pool.kernel_size, "kernel_size"), pair(pool.stride, "stride")
@@ -173,6 +181,7 @@ def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = No
     x = one(bottom_names)
     need_rank(x.shape, (3,), "x")
     sizes = output_size if isinstance(output_size, (list, tuple)) else (output_size, output_size)
+    need(len(sizes) == 2, "bad size", argument="output_size", expected="one number or two", got=output_size)
     out_h, out_w = (n if s is None else integer(s, "output_size") for s, n in zip(sizes, x.shape[1:], strict=True))
     need(
         min(out_h, out_w) > 0,
@@ -285,11 +294,19 @@ def interpolate(
         argument="size, scale_factor",
         got=(size, scale_factor),
     )
+    need(
+        mode != "nearest" or align_corners is None,
+        "align_corners has no meaning for nearest",
+        argument="align_corners",
+        expected=None,
+        got=align_corners,
+    )
     scales, sizes = (1.0, 1.0), (0, 0)
     if size is not None:
         sizes = pair(size, "size")
     else:
         both = scale_factor if isinstance(scale_factor, (list, tuple)) else (scale_factor, scale_factor)
+        need(len(both) == 2, "bad scale", argument="scale_factor", expected="one number or two", got=scale_factor)
         scales = (number(both[0], "scale_factor"), number(both[1], "scale_factor"))
         if recompute_scale_factor:
             sizes, scales = (int(x.shape[1] * scales[0]), int(x.shape[2] * scales[1])), (1.0, 1.0)

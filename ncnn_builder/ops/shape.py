@@ -145,7 +145,9 @@ class Crop(OpSpec):
         x = inputs[0]
         counts = {len(params[k]) for k in ("starts", "ends", "axes")}
         need(
-            len(counts) == 1 and all(0 <= a < len(x) for a in params["axes"]),
+            len(counts) == 1
+            and len(set(params["axes"])) == len(params["axes"])
+            and all(0 <= a < len(x) for a in params["axes"]),
             "starts, ends and axes do not fit",
             expected=f"as many of each, axes of {list(x)}",
             got={k: list(v) for k, v in params.items()},

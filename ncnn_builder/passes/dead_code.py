@@ -22,4 +22,4 @@ def dead_code(graph: Graph) -> Graph:
             needed.update(node.inputs)
     if not dead:
         return graph
-    return rebuild(graph, lambda new, node, inputs: [] if node in dead else None, "dead_code")
+    return rebuild(graph, lambda new, node, inputs: None, "dead_code", drop=dead)

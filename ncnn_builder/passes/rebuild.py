@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ..ir import Graph, Node, Value
 
@@ -10,23 +10,25 @@ Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
 
 
-def rebuild(graph: Graph, rewrite: Rewrite, made_by: str) -> Graph:
+def rebuild(graph: Graph, rewrite: Rewrite, made_by: str, drop: Collection[Node] = ()) -> Graph:
     """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
 
-    A rewrite that returns an empty list drops the node; nothing that stays may need it.
+    drop: nodes that are left out; nothing that stays may need them.
     """
     new = Graph(graph.name)
     mapping: dict[Value, Value] = {}
     for value in graph.inputs:
         mapping[value] = new.input(value.name, value.shape, any_shape=value.any_shape)
     for node in graph.nodes:
+        if node in drop:
+            continue
         inputs = [mapping[v] for v in node.inputs]
         with new.scope(node.scope):
             new.source, new.made_by = node.source, made_by
             outputs = rewrite(new, node, inputs)
             if outputs is None:
                 outputs = copy_node(new, node, inputs)
-        mapping.update(zip(node.outputs, outputs, strict=bool(outputs)))
+        mapping.update(zip(node.outputs, outputs, strict=True))
     new.source = new.made_by = None
     for name, value in graph.outputs.items():
         new.output(name, mapping[value])

@@ -1,148 +1,350 @@
-"""Code in the predecessor's style runs unchanged, and means what torch means.
-
-The modules here are written as its authors write them: names in lists, numpy scalars, weights with gradient,
-shell() with an input it does not need, dims that count the batch.
-"""
+"""Code in the predecessor's style, with one import changed: functions on lists, names taken by index."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+import ncnn_builder as nb
 import ncnn_builder as ncnn_utils
-from ncnn_builder.parity import compare, interpret
+from ncnn_builder.parity import Report, interpret
+from ncnn_builder.targets import lower
+
+TOLERANCE = 1e-5
+GAIN = {"linear": 1.0, "lrelu": float(np.sqrt(2))}
 
 
-def normalize(ncnn_data: Any, x: Any, eps: float = 1e-8) -> Any:
-    temp = ncnn_utils.square(ncnn_data, x)
-    temp = ncnn_utils.reduction(ncnn_data, temp, op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
-    temp = ncnn_utils.rsqrt(ncnn_data, temp, eps=eps)
-    return ncnn_utils.binaryOp(ncnn_data, [x[0], temp[0]], op="Mul")
+def check(graph: nb.Graph, inputs: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """The graph, as built and as lowered, says what torch says; and it can be emitted."""
+    arrays = {name: t.detach()[0].numpy() for name, t in inputs.items()}
+    wanted = {name: t.detach()[0].numpy() for name, t in expected.items()}
+    for version in (graph, lower(graph, "reference")):
+        values = interpret(version, arrays)
+        got = {name: values[value] for name, value in version.outputs.items()}
+        Report(version.name).add_all(got, wanted, TOLERANCE).check()
+    model = nb.compile_graph(graph)
+    assert model.outputs == {name: tuple(a.shape) for name, a in wanted.items()}
 
 
-def bias_act(ncnn_data: Any, bottom_names: Any, act: str, gain: float, clamp: float | None) -> Any:
-    return ncnn_utils.BiasAct(ncnn_data, bottom_names, act_type=act, alpha=0.2, gain=np.float64(gain), clamp=clamp)
+# -- the mapping network ----------------------------------------------------------------------------------------------
 
 
-class FullyConnected(torch.nn.Module):
-    def __init__(self, n_in: int, n_out: int, activation: str = "linear") -> None:
+def act_torch(x: torch.Tensor, b: torch.Tensor | None, act: str, gain: float | None = None, clamp: float | None = None):
+    if b is not None:
+        x = x + b.reshape([1, -1] + [1] * (x.ndim - 2))
+    x = F.leaky_relu(x, 0.2) if act == "lrelu" else x
+    x = x * (GAIN[act] if gain is None else gain)
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+def bias_act2ncnn(ncnn_data, bottom_names, act="linear", alpha=None, gain=None, clamp=None):
+    return ncnn_utils.BiasAct(ncnn_data, bottom_names, act_type=act, alpha=alpha, gain=gain, clamp=clamp)
+
+
+def normalize_2nd_moment(x: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
+    return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
+
+
+def normalize_2nd_moment2ncnn(ncnn_data, x, dim=1, eps=1e-8):
+    moment = ncnn_utils.square(ncnn_data, x)
+    moment = ncnn_utils.reduction(ncnn_data, moment, op="ReduceMean", input_dims=2, dims=(dim,), keepdim=True)
+    factor = ncnn_utils.rsqrt(ncnn_data, moment, eps=eps)
+    return ncnn_utils.binaryOp(ncnn_data, [x[0], factor[0]], op="Mul")
+
+
+class Dense(nn.Module):
+    def __init__(self, n_in: int, n_out: int, act: str = "linear", bias_init: float = 0.0, lr: float = 1.0) -> None:
         super().__init__()
-        self.activation = activation
-        self.weight = torch.nn.Parameter(torch.randn(n_out, n_in))
-        self.bias = torch.nn.Parameter(torch.randn(n_out))
-        self.weight_gain = 1 / np.sqrt(n_in)
+        self.act = act
+        self.weight = nn.Parameter(torch.randn(n_out, n_in) / lr)
+        self.bias = nn.Parameter(torch.full([n_out], bias_init) + torch.randn(n_out))
+        self.weight_gain = lr / np.sqrt(n_in)
+        self.bias_gain = lr
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x @ (self.weight * self.weight_gain).t() + self.bias
-        return x if self.activation == "linear" else torch.nn.functional.leaky_relu(x, 0.2) * 2**0.5
+        w, b = self.weight * self.weight_gain, self.bias * self.bias_gain
+        if self.act == "linear":
+            return torch.addmm(b.unsqueeze(0), x, w.t())
+        return act_torch(x.matmul(w.t()), b, self.act)
 
-    def export_ncnn(self, ncnn_data: Any, bottom_names: Any) -> Any:
-        w = self.weight * self.weight_gain
-        w_b = ncnn_utils.shell(ncnn_data, bottom_names, w.unsqueeze(2).unsqueeze(3), self.bias)
-        if self.activation == "linear":
-            return ncnn_utils.Fmatmul(ncnn_data, [bottom_names[0], w_b[0], w_b[1]], w.shape)
-        bottom_names = ncnn_utils.Fmatmul(ncnn_data, [bottom_names[0], w_b[0]], w.shape)
-        return bias_act(ncnn_data, [bottom_names[0], w_b[1]], "lrelu", np.sqrt(2), None)
-
-
-def test_mapping_network() -> None:
-    torch.manual_seed(0)
-    fc0, fc1, w_avg = FullyConnected(16, 12, "lrelu"), FullyConnected(12, 12, "lrelu"), torch.randn(12)
-    ncnn_data = ncnn_utils.Graph()
-    z, coeff = ncnn_data.input("z", (16,)), ncnn_data.input("coeff", (1,))
-    x = normalize(ncnn_data, [z])
-    w_avg_names = ncnn_utils.shell(ncnn_data, x, w_avg.unsqueeze(0).unsqueeze(0).unsqueeze(0), None, ncnn_weight_dims=1)
-    x = fc1.export_ncnn(ncnn_data, fc0.export_ncnn(ncnn_data, x))
-    x = ncnn_utils.lerp(ncnn_data, [*w_avg_names, *x, coeff])
-    ncnn_data.output("output", x)
-
-    latent = torch.randn(1, 16)
-    with torch.no_grad():
-        w = fc1(fc0(latent * (latent.square().mean(1, keepdim=True) + 1e-8).rsqrt()))
-        expected = w_avg.lerp(w, 0.7)[0]
-    check(ncnn_data, {"z": latent[0], "coeff": torch.tensor([0.7])}, expected)
+    def export_ncnn(self, ncnn_data, bottom_names):
+        w, b = self.weight * self.weight_gain, self.bias * self.bias_gain
+        held = ncnn_utils.shell(ncnn_data, bottom_names, w.unsqueeze(2).unsqueeze(3), b)
+        if self.act == "linear":
+            return ncnn_utils.Fmatmul(ncnn_data, [bottom_names[0], held[0], held[1]], w.shape)
+        y = ncnn_utils.Fmatmul(ncnn_data, [bottom_names[0], held[0]], w.shape)
+        return bias_act2ncnn(ncnn_data, [y[0], held[1]], act=self.act)
 
 
-def synthesis_layer(ncnn_data: Any, names: Any, layer: dict[str, Any], up: int, ws_i: int) -> Any:
-    x, ws0, ws1, mixing = names
-    w = ncnn_utils.StyleMixingSwitcher(ncnn_data, [ws0, ws1, mixing], ws_i=ws_i)
-    styles = layer["affine"].export_ncnn(ncnn_data, [w[0]])
-    noise = ncnn_utils.shell(ncnn_data, w[0], layer["noise"].unsqueeze(0).unsqueeze(0), None)
-    w_b = ncnn_utils.shell(ncnn_data, w[0], layer["weight"], layer["bias"])
-    # demodulation: w[OIkk] * styles[I], normalised over [Ikk]
-    weight = ncnn_utils.F4DOp1D(ncnn_data, [w_b[0], styles[0]], dim=1, op="Mul")
-    norm = ncnn_utils.square(ncnn_data, weight)
-    norm = ncnn_utils.reduction(ncnn_data, norm, op="ReduceSum", input_dims=5, dims=(2, 3, 4), keepdim=False)
-    norm = ncnn_utils.rsqrt(ncnn_data, norm, eps=1e-8)
-    weight = ncnn_utils.F4DOp1D(ncnn_data, [weight[0], norm[0]], dim=0, op="Mul")
-    if up == 1:
-        x = ncnn_utils.Fconv2d(ncnn_data, [x, weight[0]], padding=1)
-    else:
-        weight = ncnn_utils.really_permute(ncnn_data, weight, perm=(1, 0, 2, 3))
-        o, i, kh, kw = layer["weight"].shape
-        x = ncnn_utils.Fconv_transpose2d(ncnn_data, [x, weight[0]], (i, o, kh, kw), stride=2)
-        f = (layer["filter"] * 4).flip([0, 1])[None, None].repeat(o, 1, 1, 1)
-        f = ncnn_utils.shell(ncnn_data, x, f, None)
-        x = ncnn_utils.Fconv2d_depthwise(ncnn_data, [x[0], f[0]], padding=1, groups=o)
-    x = ncnn_utils.AddNoise(ncnn_data, [x[0], noise[0]])
-    return bias_act(ncnn_data, [x[0], w_b[1]], "lrelu", np.sqrt(2), 256)
+class Mapping(nn.Module):
+    def __init__(self, z_dim: int = 8, w_dim: int = 6, layers: int = 3) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = layers
+        for i in range(layers):
+            setattr(self, f"fc{i}", Dense(sizes[i], sizes[i + 1], "lrelu", lr=0.01))
+        self.register_buffer("w_avg", torch.randn(w_dim))
+
+    def forward(self, z: torch.Tensor, coeff: torch.Tensor) -> torch.Tensor:
+        x = normalize_2nd_moment(z)
+        for i in range(self.layers):
+            x = getattr(self, f"fc{i}")(x)
+        return self.w_avg.lerp(x, coeff)
+
+    def export_ncnn(self, ncnn_data, bottom_names):
+        z, coeff = bottom_names
+        x = normalize_2nd_moment2ncnn(ncnn_data, [z])
+        mean = self.w_avg.unsqueeze(0).unsqueeze(0).unsqueeze(0)
+        mean_names = ncnn_utils.shell(ncnn_data, x, mean, None, ncnn_weight_dims=1)
+        for i in range(self.layers):
+            x = getattr(self, f"fc{i}").export_ncnn(ncnn_data, x)
+        return ncnn_utils.lerp(ncnn_data, mean_names + x + [coeff])
 
 
-def test_synthesis_block() -> None:
-    from stylegan.functional import modulated_conv2d
-
+@pytest.mark.parametrize("coeff", [0.0, 0.7, 1.0])
+def test_mapping(coeff: float) -> None:
     torch.manual_seed(1)
-    f = torch.outer(t := torch.tensor([1.0, 3, 3, 1]), t) / 64
-    layers = [
-        {
-            "weight": torch.nn.Parameter(torch.randn(5, 5, 3, 3)),
-            "bias": torch.nn.Parameter(torch.randn(5)),
-            "affine": FullyConnected(8, 5),
-            "noise": torch.randn(size, size),
-            "filter": f,
-        }
-        for size in (4, 8)
-    ]
-    const, ws0, ws1 = torch.randn(5, 4, 4), torch.randn(8), torch.randn(8)
-
-    ncnn_data = ncnn_utils.Graph()
-    names = [ncnn_data.input("ws0", (8,)), ncnn_data.input("ws1", (8,)), ncnn_data.input("mixing", (2,))]
-    x = ncnn_utils.shell(ncnn_data, [names[0]], const.unsqueeze(1), None, ncnn_weight_dims=3)
-    x = synthesis_layer(ncnn_data, [x[0], *names], layers[0], 1, 0)
-    x = synthesis_layer(ncnn_data, [x[0], *names], layers[1], 2, 1)
-    x = ncnn_utils.StyleganPost(ncnn_data, x)
-    ncnn_data.output("output", x)
-
-    with torch.no_grad():
-        y = const[None]
-        for layer, up, w in ((layers[0], 1, ws0), (layers[1], 2, ws1)):
-            y = modulated_conv2d(y, layer["weight"], layer["affine"](w[None]), layer["noise"], up, 1, f)
-            y = torch.nn.functional.leaky_relu(y + layer["bias"][:, None, None], 0.2) * 2**0.5
-        expected = (y * 127.5 + 128).clamp(0, 255)[0]
-    check(ncnn_data, {"ws0": ws0, "ws1": ws1, "mixing": torch.tensor([0.0, 1.0])}, expected)
+    net, z, c = Mapping(), torch.randn(1, 8), torch.tensor([[coeff]])
+    g = ncnn_utils.Graph("mapping")
+    g.output("w", net.export_ncnn(g, [g.input("z", (8,)), g.input("coeff", (1,))]))
+    check(g, {"z": z, "coeff": c}, {"w": net(z, c)})
+    assert [n.spec.type for n in g.nodes[:4]] == ["Square", "Reduction", "Rsqrt", "BinaryOp"]
 
 
-def test_texts_and_scalars() -> None:
-    """Permutations and crops as text, numbers as 0-d arrays and tensors with gradient."""
+def test_a_changed_bias_is_seen() -> None:
+    torch.manual_seed(1)
+    net, z, c = Mapping(), torch.randn(1, 8), torch.tensor([[0.7]])
+    g = ncnn_utils.Graph("mapping")
+    g.output("w", net.export_ncnn(g, [g.input("z", (8,)), g.input("coeff", (1,))]))
+    net.fc1.bias.data *= 1.01
+    with pytest.raises(nb.ParityError, match="differ"):
+        check(g, {"z": z, "coeff": c}, {"w": net(z, c)})
+
+
+# -- the modulated convolution ---------------------------------------------------------------------------------------
+
+
+def filter_2d() -> torch.Tensor:
+    f = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    f = f.ger(f)
+    return f / f.sum()
+
+
+def modulated_torch(x, weight, styles, noise, up, padding, f, demodulate, flip_weight):
+    """Zeros inserted, filtered, convolved: the definition, for one picture."""
+    w = weight * styles.reshape(1, -1, 1, 1)
+    if demodulate:
+        w = w * (w.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).rsqrt()
+    if up > 1:
+        _, c, h, width = x.shape
+        wide = x.new_zeros(1, c, h * up, width * up)
+        wide[:, :, ::up, ::up] = x
+        n, p = f.shape[0], padding
+        first, last = p + (n + up - 1) // 2, p + (n - up) // 2
+        wide = F.pad(wide, [first, last, first, last])
+        x = F.conv2d(wide, (f.flip(0, 1) * up**2).expand(c, 1, n, n), groups=c)
+        padding = 0
+    x = F.conv2d(x, w if flip_weight else w.flip(2, 3), padding=padding)
+    return x if noise is None else x + noise
+
+
+def upfirdn2d2ncnn(ncnn_data, bottom_names, f, channels, up=1, padding=(0, 0, 0, 0), gain=1.0):
+    left, right, top, bottom = padding
+    x = bottom_names
+    if up == 2:
+        x = ncnn_utils.up2(ncnn_data, x)
+    x = ncnn_utils.pad(ncnn_data, x, top=top, bottom=bottom, left=left, right=right)
+    kernel = (f * gain).flip(0, 1)[None, None].repeat(channels, 1, 1, 1)
+    held = ncnn_utils.shell(ncnn_data, x, kernel, None)
+    return ncnn_utils.Fconv2d_depthwise(ncnn_data, [x[0], held[0]], groups=channels)
+
+
+def modulated_conv2d2ncnn(
+    ncnn_data,
+    bottom_names,
+    use_fp16,
+    up=1,
+    padding=0,
+    resample_filter_tensor=None,
+    demodulate=True,
+    flip_weight=True,
+    fused_modconv=True,
+    weight_shape=None,
+):
+    assert fused_modconv
+    x, w, styles = bottom_names[:3]
+    noise = bottom_names[3] if len(bottom_names) == 4 else None
+    out_channels, in_channels, kh, kw = weight_shape
+    w = ncnn_utils.F4DOp1D(ncnn_data, [w, styles], dim=1, op="Mul")
+    if demodulate:
+        norm = ncnn_utils.square(ncnn_data, w)
+        # In the predecessor's terms a 4-D weight has five dimensions with the batch.
+        norm = ncnn_utils.reduction(ncnn_data, norm, op="ReduceSum", input_dims=5, dims=(2, 3, 4), keepdim=False)
+        norm = ncnn_utils.rsqrt(ncnn_data, norm, eps=1e-8)
+        w = ncnn_utils.F4DOp1D(ncnn_data, [w[0], norm[0]], dim=0, op="Mul")
+    if up == 1:
+        assert flip_weight
+        x = ncnn_utils.Fconv2d(ncnn_data, [x, w[0]], stride=1, padding=padding)
+    else:
+        w = ncnn_utils.really_permute(ncnn_data, w, perm=(1, 0, 2, 3))
+        shape = (in_channels, out_channels, kh, kw)
+        x = ncnn_utils.Fconv_transpose2d(ncnn_data, [x, w[0]], weight_shape=shape, stride=up, padding=0)
+        taps = resample_filter_tensor.shape[0]
+        first = padding + (taps + up - 1) // 2 - (kw - 1)
+        last = padding + (taps - up) // 2 - (kw - up)
+        border = (first, last, first, last)
+        x = upfirdn2d2ncnn(ncnn_data, x, resample_filter_tensor, out_channels, padding=border, gain=up**2)
+    if noise is not None:
+        x = ncnn_utils.AddNoise(ncnn_data, [x[0], noise])
+    return x
+
+
+class Layer(nn.Module):
+    """SynthesisLayer and, with rgb=True, ToRGBLayer."""
+
+    def __init__(
+        self, n_in: int, n_out: int, w_dim: int, size: int, k: int = 3, up: int = 1, rgb: bool = False
+    ) -> None:
+        super().__init__()
+        self.up, self.padding, self.rgb = up, k // 2, rgb
+        self.affine = Dense(w_dim, n_in, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(n_out, n_in, k, k))
+        self.bias = nn.Parameter(torch.randn(n_out))
+        self.register_buffer("resample_filter", filter_2d())
+        self.register_buffer("noise_const", torch.randn(size, size))
+        self.noise_strength = nn.Parameter(torch.tensor(0.3))
+        self.weight_gain = 1 / np.sqrt(n_in * k**2)
+        self.clamp = 1.5
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        styles = self.affine(w) * (self.weight_gain if self.rgb else 1.0)
+        noise = None if self.rgb else self.noise_const * self.noise_strength
+        x = modulated_torch(
+            x, self.weight, styles, noise, self.up, self.padding, self.resample_filter, not self.rgb, self.up == 1
+        )
+        return act_torch(x, self.bias, "linear" if self.rgb else "lrelu", clamp=self.clamp)
+
+    def export_ncnn(self, ncnn_data, bottom_names, use_fp16, ws_i):
+        x, ws0, ws1, mixing = bottom_names
+        w = ncnn_utils.StyleMixingSwitcher(ncnn_data, [ws0, ws1, mixing], ws_i=ws_i)[0]
+        styles = self.affine.export_ncnn(ncnn_data, [w])
+        inputs = [x]
+        if self.rgb:
+            styles = ncnn_utils.MulConstant(ncnn_data, styles, scale=self.weight_gain)
+            held = ncnn_utils.shell(ncnn_data, w, self.weight, self.bias)
+            inputs += [held[0], styles[0]]
+        else:
+            noise = self.noise_const * self.noise_strength
+            noise_names = ncnn_utils.shell(ncnn_data, w, noise.unsqueeze(0).unsqueeze(0), None)
+            held = ncnn_utils.shell(ncnn_data, w, self.weight, self.bias)
+            inputs += [held[0], styles[0], noise_names[0]]
+        x = modulated_conv2d2ncnn(
+            ncnn_data,
+            inputs,
+            use_fp16,
+            up=self.up,
+            padding=self.padding,
+            resample_filter_tensor=self.resample_filter,
+            demodulate=not self.rgb,
+            flip_weight=self.up == 1,
+            weight_shape=self.weight.shape,
+        )
+        return bias_act2ncnn(ncnn_data, [x[0], held[1]], act="linear" if self.rgb else "lrelu", clamp=self.clamp)
+
+
+class Synthesis(nn.Module):
+    """A 4x4 block and an 8x8 block, the skip architecture; the last step makes a picture."""
+
+    def __init__(self, w_dim: int = 6) -> None:
+        super().__init__()
+        self.const = nn.Parameter(torch.randn(5, 4, 4))
+        self.conv1 = Layer(5, 5, w_dim, 4)
+        self.torgb = Layer(5, 3, w_dim, 4, k=1, rgb=True)
+        self.up0 = Layer(5, 4, w_dim, 8, up=2)
+        self.up1 = Layer(4, 4, w_dim, 8)
+        self.last = Layer(4, 3, w_dim, 8, k=1, rgb=True)
+        self.register_buffer("resample_filter", filter_2d())
+
+    def forward(self, ws: torch.Tensor) -> dict[str, torch.Tensor]:
+        w = ws.unbind(dim=1)
+        x = self.conv1(self.const[None], w[0])
+        img = self.torgb(x, w[1])
+        x = self.up1(self.up0(x, w[1]), w[2])
+        wide = img.new_zeros(1, 3, 8, 8)
+        wide[:, :, ::2, ::2] = img
+        wide = F.pad(wide, [2, 1, 2, 1])
+        img = F.conv2d(wide, (self.resample_filter.flip(0, 1) * 4).expand(3, 1, 4, 4), groups=3)
+        img = img + self.last(x, w[3])
+        return {"image": (img * 127.5 + 128).clamp(0, 255), "x": x}
+
+    def export_ncnn(self, ncnn_data, bottom_names):
+        ws0, ws1, mixing = bottom_names
+        const = ncnn_utils.shell(ncnn_data, [ws0], self.const.unsqueeze(1), None, ncnn_weight_dims=3)
+        x = self.conv1.export_ncnn(ncnn_data, [const[0], ws0, ws1, mixing], False, 0)
+        img = self.torgb.export_ncnn(ncnn_data, [x[0], ws0, ws1, mixing], False, 1)
+        x = self.up0.export_ncnn(ncnn_data, [x[0], ws0, ws1, mixing], False, 1)
+        x = self.up1.export_ncnn(ncnn_data, [x[0], ws0, ws1, mixing], False, 2)
+        img = upfirdn2d2ncnn(ncnn_data, img, self.resample_filter, 3, up=2, padding=(2, 1, 2, 1), gain=4)
+        y = self.last.export_ncnn(ncnn_data, [x[0], ws0, ws1, mixing], False, 3)
+        img = ncnn_utils.binaryOp(ncnn_data, [img[0], y[0]], op="Add")
+        return ncnn_utils.StyleganPost(ncnn_data, img), x
+
+
+@pytest.mark.parametrize("mixing", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 0, 1)])
+def test_synthesis_with_mixing(mixing: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    net, w0, w1 = Synthesis(), torch.randn(1, 6), torch.randn(1, 6)
+    chosen = torch.tensor([mixing], dtype=torch.float32)
+    g = ncnn_utils.Graph("synthesis")
+    img, x = net.export_ncnn(g, [g.input("ws0", (6,)), g.input("ws1", (6,)), g.input("mixing", (4,))])
+    g.output("image", img)
+    g.output("x", x)
+    ws = torch.stack([w1 if m else w0 for m in mixing], dim=1)
+    check(g, {"ws0": w0, "ws1": w1, "mixing": chosen}, net(ws))
+
+
+@pytest.mark.parametrize(("up", "k", "rgb"), [(1, 3, False), (2, 3, False), (1, 1, True), (2, 1, False)])
+def test_layer(up: int, k: int, rgb: bool) -> None:
+    torch.manual_seed(3)
+    net, x, w = Layer(5, 4, 6, 4 * up, k, up, rgb), torch.randn(1, 5, 4, 4), torch.randn(1, 6)
+    g = ncnn_utils.Graph("layer")
+    names = [g.input("x", (5, 4, 4)), g.input("ws0", (6,)), g.input("ws1", (6,)), g.input("mixing", (1,))]
+    g.output("y", net.export_ncnn(g, names, False, 0))
+    inputs = {"x": x, "ws0": w, "ws1": torch.zeros(1, 6), "mixing": torch.zeros(1, 1)}
+    check(g, inputs, {"y": net(x, w)})
+
+
+@pytest.mark.parametrize(("dims", "keepdim"), [((2, 3, 4), False), ((1, 2, 3, 4), True), ((1,), False), ((-1,), True)])
+def test_reduction_in_the_predecessors_terms(dims: tuple[int, ...], keepdim: bool) -> None:
+    torch.manual_seed(4)
+    w = torch.randn(1, 5, 4, 3, 3)
+    g = ncnn_utils.Graph("reduction")
+    x = g.input("w", (5, 4, 3, 3))
+    g.output("y", ncnn_utils.reduction(g, [x], op="ReduceSum", input_dims=5, dims=dims, keepdim=keepdim))
+    check(g, {"w": w}, {"y": w.sum(dims, keepdim)})
+
+
+def test_a_reduction_over_everything() -> None:
+    w = torch.randn(1, 5, 4, 3, 3)
+    g = ncnn_utils.Graph("reduction")
+    y = ncnn_utils.reduction(g, [g.input("w", (5, 4, 3, 3))], op="ReduceMean", input_dims=4, dims=(0, 1, 2, 3))
+    g.output("y", y)
+    check(g, {"w": w}, {"y": w.mean().reshape(1, 1)})
+
+
+def test_the_helpers() -> None:
     g = ncnn_utils.Graph()
-    x = g.input("x", (3, 4, 6))
-    y = ncnn_utils.permute(g, x, perm="(0, 2, 3, 1)")
-    y = ncnn_utils.crop(g, y, starts="2,1,0", ends="2,-233,5", axes="2,0,1")
-    y = ncnn_utils.MulConstant(g, y, scale=torch.nn.Parameter(torch.tensor(0.5)), bias=np.float32(2))
-    y = ncnn_utils.activation(g, y, "leaky_relu", {"negative_slope": np.array(0.1)})
-    y = ncnn_utils.reshape(g, ncnn_utils.split(g, y, 2)[1], (1, -1))
-    g.output("output", y)
-    value = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(2))
-    expected = torch.nn.functional.leaky_relu(value.permute(1, 2, 0)[1:, :5] * 0.5 + 2, 0.1).reshape(-1)
-    check(g, {"x": value}, expected)
-    assert ncnn_utils.newest_bottom_names(g) == g.nodes[-1].outputs
-    assert len(set(ncnn_utils.create_top_names(g, 3))) == 3
-
-
-def check(graph: Any, inputs: dict[str, torch.Tensor], expected: torch.Tensor) -> None:
-    ncnn_utils.compile_graph(graph)
-    got = interpret(graph, {k: v.numpy() for k, v in inputs.items()})[graph.outputs["output"]]
-    comparison = compare("output", got, expected.detach().numpy(), 1e-5)
-    assert comparison.ok, str(comparison)
+    x = g.input("x", (3,))
+    assert ncnn_utils.newest_bottom_names(g) == [x]
+    y: Any = ncnn_utils.activation(g, x, "leaky_relu", args={"negative_slope": 0.1})
+    assert ncnn_utils.newest_bottom_names(g) == y
+    assert ncnn_utils.check_bottom_names(y[0]) == y
+    assert ncnn_utils.activation(g, y, None) == y
+    names = ncnn_utils.create_top_names(g, 3)
+    assert len(set(names)) == 3
+    assert ncnn_utils.split(g, y, 2) == [y[0], y[0]]

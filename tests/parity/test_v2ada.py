@@ -167,22 +167,28 @@ def test_blended_mixing_against_torch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("part", ["mapping", "synthesis"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_each_module_alone(name: str, target: str) -> None:
+def test_each_module_alone(name: str, part: str, target: str) -> None:
     G = small(name)
-    _, ws = latents(G)
-    graph, inputs = synthesis_graph(G), synthesis_inputs(G, ws)
+    inputs, ws = latents(G)
+    z, c = torch.from_numpy(inputs["z"])[None], torch.from_numpy(inputs["c"])[None] if G.c_dim else None
+    if part == "mapping":
+        graph, module = mapping_graph(G), G.mapping
+        call = lambda: G.mapping(z, c)
+    else:
+        graph, module, inputs = synthesis_graph(G), G.synthesis, synthesis_inputs(G, ws)
+        call = lambda: G.synthesis(ws, noise_mode="const")
     values = interpret(graph, inputs)
     with torch.no_grad():
-        expected = torch_taps(G.synthesis, lambda: G.synthesis(ws, noise_mode="const"), graph.taps, "synthesis")
+        expected = torch_taps(module, call, graph.taps, part)
     # What feeds the modules is torch's, not only the references': the two agree at every tap.
     Report("references").add_all({p: values[v] for p, v in graph.taps.items()}, expected, NETWORK_TOLERANCE).check()
     report = Report(f"{name}, {target}, isolated")
     for path in dict.fromkeys(p.partition(":")[0] for p in graph.taps):
         alone, sources = module_graph(graph, path)
-        got = run_emitted(
-            nb.compile_graph(alone, target), {k: values[v] for k, v in sources.items()}, list(alone.outputs)
-        )
+        model = nb.compile_graph(alone, target)
+        got = run_emitted(model, {k: values[v] for k, v in sources.items()}, list(alone.outputs))
         results = [p for p in graph.taps if p.partition(":")[0] == path]
         named = dict(zip(results, got.values(), strict=True))
         report.add_all(named, {p: expected[p] for p in results}, NETWORK_TOLERANCE)
