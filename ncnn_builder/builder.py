@@ -148,7 +148,7 @@ def append(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
         typed = _typed_params(spec, params or {})
-        arrays = {k: np.ascontiguousarray(w) for k, w in (weights or {}).items() if w is not None}
+        arrays = {k: np.ascontiguousarray(w).reshape(w.shape) for k, w in (weights or {}).items() if w is not None}
         shapes = spec.infer([v.shape for v in values], typed, arrays)
     except BuildError as error:
         raise error.located(spec.type, g.current_scope or None, source) from None
