@@ -97,7 +97,9 @@ function(_ncnn_build root prefix)
   endforeach()
   cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
   message(STATUS "ncnn: building ${NCNN_PINNED_VERSION} into ${prefix} (once; 10 minutes on 2 cores)")
-  _ncnn_run("configuring" "${CMAKE_COMMAND}" ${configure})
+  # Flags of the caller's environment (-march=native, say) are not for a build that is shared and portable.
+  _ncnn_run("configuring" "${CMAKE_COMMAND}" -E env --unset=CFLAGS --unset=CXXFLAGS --unset=LDFLAGS
+    "${CMAKE_COMMAND}" ${configure})
   _ncnn_run("building" "${CMAKE_COMMAND}" --build "${work}/build" --config Release --parallel ${cores})
   _ncnn_run("installing" "${CMAKE_COMMAND}" --install "${work}/build" --config Release)
   file(RENAME "${work}/install" "${prefix}") # last and at once: a prefix that exists is whole
@@ -107,7 +109,8 @@ endfunction()
 if(NOT ncnn_DIR)
   _ncnn_cache_root(_ncnn_root)
   string(SHA256 _ncnn_key "${NCNN_PINNED_SHA256};${NCNN_PINNED_OPTIONS};${CMAKE_SYSTEM_NAME};\
-${CMAKE_SYSTEM_PROCESSOR};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION}")
+${CMAKE_SYSTEM_PROCESSOR};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION}\
+${CMAKE_TOOLCHAIN_FILE}${CMAKE_OSX_ARCHITECTURES}")
   string(SUBSTRING "${_ncnn_key}" 0 12 _ncnn_key)
   set(_ncnn_prefix "${_ncnn_root}/ncnn-${NCNN_PINNED_VERSION}-${_ncnn_key}")
   if(NOT EXISTS "${_ncnn_prefix}")
@@ -127,4 +130,5 @@ find_package(ncnn REQUIRED CONFIG PATHS "${_ncnn_config}" NO_DEFAULT_PATH)
 if(_ncnn_prefix)
   unset(ncnn_DIR CACHE) # only a user's choice stays in CMake's cache: ours would outlive a changed pin
 endif()
+set(NCNN_CONFIG_DIR "${_ncnn_config}") # a hint for whoever finds our installed library
 message(STATUS "ncnn: ${_ncnn_config}")

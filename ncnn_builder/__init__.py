@@ -25,6 +25,16 @@ from .verify import verify
 
 __version__ = "0.1.0"
 
+
+def __getattr__(name: str) -> object:
+    if name in ("split_input_tensor", "rename_tensor", "pretty_format"):
+        raise AttributeError(
+            f"{name}() worked on the finished text, which nobody edits here: Graph.input() and Graph.output() name the"
+            " blobs, Split layers come with emission, and save() writes the file"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "TARGETS",
     "AddNoise",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from stylegan.errors import TorchMissing
+from stylegan.errors import TorchMissing, needs
 
 try:
     import torch as torch
 except ModuleNotFoundError as error:
     if error.name != "torch":  # torch is there, but one of its own dependencies is not: let that be seen
         raise
-    raise TorchMissing("stylegan needs torch: pip install 'ncnn-builder[stylegan]'") from None
+    raise TorchMissing(needs("torch")) from None
 
 import torch.nn.functional as functional
 from torch import Tensor as Tensor

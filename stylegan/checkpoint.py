@@ -11,12 +11,15 @@ from typing import Any
 
 from stylegan import v2ada
 from stylegan._torch import Tensor, nn, torch
-from stylegan.errors import CheckpointError
+from stylegan.errors import CheckpointError, PackageMissing, StyleganError, needs
 from stylegan.layers import FullyConnectedLayer
 from stylegan.v2ada_layers import SynthesisLayer, ToRGBLayer
 
 GENERATORS: dict[str, type[v2ada.Generator]] = {"v2ada": v2ada.Generator}
 """Family -> its Generator class."""
+
+READABLE = (".pt", ".pth", ".safetensors")
+"""The suffixes of the files that load_state reads."""
 
 State = dict[str, Tensor]
 
@@ -25,23 +28,23 @@ def load_state(path: str | os.PathLike[str]) -> State:
     """The Generator's state_dict, on the CPU, from a .pt, .pth or .safetensors file.
 
     A torch file holds a state_dict, or a dict with one under 'state_dict'. Nothing in the file is executed.
-    Raises CheckpointError.
+    Raises CheckpointError, and PackageMissing where safetensors is needed and not installed.
     """
     path = Path(path)
     kind = path.suffix.lower()
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
-    if kind == ".pkl":
-        raise CheckpointError(
-            f"checkpoint {path}: official pickles (.pkl) are not read yet: "
-            "save the generator's state_dict() with torch.save to a .pt file, or as .safetensors"
-        )
-    if kind not in (".pt", ".pth", ".safetensors"):
+    if kind not in READABLE:
+        if kind == ".pkl":
+            raise CheckpointError(
+                f"checkpoint {path}: official pickles (.pkl) are not read yet: "
+                "save the generator's state_dict() with torch.save to a .pt file, or as .safetensors"
+            )
         got = kind or "no suffix"
-        raise CheckpointError(f"checkpoint {path}: expected a .pt, .pth or .safetensors file, got {got}")
+        raise CheckpointError(f"checkpoint {path}: expected a {' or '.join(READABLE)} file, got {got}")
     try:
         state = _read_safetensors(path) if kind == ".safetensors" else _read_torch(path)
-    except CheckpointError:
+    except StyleganError:
         raise
     except Exception as error:  # the readers raise anything from KeyError to RuntimeError on a damaged file
         what = "a safetensors file" if kind == ".safetensors" else "a torch file of tensors only"
@@ -55,8 +58,10 @@ def load_state(path: str | os.PathLike[str]) -> State:
 
 
 def _read_safetensors(path: Path) -> State:
-    from safetensors.torch import load_file
-
+    try:
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as error:
+        raise PackageMissing(needs(error.name)) from None
     return load_file(path, device="cpu")
 
 
@@ -92,16 +97,22 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     """Put `state` into the network; `source` names it in errors.
 
     The tensors become the network's own, without a copy where they are float32. Raises one CheckpointError
-    for keys that are missing, extra, misshapen or not floating point, else one for values that are not
-    finite; the network is then unchanged.
+    for keys that are missing, extra, misshapen, not floating point, sparse or on the meta device, else one for values
+    that are not finite; the network is then unchanged.
     """
     own = network.state_dict()
     missing = [key for key in own if key not in state]
     extra = [key for key in state if key not in own]
     wrong = [
-        f"{key} (expected {list(own[key].shape)} of floats, got {list(value.shape)} of {value.dtype})"
+        f"{key} (expected {list(own[key].shape)} of floats, got {_described(value)})"
         for key, value in state.items()
-        if key in own and (value.shape != own[key].shape or not value.is_floating_point())
+        if key in own
+        and (
+            value.shape != own[key].shape
+            or not value.is_floating_point()
+            or value.is_meta
+            or value.layout != torch.strided
+        )
     ]
     if missing or extra or wrong:
         faults = [
@@ -120,11 +131,16 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     network.load_state_dict(state, assign=True)
 
 
-def _listed(fault: str, keys: list[str], most: int = 10) -> str:
+def _described(value: Tensor) -> str:
+    unusable = " without data (meta device)" if value.is_meta else ""
+    layout = "" if value.layout == torch.strided else f" in layout {value.layout}"
+    return f"{list(value.shape)} of {value.dtype}{layout}{unusable}"
+
+
+def _listed(fault: str, keys: list[str]) -> str:
     if not keys:
         return ""
-    more = f", and {len(keys) - most} more" if len(keys) > most else ""
-    return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} {fault}: {', '.join(keys[:most])}{more}"
+    return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} {fault}: {', '.join(keys)}"
 
 
 class _NoRandomValues(torch.overrides.TorchFunctionMode):

@@ -13,10 +13,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-import platformdirs
-from tqdm import tqdm
+from stylegan.errors import CheckpointError, PackageMissing, needs
 
-from stylegan.errors import CheckpointError
+try:
+    import platformdirs
+    from tqdm import tqdm
+except ModuleNotFoundError as error:
+    raise PackageMissing(needs(error.name)) from None
 
 CHUNK = 1 << 20
 

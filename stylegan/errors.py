@@ -7,7 +7,11 @@ class StyleganError(Exception):
     """Base of every error here that a user's input can cause."""
 
 
-class TorchMissing(StyleganError, ImportError):
+class PackageMissing(StyleganError, ImportError):
+    """An optional package that the work needs is not installed."""
+
+
+class TorchMissing(PackageMissing):
     """A module that computes with torch was imported where torch is not installed."""
 
 
@@ -21,3 +25,11 @@ class SeedError(StyleganError, ValueError):
 
 class CheckpointError(StyleganError):
     """A checkpoint cannot be fetched, read, or does not fit the network."""
+
+
+def needs(module: str | None) -> str:
+    """The sentence of PackageMissing; `module` is what could not be imported."""
+    package = (module or "a package").partition(".")[0]
+    return (
+        f'stylegan needs {package}: pip install "ncnn-builder[stylegan]" (from a checkout: pip install ".[stylegan]")'
+    )

@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import ncnn_builder as nb
 from stylegan.configs import CONFIGS, Config, get_config
 from stylegan.errors import CheckpointError, StyleganError
-from stylegan.seeds import parse_seeds, seed_bytes
+from stylegan.seeds import checked_seeds, parse_seeds, seed_bytes
 
 NOISE_MODES = ("const", "none")
 NCNN_VERSION = "1.0.20261020"
@@ -59,9 +60,9 @@ def export_generator(
 
     out: DIR/NAME. target: one of ncnn_builder.TARGETS. seeds_dir: where N.bin go, by default DIR/seeds.
     noise_mode: "const" (the network's own planes) or "none". weights: what the manifest says of their origin.
-    Raises ncnn_builder.NcnnBuilderError; nothing is written then.
+    Raises ncnn_builder.NcnnBuilderError, and SeedError; nothing is written then.
     """
-    out = Path(out)
+    out, seeds = _bundle_path(out), checked_seeds(seeds)
     if noise_mode not in NOISE_MODES:
         raise nb.BuildError("unknown noise mode", argument="noise_mode", expected=list(NOISE_MODES), got=noise_mode)
     graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode)}
@@ -92,6 +93,7 @@ def export_generator(
         "num_ws": G.num_ws,
         "img_resolution": G.img_resolution,
         "img_channels": G.img_channels,
+        "truncation": G.mapping.w_avg_beta is not None and G.mapping.num_ws is not None,
         "weights": weights or {"source": "a network in memory", "sha256": None, "random": False},
         "graphs": described,
         "files": {
@@ -105,6 +107,13 @@ def export_generator(
     files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]  # last to appear
     nb.write_files(files)
     return manifest
+
+
+def _bundle_path(out: str | PathLike[str]) -> Path:
+    path = Path(out)
+    if not path.name or os.path.isdir(path):  # Path.is_dir raises where the name is too long
+        raise nb.EmitError("it names a folder", argument="out", expected="DIR/NAME", got=repr(os.fspath(out)))
+    return path
 
 
 def _lists(shapes: dict[str, tuple[int, ...]]) -> dict[str, list[int]]:
@@ -130,27 +139,44 @@ def _parser() -> argparse.ArgumentParser:
         "configuration's official file from the cache or the network, else random weights with a warning",
     )
     parser.add_argument("--seeds", default="0-1500", metavar="LIST", help="seed files to write (default %(default)s)")
-    parser.add_argument("--seeds-dir", default="seeds", metavar="DIR", help="where they go (default %(default)s)")
+    parser.add_argument(
+        "--seeds-dir",
+        default="seeds",
+        metavar="DIR",
+        help="where they go; the default is the folder %(default)s of the working directory, not of --out",
+    )
     parser.add_argument("--target", default="reference", choices=sorted(nb.TARGETS), help="default %(default)s")
     parser.add_argument("--noise-mode", default="const", choices=NOISE_MODES, help="default %(default)s")
     return parser
 
 
-def _random_seed(text: str) -> int:
-    number = text.partition(":")[2] or "0"
+def _random_seed(ckpt: str) -> int | None:
+    """The SEED of random[:SEED], 0 without it; None where `ckpt` names a file."""
+    if not ckpt:
+        raise CheckpointError("--ckpt '': expected a file or random[:SEED], got an empty name")
+    word, colon, number = ckpt.partition(":")
+    if word != "random":
+        return None
+    if not colon:
+        return 0
     if not number.isdecimal() or int(number) >= 2**63:
-        raise CheckpointError(f"--ckpt {text}: expected random or random:SEED with a whole number SEED, got {number!r}")
+        raise CheckpointError(f"--ckpt {ckpt}: expected random or random:SEED with a whole number SEED, got {number!r}")
     return int(number)
 
 
 def _official(config: Config) -> tuple[Path | None, str]:
     """The official checkpoint, from the cache or the network; or None and why not."""
-    from stylegan import download
-
     if config.url is None:
         return None, f"configuration {config.name} has no official checkpoint"
+    from stylegan import checkpoint, download
+
+    name, cached = download.file_name(config.url), download.cached_file(config.url)
+    kind = PurePosixPath(name).suffix.lower()
+    if kind not in checkpoint.READABLE:
+        end = "" if cached else ", so it was not fetched"
+        return None, f"the official file {cached or name} is of a kind ({kind}) that this version cannot read yet{end}"
     try:
-        return download.cached_file(config.url) or download.fetch(config.url, download.cache_dir()), ""
+        return cached or download.fetch(config.url, download.cache_dir()), ""
     except CheckpointError as error:
         return None, str(error)
 
@@ -162,17 +188,12 @@ def _load(config: Config, ckpt: str | None) -> tuple[dict[str, Any], dict[str, A
     reason = ""
     if ckpt is None:
         path, reason = _official(config)
-        if path is not None:
-            try:
-                return checkpoint.load_state(path), _described(path), ""
-            except CheckpointError as error:
-                reason = str(error)
-        ckpt = "random"
-    if ckpt == "random" or ckpt.startswith("random:"):
-        seed = _random_seed(ckpt)
+        ckpt = "random" if path is None else str(path)
+    seed = _random_seed(ckpt)
+    if seed is not None:
         weights = {"source": f"random:{seed}", "sha256": None, "random": True}
         return checkpoint.random_state(config.family, config.init_kwargs, seed), weights, reason
-    return checkpoint.load_state(ckpt), _described(Path(ckpt)), ""
+    return checkpoint.load_state(ckpt), _described(Path(ckpt)), reason
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -191,16 +212,27 @@ def _warn_random(reason: str) -> None:
     )
 
 
+def _warn_seeds(folder: Path, seeds: list[int], z_dim: int) -> None:
+    """Seed files of one working directory serve several models only while these agree in z_dim."""
+    size = len(seed_bytes(0, z_dim))
+    paths = [folder / f"{seed}.bin" for seed in seeds]
+    other = [path for path in paths if path.is_file() and path.stat().st_size != size]
+    if other:
+        sys.stderr.write(
+            f"WARNING: overwriting {len(other)} seed files of another length (another z_dim than {z_dim}), "
+            f"the first is {other[0]}: the model they were made for needs them; --seeds-dir DIR keeps them apart\n"
+        )
+
+
 def _export(args: argparse.Namespace) -> None:
-    config, seeds, out = get_config(args.cfg), parse_seeds(args.seeds), Path(args.out)
-    if not out.name or out.is_dir():
-        raise nb.EmitError("--out names a folder", expected="DIR/NAME, the start of the files' names", got=args.out)
-    if args.ckpt is not None and args.ckpt.startswith("random"):
+    config, seeds, out = get_config(args.cfg), parse_seeds(args.seeds), _bundle_path(args.out)
+    if args.ckpt is not None:  # refused here, before torch is imported, which takes seconds
         _random_seed(args.ckpt)
     from stylegan import checkpoint
 
     state, weights, reason = _load(config, args.ckpt)
     G = checkpoint.build_generator(config.family, config.init_kwargs, state, weights["source"])
+    _warn_seeds(Path(args.seeds_dir), seeds, G.z_dim)
     manifest = export_generator(
         G,
         out,
@@ -225,7 +257,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         _export(args)
-    except (StyleganError, nb.NcnnBuilderError) as error:
+    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
         sys.stderr.write(f"stylegan.export: {error}\n")
         return 2
     except KeyboardInterrupt:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +38,22 @@ def parse_seeds(text: str) -> list[int]:
             raise SeedError(f"seeds {text!r}: too many: at most {MOST_SEEDS} seeds at a time")
         seeds.update(dict.fromkeys(range(first, last + 1)))
     return list(seeds)
+
+
+def checked_seeds(seeds: Iterable[int]) -> list[int]:
+    """The seeds as a list. Raises SeedError unless each is a whole number from 0 to LARGEST_SEED."""
+    checked = []
+    for seed in seeds:
+        try:
+            number = operator.index(seed)
+        except TypeError:
+            number = -1
+        if not 0 <= number <= LARGEST_SEED:
+            raise SeedError(
+                f"seeds: expected whole numbers from 0 to {LARGEST_SEED}, got {seed!r}: parse_seeds() reads a text"
+            )
+        checked.append(number)
+    return checked
 
 
 def seed_bytes(seed: int, z_dim: int) -> bytes:

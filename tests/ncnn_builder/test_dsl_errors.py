@@ -376,6 +376,20 @@ def test_numbers_of_every_kind_are_taken(kind: str) -> None:
     assert all(type(v) in (int, float, tuple) for p in params for v in p.values())
 
 
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_every_kind_are_taken_where_a_pair_may_stand(kind: str) -> None:
+    make = NUMBERS[kind]
+    g = nb.Graph()
+    x, w = g.input("x", (5, 6, 7)), g.input("w", (4, 5, 3, 3))
+    (y,) = nb.Fconv2d(g, [x, w], stride=make(2), padding=make(1), dilation=make(1), groups=make(1))
+    assert y.shape == (4, 3, 4)
+    assert nb.upfirdn2d(g, y, None, up=make(2), down=make(1), padding=make(1))[0].shape == (4, 8, 10)
+    assert nb.interpolate(g, x, scale_factor=make(2))[0].shape == (5, 12, 14)
+    assert nb.interpolate(g, x, size=make(3))[0].shape == (5, 3, 3)
+    assert nb.adaptive_avg_pool2d(g, x, make(2))[0].shape == (5, 2, 2)
+    assert nb.really_reduction(g, x, "ReduceSum", make(1))[0].shape == (5, 7)
+
+
 @pytest.mark.parametrize(
     "weight",
     [

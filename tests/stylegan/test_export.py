@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 import torch
 
 import ncnn_builder as nb
+import stylegan
 from runtime import Model
-from stylegan import checkpoint, download, export
+from stylegan import checkpoint, download, export, v2ada
 from stylegan.configs import CONFIGS, Config
-from stylegan.errors import CheckpointError
+from stylegan.errors import CheckpointError, SeedError
 
 KWARGS: dict[str, Any] = dict(
     z_dim=16,
@@ -27,7 +29,8 @@ KWARGS: dict[str, Any] = dict(
     synthesis_kwargs=dict(channel_base=64, channel_max=8),
 )
 TINY = Config("tiny", "v2ada", KWARGS, None)
-OFFICIAL = Config("official", "v2ada", KWARGS, "http://localhost.invalid/official.pkl")
+OFFICIAL = Config("official", "v2ada", KWARGS, "http://localhost.invalid/official.pt")
+PICKLED = Config("pickled", "v2ada", KWARGS, "http://localhost.invalid/pickled.pkl")
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +41,7 @@ def _in_a_folder_with_tiny_configurations(
     monkeypatch.setenv("NCNN_BUILDER_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setitem(CONFIGS, "tiny", TINY)
     monkeypatch.setitem(CONFIGS, "official", OFFICIAL)
+    monkeypatch.setitem(CONFIGS, "pickled", PICKLED)
 
 
 def state() -> dict[str, torch.Tensor]:
@@ -90,6 +94,68 @@ def test_without_a_checkpoint_the_weights_are_random_and_loudly_so(
     assert json.loads(Path("m.json").read_text())["weights"]["random"] is True
     with pytest.warns(UserWarning, match="random"):
         Model("m")
+
+
+def _no_fetching(url: str, dest_dir: Path, timeout: float = 10.0) -> Path:
+    raise AssertionError(f"{url} was fetched")
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["cached", "fetched"])
+def test_the_official_file(cached: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fetch(url: str, dest_dir: Path, timeout: float = 10.0) -> Path:
+        assert (url, dest_dir) == (OFFICIAL.url, download.cache_dir())
+        dest_dir.mkdir()
+        torch.save(state(), dest_dir / "official.pt")
+        return dest_dir / "official.pt"
+
+    if cached:
+        fetch(str(OFFICIAL.url), download.cache_dir())
+    monkeypatch.setattr(download, "fetch", _no_fetching if cached else fetch)
+    assert run("--cfg", "official", "--out", "m", "--seeds", "0") == 0
+    weights = json.loads(Path("m.json").read_text())["weights"]
+    assert (weights["source"], weights["random"]) == ("official.pt", False)
+    assert "RANDOM" not in capsys.readouterr().err
+
+
+def test_a_damaged_file_in_the_cache_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    download.cache_dir().mkdir()
+    (download.cache_dir() / "official.pt").write_text("garbage")
+    assert run("--cfg", "official", "--out", "m") == 2
+    message = capsys.readouterr().err
+    assert "official.pt" in message and "damaged" in message and message.count("\n") == 1
+    assert not hashes()
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_an_official_pickle_is_neither_read_nor_fetched(
+    cached: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(download, "fetch", _no_fetching)
+    if cached:
+        download.cache_dir().mkdir()
+        (download.cache_dir() / "pickled.pkl").write_bytes(b"x")
+    assert run("--cfg", "pickled", "--out", "m", "--seeds", "0") == 0
+    warning = capsys.readouterr().err
+    assert (
+        "RANDOM WEIGHTS" in warning and "pickled.pkl is of a kind (.pkl) that this version cannot read yet" in warning
+    )
+    assert ("not fetched" in warning) is not cached
+    assert json.loads(Path("m.json").read_text())["weights"]["random"] is True
+
+
+@pytest.mark.parametrize("package", ["platformdirs", "tqdm", "safetensors"])
+def test_a_missing_package_is_named(
+    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("w.safetensors").write_bytes(b"x")
+    monkeypatch.delattr(stylegan, "download")
+    for module in ("stylegan.download", "safetensors.torch"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    ckpt = ("--ckpt", "w.safetensors") if package == "safetensors" else ()
+    assert run("--cfg", "official", "--out", "m", *ckpt) == 2
+    hint = 'pip install "ncnn-builder[stylegan]" (from a checkout: pip install ".[stylegan]")'
+    assert capsys.readouterr().err == f"stylegan.export: stylegan needs {package}: {hint}\n"
 
 
 @pytest.mark.parametrize("kind", ["pt", "safetensors"])
@@ -154,11 +220,17 @@ def test_a_checkpoint_that_does_not_fit(change: Any, said: str, capsys: pytest.C
         ("--cfg", "nosuch", "--out", "m"),
         ("--cfg", "tiny", "--out", "/proc/nowhere/m"),
         ("--cfg", "tiny", "--out", "."),
+        ("--cfg", "tiny", "--out", ""),
         ("--cfg", "tiny", "--out", "garbage.pt/m"),
+        ("--cfg", "tiny", "--out", "n" * 300, "--ckpt", "random"),
+        ("--cfg", "tiny", "--out", "m", "--ckpt", "n" * 300),
+        ("--cfg", "tiny", "--out", "m", "--ckpt", "random", "--seeds-dir", "n" * 300),
         ("--cfg", "tiny", "--out", "m", "--ckpt", "garbage.pt"),
         ("--cfg", "tiny", "--out", "m", "--ckpt", "nosuch.pt"),
         ("--cfg", "tiny", "--out", "m", "--ckpt", "official.pkl"),
         ("--cfg", "tiny", "--out", "m", "--ckpt", "random:x"),
+        ("--cfg", "tiny", "--out", "m", "--ckpt", "random:"),
+        ("--cfg", "tiny", "--out", "m", "--ckpt", ""),
         ("--cfg", "tiny", "--out", "m", "--seeds", "5-1"),
         ("--cfg", "tiny", "--out", "m", "--seeds", "one"),
         ("--cfg", "tiny", "--out", "m", "--target", "nosuch"),
@@ -174,7 +246,59 @@ def test_wrong_input(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[s
     assert run(*arguments) == 2
     message = capsys.readouterr().err
     assert message and "Traceback" not in message
+    if not message.startswith("usage"):  # argparse
+        assert message.count("\n") == 1
     assert hashes() == before
+
+
+@pytest.mark.parametrize("ckpt", ["random:", ""])
+def test_an_incomplete_ckpt_is_refused_by_name(ckpt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cfg", "tiny", "--out", "m", "--ckpt", ckpt) == 2
+    assert f"--ckpt {ckpt or repr(ckpt)}: expected" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_begins_with_random() -> None:
+    torch.save(state(), "random_weights.pt")
+    assert run("--cfg", "tiny", "--out", "m", "--ckpt", "random_weights.pt", "--seeds", "0") == 0
+    assert json.loads(Path("m.json").read_text())["weights"]["source"] == "random_weights.pt"
+
+
+def test_seed_files_of_another_length_are_overwritten_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("--cfg", "tiny", "--out", "m", "--ckpt", "random", "--seeds", "0-2")
+    assert run(*command) == 0 and run(*command) == 0
+    assert "overwriting" not in capsys.readouterr().err
+    Path("seeds/1.bin").write_bytes(bytes(4 * (1 + 512)))
+    assert run(*command) == 0
+    warning = capsys.readouterr().err
+    assert "overwriting 1 seed files of another length" in warning and str(Path("seeds/1.bin")) in warning
+    assert Path("seeds/1.bin").stat().st_size == 4 * (1 + 16)
+
+
+def test_help_says_where_the_seeds_go(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    assert "folder seeds of the working directory" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("out", [".", "", "folder", "folder/"])
+def test_a_folder_is_no_name_for_a_bundle(out: str) -> None:
+    Path("folder").mkdir()
+    with pytest.raises(nb.EmitError, match="argument out: it names a folder"):
+        export.export_generator(checkpoint.build_generator("v2ada", KWARGS, state(), "test"), out)
+    assert not hashes()
+
+
+@pytest.mark.parametrize("seeds", ["85", [-1], [1.5], [2**33]], ids=str)
+def test_seeds_that_are_none_are_refused(seeds: Any) -> None:
+    with pytest.raises(SeedError):
+        export.export_generator(checkpoint.build_generator("v2ada", KWARGS, state(), "test"), "m", seeds=seeds)
+    assert not hashes()
+
+
+@pytest.mark.parametrize("w_avg_beta", [None, 0.9])
+def test_the_manifest_says_whether_there_is_truncation(w_avg_beta: float | None) -> None:
+    G = v2ada.Generator(**KWARGS | {"mapping_kwargs": {"num_layers": 2, "w_avg_beta": w_avg_beta}}).eval()
+    assert export.export_generator(G, "m")["truncation"] is (w_avg_beta is not None)
+    assert json.loads(Path("m.json").read_text())["truncation"] is (w_avg_beta is not None)
 
 
 def test_nan_in_a_network_in_memory_is_refused_and_nothing_written() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stylegan.errors import SeedError
-from stylegan.seeds import latent, parse_seeds, seed_bytes
+from stylegan.seeds import checked_seeds, latent, parse_seeds, seed_bytes
 
 
 def test_latent() -> None:
@@ -70,3 +71,14 @@ def test_parse_seeds_errors(text: str, message: str) -> None:
     with pytest.raises(SeedError, match=message) as caught:
         parse_seeds(text)
     assert "\n" not in str(caught.value)
+
+
+def test_checked_seeds() -> None:
+    assert checked_seeds(range(3)) == [0, 1, 2]
+    assert [type(seed) for seed in checked_seeds(np.array([2**32 - 1]))] == [int]
+
+
+@pytest.mark.parametrize("seeds", ["85", [-1], [1.5], [2**33], [None]], ids=str)
+def test_checked_seeds_errors(seeds: Any) -> None:
+    with pytest.raises(SeedError, match="expected whole numbers from 0 to 4294967295, got"):
+        checked_seeds(seeds)

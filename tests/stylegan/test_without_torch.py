@@ -60,4 +60,6 @@ except StyleganError as error:
 """
     result = run(code)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "stylegan needs torch: pip install 'ncnn-builder[stylegan]'\n"
+    assert result.stdout == (
+        'stylegan needs torch: pip install "ncnn-builder[stylegan]" (from a checkout: pip install ".[stylegan]")\n'
+    )
