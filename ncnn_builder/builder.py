@@ -51,7 +51,7 @@ def number(value: SupportsFloat, argument: str) -> float:
     """A finite Python float from a Python number, a 0-d array or a 0-d tensor."""
     try:
         result = float(value.detach() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         result = math.nan
     if not math.isfinite(result):
         raise BuildError("bad number", argument=argument, source=caller(), expected="a finite number", got=value)
@@ -70,8 +70,8 @@ def integers(value: Any, argument: str) -> tuple[int, ...]:
     """Whole numbers from a sequence, an array, or the predecessor's text ``(0, 2, 3, 1)``."""
     if isinstance(value, str):
         value = [part for part in value.strip("()[] ").split(",") if part.strip()]
-    elif not isinstance(value, Sequence) and not hasattr(value, "__len__"):
-        value = [value]
+    elif getattr(value, "ndim", None) == 0 or not hasattr(value, "__len__"):
+        value = [value]  # a number, or an array or tensor of no dimensions
     return tuple(integer(v, argument) for v in value)
 
 
@@ -148,8 +148,14 @@ def append(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
         typed = _typed_params(spec, params or {})
-        arrays = {k: np.ascontiguousarray(w).reshape(w.shape) for k, w in (weights or {}).items() if w is not None}
+        arrays = {
+            k: np.array(w, order="C") if min(w.strides, default=0) < 0 else w
+            for k, w in (weights or {}).items()
+            if w is not None
+        }
         shapes = spec.infer([v.shape for v in values], typed, arrays)
+        if any(n < 1 for shape in shapes for n in shape):
+            raise BuildError("the result is empty", expected="dimensions >= 1", got=[list(s) for s in shapes])
     except BuildError as error:
         raise error.located(spec.type, g.current_scope or None, source) from None
     node = Node(spec, g.fresh_name(spec.type), values, typed, arrays, g.current_scope, source, g.made_by)

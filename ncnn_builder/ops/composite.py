@@ -338,8 +338,10 @@ class ModulatedConv2d(OpSpec):
             *(n * params["up"] + 2 * params["padding"] - k + 1 for n, k in zip((h, w), kernel[2:], strict=True)),
         )
         need(min(out) > 0, "nothing is left", argument="x", got=list(inputs[0]))
-        for noise in (*inputs[2:], *([weights["noise"].shape] if "noise" in weights else [])):
-            need_shape(noise[-2:], out[1:], "noise")
+        noises = [*inputs[2:], *([weights["noise"].shape] if "noise" in weights else [])]
+        need(len(noises) < 2, "noise as an input and as a constant", argument="noise", expected="one", got=noises)
+        for noise in noises:
+            need_shape(noise, (*(1,) * (len(noise) - 2), *out[1:]), "noise")
         return [out]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:

@@ -264,6 +264,22 @@ WRONG: list[tuple[str, str, Call, str]] = [
         lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, up=2, resample_filter=np.ones((2, 2, 2))),
         "resample_filter",
     ),
+    (
+        "modulated_conv2d",
+        "noise value",
+        lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, g.input("n", (9, 6, 7)), padding=1),
+        "noise",
+    ),
+    (
+        "modulated_conv2d",
+        "two noises",
+        lambda g, i: nb.modulated_conv2d(g, [i.x, i.v, g.input("n", (6, 7))], W4, np.ones((6, 7)), padding=1),
+        "noise",
+    ),
+    # what would leave an empty tensor, and numbers without end
+    ("shell", "empty", lambda g, i: nb.shell(g, [], np.ones((0, 1, 1, 1))), "[0, 1, 1, 1]"),
+    ("fully_connected", "empty", lambda g, i: nb.fully_connected(g, i.v, np.ones((0, 5))), "[0"),
+    ("clamp", "endless", lambda g, i: nb.clamp(g, i.v, 0, 10**400), "max"),
 ]
 IDS = [f"{function}-{label}" for function, label, _, _ in WRONG]
 

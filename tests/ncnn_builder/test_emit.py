@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ncnn_builder as nb
@@ -74,6 +74,7 @@ def test_numbers_have_the_form_that_ncnn_tells_kinds_by() -> None:
             assert all(re.fullmatch(form, i) and len(i) <= 15 for i in items), item
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_a_float_survives_the_text(value: float) -> None:
     text = write_param([Layer(nb.registry["Sqrt"], "s", ["a"], ["b"], {"eps": value})])
