@@ -49,6 +49,7 @@ class Manifest:
     config: str | None
     target: str
     noise_mode: str
+    truncation: bool  # whether the network keeps the mean style that psi goes towards
     z_dim: int
     c_dim: int
     w_dim: int
@@ -151,6 +152,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         config=reader.text_or_none("config"),
         target=reader.text("target"),
         noise_mode=reader.text("noise_mode"),
+        truncation=bool(reader.value("truncation", bool, "true or false")) if "truncation" in data else True,
         z_dim=reader.number("z_dim", low=1),
         c_dim=reader.number("c_dim", low=0),
         w_dim=reader.number("w_dim", low=1),

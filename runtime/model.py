@@ -94,13 +94,11 @@ class Model:
         """
         c_dim = self.manifest.c_dim
         inputs = {"z": _vector("z", z, self.manifest.z_dim)}
-        try:
-            coeff = float(psi)
-        except (TypeError, ValueError):
-            coeff = np.nan
-        if not np.isfinite(coeff):
-            raise InputError("psi is not a finite number", got=repr(psi))
-        inputs["coeff"] = np.array([coeff], np.float32)
+        inputs["coeff"] = _vector("psi", np.reshape(psi, -1), 1)
+        if inputs["coeff"][0] != 1 and not self.manifest.truncation:
+            raise InputError(
+                "this network keeps no mean style, so there is no truncation", expected="psi 1", got=str(psi)
+            )
         if c_dim and c is None:
             raise InputError("the model has labels and none is given", expected=f"c of [{c_dim}]")
         if not c_dim and c is not None:
@@ -160,7 +158,9 @@ class Model:
 
 
 def to_picture(img: FloatArray) -> npt.NDArray[np.uint8]:
-    """Float [C, H, W], about -1..1 -> uint8 [H, W, C]."""
+    """Float [C, H, W], about -1..1 -> uint8 [H, W, C]. Raises InputError where a number is not finite."""
+    if not np.isfinite(img).all():
+        raise InputError("the picture is not finite: its style lies far outside what the network knows")
     levels = img * np.float32(127.5)
     levels += np.float32(128)
     np.clip(levels, 0, 255, out=levels)
@@ -174,7 +174,10 @@ def _real(name: str, value: npt.ArrayLike) -> FloatArray:
         raise InputError(f"{name} cannot be made into an array", reason=str(error)) from None
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} has the wrong type", expected="real numbers", got=str(array.dtype))
-    result: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        result: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(result).all():
+        raise InputError(f"{name} holds numbers that are NaN, infinite or too large", expected="finite float32")
     return result
 
 

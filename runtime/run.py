@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -20,6 +21,8 @@ from .seeds import read_seed
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
     arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:  # a process of its own: SIGTERM unwinds, so that no temporary file is left
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if any(argument in ("-h", "--help", "help") for argument in arguments):
         print(USAGE, end="")
         return 0
@@ -52,6 +55,8 @@ def _carry_out(request: Request) -> Path:
         print(f"model: {manifest.path.name}", file=sys.stderr)
     if manifest.img_channels not in (1, 3, 4) or (request.mode == "a2b" and manifest.img_channels == 4):
         raise UsageError(f"pictures of {manifest.img_channels} channels cannot be written as {out.suffix}")
+    if manifest.img_channels == 4 and out.suffix.lower() in (".jpg", ".jpeg"):
+        raise UsageError("pictures of 4 channels cannot be written as JPEG", expected="out= with .png")
     label = request.label(manifest.c_dim)
     styles = request.chosen_styles(manifest.num_ws)
     latents = [read_seed(seed, manifest.z_dim) for seed in request.seeds]

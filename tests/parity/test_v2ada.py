@@ -17,7 +17,7 @@ from parity_support import run_emitted
 
 import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret, module_graph, smallest_failure, torch_taps
-from runtime import Model
+from runtime import Model, NcnnError
 from stylegan import checkpoint, v2ada
 from stylegan.configs import get_config
 from stylegan.export import export_generator, mapping_graph, synthesis_graph
@@ -161,6 +161,16 @@ def test_blended_mixing_against_torch(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = G.synthesis(ws, noise_mode="const")[0].numpy()
     Report("blended").add_all({"img": got}, {"img": expected}, NETWORK_TOLERANCE).check()
+
+
+def test_a_network_without_mean_style_is_not_truncated_silently(tmp_path: Path) -> None:
+    kwargs = {**ARCHITECTURES["skip"], "mapping_kwargs": dict(num_layers=2, w_avg_beta=None)}
+    G = v2ada.Generator(**kwargs).eval()
+    export_generator(G, tmp_path / "m")
+    m, (inputs, ws) = Model(tmp_path / "m"), latents(G)
+    Report("no w_avg").add_all({"w": m.mapping(inputs["z"])}, {"w": ws[0, 0].numpy()}, NETWORK_TOLERANCE).check()
+    with pytest.raises(NcnnError, match="no truncation"):
+        m.mapping(inputs["z"], psi=0.5)
 
 
 # -- isolated: each module alone, fed with torch's numbers ---------------------------------------------------------

@@ -86,10 +86,14 @@ def test_labels(tmp_path: Path) -> None:
 BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
     (lambda m: m.mapping(np.ones(7)), r"z has the wrong shape; expected \[6\]; got \[7\]"),
     (lambda m: m.mapping(np.ones((1, 6))), r"z has the wrong shape"),
-    (lambda m: m.mapping(np.full(6, np.nan)), "input 'z' holds NaN"),
+    (lambda m: m.mapping(np.full(6, np.nan)), "z holds numbers that are NaN"),
+    (lambda m: m.mapping(np.full(6, 1e300)), "z holds numbers that are NaN, infinite or too large"),
+    (lambda m: m.mapping(np.ones(6), psi=1e300), "psi holds numbers that are NaN, infinite or too large"),
+    (lambda m: m.synthesis(np.full(4, np.inf)), "w holds numbers that are NaN, infinite or too large"),
+    (lambda m: m.image(np.full(4, 3e38)), "the picture is not finite"),
     (lambda m: m.mapping(["a"] * 6), "z has the wrong type"),
-    (lambda m: m.mapping(np.ones(6), psi=np.nan), "psi is not a finite number"),
-    (lambda m: m.mapping(np.ones(6), psi="much"), "psi is not a finite number"),
+    (lambda m: m.mapping(np.ones(6), psi=np.nan), "psi holds numbers that are NaN"),
+    (lambda m: m.mapping(np.ones(6), psi="much"), "psi has the wrong type"),
     (lambda m: m.mapping(np.ones(6), c=[1]), "the model has no labels"),
     (lambda m: m.synthesis(np.ones(5)), r"w has the wrong shape; expected \[4\] or \[3, 4\]; got \[5\]"),
     (lambda m: m.synthesis(np.ones((4, 3))), r"got \[4, 3\]"),
@@ -99,8 +103,8 @@ BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
     (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 0]), r"mixing has the wrong shape; expected \[3\]"),
     (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 1.5, 0]), "expected 0 to 1; got 1.5 at 1"),
     (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, 0, -0.1]), "mixing has a bad number"),
-    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, np.nan, 0]), "mixing has a bad number"),
-    (lambda m: m.image(np.full(4, np.nan)), "holds NaN"),
+    (lambda m: m.synthesis(np.ones(4), np.ones(4), [0, np.nan, 0]), "mixing holds numbers that are NaN"),
+    (lambda m: m.image(np.full(4, np.nan)), "w holds numbers that are NaN"),
 ]
 
 
