@@ -30,7 +30,8 @@ class Reduction(OpSpec):
     """coeff * (a reduction over `axes`), or over everything. ncnn: reduction.cpp.
 
     operation: 0 sum, 2 sum of squares, 3 mean, 4 max, 5 min, 6 product, 7 L1, 8 L2, 9 log sum, 10 log sum exp.
-    `version` must be 1, or ncnn refuses the file as "too old".
+    `version` must be 1, or ncnn refuses the file as "too old". ncnn adds up exp(x) as it is for log sum exp: it
+    overflows for x above 88, where torch does not.
     """
 
     type = "Reduction"

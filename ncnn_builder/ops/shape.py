@@ -120,7 +120,7 @@ def concat(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]
 
 @register
 class Crop(OpSpec):
-    """x[starts:ends] along some axes. Negative numbers count from the end, -233 as an end is "to the end".
+    """x[starts:ends] along some axes. Negative numbers count from the end, -233 or 0 as an end is "to the end".
 
     ncnn: crop.cpp, its array form (ids 9, 10, 11).
     """
