@@ -8,6 +8,7 @@ from .emit import EmittedModel, compile_graph, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
 from .ops.activation import activation
+from .ops.alias_free import filtered_lrelu, synthesis_input
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.deconv import Fconv_transpose2d
@@ -79,6 +80,7 @@ __all__ = [
     "create_top_names",
     "crop",
     "down2",
+    "filtered_lrelu",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
@@ -103,6 +105,7 @@ __all__ = [
     "split",
     "sqrt",
     "square",
+    "synthesis_input",
     "up2",
     "up4",
     "upfirdn2d",

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stylegan import v2ada
+from stylegan import v2ada, v3
 from stylegan._torch import Tensor, nn, torch
 from stylegan.errors import CheckpointError, PackageMissing, StyleganError, needs
 from stylegan.layers import FullyConnectedLayer
 from stylegan.v2ada_layers import SynthesisLayer, ToRGBLayer
 
-GENERATORS: dict[str, type[v2ada.Generator]] = {"v2ada": v2ada.Generator}
+Generator = v2ada.Generator | v3.Generator
+
+GENERATORS: dict[str, type[Generator]] = {"v2ada": v2ada.Generator, "v3": v3.Generator}
 """Family -> its Generator class."""
 
 READABLE = (".pt", ".pth", ".safetensors")
@@ -143,8 +145,23 @@ def _listed(fault: str, keys: list[str]) -> str:
     return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} {fault}: {', '.join(keys)}"
 
 
+_NAMES = {"v2ada": "StyleGAN2-ADA", "v3": "StyleGAN3"}
+_MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
+"""A key that the state_dict of every generator of the family has, and of no other."""
+
+
+def _check_family(family: str, state: Mapping[str, Tensor], source: str) -> None:
+    """Raise CheckpointError where the state is another generation's: its list of wrong keys would say less."""
+    for other, mark in _MARKS.items():
+        if other != family and mark in state and _MARKS[family] not in state:
+            raise CheckpointError(
+                f"checkpoint {source} is of a {_NAMES[other]} generator (it has {mark}), expected one of "
+                f"{_NAMES[family]}: choose a configuration {other}_..."
+            )
+
+
 class _NoRandomValues(torch.overrides.TorchFunctionMode):
-    """Inside it torch.randn leaves its result unset, for networks whose every tensor is about to be replaced.
+    """Inside it torch.randn and torch.rand leave their result unset: every tensor is about to be replaced.
 
     The meta device would serve too, but its first use imports 800 modules of torch, which takes a second.
     """
@@ -152,16 +169,15 @@ class _NoRandomValues(torch.overrides.TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+        return (torch.empty if func in (torch.randn, torch.rand) else func)(*args, **(kwargs or {}))
 
 
-def build_generator(
-    family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor], source: str
-) -> v2ada.Generator:
+def build_generator(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor], source: str) -> Generator:
     """A Generator in eval mode with the given state, built without drawing random weights first.
 
     Raises CheckpointError as load_into does.
     """
+    _check_family(family, state, source)
     with torch.device("cpu"), _NoRandomValues():
         network = GENERATORS[family](**init_kwargs)
     load_into(network, state, source)
@@ -171,19 +187,15 @@ def build_generator(
 def random_state(family: str, init_kwargs: Mapping[str, Any], seed: int = 0) -> State:
     """The state_dict of a Generator with seeded random weights, for trying things without a checkpoint.
 
-    The usual initialisation leaves noise and biases at zero and pictures far outside -1..1, which would hide
-    faults and show nothing. So: noise strengths and biases get a standard deviation of 0.1, w_avg is the mean
-    over 1000 latents, and the torgb weights are scaled by 0.5 / sqrt(2 n), n the number of torgb layers: the
-    second moment of each one's output is about 2, because E[style^2] = 2 and E[x^2] = 1, so the picture's is
-    about 0.5^2 (standard deviations of 0.2 to 0.7 were measured, by seed and size).
-    Equal seeds give equal numbers; the global random state is left as it was.
+    The usual initialisation leaves noise and biases at zero and pictures far from -1..1, which would hide faults
+    and show nothing. So: noise strengths and biases get a standard deviation of 0.1, w_avg is the mean over 1000
+    latents, and the weights that make the picture are scaled (_scale_picture). Equal seeds give equal numbers; the
+    global random state is left as it was.
     """
     with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(seed)
         network = GENERATORS[family](**init_kwargs)
-        torgb = [m for m in network.modules() if isinstance(m, ToRGBLayer)]
-        for layer in torgb:
-            layer.weight.mul_(0.5 / (2 * len(torgb)) ** 0.5)
+        _scale_picture(network)
         for module in network.modules():
             if isinstance(module, SynthesisLayer) and module.use_noise:
                 module.noise_strength.add_(0.1 * torch.randn([]))
@@ -195,3 +207,22 @@ def random_state(family: str, init_kwargs: Mapping[str, Any], seed: int = 0) -> 
         c = torch.eye(network.c_dim)[torch.randint(network.c_dim, [1000])] if network.c_dim else None
         network.mapping.w_avg.copy_(network.mapping.eval()(z, c)[:, 0].mean(dim=0))
     return dict(network.state_dict())
+
+
+def _scale_picture(network: Generator) -> None:
+    """Bring the picture's standard deviation to about 0.5.
+
+    StyleGAN2: the torgb weights are scaled by 0.5 / sqrt(2 n), n the number of torgb layers: the second moment of
+    each one's output is about 2, because E[style^2] = 2 and E[x^2] = 1 (0.2 to 0.7 were measured, by seed and size).
+    StyleGAN3: features keep a standard deviation of 0.2 to 1 through all layers and the picture gets a quarter of
+    it, so the last weight is scaled by 3 (0.1 to 0.9 were measured); magnitude_ema, 1 at first, gets values around.
+    """
+    if isinstance(network, v3.Generator):
+        layers = [getattr(network.synthesis, name) for name in network.synthesis.layer_names]
+        layers[-1].weight.mul_(3)
+        for layer in layers:
+            layer.magnitude_ema.add_(0.1 * torch.rand([]) - 0.05)
+        return
+    torgb = [m for m in network.modules() if isinstance(m, ToRGBLayer)]
+    for layer in torgb:
+        layer.weight.mul_(0.5 / (2 * len(torgb)) ** 0.5)

@@ -34,6 +34,25 @@ def _v2ada(name: str, resolution: int, file: str | None = None) -> Config:
     return Config(name, "v2ada", init_kwargs, None if file is None else base + file)
 
 
+def _v3(name: str, resolution: int, kind: str, file: str | None = None) -> Config:
+    """kind: t; r, which doubles the channels of 1x1 convolutions between radial filters; s, a small t."""
+    base, most = {"t": (32768, 512), "r": (65536, 1024), "s": (8192, 256)}[kind]
+    init_kwargs = {
+        "z_dim": 512,
+        "c_dim": 0,
+        "w_dim": 512,
+        "img_resolution": resolution,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": 2},
+        "channel_base": base,
+        "channel_max": most,
+    }
+    if kind == "r":
+        init_kwargs |= {"conv_kernel": 1, "use_radial_filters": True}
+    url = "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan3/versions/1/files/"
+    return Config(name, "v3", init_kwargs, None if file is None else url + file)
+
+
 CONFIGS = {
     config.name: config
     for config in (
@@ -45,6 +64,16 @@ CONFIGS = {
         _v2ada("v2ada_256_custom", 256),
         _v2ada("v2ada_256_uppercloth", 256),
         _v2ada("v2ada_512_custom", 512),
+        _v3("v3_t_512_afhqv2", 512, "t", "stylegan3-t-afhqv2-512x512.pkl"),
+        _v3("v3_t_1024_ffhq", 1024, "t", "stylegan3-t-ffhq-1024x1024.pkl"),
+        _v3("v3_t_1024_metfaces", 1024, "t", "stylegan3-t-metfaces-1024x1024.pkl"),
+        _v3("v3_t_256_custom", 256, "t"),
+        _v3("v3_r_512_afhqv2", 512, "r", "stylegan3-r-afhqv2-512x512.pkl"),
+        _v3("v3_r_1024_ffhq", 1024, "r", "stylegan3-r-ffhq-1024x1024.pkl"),
+        _v3("v3_r_32_custom", 32, "r"),
+        _v3("v3_r_128_custom", 128, "r"),
+        _v3("v3_r_256_custom", 256, "r"),
+        _v3("v3_s_256_custom", 256, "s"),
     )
 }
 

@@ -36,12 +36,16 @@ def mapping_graph(G: Any) -> nb.Graph:
     return g
 
 
-def synthesis_graph(G: Any, noise_mode: str = "const") -> nb.Graph:
-    """ws0, ws1 [w_dim] or [num_ws, w_dim], mixing [num_ws] -> output [img_channels, R, R], about -1..1."""
+def synthesis_graph(G: Any, noise_mode: str = "const", transform_input: bool = False) -> nb.Graph:
+    """ws0, ws1 [w_dim] or [num_ws, w_dim], mixing [num_ws] -> output [img_channels, R, R], about -1..1.
+
+    transform_input: StyleGAN3's input.transform is a fourth input, transform [3, 3], and not the network's buffer.
+    """
     g = nb.Graph("synthesis")
     ws0, ws1 = (g.input(name, (G.w_dim,), any_shape=True) for name in ("ws0", "ws1"))
     mixing = g.input("mixing", (G.num_ws,))
-    g.output("output", nb.child(g, G, "synthesis", [ws0, ws1, mixing], noise_mode=noise_mode))
+    options: dict[str, Any] = {"transform": g.input("transform", (3, 3))} if transform_input else {}
+    g.output("output", nb.child(g, G, "synthesis", [ws0, ws1, mixing], noise_mode=noise_mode, **options))
     return g
 
 
@@ -52,20 +56,27 @@ def export_generator(
     seeds: Iterable[int] = (),
     *,
     noise_mode: str = "const",
+    transform_input: bool = False,
     seeds_dir: str | PathLike[str] | None = None,
     config: Config | None = None,
     weights: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of generator `G` and its seed files; return the manifest.
 
-    out: DIR/NAME. target: one of ncnn_builder.TARGETS. seeds_dir: where N.bin go, by default DIR/seeds.
-    noise_mode: "const" (the network's own planes) or "none". weights: what the manifest says of their origin.
+    out: DIR/NAME. target: one of ncnn_builder.TARGETS. noise_mode: "const" (the network's own planes) or "none".
+    transform_input: the synthesis network takes StyleGAN3's transform [3, 3] as an input; the manifest keeps the
+    network's own, for when none is given. seeds_dir: where N.bin go, by default DIR/seeds. weights: what the
+    manifest says of their origin.
     Raises ncnn_builder.NcnnBuilderError, and SeedError; nothing is written then.
     """
     out, seeds = _bundle_path(out), checked_seeds(seeds)
     if noise_mode not in NOISE_MODES:
         raise nb.BuildError("unknown noise mode", argument="noise_mode", expected=list(NOISE_MODES), got=noise_mode)
-    graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode)}
+    if transform_input and G.family != "v3":
+        raise nb.BuildError(
+            "only StyleGAN3 networks have a transform", argument="transform_input", expected="False", got=G.family
+        )
+    graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode, transform_input)}
     files: dict[Path, list[bytes | memoryview]] = {}
     described: dict[str, Any] = {}
     for kind, graph in graphs.items():
@@ -93,7 +104,8 @@ def export_generator(
         "num_ws": G.num_ws,
         "img_resolution": G.img_resolution,
         "img_channels": G.img_channels,
-        "truncation": G.mapping.w_avg_beta is not None and G.mapping.num_ws is not None,
+        "truncation": G.mapping.has_w_avg,
+        **({"transform": G.synthesis.input.transform.tolist()} if transform_input else {}),
         "weights": weights or {"source": "a network in memory", "sha256": None, "random": False},
         "graphs": described,
         "files": {
@@ -147,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", default="reference", choices=sorted(nb.TARGETS), help="default %(default)s")
     parser.add_argument("--noise-mode", default="const", choices=NOISE_MODES, help="default %(default)s")
+    parser.add_argument(
+        "--transform-input",
+        action="store_true",
+        help="StyleGAN3: the 3x3 matrix that rotates and translates the picture becomes an input (rotate= and "
+        "translate= of runtime.run); without it the network's own is built in",
+    )
     return parser
 
 
@@ -239,6 +257,7 @@ def _export(args: argparse.Namespace) -> None:
         args.target,
         seeds,
         noise_mode=args.noise_mode,
+        transform_input=args.transform_input,
         seeds_dir=args.seeds_dir,
         config=config,
         weights=weights,

@@ -1,4 +1,4 @@
-"""StyleGAN2-ADA's operations as plain torch functions, as the papers and the official networks define them.
+"""StyleGAN's operations as plain torch functions, as the papers and the official networks define them.
 
 They are what `forward()` of our networks calls and what ncnn's results are compared with. All of them take
 and return [N, C, H, W] tensors, keep the dtype and the device of x, and are differentiable.
@@ -201,21 +201,49 @@ def modulated_conv2d(
     padding: int = 0,
     resample_filter: Tensor | None = None,
     demodulate: bool = True,
+    gain: Tensor | float = 1,
 ) -> Tensor:
     """Convolution whose weights are scaled per sample (StyleGAN2, equations 1 and 3).
 
-    x [N, I, H, W], weight [O, I, kh, kw], styles [N, I] -> [N, O, H * up, W * up].
+    x [N, I, H, W], weight [O, I, kh, kw], styles [N, I] -> [N, O, H', W'], where H' = H * up + 2 padding - kh + 1.
 
     w'[n, o, i] = weight[o, i] * styles[n, i]; demodulation divides each w'[n, o] by its norm (with 1e-8 under
-    the root). `noise` is added to the result and must broadcast to it.
+    the root). `gain` multiplies the weights after that. `noise` is added to the result and must broadcast to it.
     """
     n, _, h, w_in = x.shape
     o, i, kh, kw = weight.shape
     w = weight[None] * styles.reshape(n, 1, i, 1, 1)  # [N, O, I, kh, kw]
     if demodulate:
         w = w * (w.square().sum(dim=[2, 3, 4], keepdim=True) + 1e-8).rsqrt()
+    if isinstance(gain, Tensor) or gain != 1:
+        w = w * gain
     # The samples become groups of one convolution.
     x = x.reshape(1, n * i, h, w_in)
     x = conv2d_resample(x, w.reshape(n * o, i, kh, kw), resample_filter, up=up, padding=padding, groups=n)
     x = x.reshape(n, o, *x.shape[2:])
     return x if noise is None else x + noise
+
+
+def filtered_lrelu(
+    x: Tensor,
+    fu: Tensor | None = None,
+    fd: Tensor | None = None,
+    b: Tensor | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: int | Sequence[int] = 0,
+    gain: float = math.sqrt(2),
+    slope: float = 0.2,
+    clamp: float | None = None,
+    flip_filter: bool = False,
+) -> Tensor:
+    """Bias, upsampling, leaky ReLU, downsampling (StyleGAN3, section 3.1): the activation without aliasing.
+
+    x [N, C, H, W], b [C] -> [N, C, OH, OW], OH = (H * up + y0 + y1 - (fu height - 1) - (fd height - 1) + down - 1)
+    // down. Filters as for upfirdn2d, `padding` (x0, x1, y0, y1) at the upsampled rate. The activation is
+    max(x, 0) + slope * min(x, 0), times gain, limited to +-clamp.
+    """
+    x = bias_act(x, b)
+    x = upfirdn2d(x, fu, up=up, padding=padding, flip_filter=flip_filter, gain=up**2)
+    x = bias_act(x, act="lrelu", alpha=slope, gain=gain, clamp=clamp)
+    return upfirdn2d(x, fd, down=down, flip_filter=flip_filter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
@@ -41,14 +42,16 @@ class FullyConnectedLayer(nn.Module):
         bias: bool = True,
         activation: str = "linear",
         lr_multiplier: float = 1,
-        bias_init: float = 0,
+        bias_init: float | Sequence[float] = 0,
+        weight_init: float = 1,
     ) -> None:
         super().__init__()
         get_activation(activation)  # an unknown name is refused here, not at the first use
         self.in_features, self.out_features = in_features, out_features
         self.activation = activation
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full([out_features], float(bias_init))) if bias else None
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) * (weight_init / lr_multiplier))
+        bias_values = torch.as_tensor(bias_init, dtype=torch.float32).expand(out_features)
+        self.bias = nn.Parameter(bias_values.clone()) if bias else None
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
 

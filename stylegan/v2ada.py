@@ -17,26 +17,18 @@ from typing import Any
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
 from stylegan.functional import setup_filter, upsample2d
-from stylegan.layers import (
-    FullyConnectedLayer,
-    expect_shape,
-    normalize_2nd_moment,
-    normalize_2nd_moment_ncnn,
-)
+from stylegan.layers import expect_shape
+from stylegan.mapping import StyleMapping
 from stylegan.v2ada_layers import FIR, Conv2dLayer, SynthesisLayer, ToRGBLayer, upsample2d_ncnn
 
 ARCHITECTURES = ("orig", "skip", "resnet")
 
 
-class MappingNetwork(nn.Module):
-    """z (and labels c) -> w, repeated num_ws times.
+class MappingNetwork(StyleMapping):
+    """z (and labels c) -> w, repeated num_ws times: stylegan.mapping.StyleMapping with StyleGAN2-ADA's keywords.
 
-    z [N, z_dim], c [N, c_dim] -> ws [N, num_ws, w_dim], or w [N, w_dim] where num_ws is None (as in a
-    discriminator). `w_avg` [w_dim] is the running mean of w, updated in training mode; without it (num_ws or
-    w_avg_beta None) there is no truncation.
+    num_ws None is a discriminator's; `w_avg` is kept unless num_ws or w_avg_beta is None.
     """
-
-    w_avg: Tensor
 
     def __init__(
         self,
@@ -51,22 +43,10 @@ class MappingNetwork(nn.Module):
         lr_multiplier: float = 0.01,
         w_avg_beta: float | None = 0.995,
     ) -> None:
-        super().__init__()
-        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
-        self.num_ws = num_ws
-        self.num_layers = num_layers
-        self.w_avg_beta = w_avg_beta
-
         embed_features = 0 if c_dim == 0 else embed_features or w_dim
-        if c_dim > 0:
-            self.embed = FullyConnectedLayer(c_dim, embed_features)
-        hidden = layer_features or w_dim
-        features = [z_dim + embed_features] + [hidden] * (num_layers - 1) + [w_dim]
-        for i in range(num_layers):
-            fc = FullyConnectedLayer(features[i], features[i + 1], True, activation, lr_multiplier)
-            setattr(self, f"fc{i}", fc)
-        if num_ws is not None and w_avg_beta is not None:
-            self.register_buffer("w_avg", torch.zeros(w_dim))
+        hidden = [layer_features or w_dim] * (num_layers - 1)
+        features = [z_dim + embed_features, *hidden, w_dim]
+        super().__init__(z_dim, c_dim, num_ws, features, activation, lr_multiplier, w_avg_beta)
 
     def forward(
         self,
@@ -76,52 +56,8 @@ class MappingNetwork(nn.Module):
         truncation_cutoff: int | None = None,
         skip_w_avg_update: bool = False,
     ) -> Tensor:
-        """z may be None where z_dim is 0, and c where c_dim is 0.
-
-        Truncation: w_avg + psi * (w - w_avg) for the first `truncation_cutoff` styles (None: all).
-        """
-        parts = []
-        if self.z_dim > 0:
-            if z is None:
-                raise ValueError(f"mapping: z of shape [N, {self.z_dim}] is needed, got None")
-            expect_shape("mapping: z", z, None, self.z_dim)
-            parts.append(normalize_2nd_moment(z.float()))
-        if self.c_dim > 0:
-            if c is None:
-                raise ValueError(f"mapping: c of shape [N, {self.c_dim}] is needed, got None")
-            expect_shape("mapping: c", c, None, self.c_dim)
-            parts.append(normalize_2nd_moment(self.embed(c.float())))
-        x = torch.cat(parts, dim=1)  # [N, z_dim + embed_features]
-        for i in range(self.num_layers):
-            x = getattr(self, f"fc{i}")(x)  # [N, w_dim]
-
-        if self.w_avg_beta is not None and self.num_ws is not None and self.training and not skip_w_avg_update:
-            self.w_avg.copy_(x.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
-        if self.num_ws is not None:
-            x = x[:, None].repeat(1, self.num_ws, 1)  # [N, num_ws, w_dim]
-        if truncation_psi != 1:
-            if self.w_avg_beta is None or self.num_ws is None:
-                raise ValueError("mapping: truncation_psi must be 1, this network keeps no w_avg")
-            cutoff = self.num_ws if truncation_cutoff is None else truncation_cutoff
-            x = torch.cat([self.w_avg.lerp(x[:, :cutoff], truncation_psi), x[:, cutoff:]], dim=1)
-        return x
-
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike) -> list[nb.Value]:
-        """Inputs [z, coeff] or, with labels, [z, coeff, c]: one w [w_dim], truncated by coeff (psi).
-
-        Not repeated num_ws times: the synthesis network takes one w for all styles.
-        """
-        z, coeff, *c = nb.check_bottom_names(bottom_names)
-        parts = [normalize_2nd_moment_ncnn(g, z)]
-        if self.c_dim > 0:
-            parts.append(normalize_2nd_moment_ncnn(g, nb.child(g, self, "embed", c)))
-        x = nb.concat(g, parts, dim=1) if len(parts) > 1 else parts[0]
-        for i in range(self.num_layers):
-            x = nb.child(g, self, f"fc{i}", x)
-        if self.w_avg_beta is None or self.num_ws is None:
-            return x
-        w_avg = nb.shell(g, x, self.w_avg[None, None, None], None, ncnn_weight_dims=1)
-        return nb.lerp(g, [*w_avg, *x, coeff])
+        """As StyleMapping.styles; in training mode w_avg follows unless skip_w_avg_update."""
+        return self.styles(z, c, truncation_psi, truncation_cutoff, self.training and not skip_w_avg_update)
 
 
 class SynthesisBlock(nn.Module):

@@ -1,9 +1,24 @@
 """The declarations of all ops and the DSL functions, one module per family. Importing it fills the registry."""
 
-from . import activation, composite, conv, deconv, elementwise, linear, pad, reduce, resample, shape, stylegan, weights
+from . import (
+    activation,
+    alias_free,
+    composite,
+    conv,
+    deconv,
+    elementwise,
+    linear,
+    pad,
+    reduce,
+    resample,
+    shape,
+    stylegan,
+    weights,
+)
 
 __all__ = [
     "activation",
+    "alias_free",
     "composite",
     "conv",
     "deconv",

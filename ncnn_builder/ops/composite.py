@@ -292,8 +292,9 @@ class ModulatedConv2d(OpSpec):
     """StyleGAN2's modulated convolution, batch of one.
 
     w'[o, i, k] = weight[o, i, k] * styles[i]; if demodulate, w' *= rsqrt(sum over i, k of w'^2 + 1e-8);
-    y = conv(x, w') (+ noise, one plane for all channels). up > 1: x is upsampled by zeros and resample_filter *
-    up^2 first. x (I, H, W), styles [I], weight [O, I, kh, kw], noise [H', W'], a constant or a third input.
+    y = conv(x, w' * gain) (+ noise, one plane for all channels). up > 1: x is upsampled by zeros and by
+    resample_filter * up^2 first. x (I, H, W), styles [I], weight [O, I, kh, kw], noise [H', W'], a constant or a
+    third input.
     Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 2.2.
     """
 
@@ -305,6 +306,7 @@ class ModulatedConv2d(OpSpec):
         Param("padding", None, "int", "border, in pixels of the result"),
         Param("demodulate", None, "int", "1: normalise the modulated weight per output channel"),
         Param("flip_weight", None, "int", "1: correlation, as torch's conv2d; 0: convolution"),
+        Param("gain", None, "float", "factor of the modulated weight, after demodulation"),
     )
     weights = (
         Weight("weight", True, "[O, I, kh, kw]"),
@@ -349,6 +351,7 @@ class ModulatedConv2d(OpSpec):
         w = weights["weight"] * styles[None, :, None, None]
         if params["demodulate"]:
             w = w * (w.square().sum((1, 2, 3), keepdim=True) + 1e-8).rsqrt()
+        w = w * params["gain"]
         up, f = params["up"], weights.get("resample_filter")
         padding = [params["padding"]] * 4
         if up > 1:
@@ -379,11 +382,12 @@ class ModulatedConv2d(OpSpec):
             demodulate: bool = True,
             flip: bool = True,
             resample: Array | None = f,
+            gain: float = 1.0,
         ) -> Sample:
             w, c = _normal(rng, out, x[0], k, k), x[0]
             plane = _normal(rng, x[1] * up, x[2] * up) if noise else None
             return Sample(
-                f"{shape_id(x)}-{out}-{k}-up{up}-{noise}-{demodulate}-{flip}-{resample is not None}",
+                f"{shape_id(x)}-{out}-{k}-up{up}-{noise}-{demodulate}-{flip}-{resample is not None}-{gain}",
                 (x, (c,)),
                 lambda g, v, s: modulated_conv2d(
                     g,
@@ -395,6 +399,7 @@ class ModulatedConv2d(OpSpec):
                     resample_filter=resample if up > 1 else None,
                     demodulate=demodulate,
                     flip_weight=flip,
+                    gain=gain,
                 ),
             )
 
@@ -411,6 +416,7 @@ class ModulatedConv2d(OpSpec):
             sample((5, 3, 4), 4, 3, up=3, flip=False, noise=False),
             sample((5, 3, 4), 4, 3, up=2, resample=None),
             sample((5, 3, 4), 4, 3, flip=False),
+            *(sample((5, 3, 4), 4, 3, up, demodulate=d, gain=0.37) for up in (1, 2) for d in (False, True)),
             Sample(
                 "noise-input",
                 ((5, 6, 7), (5,), (6, 7)),
@@ -430,11 +436,13 @@ def modulated_conv2d(
     resample_filter: Any | None = None,
     demodulate: bool = True,
     flip_weight: bool = True,
+    gain: SupportsFloat = 1.0,
 ) -> list[Value]:
     """Inputs [x, styles]: the modulated convolution of StyleGAN2, and + noise.
 
     weight [O, I, kh, kw]; noise: None, an array [H', W'] (already times its strength), or a Value; up with
-    resample_filter; flip_weight=False is a convolution, as the official networks have it when up is 2.
+    resample_filter; flip_weight=False is a convolution, as the official networks have it when up is 2; gain
+    multiplies the weight after demodulation (StyleGAN3's input gain).
     """
     if demodulate not in (True, False) or flip_weight not in (True, False):
         raise BuildError(
@@ -452,6 +460,7 @@ def modulated_conv2d(
         "padding": integer(padding, "padding"),
         "demodulate": int(demodulate),
         "flip_weight": int(flip_weight),
+        "gain": number(gain, "gain"),
     }
     return append(
         g,

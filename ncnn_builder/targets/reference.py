@@ -11,20 +11,22 @@ from collections.abc import Callable
 import numpy as np
 
 from ..ir import Array, Graph, Node, Value
+from ..ops.alias_free import pixel_centres
 from ..ops.conv import Fconv2d, static_conv
 from ..ops.deconv import Fconv_transpose2d, insert_zeros
-from ..ops.elementwise import MulConstant, rsqrt, square
+from ..ops.elementwise import MulConstant, binaryOp, clamp, rsqrt, sin, sqrt, square
 from ..ops.linear import Fmatmul
 from ..ops.pad import pad
 from ..ops.reduce import really_reduction
 from ..ops.resample import down2, up2, up4
-from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D
+from ..ops.shape import really_permute, really_reshape
+from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
 from ..ops.weights import shell
 
 
 def _bias_act(g: Graph, x: Value, b: Array | None, node: Node) -> Value:
     p = node.params
-    inputs = [x] if b is None else [x, shell(g, [], b[None, None, None, :], ncnn_weight_dims=1)[0]]
+    inputs = [x] if b is None else [x, _row(g, b)]
     return BiasAct(g, inputs, p["act"], p["alpha"], p["gain"], p["clamp"])[0]
 
 
@@ -114,14 +116,18 @@ def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     x, styles = inputs[:2]
     p, weight = node.params, node.weights["weight"]
     up, transposed = p["up"], p["up"] > 1
+    if p["gain"] != 1 and not p["demodulate"]:
+        weight = weight * np.float32(p["gain"])
     if (not p["flip_weight"] and not transposed) or (p["flip_weight"] and transposed):
         weight = weight[:, :, ::-1, ::-1]  # a transposed convolution flips by itself
     axis_in, axis_out = (0, 1) if transposed else (1, 0)
     held = np.ascontiguousarray(weight.swapaxes(0, 1) if transposed else weight)
     w = F4DOp1D(g, [shell(g, [], held)[0], styles], axis_in, "Mul")[0]
     if p["demodulate"]:
-        norm = really_reduction(g, square(g, w), "ReduceSum", (axis_in, 2, 3))
-        w = F4DOp1D(g, [w, *rsqrt(g, norm, eps=1e-8)], axis_out, "Mul")[0]
+        factors = rsqrt(g, really_reduction(g, square(g, w), "ReduceSum", (axis_in, 2, 3)), eps=1e-8)
+        if p["gain"] != 1:
+            factors = MulConstant(g, factors, p["gain"])
+        w = F4DOp1D(g, [w, *factors], axis_out, "Mul")[0]
     if transposed:
         y = _up_convolution(g, x, w, up, p["padding"], node.weights.get("resample_filter"))
     else:
@@ -146,9 +152,56 @@ def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Arra
     return _upfirdn2d(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
 
 
+def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """BiasAct (bias) -> upfirdn2d -> BiasAct (activation) -> upfirdn2d; one BiasAct where nothing lies between."""
+    p, x, b, fu = node.params, inputs[0], node.weights.get("b"), node.weights.get("fu")
+    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    flip, up, down = bool(p["flip_filter"]), (p["up"],) * 2, (p["down"],) * 2
+    if b is not None and (fu is not None or p["up"] > 1 or any(padding)):
+        x = BiasAct(g, [x, _row(g, b)], "linear")[0]
+        b = None
+    x = _upfirdn2d(g, x, fu, up, (1, 1), padding, float(p["up"] ** 2), flip)
+    act = "linear" if p["slope"] == 1 else "lrelu"
+    if b is not None or act == "lrelu" or p["gain"] != 1 or p["clamp"] >= 0:
+        x = BiasAct(g, [x] if b is None else [x, _row(g, b)], act, p["slope"], p["gain"], p["clamp"])[0]
+    return [_upfirdn2d(g, x, node.weights.get("fd"), (1, 1), down, (0, 0, 0, 0), 1.0, flip)]
+
+
+def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """Matrix products throughout: Fmatmul is x @ w.T, and each order is chosen so that nothing is transposed."""
+    p, weights, t = node.params, node.weights, inputs[0]
+    (channels, _), outputs = weights["freqs"].shape, len(weights["weight"])
+    length = Fmatmul(g, [*square(g, t), _matrix(g, np.array([[1, 1, 0, 0]], np.float32))], (1, 4))
+    t = binaryOp(g, [t, *rsqrt(g, length)], "Mul")[0]
+    given = weights.get("transform")
+    user = really_permute(g, inputs[1], (1, 0))[0] if given is None else _matrix(g, given.T)
+    transform = Fmatmul(g, [user, *Transforms(g, t)], (2, 3))  # (R @ T @ transform).T, [3, 2]
+    freqs = Fmatmul(g, [_matrix(g, weights["freqs"]), *transform], (3, 2))  # [C, 3]: f_x, f_y and a phase
+
+    lengths = Fmatmul(g, [_matrix(g, np.array([[1, 1, 0]], np.float32)), *square(g, freqs)], (channels, 3))
+    fall = 1 / (p["sampling_rate"] / 2 - p["bandwidth"])
+    amplitudes = clamp(g, MulConstant(g, sqrt(g, lengths), -fall, 1 + p["bandwidth"] * fall), 0, 1)  # [1, C]
+
+    grid = _matrix(g, pixel_centres(p["height"], p["width"], p["sampling_rate"]))
+    angles = Fmatmul(g, [grid, *freqs, _row(g, weights["phases"])], (channels, 3))  # [H * W, C], in cycles
+    weight = binaryOp(g, [_matrix(g, weights["weight"]), *amplitudes], "Mul")
+    y = Fmatmul(g, [*weight, *sin(g, angles, scale=2.0)], (p["height"] * p["width"], channels))
+    return really_reshape(g, y, (outputs, p["height"], p["width"]))
+
+
+def _row(g: Graph, values: Array) -> Value:
+    return shell(g, [], values[None, None, None], ncnn_weight_dims=1)[0]
+
+
+def _matrix(g: Graph, values: Array) -> Value:
+    return shell(g, [], values[None, None], ncnn_weight_dims=2)[0]
+
+
 LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
     "bias_act": bias_act,
+    "filtered_lrelu": filtered_lrelu,
     "fully_connected": fully_connected,
     "modulated_conv2d": modulated_conv2d,
+    "synthesis_input": synthesis_input,
     "upfirdn2d": upfirdn2d,
 }

@@ -22,7 +22,16 @@ FILE = Path(__file__).name
 class Inputs:
     """Inputs of every rank, made in the graph when they are asked for."""
 
-    SHAPES = {"v": (5,), "m": (3, 5), "x": (5, 6, 7), "f": (4, 5, 3, 3), "one": (1,), "six": (6,), "plane": (1, 6, 7)}
+    SHAPES = {
+        "v": (5,),
+        "m": (3, 5),
+        "x": (5, 6, 7),
+        "f": (4, 5, 3, 3),
+        "one": (1,),
+        "t": (4,),
+        "six": (6,),
+        "plane": (1, 6, 7),
+    }
 
     def __init__(self, g: nb.Graph) -> None:
         self._graph = g
@@ -31,6 +40,12 @@ class Inputs:
         value = self._graph.input(name, self.SHAPES[name])
         setattr(self, name, value)
         return value
+
+
+def fourier(**wrong: Any) -> dict[str, Any]:
+    """Right arguments of synthesis_input, but for `wrong`."""
+    right = dict(freqs=np.ones((6, 2)), phases=np.ones(6), weight=np.ones((4, 6)), size=8)
+    return {**right, "sampling_rate": 8.0, "bandwidth": 2.0, **wrong}
 
 
 # What each function has to refuse: the functions' names, a label, the call, and a word that the message needs.
@@ -276,6 +291,25 @@ WRONG: list[tuple[str, str, Call, str]] = [
         lambda g, i: nb.modulated_conv2d(g, [i.x, i.v, g.input("n", (6, 7))], W4, np.ones((6, 7)), padding=1),
         "noise",
     ),
+    ("modulated_conv2d", "gain", lambda g, i: nb.modulated_conv2d(g, [i.x, i.v], W4, gain=NAN), "gain"),
+    # StyleGAN3
+    ("filtered_lrelu", "rank", lambda g, i: nb.filtered_lrelu(g, i.m), "3-D"),
+    ("filtered_lrelu", "up filter", lambda g, i: nb.filtered_lrelu(g, i.x, np.ones((2, 2, 2))), "[fh, fw]"),
+    ("filtered_lrelu", "down filter", lambda g, i: nb.filtered_lrelu(g, i.x, None, 1.0), "[fh, fw]"),
+    ("filtered_lrelu", "too large", lambda g, i: nb.filtered_lrelu(g, i.x, None, np.ones(9)), "nothing is left"),
+    ("filtered_lrelu", "bias", lambda g, i: nb.filtered_lrelu(g, i.x, b=np.ones(4)), "[5]"),
+    ("filtered_lrelu", "up", lambda g, i: nb.filtered_lrelu(g, i.x, up=0), "argument up"),
+    ("filtered_lrelu", "down", lambda g, i: nb.filtered_lrelu(g, i.x, down=1.5), "down"),
+    ("filtered_lrelu", "padding", lambda g, i: nb.filtered_lrelu(g, i.x, padding=(1, 2, 3)), "padding"),
+    ("filtered_lrelu", "slope", lambda g, i: nb.filtered_lrelu(g, i.x, slope=NAN), "slope"),
+    ("synthesis_input", "t", lambda g, i: nb.synthesis_input(g, i.v, **fourier()), "[4]"),
+    ("synthesis_input", "freqs", lambda g, i: nb.synthesis_input(g, i.t, **fourier(freqs=np.ones((6, 3)))), "[6, 2]"),
+    ("synthesis_input", "phases", lambda g, i: nb.synthesis_input(g, i.t, **fourier(phases=np.ones(5))), "[6]"),
+    ("synthesis_input", "weight", lambda g, i: nb.synthesis_input(g, i.t, **fourier(weight=np.ones((4, 5)))), "[4, 6]"),
+    ("synthesis_input", "2x3", lambda g, i: nb.synthesis_input(g, i.t, **fourier(transform=np.ones((2, 3)))), "[3, 3]"),
+    ("synthesis_input", "Value", lambda g, i: nb.synthesis_input(g, i.t, **fourier(transform=i.m)), "[3, 3]"),
+    ("synthesis_input", "size", lambda g, i: nb.synthesis_input(g, i.t, **fourier(size=0)), "size"),
+    ("synthesis_input", "bandwidth", lambda g, i: nb.synthesis_input(g, i.t, **fourier(bandwidth=4.0)), "bandwidth"),
     # what would leave an empty tensor, and numbers without end
     ("shell", "empty", lambda g, i: nb.shell(g, [], np.ones((0, 1, 1, 1))), "[0, 1, 1, 1]"),
     ("fully_connected", "empty", lambda g, i: nb.fully_connected(g, i.v, np.ones((0, 5))), "[0"),

@@ -27,6 +27,9 @@ KWARGS: dict[str, Any] = {
 }
 
 
+V3_KWARGS: dict[str, Any] = {k: v for k, v in KWARGS.items() if k != "synthesis_kwargs"} | KWARGS["synthesis_kwargs"]
+
+
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     return random_state("v2ada", KWARGS, seed=5)
@@ -143,6 +146,16 @@ def test_every_key_is_listed(state: dict[str, torch.Tensor]) -> None:
     assert len(state) > 10 and f"{len(state)} keys missing: {', '.join(state)}; 1 key unknown: x" in message
 
 
+def test_another_generation_is_said_in_one_sentence(state: dict[str, torch.Tensor]) -> None:
+    other = random_state("v3", V3_KWARGS)
+    with pytest.raises(CheckpointError, match=r"x\.pt is of a StyleGAN3 generator .*, expected one of StyleGAN2-ADA"):
+        build_generator("v2ada", KWARGS, other, "x.pt")
+    with pytest.raises(CheckpointError, match=r"x\.pt is of a StyleGAN2-ADA generator .*, expected one of StyleGAN3"):
+        build_generator("v3", V3_KWARGS, state, "x.pt")
+    with pytest.raises(CheckpointError, match=r"synthesis\.L0_36_8\.weight \(expected \[8, 8, 1, 1\] of floats"):
+        build_generator("v3", V3_KWARGS | {"conv_kernel": 1}, other, "x.pt")  # configuration t as r
+
+
 @pytest.mark.parametrize(
     ("convert", "said"),
     [(lambda t: t.to("meta"), "meta device"), (lambda t: t.to_sparse(), "torch.sparse_coo")],
@@ -180,10 +193,13 @@ def test_random_state_depends_on_the_seed_only(state: dict[str, torch.Tensor]) -
     assert not torch.equal(other["synthesis.b4.const"], state["synthesis.b4.const"])
 
 
-def test_build_generator_leaves_the_random_state_alone(state: dict[str, torch.Tensor]) -> None:
+@pytest.mark.parametrize(("family", "kwargs"), [("v2ada", KWARGS), ("v3", V3_KWARGS)])
+def test_build_generator_leaves_the_random_state_alone(family: str, kwargs: dict[str, Any]) -> None:
+    state = random_state(family, kwargs)
     before = torch.random.get_rng_state()
-    build_generator("v2ada", KWARGS, state, "x.pt")
+    network = build_generator(family, kwargs, state, "x.pt")
     assert torch.equal(torch.random.get_rng_state(), before)
+    assert same(network.state_dict(), state)
 
 
 def test_random_state_exercises_noise_and_biases(state: dict[str, torch.Tensor]) -> None:
@@ -198,11 +214,16 @@ def test_random_state_exercises_noise_and_biases(state: dict[str, torch.Tensor])
     assert (w - network.mapping.w_avg).abs().max() < 0.25 * w.abs().max()
 
 
-@pytest.mark.parametrize("name", ["v2ada_32_custom", "v2ada_128_custom"])
+def test_random_state_exercises_the_input_gain() -> None:
+    emas = [value for key, value in random_state("v3", V3_KWARGS).items() if key.endswith("magnitude_ema")]
+    assert len(emas) == 15 and len({float(value) for value in emas}) == 15
+
+
+@pytest.mark.parametrize("name", ["v2ada_32_custom", "v2ada_128_custom", "v3_s_256_custom"])
 def test_a_random_picture_sits_within_the_visible_range(name: str) -> None:
-    kwargs = CONFIGS[name].init_kwargs
-    network = build_generator("v2ada", kwargs, random_state("v2ada", kwargs), "random")
+    family, kwargs = CONFIGS[name].family, CONFIGS[name].init_kwargs
+    network = build_generator(family, kwargs, random_state(family, kwargs), "random")
     with torch.no_grad():
         image = network(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)), noise_mode="const")
-    assert 0.15 < image.std() < 0.75
+    assert 0.1 < image.std() < 0.9
     assert (image.abs() > 1).float().mean() < 0.25

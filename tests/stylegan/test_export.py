@@ -308,3 +308,25 @@ def test_nan_in_a_network_in_memory_is_refused_and_nothing_written() -> None:
     with pytest.raises(nb.VerifyError, match=r"synthesis\.b8\.conv1.*weight holds 1 numbers that are NaN"):
         export.export_generator(G, "m", seeds=[1])
     assert not hashes()
+
+
+def test_a_checkpoint_of_another_generation(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(state(), "v2ada.pt")
+    assert run("--cfg", "v3_r_32_custom", "--ckpt", "v2ada.pt", "--out", "m") == 2
+    error = capsys.readouterr().err
+    assert "v2ada.pt is of a StyleGAN2-ADA generator" in error and error.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["v2ada.pt"]
+
+
+def test_the_transform_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cfg", "tiny", "--ckpt", "random", "--out", "m", "--transform-input") == 2
+    assert "only StyleGAN3 networks have a transform" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+    kwargs = {k: v for k, v in KWARGS.items() if k != "synthesis_kwargs"}
+    kwargs |= dict(img_resolution=16, channel_base=64, channel_max=8)
+    CONFIGS["tiny"] = Config("tiny", "v3", kwargs, None)  # the fixture takes it back
+    for option in ([], ["--transform-input"]):
+        assert run("--cfg", "tiny", "--ckpt", "random", "--out", "m", "--seeds", "1", *option) == 0
+        manifest = json.loads(Path("m.json").read_text())
+        assert ("transform" in manifest) == ("transform" in manifest["graphs"]["synthesis"]["inputs"]) == bool(option)
+        assert manifest["family"] == "v3" and manifest["num_ws"] == 16

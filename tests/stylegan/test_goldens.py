@@ -1,4 +1,4 @@
-"""Our StyleGAN2-ADA against numbers of the official one: every output and the output of every module."""
+"""Our networks against numbers of the official ones: every output and the output of every module."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from typing import Any
 import pytest
 import torch
 from golden_files import TOLERANCE, Golden, load_golden, relative_error
+from network_support import GOLDENS
 
 from stylegan import v2ada
+from stylegan.checkpoint import GENERATORS, Generator
 
-NAMES = ["v2ada_skip_64", "v2ada_cond_32", "v2ada_resnet_32", "v2ada_orig_32"]
+
+@pytest.fixture(scope="module", params=GOLDENS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def golden(request: pytest.FixtureRequest) -> Golden:
-    return load_golden(request.param)
+@pytest.fixture(scope="module")
+def golden(name: str) -> Golden:
+    return load_golden(name)
 
 
 @pytest.fixture
-def network(golden: Golden) -> v2ada.Generator:
-    network = v2ada.Generator(**golden.meta["init_kwargs"]).eval().requires_grad_(False)
+def network(name: str, golden: Golden) -> Generator:
+    network = GENERATORS[GOLDENS[name]](**golden.meta["init_kwargs"]).eval().requires_grad_(False)
     network.load_state_dict(golden.group("state/"))
     return network
 
 
-def run_with_taps(network: v2ada.Generator, ws: torch.Tensor) -> dict[str, torch.Tensor]:
+def run_with_taps(network: Generator, ws: torch.Tensor) -> dict[str, torch.Tensor]:
     """The output of every module under `synthesis`, named as the goldens name them."""
     taps: dict[str, torch.Tensor] = {}
 
@@ -46,22 +51,22 @@ def run_with_taps(network: v2ada.Generator, ws: torch.Tensor) -> dict[str, torch
     return taps
 
 
-def test_state_dict_is_the_official_one(golden: Golden) -> None:
-    state = v2ada.Generator(**golden.meta["init_kwargs"]).state_dict()
+def test_state_dict_is_the_official_one(name: str, golden: Golden) -> None:
+    state = GENERATORS[GOLDENS[name]](**golden.meta["init_kwargs"]).state_dict()
     official = golden.group("state/")
     assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in official.items()}
     assert list(state) == list(official)
 
 
-def test_filters_are_computed_as_the_official_ones(golden: Golden) -> None:
-    state = v2ada.Generator(**golden.meta["init_kwargs"]).state_dict()
-    filters = {k: v for k, v in golden.group("state/").items() if k.endswith("resample_filter")}
+def test_filters_are_computed_as_the_official_ones(name: str, golden: Golden) -> None:
+    state = GENERATORS[GOLDENS[name]](**golden.meta["init_kwargs"]).state_dict()
+    filters = {k: v for k, v in golden.group("state/").items() if k.endswith("_filter")}
     assert filters
     for key, value in filters.items():
         torch.testing.assert_close(state[key], value)
 
 
-def test_mapping(golden: Golden, network: v2ada.Generator) -> None:
+def test_mapping(golden: Golden, network: Generator) -> None:
     z, c = golden.tensors["z"], golden.tensors["c"]
     assert network.num_ws == network.synthesis.num_ws == golden.meta["num_ws"]
     assert relative_error(network.mapping(z, c), golden.tensors["ws_psi1"]) <= TOLERANCE
@@ -71,7 +76,7 @@ def test_mapping(golden: Golden, network: v2ada.Generator) -> None:
     assert relative_error(ws, golden.tensors["ws_psi0.5_cutoff4"]) <= TOLERANCE
 
 
-def test_labels_may_be_left_out_where_there_are_none(golden: Golden, network: v2ada.Generator) -> None:
+def test_labels_may_be_left_out_where_there_are_none(golden: Golden, network: Generator) -> None:
     z = golden.tensors["z"]
     if golden.meta["init_kwargs"]["c_dim"]:
         with pytest.raises(ValueError, match=r"c of shape \[N, 10\] is needed, got None"):
@@ -80,25 +85,27 @@ def test_labels_may_be_left_out_where_there_are_none(golden: Golden, network: v2
         assert torch.equal(network.mapping(z, None), network.mapping(z, golden.tensors["c"]))
 
 
-@pytest.mark.parametrize(
-    ("image", "noise_mode"),
-    [
-        ("img_const_85", "const"),
-        ("img_const_458", "const"),
-        ("img_none_85", "none"),
-        ("img_mix_85_458_styles0-3", "const"),
-    ],
-)
-def test_image(golden: Golden, network: v2ada.Generator, image: str, noise_mode: str) -> None:
+@pytest.mark.parametrize("image", ["img_const_85", "img_const_458", "img_mix_85_458_styles0-3"])
+def test_image(golden: Golden, network: Generator, image: str) -> None:
     first, second = golden.tensors["ws_psi1"].split(1)
     ws = {
         "img_const_458": second,
         "img_mix_85_458_styles0-3": torch.cat([second[:, :4], first[:, 4:]], dim=1),
     }.get(image, first)
-    assert relative_error(network.synthesis(ws, noise_mode=noise_mode), golden.tensors[image]) <= TOLERANCE
+    assert relative_error(network.synthesis(ws, noise_mode="const"), golden.tensors[image]) <= TOLERANCE
 
 
-def test_every_module(golden: Golden, network: v2ada.Generator) -> None:
+def test_image_without_noise_or_with_a_transform(golden: Golden, network: Generator) -> None:
+    ws = golden.tensors["ws_psi1"][:1]
+    if network.family == "v2ada":
+        image, want = network.synthesis(ws, noise_mode="none"), golden.tensors["img_none_85"]
+    else:
+        network.synthesis.input.transform.copy_(golden.tensors["transform_20deg"])
+        image, want = network.synthesis(ws), golden.tensors["img_transform_20deg_85"]
+    assert relative_error(image, want) <= TOLERANCE
+
+
+def test_every_module(golden: Golden, network: Generator) -> None:
     taps = run_with_taps(network, golden.tensors["ws_psi1"][:1])
     official = golden.group("tap/")
     assert taps.keys() == official.keys()
@@ -106,16 +113,18 @@ def test_every_module(golden: Golden, network: v2ada.Generator) -> None:
     assert max(errors.values()) <= TOLERANCE, {k: v for k, v in errors.items() if v > TOLERANCE}
 
 
-def test_a_batch_gives_what_its_samples_give(golden: Golden, network: v2ada.Generator) -> None:
+def test_a_batch_gives_what_its_samples_give(golden: Golden, network: Generator) -> None:
     images = network(golden.tensors["z"], golden.tensors["c"], noise_mode="const")
     want = torch.cat([golden.tensors["img_const_85"], golden.tensors["img_const_458"]])
     assert relative_error(images, want) <= TOLERANCE
 
 
-@pytest.mark.parametrize("key", ["synthesis.b8.conv0.weight", "synthesis.b16.conv1.noise_strength"])
-def test_a_perturbed_weight_is_noticed(golden: Golden, network: v2ada.Generator, key: str) -> None:
-    """The control of this file: one number of one weight, changed by a twentieth of the largest."""
+@pytest.mark.parametrize("which", [0.3, 0.9])
+def test_a_perturbed_weight_is_noticed(golden: Golden, network: Generator, which: float) -> None:
+    """The control of this file: one number of one layer's weight, changed by a twentieth of the largest."""
     ws = golden.tensors["ws_psi1"][:1]
+    weights = [key for key, value in network.synthesis.named_parameters("synthesis") if value.ndim == 4]
+    key = weights[int(which * len(weights))]
     weight = network.get_parameter(key)
     weight.view(-1)[0] += 0.05 * weight.abs().max()
     taps, official = run_with_taps(network, ws), golden.group("tap/")

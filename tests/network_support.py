@@ -1,0 +1,116 @@
+"""What the tests of whole networks share: small ones of every kind, the golden ones, their inputs and their taps."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from golden_files import load_golden
+from parity_support import run_emitted
+
+import ncnn_builder as nb
+from stylegan import checkpoint
+
+TARGETS = sorted(nb.TARGETS)
+NETWORK_TOLERANCE = 1e-4  # the contract allows 1e-3; fp32 on both sides needs far less
+GOLDENS = {
+    "v2ada_skip_64": "v2ada",
+    "v2ada_cond_32": "v2ada",
+    "v2ada_resnet_32": "v2ada",
+    "v2ada_orig_32": "v2ada",
+    "v3_t_64": "v3",
+    "v3_r_64": "v3",
+    "v3_t_cond_32": "v3",
+}
+
+_V2ADA = dict(z_dim=16, c_dim=0, w_dim=24, img_resolution=16, img_channels=3)
+_V3 = dict(z_dim=16, c_dim=0, w_dim=24, img_resolution=32, img_channels=3, channel_base=256, channel_max=20)
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "skip": ("v2ada", {**_V2ADA, "synthesis_kwargs": dict(channel_base=256, channel_max=20, conv_clamp=256)}),
+    "resnet": ("v2ada", {**_V2ADA, "synthesis_kwargs": dict(channel_base=256, channel_max=20, architecture="resnet")}),
+    "orig": (
+        "v2ada",
+        {
+            **_V2ADA,
+            "img_channels": 1,
+            "synthesis_kwargs": dict(channel_base=128, channel_max=9, architecture="orig"),
+        },
+    ),
+    "labels": (
+        "v2ada",
+        {**_V2ADA, "c_dim": 5, "synthesis_kwargs": dict(channel_base=256, channel_max=16, conv_clamp=0.5)},
+    ),
+    "no-noise": ("v2ada", {**_V2ADA, "synthesis_kwargs": dict(channel_base=256, channel_max=16, use_noise=False)}),
+    "swish-1x1": (
+        "v2ada",
+        {**_V2ADA, "synthesis_kwargs": dict(channel_base=64, channel_max=8, activation="swish", kernel_size=1)},
+    ),
+    "t": ("v3", _V3),
+    "r": ("v3", {**_V3, "conv_kernel": 1, "use_radial_filters": True}),
+    "s": ("v3", {**_V3, "channel_base": 64, "channel_max": 8}),  # the configuration s: t with few channels
+    "t-labels": ("v3", {**_V3, "c_dim": 5, "img_channels": 1, "mapping_kwargs": dict(num_layers=3)}),
+    "t-short": (
+        "v3",
+        {
+            **_V3,
+            "img_resolution": 64,
+            "num_layers": 4,
+            "num_critical": 1,
+            "filter_size": 4,
+            "lrelu_upsampling": 4,
+            "margin_size": 3,
+            "conv_clamp": 0.3,
+            "output_scale": 1,
+        },
+    ),
+    "r-clampless": (
+        "v3",
+        {
+            **_V3,
+            "num_layers": 3,
+            "num_critical": 0,
+            "conv_kernel": 1,
+            "use_radial_filters": True,
+            "conv_clamp": None,
+            "filter_size": 3,
+        },
+    ),
+}
+
+
+@cache
+def network(name: str) -> checkpoint.Generator:
+    family, kwargs = NETWORKS[name]
+    return checkpoint.build_generator(family, kwargs, checkpoint.random_state(family, kwargs, seed=3), name)
+
+
+@cache
+def golden_generator(name: str) -> checkpoint.Generator:
+    golden = load_golden(name)
+    return checkpoint.build_generator(GOLDENS[name], golden.meta["init_kwargs"], golden.group("state/"), name)
+
+
+def latents(G: checkpoint.Generator, seed: int = 85) -> tuple[dict[str, Any], torch.Tensor]:
+    """The mapping's inputs for ncnn, and ws [1, num_ws, w_dim] of torch for the same."""
+    z = np.random.RandomState(seed).randn(1, G.z_dim).astype(np.float32)
+    inputs: dict[str, Any] = {"z": z[0], "coeff": np.ones(1, np.float32)}
+    c = None
+    if G.c_dim:
+        c = torch.eye(G.c_dim)[seed % G.c_dim][None]
+        inputs["c"] = c[0].numpy()
+    with torch.no_grad():
+        return inputs, G.mapping(torch.from_numpy(z), c)
+
+
+def synthesis_inputs(G: checkpoint.Generator, ws: torch.Tensor) -> dict[str, Any]:
+    w = ws[0].numpy()
+    return {"ws0": w, "ws1": w, "mixing": np.zeros(G.num_ws, np.float32)}
+
+
+def taps_on_ncnn(graph: nb.Graph, target: str, inputs: dict[str, Any], threads: int = 2) -> dict[str, Any]:
+    """Every tap of the graph, in the order of computation, from the emitted model."""
+    model = nb.compile_graph(graph, target)
+    blobs = run_emitted(model, inputs, list(dict.fromkeys(model.taps.values())), threads)
+    return {path: blobs[blob] for path, blob in model.taps.items()}
