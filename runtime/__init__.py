@@ -33,6 +33,7 @@ from .errors import (
 )
 from .model import Model
 from .net import Net
+from .transforms import transform_matrix
 
 __all__ = [
     "BlobError",
@@ -47,4 +48,5 @@ __all__ = [
     "SeedError",
     "UsageError",
     "WeightsError",
+    "transform_matrix",
 ]

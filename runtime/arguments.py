@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import math
+import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
 from .errors import UsageError
 from .net import FloatArray
 from .pictures import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from .transforms import transform_matrix
 
 USAGE = """\
 usage: python -m runtime.run mode=image|mix|a2b SEED.bin... [key=value ...]
@@ -24,7 +26,9 @@ keys, in any order among the seed files:
   trunc=1.0    truncation: 1 keeps each style, 0 is the mean one
   styles=0-6   mix only: the styles that come from B, such as 0-6 or 0,2,8-11 (first: pose, last: colour)
   frames=120   a2b only: frames from one seed to the next
-  fps=30       a2b only: frames a second
+  fps=30       a2b only: frames a second, such as 25 or 29.97
+  rotate=DEG   StyleGAN3 exported with --transform-input: turn the picture counterclockwise
+  translate=X,Y  likewise: move it right and down, in widths of the picture
   class=N      the label, for a model that has labels
   out=FILE     where to write; the suffix says the format (.png .jpg ..., a2b: .mp4 .mkv .mov)
   threads=N    default: the physical cores
@@ -36,7 +40,7 @@ examples:
 """
 
 MODES = ("image", "mix", "a2b")
-KEYS = ("mode", "model", "trunc", "styles", "frames", "fps", "class", "out", "threads")
+KEYS = ("mode", "model", "trunc", "styles", "frames", "fps", "rotate", "translate", "class", "out", "threads")
 KEYS_OF_ONE_MODE = {"styles": "mix", "frames": "a2b", "fps": "a2b"}
 DEFAULT_STYLES = range(7)
 
@@ -51,7 +55,9 @@ class Request:
     trunc: float = 1.0
     styles: list[tuple[int, int]] | None = None  # ranges with both ends; None: the default
     frames: int = 120
-    fps: int = 30
+    fps: Fraction = Fraction(30)
+    rotate: float | None = None
+    translate: tuple[float, float] | None = None
     label_class: int | None = None
     out: str = ""
     threads: int | None = None
@@ -65,6 +71,12 @@ class Request:
             if last >= num_ws:
                 raise UsageError("styles= is out of range", expected=f"0 to {num_ws - 1}", got=str(last))
         return {i for first, last in self.styles for i in range(first, last + 1)}
+
+    def transform(self) -> FloatArray | None:
+        """What rotate= and translate= ask for, [3, 3]; None where neither is given."""
+        if self.rotate is None and self.translate is None:
+            return None
+        return transform_matrix(self.rotate or 0.0, self.translate or (0.0, 0.0))
 
     def label(self, c_dim: int) -> FloatArray | None:
         """One-hot [c_dim], or None for a model without labels. Raises UsageError if class= does not fit."""
@@ -117,15 +129,17 @@ def parse(arguments: list[str]) -> Request:
         raise UsageError(f"mode={mode} has a wrong number of seeds", expected=expected, got=str(len(seeds)))
 
     label = _whole(values, "class", None, 0)
-    frames, fps = _whole(values, "frames", 120, 1), _whole(values, "fps", 30, 1, 1000)
+    frames = _whole(values, "frames", 120, 1)
     return Request(
         mode=mode,
         seeds=seeds,
         model=values.get("model"),
-        trunc=_number(values.get("trunc", "1.0")),
+        trunc=_number("trunc", values.get("trunc", "1.0"), "0.7"),
         styles=_ranges(values["styles"]) if "styles" in values else None,
         frames=frames or 120,
-        fps=fps or 30,
+        fps=_frame_rate(values.get("fps", "30")),
+        rotate=_number("rotate", values["rotate"], "20") if "rotate" in values else None,
+        translate=_translation(values["translate"]) if "translate" in values else None,
         label_class=label,
         out=values.get("out", "a2b.mp4" if mode == "a2b" else f"{mode}.png"),
         threads=_whole(values, "threads", None, 1, 1024),
@@ -133,14 +147,31 @@ def parse(arguments: list[str]) -> Request:
     )
 
 
-def _number(text: str) -> float:
+def _number(key: str, text: str, example: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError("trunc= is not a number", expected="such as trunc=0.7", got=text)
+        raise UsageError(f"{key}= is not a number", expected=f"such as {key}={example}", got=text) from None
+    if not abs(value) <= float(np.finfo(np.float32).max):
+        raise UsageError(f"{key}= is not a number that float32 can hold", expected=f"such as {key}={example}", got=text)
     return value
+
+
+def _translation(text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise UsageError("translate= is not two numbers", expected="such as translate=0.1,-0.05", got=text)
+    x, y = (_number("translate", part, "0.1,-0.05") for part in parts)
+    return x, y
+
+
+def _frame_rate(text: str) -> Fraction:
+    """Exact, because a video counts time in fractions of a second."""
+    rate = Fraction(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) else Fraction(0)
+    if not 1 <= rate <= 1000:
+        expected = "1 to 1000 with at most 3 decimals, such as 25 or 29.97"
+        raise UsageError("fps= is not a fitting number", expected=expected, got=text)
+    return rate
 
 
 def _whole(values: dict[str, str], key: str, default: int | None, low: int, high: int = 10**9) -> int | None:

@@ -83,3 +83,7 @@ class SeedError(NcnnError):
 
 class UsageError(NcnnError):
     """A command line that cannot be carried out."""
+
+
+def byte_count(number: int) -> str:
+    return f"{number} byte" if number == 1 else f"{number} bytes"

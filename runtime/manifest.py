@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import BundleError
+from .errors import BundleError, byte_count
 
 FORMAT = "ncnn-builder-bundle"
 FORMAT_VERSION = 1
@@ -50,6 +50,7 @@ class Manifest:
     target: str
     noise_mode: str
     truncation: bool  # whether the network keeps the mean style that psi goes towards
+    transform: tuple[tuple[float, ...], ...] | None  # [3, 3] for when none is given; None: there is no such input
     z_dim: int
     c_dim: int
     w_dim: int
@@ -73,7 +74,7 @@ class Manifest:
                 size = path.stat().st_size
                 if size != record.bytes:
                     what = "truncated" if size < record.bytes else "changed since export: it is longer"
-                    raise BundleError(what, file=str(path), expected=f"{record.bytes} bytes", got=f"{size}", fix=fix)
+                    raise BundleError(what, file=str(path), expected=byte_count(record.bytes), got=f"{size}", fix=fix)
                 digest = _sha256(path)
             except OSError as error:
                 raise BundleError(
@@ -100,8 +101,10 @@ def _sha256(path: Path) -> str:
 
 
 def manifest_path(model: str | os.PathLike[str]) -> Path:
-    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest."""
+    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest. Raises BundleError where there is no NAME."""
     path = Path(model)
+    if not path.name:
+        raise BundleError("not the name of a model", expected="PATH/NAME or PATH/NAME.json", got=repr(os.fspath(model)))
     return path if path.suffix == ".json" else path.with_name(path.name + ".json")
 
 
@@ -124,7 +127,12 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise BundleError("no such model", file=str(path), fix="Give the NAME that was exported") from None
+        raise BundleError(
+            "no such model",
+            file=str(path),
+            expected="NAME, as it was exported, or its manifest with the suffix .json",
+            got=os.fspath(model),
+        ) from None
     except OSError as error:
         raise BundleError("the manifest cannot be read", file=str(path), reason=error.strerror) from None
     except (ValueError, RecursionError) as error:
@@ -153,6 +161,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         target=reader.text("target"),
         noise_mode=reader.text("noise_mode"),
         truncation=bool(reader.value("truncation", bool, "true or false")) if "truncation" in data else True,
+        transform=reader.matrix("transform", 3) if "transform" in data else None,
         z_dim=reader.number("z_dim", low=1),
         c_dim=reader.number("c_dim", low=0),
         w_dim=reader.number("w_dim", low=1),
@@ -172,6 +181,12 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         for name in (graph.param, graph.bin):
             if name not in manifest.files:
                 raise BundleError(f"the manifest does not list its file {name}", file=str(path))
+    if (manifest.transform is None) == ("transform" in manifest.graphs["synthesis"].inputs):
+        raise BundleError(
+            "the manifest's 'transform' and the inputs of its synthesis graph disagree",
+            file=str(path),
+            expected="both or neither",
+        )
     return manifest
 
 
@@ -235,6 +250,15 @@ class _Reader:
         if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
             raise self.bad(key, "the name of a file beside the manifest", name)
         return name
+
+    def matrix(self, key: str, size: int) -> tuple[tuple[float, ...], ...]:
+        expected = f"{size} rows of {size} finite numbers"
+        rows = self.value(key, list, expected)
+        numbers = [n for row in rows if isinstance(row, list) and len(row) == size for n in row]
+        fits = len(rows) == size and len(numbers) == size * size
+        if not fits or not all(type(n) in (int, float) and abs(n) <= 1e30 for n in numbers):
+            raise self.bad(key, expected, rows)
+        return tuple(tuple(float(n) for n in row) for row in rows)
 
     def texts(self) -> dict[str, str]:
         return {key: self.text(key) for key in self.table}

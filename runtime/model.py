@@ -90,14 +90,15 @@ class Model:
             w, float32 [w_dim].
 
         Raises:
-            InputError: a wrong length, a label missing or superfluous, NaN, psi not a finite number.
+            InputError: a wrong length, a label missing or superfluous, a number that is not finite as float32,
+                psi not a number, or not 1 where the network keeps no w_avg.
         """
         c_dim = self.manifest.c_dim
         inputs = {"z": _vector("z", z, self.manifest.z_dim)}
-        inputs["coeff"] = _vector("psi", np.reshape(psi, -1), 1)
+        inputs["coeff"] = _vector("psi", [_number("psi", psi)], 1)
         if inputs["coeff"][0] != 1 and not self.manifest.truncation:
             raise InputError(
-                "this network keeps no mean style, so there is no truncation", expected="psi 1", got=str(psi)
+                "this network keeps no w_avg, so there is no truncation", expected="psi (trunc=) 1", got=str(psi)
             )
         if c_dim and c is None:
             raise InputError("the model has labels and none is given", expected=f"c of [{c_dim}]")
@@ -112,18 +113,23 @@ class Model:
         w: npt.ArrayLike,
         w1: npt.ArrayLike | None = None,
         mixing: Sequence[float] | FloatArray | None = None,
+        *,
+        transform: npt.ArrayLike | None = None,
     ) -> FloatArray:
         """Picture of a style, or of two mixed ones.
 
         Args:
             w, w1: [w_dim], or [num_ws, w_dim] for a style of its own in each layer.
             mixing: [num_ws] numbers from 0 (w) to 1 (w1); needed exactly if w1 is given.
+            transform: [3, 3], for a StyleGAN3 network exported with the input `transform`: where each point of the
+                picture is looked up, see `transform_matrix`. None: the network's own.
 
         Returns:
             The network's raw output, float32 [C, H, W], about -1..1.
 
         Raises:
-            InputError: a wrong shape, a number outside 0..1 in mixing, only one of w1 and mixing.
+            InputError: a wrong shape, a number that is not finite as float32 or outside 0..1 in mixing, only one
+                of w1 and mixing, a transform for a model that takes none.
         """
         ws0 = self._style("w", w)
         num_ws = self.manifest.num_ws
@@ -134,16 +140,27 @@ class Model:
         if not ((blend >= 0) & (blend <= 1)).all():
             worst = int(np.argmax(~((blend >= 0) & (blend <= 1))))
             raise InputError("mixing has a bad number", expected="0 to 1", got=f"{blend[worst]} at {worst}")
-        return self.synthesis_net.run({"ws0": ws0, "ws1": ws1, "mixing": blend}, ["output"])["output"]
+        inputs = {"ws0": ws0, "ws1": ws1, "mixing": blend}
+        if transform is not None and self.manifest.transform is None:
+            raise InputError("the model takes no transform", fix="Export StyleGAN3 with --transform-input")
+        if self.manifest.transform is not None:
+            own = self.manifest.transform
+            inputs["transform"] = _shaped("transform", own if transform is None else transform, (3, 3))
+        return self.synthesis_net.run(inputs, ["output"])["output"]
 
     def image(
         self,
         w: npt.ArrayLike,
         w1: npt.ArrayLike | None = None,
         mixing: Sequence[float] | FloatArray | None = None,
+        *,
+        transform: npt.ArrayLike | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """`synthesis` as a picture: uint8 [H, W, C], clip(img * 127.5 + 128, 0, 255) cut to whole numbers."""
-        return to_picture(self.synthesis(w, w1, mixing))
+        """`synthesis` as a picture: uint8 [H, W, C], clip(img * 127.5 + 128, 0, 255) cut to whole numbers.
+
+        Raises InputError as `synthesis` does, and where the network's output is not finite.
+        """
+        return to_picture(self.synthesis(w, w1, mixing, transform=transform))
 
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
         array = _real(name, value)
@@ -181,8 +198,22 @@ def _real(name: str, value: npt.ArrayLike) -> FloatArray:
     return result
 
 
+def _number(name: str, value: object) -> float:
+    """A Python or numpy number, or an array without dimensions; text and truth values are none."""
+    try:
+        if np.ndim(value) or np.asarray(value).dtype.kind in "bSU":  # type: ignore[arg-type]
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise InputError(f"{name} is not a number", got=repr(value)[:60]) from None
+
+
 def _vector(name: str, value: npt.ArrayLike, length: int) -> FloatArray:
+    return _shaped(name, value, (length,))
+
+
+def _shaped(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     array = _real(name, value)
-    if array.shape != (length,):
-        raise InputError(f"{name} has the wrong shape", expected=f"[{length}]", got=str(list(array.shape)))
+    if array.shape != shape:
+        raise InputError(f"{name} has the wrong shape", expected=str(list(shape)), got=str(list(array.shape)))
     return array

@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from .arguments import USAGE, Request, parse
 from .errors import NcnnError, UsageError
@@ -19,7 +22,7 @@ from .seeds import read_seed
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
+    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:  # a process of its own: SIGTERM unwinds, so that no temporary file is left
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -59,6 +62,12 @@ def _carry_out(request: Request) -> Path:
         raise UsageError("pictures of 4 channels cannot be written as JPEG", expected="out= with .png")
     label = request.label(manifest.c_dim)
     styles = request.chosen_styles(manifest.num_ws)
+    transform = request.transform()
+    if transform is not None and manifest.transform is None:
+        raise UsageError(
+            f"rotate= and translate= need the input 'transform', which {manifest.path.name} has not",
+            fix="Export StyleGAN3 with --transform-input",
+        )
     latents = [read_seed(seed, manifest.z_dim) for seed in request.seeds]
 
     with warnings.catch_warnings():
@@ -68,16 +77,18 @@ def _carry_out(request: Request) -> Path:
         print(f"warning: {model.warning}", file=sys.stderr)
     ws = [model.mapping(z, request.trunc, label) for z in latents]
     if request.mode == "image":
-        save_picture(out, model.image(ws[0]))
+        save_picture(out, model.image(ws[0], transform=transform))
     elif request.mode == "mix":
         mixing = [1.0 if i in styles else 0.0 for i in range(manifest.num_ws)]
-        save_picture(out, model.image(ws[0], ws[1], mixing))
+        save_picture(out, model.image(ws[0], ws[1], mixing, transform=transform))
     else:
-        _write_video(out, model, ws, request.frames, request.fps)
+        _write_video(out, lambda w: model.image(w, transform=transform), ws, request.frames, request.fps)
     return out
 
 
-def _write_video(out: Path, model: Model, ws: list[FloatArray], frames: int, fps: int) -> None:
+def _write_video(
+    out: Path, image: Callable[[FloatArray], npt.NDArray[np.uint8]], ws: list[FloatArray], frames: int, fps: Fraction
+) -> None:
     """`frames` steps from each style to the next, straight in w, and the last style itself."""
     from tqdm import tqdm
 
@@ -89,7 +100,7 @@ def _write_video(out: Path, model: Model, ws: list[FloatArray], frames: int, fps
             for i in tqdm(range(total), desc=out.name, unit="frame", disable=not sys.stderr.isatty()):
                 step, part = divmod(i, frames)
                 after = ws[min(step + 1, len(ws) - 1)]
-                video.add(model.image(ws[step] + np.float32(part / frames) * (after - ws[step])))
+                video.add(image(ws[step] + np.float32(part / frames) * (after - ws[step])))
             finished = True
         finally:
             video.close(finished)

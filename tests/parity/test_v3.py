@@ -42,6 +42,24 @@ def test_the_transform_is_built_in(name: str, target: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", V3_GOLDENS)
+def test_the_transform_is_an_input(name: str, target: str, tmp_path: Path) -> None:
+    golden, G = load_golden(name), golden_generator(name)
+    manifest = export_generator(G, tmp_path / "m", target, transform_input=True)
+    assert manifest["graphs"]["synthesis"]["inputs"]["transform"] == [3, 3]
+    assert manifest["transform"] == np.eye(3).tolist()
+    m, ws = Model(tmp_path / "m"), golden.tensors["ws_psi1"][0].numpy()
+    got = {"own": m.synthesis(ws), "20": m.synthesis(ws, transform=golden.tensors["transform_20deg"].numpy())}
+    expected = {
+        "own": golden.tensors["img_const_85"][0].numpy(),
+        "20": golden.tensors["img_transform_20deg_85"][0].numpy(),
+    }
+    Report(f"{name}, {target}").add_all(got, expected, NETWORK_TOLERANCE).check()
+    difference = np.abs(got["own"] - got["20"]).max() / np.abs(got["own"]).max()
+    assert difference > 0.1  # the transform did something
+
+
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ["t", "r"])
 def test_every_tap_with_the_transform_as_an_input(name: str, target: str) -> None:
     """A transform that rotates, scales, shears and moves: nothing in the graph relies on a rotation."""

@@ -86,8 +86,12 @@ def write_seed(path: Path, z: np.ndarray) -> Path:
 def write_bundle(
     directory: Path, name: str = "tiny", *, z_dim: int = 6, w_dim: int = 4, num_ws: int = 3, c_dim: int = 0,
     channels: int = 3, height: int = 5, width: int = 6, random: bool = False,
+    transform: list[list[float]] | None = None,
 ) -> Path:  # fmt: skip
-    """A generator in small: w = lerp(mean, A [z, c], coeff); the picture is a matrix times the sum of the styles."""
+    """A generator in small: w = lerp(mean, A [z, c], coeff); the picture is a matrix times all styles in a row.
+
+    transform: there is such an input, with this default; its 9 numbers come behind the styles.
+    """
     rng = np.random.default_rng(7)
     matrix, mean = rng.standard_normal((w_dim, z_dim + c_dim)), rng.standard_normal(w_dim)
     label = ["Input in_c 0 1 c 0={c_dim}", "Concat zc 2 1 z c zc 0=0"] if c_dim else []
@@ -103,11 +107,13 @@ def write_bundle(
         name=f"{name}_mapping",
     )
     pixels = channels * height * width
-    to_pixels = rng.standard_normal((pixels, w_dim * num_ws)) / 4
+    turned = transform is not None
+    to_pixels = rng.standard_normal((pixels, w_dim * num_ws + 9 * turned)) / 4
     splits = [
         f"Split {blob}_split 1 {num_ws} {blob} {' '.join(f'{blob}_{i}' for i in range(num_ws))}"
         for blob in ("ws0", "ws1", "mixing")
     ]
+    parts = [*(f"style_{i}" for i in range(num_ws)), *(["nine"] * turned)]
     write_net(
         directory,
         "Input in_ws0 0 1 ws0",
@@ -115,7 +121,8 @@ def write_bundle(
         f"Input in_mixing 0 1 mixing 0={num_ws}",
         *splits,
         *(f"StyleMixingSwitcher pick_{i} 3 1 ws0_{i} ws1_{i} mixing_{i} style_{i} 0={i}" for i in range(num_ws)),
-        f"Concat styles {num_ws} 1 {' '.join(f'style_{i}' for i in range(num_ws))} styles 0=0",
+        *(["Input in_transform 0 1 transform 0=3 1=3", "Reshape flat_transform 1 1 transform nine 0=9"] * turned),
+        f"Concat styles {num_ws + turned} 1 {' '.join(parts)} styles 0=0",
         f"InnerProduct draw 1 1 styles flat 0={pixels} 1=0 2={to_pixels.size}",
         f"Reshape shape 1 1 flat output 0={width} 1={height} 2={channels}",
         data=tagged(to_pixels),
@@ -131,6 +138,7 @@ def write_bundle(
         "config": None,
         "target": "reference",
         "noise_mode": "const",
+        **({"transform": transform} if turned else {}),
         "z_dim": z_dim,
         "c_dim": c_dim,
         "w_dim": w_dim,
@@ -142,7 +150,7 @@ def write_bundle(
             "mapping": _graph(f"{name}_mapping", inputs, {"output": [w_dim]}),
             "synthesis": _graph(
                 f"{name}_synthesis",
-                {"ws0": [w_dim], "ws1": [w_dim], "mixing": [num_ws]},
+                {"ws0": [w_dim], "ws1": [w_dim], "mixing": [num_ws], **({"transform": [3, 3]} if turned else {})},
                 {"output": [channels, height, width]},
             ),
         },

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 from runtime_nets import write_bundle, write_seed
 
-from runtime import Model
+from runtime import Model, transform_matrix
 from runtime.arguments import parse
 from runtime.run import main
 
@@ -117,6 +118,38 @@ def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["rotate=20"], ["translate=0.1,-0.25"], ["rotate=-3.5", "translate=1,0"]])
+def test_rotate_and_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    write_bundle(tmp_path, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    for i in (1, 2):
+        write_seed(tmp_path / f"{i}.bin", latent(i))
+    monkeypatch.chdir(tmp_path)
+    assert main(["mode=image", "1.bin", *arguments]) == 0
+    assert main(["mode=mix", "1.bin", "2.bin", *arguments]) == 0
+    assert main(["mode=image", "1.bin", "out=still.png"]) == 0
+    request, model = parse(["mode=image", "1.bin", *arguments]), Model("tiny")
+    matrix = transform_matrix(request.rotate or 0, request.translate or (0, 0))
+    a, b = (model.mapping(latent(i)) for i in (1, 2))
+    np.testing.assert_array_equal(pixels(tmp_path / "image.png"), model.image(a, transform=matrix))
+    np.testing.assert_array_equal(pixels(tmp_path / "mix.png"), model.image(a, b, [1, 1, 1], transform=matrix))
+    np.testing.assert_array_equal(pixels(tmp_path / "still.png"), model.image(a))
+    assert (pixels(tmp_path / "still.png") != pixels(tmp_path / "image.png")).any()
+
+
+def test_a_turned_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    av = pytest.importorskip("av", reason="the extra [video] is not installed")
+    write_bundle(tmp_path, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    seeds = [write_seed(tmp_path / f"{i}.bin", latent(i)).name for i in (1, 2)]
+    monkeypatch.chdir(tmp_path)
+    brightness = []
+    for arguments in ([], ["translate=9,9"]):
+        assert main(["mode=a2b", *seeds, "frames=1", "fps=29.97", *arguments]) == 0
+        with av.open("a2b.mp4") as container:
+            assert container.streams.video[0].average_rate == Fraction("29.97")
+            brightness.append([f.to_ndarray(format="rgb24").astype(float) for f in container.decode(video=0)])
+    assert np.abs(np.subtract(*brightness)).mean() > 5
+
+
 def test_the_newest_model_is_the_default(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     newer = write_bundle(place, "newer", random=True)
     (place / "zzz.json").write_text('{"format": "something else"}')
@@ -165,6 +198,12 @@ def nothing() -> None:
         (["mode=image", "1.bin", "trunc="], "trunc= has no value", nothing),
         (["mode=image", "1.bin", "trunc=much"], "trunc= is not a number", nothing),
         (["mode=image", "1.bin", "trunc=nan"], "trunc= is not a number", nothing),
+        (["mode=image", "1.bin", "trunc=1e39"], "trunc= is not a number that float32 can hold.*got 1e39", nothing),
+        (["mode=image", "1.bin", "rotate=far"], "rotate= is not a number; expected such as rotate=20", nothing),
+        (["mode=image", "1.bin", "rotate=inf"], "rotate= is not a number that float32 can hold", nothing),
+        (["mode=image", "1.bin", "translate=1"], "translate= is not two numbers; expected such as translate", nothing),
+        (["mode=image", "1.bin", "translate=1,x"], "translate= is not a number.*got x", nothing),
+        (["mode=image", "1.bin", "rotate=5"], "'transform', which tiny.json has not.*--transform-input", nothing),
         (["mode=image", "1.bin", "--verbose"], "unknown option --verbose", nothing),
         (["mode=image", "1.bin", "threads=0"], "threads= is not a fitting number; expected a whole number, 1", nothing),
         (["mode=image", "1.bin", "threads=two"], "threads= is not a fitting number", nothing),
@@ -177,6 +216,8 @@ def nothing() -> None:
         (["mode=mix", "1.bin", "2.bin", "styles=0,,1"], "styles= is not a list", nothing),
         (["mode=a2b", "1.bin", "2.bin", "frames=0"], "frames= is not a fitting number", nothing),
         (["mode=a2b", "1.bin", "2.bin", "fps=-1"], "fps= is not a fitting number", nothing),
+        (["mode=a2b", "1.bin", "2.bin", "fps=29.9701"], "expected 1 to 1000 with at most 3 decimals", nothing),
+        (["mode=a2b", "1.bin", "2.bin", "fps=1001"], "fps= is not a fitting number", nothing),
         (["mode=a2b", "1.bin", "2.bin", "out=x.png"], "unknown kind of file; expected .mp4", nothing),
         (["mode=image", "1.bin", "out=x.xyz"], "unknown kind of file", nothing),
         (["mode=image", "1.bin", "out=x"], "got no suffix", nothing),
@@ -188,7 +229,9 @@ def nothing() -> None:
         (["mode=image", "1.bin"], r"wrong length.* got 32 bytes", damage("1.bin", lambda b: b + b"1234")),
         (["mode=image", "1.bin"], "not a seed file", damage("1.bin", lambda b: b"\1" + b[1:])),
         (["mode=image", "1.bin"], "NaN", damage("1.bin", lambda b: b[:24] + struct.pack("<f", float("nan")))),
-        (["mode=image", "1.bin", "model=other"], "other.json: no such model", nothing),
+        (["mode=image", "1.bin", "model=other"], "other.json: no such model; expected NAME", nothing),
+        (["mode=image", "1.bin", "model=tiny_synthesis.param"], "got tiny_synthesis.param", nothing),
+        (["mode=image", "1.bin"], r"got 1 byte$", damage("1.bin", lambda b: b[:1])),
         (["mode=image", "1.bin"], "there is no model in", lambda: Path("tiny.json").unlink()),
         (["mode=image", "1.bin"], "layer draw.*too short", damage("tiny_synthesis.bin", lambda b: b[:99])),
         (["mode=image", "1.bin"], "truncated", damage("tiny_synthesis.param", lambda b: b[:100])),
@@ -234,6 +277,32 @@ def test_ctrl_c_leaves_no_partial_video(place: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "") and "Traceback" not in err
     assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_sigterm_leaves_no_partial_video(place: Path) -> None:
+    pytest.importorskip("av", reason="the extra [video] is not installed")
+    command = [sys.executable, "-m", "runtime.run", "mode=a2b", "1.bin", "2.bin", "frames=100000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while not list(place.glob(".a2b*")) and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "") and "Traceback" not in err
+    assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
+
+
+def test_pictures_with_alpha(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bundle(tmp_path, channels=4)
+    write_seed(tmp_path / "1.bin", latent(1))
+    monkeypatch.chdir(tmp_path)
+    assert main(["mode=image", "1.bin", "out=p.jpg"]) == 2
+    assert "4 channels cannot be written as JPEG" in capsys.readouterr().err and not Path("p.jpg").exists()
+    assert main(["mode=image", "1.bin"]) == 0
+    assert pixels(tmp_path / "image.png").shape == (5, 6, 4)
 
 
 def test_as_a_program(place: Path) -> None:

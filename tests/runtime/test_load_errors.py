@@ -125,7 +125,7 @@ def test_every_truncation_of_a_bin_names_the_layer(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=r"the file is too short; expected \d+ bytes at offset") as caught:
             Net(param, bin_)
         assert (caught.value.layer, caught.value.layer_type) == ("fc", "InnerProduct")
-        assert caught.value.file == str(bin_) and f"a file of {length} bytes" in str(caught.value)
+        assert caught.value.file == str(bin_) and f"a file of {length} byte" in str(caught.value)
 
 
 def test_bytes_that_no_layer_reads(tmp_path: Path) -> None:

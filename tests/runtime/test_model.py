@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from runtime_nets import write_bundle
 
-from runtime import BundleError, InputError, Model, OptionError, ParamError, WeightsError
+from runtime import BundleError, InputError, Model, OptionError, ParamError, WeightsError, transform_matrix
 from runtime.manifest import load_manifest
 from runtime.model import RandomWeightsWarning
 
@@ -83,6 +83,43 @@ def test_labels(tmp_path: Path) -> None:
         model.mapping(z, c=[0, 1, 0])
 
 
+OWN = [[0.9, 0.1, 0.0], [-0.1, 0.9, 0.5], [0, 0, 1]]
+
+
+def test_transform(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path, transform=OWN)
+    model, w = Model(path), np.random.default_rng(8).standard_normal(4)
+    given = transform_matrix(rotate=30, translate=(0.2, -0.1))
+    for matrix, picture in (
+        (OWN, model.synthesis(w)),
+        (given, model.synthesis(w, transform=given)),
+        (given, model.synthesis(w, w, [0, 1, 0], transform=given.tolist())),
+    ):
+        want = expected_image(path, np.concatenate([np.tile(w, 3), np.ravel(matrix)]))
+        np.testing.assert_allclose(picture, want, atol=1e-5)
+    assert (model.image(w, transform=given) != model.image(w)).any()
+    for bad, says in (
+        (np.eye(2), r"transform has the wrong shape; expected \[3, 3\]; got \[2, 2\]"),
+        (np.ones(9), r"got \[9\]"),
+        (np.full((3, 3), np.nan), "transform holds numbers that are NaN"),
+        ("turn", "transform has the wrong type"),
+    ):
+        with pytest.raises(InputError, match=says):
+            model.synthesis(w, transform=bad)
+
+
+def test_transform_matrix() -> None:
+    """The matrix takes a pixel to where it came from: the inverse of the movement."""
+    np.testing.assert_array_equal(transform_matrix(), np.eye(3))
+    turn = transform_matrix(rotate=90)
+    np.testing.assert_allclose(turn @ [0, -1, 1], [1, 0, 1], atol=1e-6)  # what is at the top was at the right
+    np.testing.assert_allclose(transform_matrix(translate=(0.25, 0.5)) @ [0, 0, 1], [-0.25, -0.5, 1])
+    both = transform_matrix(30, (0.1, 0.2))
+    np.testing.assert_allclose(both, transform_matrix(30) @ transform_matrix(translate=(0.1, 0.2)), atol=1e-6)
+    with pytest.raises(InputError, match="not finite"):
+        transform_matrix(float("nan"))
+
+
 BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
     (lambda m: m.mapping(np.ones(7)), r"z has the wrong shape; expected \[6\]; got \[7\]"),
     (lambda m: m.mapping(np.ones((1, 6))), r"z has the wrong shape"),
@@ -93,7 +130,11 @@ BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
     (lambda m: m.image(np.full(4, 3e38)), "the picture is not finite"),
     (lambda m: m.mapping(["a"] * 6), "z has the wrong type"),
     (lambda m: m.mapping(np.ones(6), psi=np.nan), "psi holds numbers that are NaN"),
-    (lambda m: m.mapping(np.ones(6), psi="much"), "psi has the wrong type"),
+    (lambda m: m.mapping(np.ones(6), psi="much"), "psi is not a number; got 'much'"),
+    (lambda m: m.mapping(np.ones(6), psi=True), "psi is not a number; got True"),
+    (lambda m: m.mapping(np.ones(6), psi=[1.0]), "psi is not a number"),
+    (lambda m: m.mapping(np.ones(6), psi=10**400), "psi is not a number"),
+    (lambda m: m.synthesis(np.ones(4), transform=np.eye(3)), "takes no transform. Export StyleGAN3 with --transform-"),
     (lambda m: m.mapping(np.ones(6), c=[1]), "the model has no labels"),
     (lambda m: m.synthesis(np.ones(5)), r"w has the wrong shape; expected \[4\] or \[3, 4\]; got \[5\]"),
     (lambda m: m.synthesis(np.ones((4, 3))), r"got \[4, 3\]"),
@@ -126,8 +167,10 @@ def test_random_weights_warn(tmp_path: Path) -> None:
 
 def test_options_reach_the_nets(bundle: Path) -> None:
     assert Model(bundle, threads=1, winograd=False).synthesis_net.threads == 1
-    with pytest.raises(OptionError):
-        Model(bundle, threads=0)
+    assert Model(bundle, threads=np.int64(2)).synthesis_net.threads == 2
+    for threads in (0, 1025, True, 1.5, "2"):
+        with pytest.raises(OptionError, match="a bad number of threads"):
+            Model(bundle, threads=threads)
     with pytest.raises(TypeError):
         Model(bundle, no_such_option=True)
 
@@ -186,6 +229,30 @@ def test_damaged_manifests(bundle: Path, change: Callable[[dict[str, Any]], obje
     with pytest.raises(BundleError, match=says) as caught:
         Model(rewrite(bundle, change))
     assert caught.value.file
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d.pop("transform"), "'transform' and the inputs of its synthesis graph disagree; expected both or"),
+        (lambda d: d["graphs"]["synthesis"]["inputs"].pop("transform"), "disagree"),
+        (lambda d: d.update(transform=[[1, 0], [0, 1]]), "'transform' has a bad value; expected 3 rows of 3 finite"),
+        (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, "1"]]), "'transform' has a bad value"),
+        (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, True]]), "'transform' has a bad value"),
+        (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, float("inf")]]), "'transform' has a bad value"),
+        (lambda d: d.update(transform=[1, 0, 0]), "'transform' has a bad value"),
+        (lambda d: d.update(transform=None), "'transform' has a bad value"),
+    ],
+)
+def test_bad_transforms_of_a_manifest(tmp_path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
+    with pytest.raises(BundleError, match=says):
+        Model(rewrite(write_bundle(tmp_path, transform=OWN), change))
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name(name: str) -> None:
+    with pytest.raises(BundleError, match=r"not the name of a model; expected PATH/NAME or PATH/NAME\.json"):
+        Model(name)
 
 
 def test_missing_manifest(tmp_path: Path) -> None:

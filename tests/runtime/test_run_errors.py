@@ -40,6 +40,12 @@ def test_bad_inputs(net: Net, inputs: dict[str, object], says: str) -> None:
         net.run(inputs)
 
 
+@pytest.mark.parametrize("inputs", [None, [ONES((3, 5, 7))], "x", {3: ONES((3, 5, 7))}])
+def test_inputs_that_are_no_dict(net: Net, inputs: object) -> None:
+    with pytest.raises(InputError, match="inputs must be a dict from names to arrays"):
+        net.run(inputs)
+
+
 def test_empty_inputs(tmp_path: Path) -> None:
     free = Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"))
     for shape in [(0,), (3, 0), (2, 0, 4)]:
@@ -60,6 +66,9 @@ def test_unknown_blobs(net: Net) -> None:
     with pytest.raises(BlobError, match="no blob is called 'zzzzzz'") as caught:
         net.run(x, ["zzzzzz"])
     assert caught.value.fix is None
+    for outputs in (3, [3], ["pixels", None], b"pixels"):
+        with pytest.raises(BlobError, match="outputs must be a list of names"):
+            net.run(x, outputs)
     with pytest.raises(BlobError, match="a list of names"):
         net.run(x, "pixels")
     assert net.run(x, []) == {}
