@@ -1,6 +1,20 @@
 """The declarations of all ops and the DSL functions, one module per family. Importing it fills the registry."""
 
-from . import activation, composite, conv, deconv, elementwise, linear, pad, reduce, resample, shape, stylegan, weights
+from . import (
+    activation,
+    composite,
+    conv,
+    deconv,
+    elementwise,
+    filters,
+    linear,
+    pad,
+    reduce,
+    resample,
+    shape,
+    stylegan,
+    weights,
+)
 
 __all__ = [
     "activation",
@@ -8,6 +22,7 @@ __all__ = [
     "conv",
     "deconv",
     "elementwise",
+    "filters",
     "linear",
     "pad",
     "reduce",
