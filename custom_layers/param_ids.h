@@ -60,6 +60,29 @@ struct FconvTranspose2d
     };
 };
 
+struct FilteredLrelu
+{
+    enum
+    {
+        up = 0,
+        down = 1,
+        pad_top = 2,
+        pad_bottom = 3,
+        pad_left = 4,
+        pad_right = 5,
+        fu_h = 6,
+        fu_w = 7,
+        fd_h = 8,
+        fd_w = 9,
+        bias_data_size = 10,
+        scale_term = 11,
+        gain = 12,
+        slope = 13,
+        clamp = 14,
+        flip_filter = 15,
+    };
+};
+
 struct Fmatmul
 {
     enum
@@ -126,6 +149,25 @@ struct StyleMixingSwitcher
     enum
     {
         ws_i = 0,
+    };
+};
+
+struct Upfirdn2d
+{
+    enum
+    {
+        up_y = 0,
+        up_x = 1,
+        down_y = 2,
+        down_x = 3,
+        pad_top = 4,
+        pad_bottom = 5,
+        pad_left = 6,
+        pad_right = 7,
+        f_h = 8,
+        f_w = 9,
+        flip_filter = 10,
+        gain = 11,
     };
 };
 

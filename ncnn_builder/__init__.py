@@ -13,6 +13,7 @@ from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.deconv import Fconv_transpose2d
 from .ops.elementwise import MulConstant, abs, binaryOp, clamp, lerp, rsqrt, sin, sqrt, square
+from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
 from .ops.pad import pad
 from .ops.reduce import really_reduction, reduction, softmax
@@ -47,6 +48,7 @@ __all__ = [
     "Fconv2d",
     "Fconv2d_depthwise",
     "Fconv_transpose2d",
+    "FilteredLrelu",
     "Fmatmul",
     "Graph",
     "MulConstant",
@@ -61,6 +63,7 @@ __all__ = [
     "StyleganPost",
     "Tolerance",
     "Transforms",
+    "Upfirdn2d",
     "Value",
     "ValueLike",
     "VerifyError",

@@ -101,6 +101,41 @@ static const Bad kBad[] = {
     {"FconvTranspose2d", UP " 7=3", {{4, 4, 4}, {4, 6, 3, 3}}, "divisible by group, got 4, 6, 3"},
     {"FconvTranspose2d", UP " 7=2", {{4, 4, 4}, {4, 6, 3, 3}}, "got 216 for 4 * 6 / 2 * 3 * 3"},
     {"FconvTranspose2d", "0=6 1=3 6=216", {{4, 4, 4}, {4, 6, 3, 3}}, "(num_input) expects 1 or more, got 0"},
+    {"FilteredLrelu", "0=0", {{3, 4, 4}}, "parameter 0 (up) expects 1 to 64, got 0"},
+    {"FilteredLrelu", "1=65", {{3, 4, 4}}, "parameter 1 (down) expects 1 to 64, got 65"},
+    {"FilteredLrelu", "0=2.0", {{3, 4, 4}}, "parameter 0 (up) expects an integer"},
+    {"FilteredLrelu", "2=1048577", {{3, 4, 4}}, "parameter 2 (pad_top) expects -1048576 to 1048576, got"},
+    {"FilteredLrelu", "5=-2147483648", {{3, 4, 4}}, "parameter 5 (pad_right) expects -1048576 to"},
+    {"FilteredLrelu", "6=3", {{3, 4, 4}}, "expects fu_w of 1 or more where fu_h is 3, got 0"},
+    {"FilteredLrelu", "9=257", {{3, 4, 4}}, "parameter 9 (fd_w) expects 0 to 256, got 257"},
+    {"FilteredLrelu", "7=-1", {{3, 4, 4}}, "parameter 7 (fu_w) expects 0 to 256, got -1"},
+    {"FilteredLrelu", "10=-3", {{3, 4, 4}}, "parameter 10 (bias_data_size) expects 0 or more, got -3"},
+    {"FilteredLrelu", "10=2147483647", {{3, 4, 4}}, "expects 2147483647 values of b"},
+    {"FilteredLrelu", "12=nan", {{3, 4, 4}}, "parameter 12 (gain) expects a number"},
+    {"FilteredLrelu", "13=x", {{3, 4, 4}}, "parameter 13 (slope) expects a number"},
+    {"FilteredLrelu", "11=1", {{3, 4, 4}}, "expects 2 inputs, got 1"},
+    {"FilteredLrelu", "", {{3, 4, 4}, {3}}, "expects 1 inputs, got 2"},
+    {"FilteredLrelu", "11=1", {{3, 4, 4}, {4}}, "expects a scale of [3] for x of [3, 4, 4], got [4]"},
+    {"FilteredLrelu",
+     "11=1",
+     {{16, 4, 4}, {4, 4}},
+     "expects a scale of [16] for x of [16, 4, 4], got [4, 4]"},
+    {"FilteredLrelu", "", {{4, 4}}, "expects [C, H, W], got [4, 4]"},
+    {"FilteredLrelu", "", {{3, 2, 4, 4}}, "expects [C, H, W], got [3, 2, 4, 4]"},
+    {"FilteredLrelu", "2=-2 3=-2", {{16, 4, 4}}, "an output of [16, 0, 4] is impossible"},
+    {"FilteredLrelu", "4=-9 5=20", {{3, 4, 4}}, "an output of [3, 4, 0] is impossible"},
+    {"FilteredLrelu", "4=-1048576 5=-1048576", {{3, 4, 4}}, "an output of [3, 4, 0] is impossible"},
+    {"Upfirdn2d", "1=0", {{3, 4, 4}}, "parameter 1 (up_x) expects 1 to 64, got 0"},
+    {"Upfirdn2d", "2=100", {{3, 4, 4}}, "parameter 2 (down_y) expects 1 to 64, got 100"},
+    {"Upfirdn2d", "8=2", {{3, 4, 4}}, "expects f_w of 1 or more where f_h is 2, got 0"},
+    {"Upfirdn2d",
+     "9=5",
+     {{3, 4, 4}},
+     "expects 5 values of f as float32 in the model file, got too few bytes"},
+    {"Upfirdn2d", "10=2", {{3, 4, 4}}, "parameter 10 (flip_filter) expects 0 or 1, got 2"},
+    {"Upfirdn2d", "", {{3, 4, 4}, {3}}, "expects 1 inputs, got 2"},
+    {"Upfirdn2d", "", {{16}}, "expects [C, H, W], got [16]"},
+    {"Upfirdn2d", "6=-4", {{16, 4, 4}}, "an output of [16, 4, 0] is impossible"},
     {"Down2", "", {{4, 4}}, "expects [C, H, W], got [4, 4]"},
     {"Up2", "", {{3, 2, 4, 4}}, "expects [C, H, W], got [3, 2, 4, 4]"},
     {"Up4", "", {{16}}, "expects [C, H, W], got [16]"},
@@ -133,7 +168,7 @@ TEST(errors, every_layer_has_a_case)
         covered.insert(bad.type);
     size_t count = 0;
     const char* const* names = custom_layers::layer_names(&count);
-    check(count == 21, "%zu layers are registered, not 21", count);
+    check(count == 23, "%zu layers are registered, not 23", count);
     for (size_t i = 0; i < count; i++)
         check(covered.count(names[i]) == 1, "%s has no case of wrong input", names[i]);
 }

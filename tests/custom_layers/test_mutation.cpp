@@ -55,12 +55,20 @@ static const Mutation kMutations[] = {
      "0=6 1=3 6=216 17=4 3=2 4=0 14=1 16=1 15=2",
      {{4, 4, 4}, {4, 6, 3, 3}}},
     {"FconvTranspose2d", "0=6 1=3 6=216 17=4 3=2", nullptr, {{4, 4, 4}, {4, 6, 3, 3}}, 1},
+    {"FilteredLrelu", "12=-1.0", "12=-1.001", {{3, 4, 4}}},
+    {"FilteredLrelu", "14=0.5", "14=0.501", {{3, 4, 4}}},
+    {"FilteredLrelu", "0=2 1=2", "0=2 1=2 2=1 3=-1", {{16, 4, 4}}},
+    {"FilteredLrelu", "11=1", nullptr, {{16, 4, 4}, {16}}, 1},
+    {"FilteredLrelu", "", nullptr, {{3, 4, 4}}},
     {"Down2", "", nullptr, {{3, 4, 4}}},
     {"Up2", "", nullptr, {{3, 4, 4}}},
     {"Up4", "", nullptr, {{3, 4, 4}}},
     {"Transforms", "", nullptr, {{4}}},
     {"StyleganPost", "", nullptr, {{3, 4, 4}}},
     {"CoordConcat", "0=0", nullptr, {{3, 4, 4}}},
+    {"Upfirdn2d", "11=1.0", "11=1.001", {{3, 4, 4}}},
+    {"Upfirdn2d", "1=2 3=2", "1=2 3=2 6=1 7=-1", {{16, 4, 4}}},
+    {"Upfirdn2d", "", nullptr, {{16, 4, 4}}},
 };
 
 TEST(mutation, every_change_shows)
@@ -109,6 +117,27 @@ TEST(mutation, a_changed_weight_shows)
     const Outcome bad_bias = run_net(layer, file, {}, 2, all_modes()[0]);
     check(difference(good.outputs.at(0), bad_weight.outputs.at(0)) > 1e-4, "weight");
     check(difference(good.outputs.at(1), bad_bias.outputs.at(1)) > 1e-4, "bias");
+}
+
+TEST(mutation, a_changed_filter_or_bias_shows)
+{
+    // fu [4], fd [2, 3], b [3]; x is negative here and there, so that the slope shows as well
+    const std::string params = "0=2 1=2 2=4 3=4 4=4 5=4 7=4 8=2 9=3 10=3";
+    const ncnn::Mat x = random_mat({3, 4, 4}, 1);
+    const std::vector<float> file = values_of(random_mat({13}, 2));
+    for (const Mode& mode : all_modes()) {
+        const Outcome good = run_layer("FilteredLrelu", params + " 13=0.2", {x}, mode, 1, file);
+        for (size_t i = 0; i < file.size(); i++) {
+            std::vector<float> changed = file;
+            changed[i] += 0.01f;
+            const Outcome bad = run_layer("FilteredLrelu", params + " 13=0.2", {x}, mode, 1, changed);
+            check(difference(good.outputs.at(0), bad.outputs.at(0)) > 1e-4, "value %zu", i);
+        }
+        const Outcome slope = run_layer("FilteredLrelu", params + " 13=0.21", {x}, mode, 1, file);
+        check(difference(good.outputs.at(0), slope.outputs.at(0)) > 1e-4, "slope");
+        const Outcome flip = run_layer("FilteredLrelu", params + " 13=0.2 15=1", {x}, mode, 1, file);
+        check(difference(good.outputs.at(0), flip.outputs.at(0)) > 1e-4, "flip_filter");
+    }
 }
 
 TEST(mutation, every_layer_is_here)

@@ -25,7 +25,9 @@ SAMPLES = [(spec, sample) for spec in SPECS for sample in spec.samples()]
 COMPOSITE = [(spec, sample) for spec, sample in SAMPLES if spec.composite]
 CUSTOM = sorted(spec.type for spec in SPECS if spec.custom)
 LAYERS = Path(codegen.HEADER).parent
-HELPERS = {"activation", "checks", "error", "gemm", "register_all", "resample"}  # sources that are no layer
+HELPERS = {  # sources that are no layer
+    *("activation", "checks", "error", "fir", "fir_kernels", "fir_tiles", "gemm", "register_all", "resample"),
+}
 
 # Not a call of the DSL: Input comes from Graph.inputs, and Split from emission.
 NEVER_A_NODE = {"Input", "Split"}

@@ -1,0 +1,390 @@
+// The fast form of Fir: tiles of some columns, from the top row to the bottom one, 16 channels side by side.
+//
+//   image -gather-> ring of input rows -column of `up`-> row -row of `up`, activation-> filtered row
+//         -row of `down`-> ring of narrow rows -column of `down`-> result -scatter-> top
+//
+// Every arrow is a weighted sum of rows (FirKernels::sum). Phases: of the taps of `up` only every up-th meets
+// a pixel, and which ones repeats every `up` rows or columns. A `down` that is no column times a row is
+// summed straight from a ring of filtered rows.
+#include "fir.h"
+
+#include <cpu.h>
+
+#include <algorithm>
+
+namespace custom_layers
+{
+namespace
+{
+// Columns of a tile: its rings stay in the second cache, and what neighbours compute twice is little.
+const int kTileColumns = 64;
+// Buffers of one thread, in floats.
+const int64_t kMostFloats = 1 << 20;
+
+// The taps of one phase of a filter, and where they start.
+struct Phase {
+    int pixel = 0; // that the first tap meets, for position `phase` (each further `up` positions: one more)
+    std::vector<int> taps;
+};
+
+std::vector<Phase> phases_of(const FirAxis& axis, int taps, int origin)
+{
+    std::vector<Phase> phases(axis.up);
+    for (int q = 0; q < axis.up; q++) {
+        const int first = axis.first_tap(origin + q);
+        phases[q].pixel = axis.pixel(origin + q, first);
+        for (int k = first; k < taps; k += axis.up)
+            phases[q].taps.push_back(k);
+    }
+    return phases;
+}
+
+std::vector<float> taps_at(const std::vector<float>& filter, const std::vector<int>& taps)
+{
+    std::vector<float> values;
+    for (int k : taps)
+        values.push_back(filter[k]);
+    return values;
+}
+
+bool is_one(const std::vector<float>& filter) { return filter.size() == 1 && filter[0] == 1.f; }
+
+// What all tiles share.
+struct Plan {
+    const Fir& fir;
+    const FirKernels& kernels;
+    const ncnn::Mat& image;
+    const float* scale;
+    const float* bias;
+    ncnn::Mat& top;
+
+    int columns;       // of the result in a tile
+    int bands;         // lanes that a channel gets: with few channels, its rows are shared among them
+    int band_rows;     // of the result, and what they are of the image
+    int band_step;     //
+    int groups;        // of 16 lanes
+    int input_rows;    // in the ring
+    int input_columns; // in a tile, at most
+    int filtered_columns;
+    int sum_terms; // offsets of the longest sum
+
+    // Buffers of one thread, in pixels, one after the other.
+    int input_at = 0, middle_at, filtered_at, ring_at, folded_at, result_at, pixels;
+
+    Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
+         ncnn::Mat& to);
+
+    bool filtered_ring() const { return !fir.down.separable; }
+    int ring_columns() const { return filtered_ring() ? filtered_columns : columns; }
+    // A `down` that is symmetric is applied to sums of two rows: half the multiplications.
+    int folded_rows() const { return filtered_ring() && fir.down.mirrored ? fir.down.h / 2 : 0; }
+};
+
+Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
+           ncnn::Mat& to)
+    : fir(f), kernels(k), image(from), scale(s), bias(b), top(to)
+{
+    const int tiles = (top.w + kTileColumns - 1) / kTileColumns;
+    columns = std::min(((top.w + tiles - 1) / tiles + 7) / 8 * 8, top.w);
+
+    const int channels = outer_size(image);
+    // Bands start where the phases do: at rows whose filtered row is a multiple of `up`.
+    int unit = 1;
+    while ((int64_t)unit * fir.y.down % fir.y.up != 0)
+        unit++;
+    const int units = (top.h + unit - 1) / unit;
+    bands = std::max(1, std::min(kFirLanes / channels, units));
+    band_rows = (units + bands - 1) / bands * unit;
+    band_step = band_rows / unit * (int)((int64_t)unit * fir.y.down / fir.y.up);
+    groups = (channels * bands + kFirLanes - 1) / kFirLanes;
+
+    filtered_columns = (columns - 1) * fir.x.down + fir.down.w;
+    input_columns = (filtered_columns + fir.up.w - 2) / fir.x.up + 1;
+    input_rows = (fir.up.h - 1) / fir.y.up + 1;
+    sum_terms = std::max(input_rows * ((fir.up.w - 1) / fir.x.up + 1), fir.down.h * fir.down.w);
+
+    middle_at = input_at + input_rows * input_columns;
+    filtered_at = middle_at + input_columns;
+    ring_at = filtered_at + filtered_columns;
+    folded_at = ring_at + fir.down.h * ring_columns();
+    result_at = folded_at + folded_rows() * filtered_columns;
+    pixels = result_at + columns;
+}
+
+// One tile of one group of lanes.
+class Tile
+{
+public:
+    Tile(const Plan& plan, float* memory)
+        : plan_(plan), fir_(plan.fir), memory_(memory), offsets_(plan.sum_terms)
+    {
+    }
+
+    void run(int group, int first_column);
+
+private:
+    void choose_lanes(int group);
+    void choose_columns(int first_column);
+    void load_row(int row);
+    const float* filtered_row(int q, float* to);
+    void add_filtered_row(int q);
+    const float* result_row(int o);
+    void store_row(int o, const float* from);
+
+    // Offset of a pixel in memory.
+    static int at(int pixel) { return pixel * kFirLanes; }
+    int input_at(int row) const
+    {
+        const int slot = row % plan_.input_rows;
+        return plan_.input_at + (slot < 0 ? slot + plan_.input_rows : slot) * plan_.input_columns;
+    }
+    int ring_at(int q) const { return plan_.ring_at + q % fir_.down.h * plan_.ring_columns(); }
+
+    void sum(const std::vector<float>& taps, float* to, int pixels, int step) const
+    {
+        plan_.kernels.sum({memory_, offsets_.data(), taps.data(), (int)taps.size(), step}, to, 1, pixels);
+    }
+
+    const Plan& plan_;
+    const Fir& fir_;
+    float* memory_;
+    std::vector<int> offsets_;
+
+    // The lanes: of each element of the packing, its channel (or null), and where its band begins.
+    const float* from_[kFirLanes];
+    float* to_[kFirLanes];
+    int from_row_[kFirLanes];
+    int to_row_[kFirLanes];
+    float scale_[kFirLanes];
+    float bias_[kFirLanes];
+
+    // The columns.
+    int first_input_ = 0;
+    int input_columns_ = 0;
+    int filtered_columns_ = 0;
+    int first_column_ = 0;
+    int columns_ = 0;
+    int next_input_row_ = 0;
+    std::vector<Phase> phases_x_;
+    std::vector<Phase> phases_y_;
+    std::vector<std::vector<float>> taps_x_; // of each phase
+    std::vector<std::vector<float>> taps_y_;
+    std::vector<std::vector<float>> taps_xy_; // of each pair of phases, if `up` is not separable
+};
+
+void Tile::choose_lanes(int group)
+{
+    const int pack = plan_.image.elempack;
+    const int channels = plan_.image.c * pack;
+    for (int lane = 0; lane < kFirLanes; lane++) {
+        const int index = group * kFirLanes + lane;
+        const int channel = index % channels;
+        const int band = index / channels;
+        const bool used = band < plan_.bands;
+        scale_[lane] = used && plan_.scale ? plan_.scale[channel] : 1.f;
+        bias_[lane] = used && plan_.bias ? plan_.bias[channel] : 0.f;
+        if (lane % pack != 0)
+            continue;
+        const int i = lane / pack;
+        from_[i] = used ? (const float*)plan_.image.data + plan_.image.cstep * channel : nullptr;
+        to_[i] = used ? (float*)plan_.top.data + plan_.top.cstep * channel : nullptr;
+        from_row_[i] = band * plan_.band_step;
+        to_row_[i] = band * plan_.band_rows;
+    }
+}
+
+void Tile::choose_columns(int first_column)
+{
+    first_column_ = first_column;
+    columns_ = std::min(plan_.columns, plan_.top.w - first_column);
+    filtered_columns_ = (columns_ - 1) * fir_.x.down + fir_.down.w;
+    const int origin = first_column * fir_.x.down;
+    phases_x_ = phases_of(fir_.x, fir_.up.w, origin);
+    phases_y_ = phases_of(fir_.y, fir_.up.h, 0);
+
+    // The pixels that the tile meets begin with the first one at or after its first position.
+    first_input_ = fir_.x.pixel(origin, fir_.x.first_tap(origin));
+    const int last = origin + filtered_columns_ - 1 + fir_.up.w - 1; // position in the padded image
+    const int back = fir_.x.first_tap(last) == 0 ? 0 : fir_.x.up - fir_.x.first_tap(last);
+    input_columns_ = std::max(fir_.x.pixel(last - back, 0) - first_input_ + 1, 0);
+
+    taps_x_.clear();
+    taps_y_.clear();
+    taps_xy_.clear();
+    for (const Phase& p : phases_y_) {
+        if (fir_.up.separable)
+            taps_y_.push_back(taps_at(fir_.up.column, p.taps));
+        for (const Phase& q : phases_x_) {
+            if (fir_.up.separable)
+                continue;
+            std::vector<float> taps;
+            for (int ky : p.taps) {
+                for (int kx : q.taps)
+                    taps.push_back(fir_.up.full[ky * fir_.up.w + kx]);
+            }
+            taps_xy_.push_back(taps);
+        }
+    }
+    for (const Phase& q : phases_x_) {
+        if (fir_.up.separable)
+            taps_x_.push_back(taps_at(fir_.up.row, q.taps));
+    }
+}
+
+void Tile::load_row(int row)
+{
+    const int pack = plan_.image.elempack;
+    const int left = std::min(std::max(-first_input_, 0), input_columns_);
+    const int end = std::max(std::min(input_columns_, plan_.image.w - first_input_), left);
+    const float* from[kFirLanes];
+    for (int i = 0; i < kFirLanes / pack; i++) {
+        const int64_t r = (int64_t)row + from_row_[i];
+        const bool inside = from_[i] && r >= 0 && r < plan_.image.h;
+        from[i] = inside ? from_[i] + ((size_t)r * plan_.image.w + first_input_ + left) * pack : nullptr;
+    }
+    float* to = memory_ + at(input_at(row));
+    std::fill(to, to + at(left), 0.f);
+    plan_.kernels.gather(from, pack, scale_, bias_, to + at(left), end - left);
+    std::fill(to + at(end), to + at(input_columns_), 0.f);
+}
+
+// Row q of the filtered and activated image: in `to`, or where it is already.
+const float* Tile::filtered_row(int q, float* to)
+{
+    const int phase = q % fir_.y.up;
+    const Phase& rows = phases_y_[phase];
+    const int first = rows.pixel + q / fir_.y.up;
+    const int count = (int)rows.taps.size();
+    next_input_row_ = std::max(next_input_row_, first);
+    for (; next_input_row_ < first + count; next_input_row_++)
+        load_row(next_input_row_);
+
+    int from = plan_.middle_at;
+    if (fir_.up.separable) {
+        if (is_one(taps_y_[phase])) {
+            from = input_at(first);
+        } else {
+            for (int k = 0; k < count; k++)
+                offsets_[k] = at(input_at(first + k));
+            sum(taps_y_[phase], memory_ + at(from), input_columns_, 1);
+        }
+    }
+    const bool linear = fir_.activation.identity();
+    if (linear && fir_.up.separable && fir_.x.up == 1 && is_one(taps_x_[0]))
+        return memory_ + at(from);
+
+    for (int p = 0; p < fir_.x.up; p++) {
+        const Phase& columns = phases_x_[p];
+        const int shift = columns.pixel - first_input_;
+        const std::vector<float>& taps = fir_.up.separable ? taps_x_[p] : taps_xy_[phase * fir_.x.up + p];
+        int term = 0;
+        for (int k = 0; k < (fir_.up.separable ? 1 : count); k++) {
+            const int row = fir_.up.separable ? from : input_at(first + k);
+            for (int j = 0; j < (int)columns.taps.size(); j++)
+                offsets_[term++] = at(row + shift + j);
+        }
+        const int pixels = (filtered_columns_ - p + fir_.x.up - 1) / fir_.x.up;
+        const FirSum sum = {memory_, offsets_.data(), taps.data(), term, 1};
+        if (linear)
+            plan_.kernels.sum(sum, to + at(p), fir_.x.up, pixels);
+        else
+            plan_.kernels.sum_activate(sum, fir_.activation, to + at(p), fir_.x.up, pixels);
+    }
+    return to;
+}
+
+void Tile::add_filtered_row(int q)
+{
+    float* slot = memory_ + at(ring_at(q));
+    const bool narrow = !plan_.filtered_ring() && !(fir_.x.down == 1 && is_one(fir_.down.row));
+    const float* row = filtered_row(q, narrow ? memory_ + at(plan_.filtered_at) : slot);
+    if (narrow) {
+        for (int k = 0; k < fir_.down.w; k++)
+            offsets_[k] = (int)(row - memory_) + at(k);
+        sum(fir_.down.row, slot, columns_, fir_.x.down);
+    } else if (row != slot) {
+        std::copy(row, row + at(filtered_columns_), slot);
+    }
+}
+
+const float* Tile::result_row(int o)
+{
+    const int q = o * fir_.y.down;
+    const int h = fir_.down.h;
+    float* result = memory_ + at(plan_.result_at);
+    if (fir_.down.separable) {
+        if (is_one(fir_.down.column))
+            return memory_ + at(ring_at(q));
+        for (int k = 0; k < h; k++)
+            offsets_[k] = at(ring_at(q + k));
+        sum(fir_.down.column, result, columns_, 1);
+        return result;
+    }
+    const int folded = plan_.folded_rows();
+    int term = 0;
+    for (int k = 0; k < h - folded; k++) {
+        int row = ring_at(q + k);
+        if (k < folded) {
+            const float* above = memory_ + at(row);
+            const float* below = memory_ + at(ring_at(q + h - 1 - k));
+            row = plan_.folded_at + k * plan_.filtered_columns;
+            plan_.kernels.add(above, below, memory_ + at(row), filtered_columns_);
+        }
+        for (int j = 0; j < fir_.down.w; j++)
+            offsets_[term++] = at(row + j);
+    }
+    plan_.kernels.sum({memory_, offsets_.data(), fir_.down.full.data(), term, fir_.x.down}, result, 1,
+                      columns_);
+    return result;
+}
+
+void Tile::store_row(int o, const float* from)
+{
+    const int pack = plan_.image.elempack;
+    float* to[kFirLanes];
+    for (int i = 0; i < kFirLanes / pack; i++) {
+        const int row = o + to_row_[i];
+        to[i] = to_[i] && row < plan_.top.h ? to_[i] + ((size_t)row * plan_.top.w + first_column_) * pack
+                                            : nullptr;
+    }
+    plan_.kernels.scatter(from, to, pack, columns_);
+}
+
+void Tile::run(int group, int first_column)
+{
+    choose_lanes(group);
+    choose_columns(first_column);
+    next_input_row_ = INT_MIN;
+    int next = 0;
+    for (int o = 0; o < plan_.band_rows; o++) {
+        const int q = o * fir_.y.down;
+        for (next = std::max(next, q); next < q + fir_.down.h; next++)
+            add_filtered_row(next);
+        store_row(o, result_row(o));
+    }
+}
+} // namespace
+
+int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* scale,
+                  const float* bias, ncnn::Mat& top, const ncnn::Option& opt)
+{
+    const Plan plan(fir, kernels, image, scale, bias, top);
+    const int64_t floats = (int64_t)plan.pixels * kFirLanes;
+    if (floats > kMostFloats)
+        return 1;
+    const int tiles = (top.w + plan.columns - 1) / plan.columns;
+    const int64_t items = (int64_t)plan.groups * tiles;
+    const int threads = (int)std::max<int64_t>(std::min<int64_t>(opt.num_threads, items), 1);
+    ncnn::Mat memory((int)floats, threads, 4u, opt.workspace_allocator);
+    if (memory.empty())
+        return -1;
+
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t item = 0; item < items; item++) {
+        Tile tile(plan, memory.row(ncnn::get_omp_thread_num()));
+        tile.run((int)(item / tiles), (int)(item % tiles) * plan.columns);
+    }
+    return 0;
+}
+
+} // namespace custom_layers
