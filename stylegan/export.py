@@ -52,7 +52,7 @@ def synthesis_graph(G: Any, noise_mode: str = "const", transform_input: bool = F
 def export_generator(
     G: Any,
     out: str | PathLike[str],
-    target: str = "reference",
+    target: str = "fused",
     seeds: Iterable[int] = (),
     *,
     noise_mode: str = "const",
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where they go; the default is the folder %(default)s of the working directory, not of --out",
     )
-    parser.add_argument("--target", default="reference", choices=sorted(nb.TARGETS), help="default %(default)s")
+    parser.add_argument("--target", default="fused", choices=sorted(nb.TARGETS), help="default %(default)s")
     parser.add_argument("--noise-mode", default="const", choices=NOISE_MODES, help="default %(default)s")
     parser.add_argument(
         "--transform-input",

@@ -61,11 +61,12 @@ class FilteredLreluComposite(OpSpec):
         if "b" in weights:
             need_shape(weights["b"].shape, (c,), "b")
         up_filter, down_filter = (filter_size(weights.get(name)) for name in ("fu", "fd"))
-        padding = (p["pad_top"] + p["pad_bottom"], p["pad_left"] + p["pad_right"])
-        out = [
-            (n * p["up"] + pad - (fu - 1) - (fd - 1) + p["down"] - 1) // p["down"]
-            for n, pad, fu, fd in zip(inputs[0][1:], padding, up_filter, down_filter, strict=True)
-        ]
+        rows, columns = (p["pad_top"], p["pad_bottom"]), (p["pad_left"], p["pad_right"])
+        out = []
+        for n, pad, fu, fd in zip(inputs[0][1:], (rows, columns), up_filter, down_filter, strict=True):
+            cropped = n * p["up"] + sum(min(side, 0) for side in pad)
+            size = n * p["up"] + sum(pad) - (fu - 1) - (fd - 1)
+            out.append(-(-size // p["down"]) if cropped > 0 else 0)
         need(
             min(out) > 0,
             "nothing is left",

@@ -8,12 +8,13 @@ from ..errors import BuildError
 from ..ir import Graph, Node, Value
 from ..passes.rebuild import rebuild
 from ..verify import verify
-from . import reference
+from . import fused, reference
 
 Lowering = Callable[[Graph, Node, list[Value]], list[Value]]
 """(graph to build into, composite node, its inputs there) -> its outputs there."""
 
 TARGETS: dict[str, Mapping[str, Lowering]] = {
+    "fused": fused.LOWERINGS,
     "reference": reference.LOWERINGS,
 }
 

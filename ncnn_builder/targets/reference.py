@@ -23,6 +23,10 @@ from ..ops.shape import really_permute, really_reshape
 from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
 from ..ops.weights import shell
 
+Pair = tuple[int, int]
+Fir = Callable[[Graph, Value, "Array | None", Pair, Pair, tuple[int, int, int, int], float, bool], Value]
+"""upfirdn2d on Values: (g, x, f, up, down, (top, bottom, left, right), gain, flip_filter)."""
+
 
 def _bias_act(g: Graph, x: Value, b: Array | None, node: Node) -> Value:
     p = node.params
@@ -108,10 +112,11 @@ def _drop_pixels(g: Graph, x: Value, down: tuple[int, int]) -> Value:
     return static_conv(g, x, ones, None, down, groups=x.shape[0])[0]
 
 
-def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def modulated_conv2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> list[Value]:
     """Shell -> F4DOp1D (modulate) -> Square, Reduction, Rsqrt, F4DOp1D (demodulate) -> convolution -> AddNoise.
 
-    For up > 1 the weight lies transposed, [in, out, kh, kw], as the transposed convolution takes it.
+    For up > 1 the weight lies transposed, [in, out, kh, kw], as the transposed convolution takes it; `fir` is what
+    emits the filter behind it.
     """
     x, styles = inputs[:2]
     p, weight = node.params, node.weights["weight"]
@@ -129,7 +134,7 @@ def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
             factors = MulConstant(g, factors, p["gain"])
         w = F4DOp1D(g, [w, *factors], axis_out, "Mul")[0]
     if transposed:
-        y = _up_convolution(g, x, w, up, p["padding"], node.weights.get("resample_filter"))
+        y = _up_convolution(g, x, w, up, p["padding"], node.weights.get("resample_filter"), fir or _upfirdn2d)
     else:
         y = Fconv2d(g, [x, w], padding=p["padding"])[0]
     noise = inputs[2] if len(inputs) == 3 else None
@@ -138,7 +143,7 @@ def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [y if noise is None else AddNoise(g, [y, noise])[0]]
 
 
-def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Array | None) -> Value:
+def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Array | None, fir: Fir) -> Value:
     """Upsampling by zeros and f, then convolution, with the two exchanged: conv_transpose2d with stride `up`, then f.
 
     The official code pads the picture with zeros by p + (n + up - 1) // 2 before and p + (n - up) // 2 after for
@@ -149,7 +154,7 @@ def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Arra
         border += [padding + (taps + up - 1) // 2 - (k - 1), padding + (taps - up) // 2 - (k - up)]
     y = Fconv_transpose2d(g, [x, w], w.shape, stride=up)[0]
     top, bottom, left, right = border
-    return _upfirdn2d(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
+    return fir(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
 
 
 def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:

@@ -38,7 +38,7 @@ def check(
     (value,) = build(g, *(g.input(f"x{i}", s) for i, s in enumerate(shapes)))
     g.output("y", value)
     assert value.shape == expected.shape
-    for graph in (g, lower(g, "reference")):
+    for graph in (g, *(lower(g, target) for target in nb.TARGETS)):
         result = interpret(graph, {f"x{i}": a for i, a in enumerate(arrays)})[graph.outputs["y"]]
         assert graph.outputs["y"].shape == expected.shape
         Report("property").add_all({"y": result}, {"y": expected}, tolerance).check()

@@ -1,0 +1,64 @@
+"""The `fused` target: our fused layers where there are any, `reference` elsewhere. The fastest on CPUs.
+
+Picture filters run as polyphase filters, without the zeros of the definition and without temporaries of the size of
+the upsampled picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from ..ir import Array, Graph, Node, Value
+from ..ops.filters import FilteredLrelu, Upfirdn2d
+from . import reference
+
+
+def separated(f: Array | None) -> Array | None:
+    """A filter [n, n] as the [n] whose outer product it is, where there is one: 2 n products instead of n^2."""
+    if f is None or f.ndim == 1 or f.shape[0] != f.shape[1] or f.sum() <= 0:
+        return f
+    line: Array = (f.sum(axis=1, dtype=np.float64) / np.sqrt(f.sum(dtype=np.float64))).astype(np.float32)
+    return line if np.allclose(np.outer(line, line), f, rtol=0, atol=1e-7 * np.abs(f).max()) else f
+
+
+def _upfirdn2d(
+    g: Graph,
+    x: Value,
+    f: Array | None,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    gain: float,
+    flip: bool,
+) -> Value:
+    if f is None and not any(padding) and up == down == (1, 1) and gain == 1:
+        return x
+    return Upfirdn2d(g, x, separated(f), up, down, padding, flip, gain)[0]
+
+
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    p = node.params
+    up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
+    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    return [_upfirdn2d(g, inputs[0], node.weights.get("f"), up, down, padding, p["gain"], bool(p["flip_filter"]))]
+
+
+def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    p, fu, fd = node.params, node.weights.get("fu"), node.weights.get("fd")
+    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    if fu is None and fd is None and p["up"] == p["down"] == 1 and not any(padding):
+        return reference.filtered_lrelu(g, node, inputs)  # bias and activation alone, or nothing
+    b, flip = node.weights.get("b"), bool(p["flip_filter"])
+    fu, fd = separated(fu), separated(fd)
+    return FilteredLrelu(g, inputs, fu, fd, b, p["up"], p["down"], padding, p["gain"], p["slope"], p["clamp"], flip)
+
+
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
+    **reference.LOWERINGS,
+    "filtered_lrelu": filtered_lrelu,
+    "modulated_conv2d": partial(reference.modulated_conv2d, fir=_upfirdn2d),
+    "upfirdn2d": upfirdn2d,
+}
