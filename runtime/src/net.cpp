@@ -84,6 +84,12 @@ Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, c
     load_weights();
 }
 
+Net::~Net()
+{
+    net.reset();
+    memory->trim(); // arrays that were handed out keep the pool, and need not keep the rest of its memory
+}
+
 void Net::load_param(const std::string& text)
 {
     lines = parse_param(text, param_name, [this](const LayerLine& line) { return why_not(*net, line); });

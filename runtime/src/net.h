@@ -38,6 +38,7 @@ public:
         bool index;                            // read by an Embed: whole numbers, not floats
     };
 
+    ~Net();
     const std::vector<LayerLine>& layers() const { return lines; }
     const std::vector<Input>& inputs() const { return input_list; }
     const std::vector<std::string>& outputs() const { return output_list; } // blobs without a consumer

@@ -1,45 +1,149 @@
 #include "pool.h"
 
+#include <cstdint>
+#include <iterator>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#define RUNTIME_CAN_RESERVE 1
+#endif
+
 namespace runtime
 {
 
-Pool::~Pool() { release_free(); }
+static const size_t ALIGNMENT = 64;
+static const size_t LARGE_PAGE = (size_t)2 << 20;
+static const size_t MOST = (size_t)1 << (sizeof(size_t) > 4 ? 40 : 31); // more addresses are not asked for
 
-void Pool::release_free()
+// What a request takes: ncnn reads a little beyond the end of a blob.
+static size_t rounded(size_t size)
 {
-    for (auto& chunk : free_chunks) {
-        ncnn::fastFree(chunk.second);
-        held -= chunk.first;
+    return (size + NCNN_MALLOC_OVERREAD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+// Addresses without memory behind them; null where the system has no such thing or not that many.
+static char* reserve(size_t size)
+{
+#if RUNTIME_CAN_RESERVE
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+    void* const range =
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (range == MAP_FAILED)
+        return nullptr;
+#ifdef MADV_HUGEPAGE
+    madvise(range, size, MADV_HUGEPAGE); // 512 page faults become one
+#endif
+    return (char*)range;
+#else
+    (void)size;
+    return nullptr;
+#endif
+}
+
+static void unreserve(char* range, size_t size)
+{
+#if RUNTIME_CAN_RESERVE
+    munmap(range, size);
+#else
+    (void)range, (void)size;
+#endif
+}
+
+// The memory behind whole pages of [begin, end) goes back; the addresses stay.
+static void discard(char* begin, char* end)
+{
+#if RUNTIME_CAN_RESERVE
+    const uintptr_t page = 4096 * 16; // a multiple of every common page size
+    const uintptr_t first = ((uintptr_t)begin + page - 1) / page * page, last = (uintptr_t)end / page * page;
+    if (first < last)
+        madvise((void*)first, last - first, MADV_DONTNEED);
+#else
+    (void)begin, (void)end;
+#endif
+}
+
+Pool::Pool(size_t most) : limit((most < MOST ? most : MOST) / LARGE_PAGE * LARGE_PAGE)
+{
+    reserved = limit ? reserve(limit) : nullptr;
+    if (reserved) {
+        blocks.emplace(reserved, Block{limit, true, true});
+        unused.emplace(limit, reserved);
     }
-    free_chunks.clear();
+}
+
+Pool::~Pool()
+{
+    give_back_free_pieces();
+    if (reserved)
+        unreserve(reserved, limit);
+}
+
+// The smallest free block that fits, the lowest of these: high addresses stay untouched as long as possible.
+Pool::Blocks::iterator Pool::take(size_t size)
+{
+    const auto found = unused.lower_bound({size, nullptr});
+    if (found == unused.end())
+        return blocks.end();
+    const auto block = blocks.find(found->second);
+    unused.erase(found);
+    if (const size_t rest = block->second.size - size) {
+        char* const behind = block->first + size;
+        blocks.emplace(behind, Block{rest, true, false});
+        unused.emplace(rest, behind);
+    }
+    block->second.size = size;
+    block->second.free = false;
+    return block;
+}
+
+// A new piece of the heap, where no range could be reserved.
+bool Pool::grow(size_t size)
+{
+    if (reserved || size > limit)
+        return false;
+    give_back_free_pieces(); // none of them is large enough
+    if (heap + size > limit)
+        return false;
+    char* const piece = (char*)ncnn::fastMalloc(size);
+    if (!piece)
+        return false;
+    heap += size;
+    blocks.emplace(piece, Block{size, true, true});
+    unused.emplace(size, piece);
+    return true;
 }
 
 void* Pool::fastMalloc(size_t size)
 {
+    if (size > limit)
+        return nullptr;
+    size = rounded(size);
     std::lock_guard<std::mutex> guard(lock);
-    // The smallest free chunk that fits, unless most of it would be wasted.
-    auto found = free_chunks.lower_bound(size);
-    void* ptr = nullptr;
-    size_t bytes = size;
-    if (found != free_chunks.end() && found->first / 2 <= size + 4096) {
-        bytes = found->first;
-        ptr = found->second;
-        free_chunks.erase(found);
-    } else {
-        if (size > limit)
-            return nullptr;
-        if (held + size > limit)
-            release_free();
-        if (held + size > limit)
-            return nullptr;
-        ptr = ncnn::fastMalloc(size);
-        if (!ptr)
-            return nullptr;
-        held += size;
+    auto block = take(size);
+    if (block == blocks.end() && grow(size))
+        block = take(size);
+    if (block == blocks.end())
+        return nullptr;
+    lent += size;
+    if (reserved) {
+        const size_t end = (size_t)(block->first - reserved) + size;
+        touched = end > touched ? end : touched;
     }
-    lent.emplace(ptr, bytes);
-    lent_bytes += bytes;
-    return ptr;
+    return block->first;
+}
+
+// `block` and the free one behind it, if there is such a one, become one.
+Pool::Blocks::iterator Pool::join_next(Blocks::iterator block)
+{
+    const auto next = std::next(block);
+    if (next == blocks.end() || !next->second.free || next->second.begins_piece)
+        return block;
+    unused.erase({next->second.size, next->first});
+    block->second.size += next->second.size;
+    blocks.erase(next);
+    return block;
 }
 
 void Pool::fastFree(void* ptr)
@@ -47,18 +151,57 @@ void Pool::fastFree(void* ptr)
     if (!ptr)
         return;
     std::lock_guard<std::mutex> guard(lock);
-    auto found = lent.find(ptr);
-    if (found == lent.end())
+    auto block = blocks.find((char*)ptr);
+    if (block == blocks.end() || block->second.free)
         return; // not ours: leaking is better than freeing what another heap owns
-    free_chunks.emplace(found->second, ptr);
-    lent_bytes -= found->second;
-    lent.erase(found);
+    lent -= block->second.size;
+    block->second.free = true;
+    join_next(block);
+    if (!block->second.begins_piece) {
+        const auto before = std::prev(block);
+        if (before->second.free) {
+            unused.erase({before->second.size, before->first});
+            block = join_next(before);
+        }
+    }
+    unused.emplace(block->second.size, block->first);
+}
+
+void Pool::give_back_free_pieces()
+{
+    for (auto block = blocks.begin(); block != blocks.end();) {
+        const auto next = std::next(block);
+        const bool whole = block->second.begins_piece && (next == blocks.end() || next->second.begins_piece);
+        if (whole && block->second.free && block->first != reserved) {
+            unused.erase({block->second.size, block->first});
+            heap -= block->second.size;
+            ncnn::fastFree(block->first);
+            blocks.erase(block);
+        }
+        block = next;
+    }
+}
+
+void Pool::trim()
+{
+    std::lock_guard<std::mutex> guard(lock);
+    give_back_free_pieces();
+    if (!reserved)
+        return;
+    size_t end = 0;
+    for (const auto& [address, block] : blocks) {
+        if (block.free)
+            discard(address, address + block.size);
+        else
+            end = (size_t)(address - reserved) + block.size;
+    }
+    touched = end;
 }
 
 std::pair<size_t, size_t> Pool::usage()
 {
     std::lock_guard<std::mutex> guard(lock);
-    return {held, lent_bytes};
+    return {heap + touched, lent};
 }
 
 } // namespace runtime
