@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import math
+import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 
@@ -24,7 +25,7 @@ keys, in any order among the seed files:
   trunc=1.0    truncation: 1 keeps each style, 0 is the mean one
   styles=0-6   mix only: the styles that come from B, such as 0-6 or 0,2,8-11 (first: pose, last: colour)
   frames=120   a2b only: frames from one seed to the next
-  fps=30       a2b only: frames a second
+  fps=30       a2b only: frames a second, such as 25 or 29.97
   class=N      the label, for a model that has labels
   out=FILE     where to write; the suffix says the format (.png .jpg ..., a2b: .mp4 .mkv .mov)
   threads=N    default: the physical cores
@@ -51,7 +52,7 @@ class Request:
     trunc: float = 1.0
     styles: list[tuple[int, int]] | None = None  # ranges with both ends; None: the default
     frames: int = 120
-    fps: int = 30
+    fps: Fraction = Fraction(30)
     label_class: int | None = None
     out: str = ""
     threads: int | None = None
@@ -117,7 +118,7 @@ def parse(arguments: list[str]) -> Request:
         raise UsageError(f"mode={mode} has a wrong number of seeds", expected=expected, got=str(len(seeds)))
 
     label = _whole(values, "class", None, 0)
-    frames, fps = _whole(values, "frames", 120, 1), _whole(values, "fps", 30, 1, 1000)
+    frames = _whole(values, "frames", 120, 1)
     return Request(
         mode=mode,
         seeds=seeds,
@@ -125,7 +126,7 @@ def parse(arguments: list[str]) -> Request:
         trunc=_number(values.get("trunc", "1.0")),
         styles=_ranges(values["styles"]) if "styles" in values else None,
         frames=frames or 120,
-        fps=fps or 30,
+        fps=_frame_rate(values.get("fps", "30")),
         label_class=label,
         out=values.get("out", "a2b.mp4" if mode == "a2b" else f"{mode}.png"),
         threads=_whole(values, "threads", None, 1, 1024),
@@ -137,10 +138,19 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError("trunc= is not a number", expected="such as trunc=0.7", got=text)
+        raise UsageError("trunc= is not a number", expected="such as trunc=0.7", got=text) from None
+    if not abs(value) <= float(np.finfo(np.float32).max):
+        raise UsageError("trunc= is not a number that float32 can hold", expected="such as trunc=0.7", got=text)
     return value
+
+
+def _frame_rate(text: str) -> Fraction:
+    """Exact, because a video counts time in fractions of a second."""
+    rate = Fraction(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) else Fraction(0)
+    if not 1 <= rate <= 1000:
+        expected = "1 to 1000 with at most 3 decimals, such as 25 or 29.97"
+        raise UsageError("fps= is not a fitting number", expected=expected, got=text)
+    return rate
 
 
 def _whole(values: dict[str, str], key: str, default: int | None, low: int, high: int = 10**9) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import BundleError
+from .errors import BundleError, byte_count
 
 FORMAT = "ncnn-builder-bundle"
 FORMAT_VERSION = 1
@@ -73,7 +73,7 @@ class Manifest:
                 size = path.stat().st_size
                 if size != record.bytes:
                     what = "truncated" if size < record.bytes else "changed since export: it is longer"
-                    raise BundleError(what, file=str(path), expected=f"{record.bytes} bytes", got=f"{size}", fix=fix)
+                    raise BundleError(what, file=str(path), expected=byte_count(record.bytes), got=f"{size}", fix=fix)
                 digest = _sha256(path)
             except OSError as error:
                 raise BundleError(
@@ -100,8 +100,10 @@ def _sha256(path: Path) -> str:
 
 
 def manifest_path(model: str | os.PathLike[str]) -> Path:
-    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest."""
+    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest. Raises BundleError where there is no NAME."""
     path = Path(model)
+    if path.name in ("", ".."):
+        raise BundleError("not the name of a model", expected="PATH/NAME or PATH/NAME.json", got=repr(os.fspath(model)))
     return path if path.suffix == ".json" else path.with_name(path.name + ".json")
 
 
@@ -124,7 +126,12 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise BundleError("no such model", file=str(path), fix="Give the NAME that was exported") from None
+        raise BundleError(
+            "no such model",
+            file=str(path),
+            expected="NAME, as it was exported, or its manifest with the suffix .json",
+            got=os.fspath(model),
+        ) from None
     except OSError as error:
         raise BundleError("the manifest cannot be read", file=str(path), reason=error.strerror) from None
     except (ValueError, RecursionError) as error:

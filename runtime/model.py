@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import BundleError, InputError
+from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads
 
@@ -90,14 +90,15 @@ class Model:
             w, float32 [w_dim].
 
         Raises:
-            InputError: a wrong length, a label missing or superfluous, NaN, psi not a finite number.
+            InputError: a wrong length, a label missing or superfluous, a number that is not finite as float32,
+                psi not a number, or not 1 where the network keeps no w_avg.
         """
         c_dim = self.manifest.c_dim
         inputs = {"z": _vector("z", z, self.manifest.z_dim)}
-        inputs["coeff"] = _vector("psi", np.reshape(psi, -1), 1)
+        inputs["coeff"] = _vector("psi", [_number("psi", psi)], 1)
         if inputs["coeff"][0] != 1 and not self.manifest.truncation:
             raise InputError(
-                "this network keeps no mean style, so there is no truncation", expected="psi 1", got=str(psi)
+                "this network keeps no w_avg, so there is no truncation", expected="psi (trunc=) 1", got=str(psi)
             )
         if c_dim and c is None:
             raise InputError("the model has labels and none is given", expected=f"c of [{c_dim}]")
@@ -123,7 +124,8 @@ class Model:
             The network's raw output, float32 [C, H, W], about -1..1.
 
         Raises:
-            InputError: a wrong shape, a number outside 0..1 in mixing, only one of w1 and mixing.
+            InputError: a wrong shape, a number that is not finite as float32 or outside 0..1 in mixing, only one
+                of w1 and mixing.
         """
         ws0 = self._style("w", w)
         num_ws = self.manifest.num_ws
@@ -142,7 +144,10 @@ class Model:
         w1: npt.ArrayLike | None = None,
         mixing: Sequence[float] | FloatArray | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """`synthesis` as a picture: uint8 [H, W, C], clip(img * 127.5 + 128, 0, 255) cut to whole numbers."""
+        """`synthesis` as a picture: uint8 [H, W, C], clip(img * 127.5 + 128, 0, 255) cut to whole numbers.
+
+        Raises InputError as `synthesis` does, and where the network's output is not finite.
+        """
         return to_picture(self.synthesis(w, w1, mixing))
 
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
@@ -179,6 +184,16 @@ def _real(name: str, value: npt.ArrayLike) -> FloatArray:
     if not np.isfinite(result).all():
         raise InputError(f"{name} holds numbers that are NaN, infinite or too large", expected="finite float32")
     return result
+
+
+def _number(name: str, value: object) -> float:
+    """A Python or numpy number, or an array without dimensions; text and truth values are none."""
+    try:
+        if np.ndim(value) or np.asarray(value).dtype.kind in "bSU":  # type: ignore[arg-type]
+            raise TypeError
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise InputError(f"{name} is not a number", got=brief(value)) from None
 
 
 def _vector(name: str, value: npt.ArrayLike, length: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ncnn
-from .errors import BlobError, InputError, OptionError
+from .errors import BlobError, InputError, OptionError, brief
 from .machine import default_threads, memory_limit
 
 FloatArray = npt.NDArray[np.float32]
@@ -95,13 +96,21 @@ class Net:
 
         Raises:
             InputError: an input is missing, unknown, empty, NaN, of the wrong shape, or not of real numbers.
-            BlobError: no blob has that name.
+            BlobError: no blob has that name, or `outputs` is not a list of names.
             LayerError: a layer failed or would have read outside its inputs; says which, and its inputs.
         """
+        if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
+            raise InputError("inputs must be a dict from names to arrays", got=brief(inputs))
         if isinstance(outputs, str):
             raise BlobError("outputs must be a list of names", got=repr(outputs), fix=f"Write outputs=[{outputs!r}]")
+        try:
+            names = self._outputs if outputs is None else list(outputs)
+        except TypeError:
+            names = None
+        if names is None or not all(isinstance(name, str) for name in names):
+            raise BlobError("outputs must be a list of names", got=brief(outputs))
         arrays = {name: self._as_array(name, value) for name, value in inputs.items()}
-        return self._net.run(arrays, self._outputs if outputs is None else list(outputs))
+        return self._net.run(arrays, names)
 
     def _as_array(self, name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
         try:
@@ -164,9 +173,13 @@ def check_threads(threads: int | None) -> int:
     """`threads`, or the default for None. Raises OptionError unless it is a whole number from 1 to 1024."""
     if threads is None:
         return default_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-        raise OptionError("a bad number of threads", expected="1 to 1024", got=repr(threads))
-    return threads
+    try:
+        number = 0 if isinstance(threads, (bool, np.bool_)) else operator.index(threads)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= 1024:
+        raise OptionError("a bad number of threads", expected="1 to 1024", got=brief(threads))
+    return number
 
 
 def ncnn_version() -> str:

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from .errors import UsageError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# JPEG has no fourth channel, and readers leave that of a BMP out.
+SUFFIXES_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 Picture = npt.NDArray[np.uint8]
@@ -75,7 +77,7 @@ class VideoWriter:
     An odd width or height is made even by repeating the last column or row: yuv420p halves both.
     """
 
-    def __init__(self, path: Path, fps: int) -> None:
+    def __init__(self, path: Path, fps: Fraction) -> None:
         self._av = import_av()
         self._container = self._av.open(str(path), mode="w")
         self._fps = fps
@@ -88,7 +90,7 @@ class VideoWriter:
         if height % 2 or width % 2:
             picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         if self._stream is None:
-            self._stream = self._container.add_stream("libx264", rate=Fraction(self._fps), options={"crf": "18"})
+            self._stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": "18"})
             self._stream.width, self._stream.height = picture.shape[1], picture.shape[0]
             self._stream.pix_fmt = "yuv420p"
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")

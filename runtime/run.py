@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from .errors import NcnnError, UsageError
 from .manifest import is_manifest, load_manifest
 from .model import Model, RandomWeightsWarning
 from .net import FloatArray
-from .pictures import VideoWriter, check_out, import_av, save_picture, whole_file
+from .pictures import SUFFIXES_WITHOUT_ALPHA, VideoWriter, check_out, import_av, save_picture, whole_file
 from .seeds import read_seed
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
+    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:  # a process of its own: SIGTERM unwinds, so that no temporary file is left
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -55,8 +56,8 @@ def _carry_out(request: Request) -> Path:
         print(f"model: {manifest.path.name}", file=sys.stderr)
     if manifest.img_channels not in (1, 3, 4) or (request.mode == "a2b" and manifest.img_channels == 4):
         raise UsageError(f"pictures of {manifest.img_channels} channels cannot be written as {out.suffix}")
-    if manifest.img_channels == 4 and out.suffix.lower() in (".jpg", ".jpeg"):
-        raise UsageError("pictures of 4 channels cannot be written as JPEG", expected="out= with .png")
+    if manifest.img_channels == 4 and out.suffix.lower() in SUFFIXES_WITHOUT_ALPHA:
+        raise UsageError(f"pictures of 4 channels cannot be written as {out.suffix}", expected="out= with .png")
     label = request.label(manifest.c_dim)
     styles = request.chosen_styles(manifest.num_ws)
     latents = [read_seed(seed, manifest.z_dim) for seed in request.seeds]
@@ -77,7 +78,7 @@ def _carry_out(request: Request) -> Path:
     return out
 
 
-def _write_video(out: Path, model: Model, ws: list[FloatArray], frames: int, fps: int) -> None:
+def _write_video(out: Path, model: Model, ws: list[FloatArray], frames: int, fps: Fraction) -> None:
     """`frames` steps from each style to the next, straight in w, and the last style itself."""
     from tqdm import tqdm
 

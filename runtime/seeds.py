@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .errors import SeedError
+from .errors import SeedError, byte_count
 
 
 def read_seed(path: str | os.PathLike[str], z_dim: int) -> npt.NDArray[np.float32]:
@@ -33,7 +33,7 @@ def read_seed(path: str | os.PathLike[str], z_dim: int) -> npt.NDArray[np.float3
             "the seed file has the wrong length",
             file=name,
             expected=f"{expected} bytes (an int32 zero and {z_dim} float32)",
-            got=f"{max(size, len(data))} bytes",
+            got=byte_count(max(size, len(data))),
         )
     if data[:4] != b"\0\0\0\0":
         raise SeedError("not a seed file", file=name, expected="an int32 zero at its start", got=data[:4].hex(" "))

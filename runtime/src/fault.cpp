@@ -90,4 +90,6 @@ std::string quoted(const std::string& name)
     return "'" + (name.size() > 60 ? name.substr(0, 57) + "..." : name) + "'";
 }
 
+std::string byte_count(size_t number) { return std::to_string(number) + (number == 1 ? " byte" : " bytes"); }
+
 } // namespace runtime

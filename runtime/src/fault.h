@@ -41,4 +41,6 @@ std::string join(const std::vector<std::string>& parts, const char* separator = 
 // `name` in quotes; a name longer than 60 characters is cut, so that a message stays one line.
 std::string quoted(const std::string& name);
 
+std::string byte_count(size_t number);
+
 } // namespace runtime

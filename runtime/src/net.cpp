@@ -71,9 +71,7 @@ Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, c
     check_options(options);
     const size_t size = checked_size(param, false);
     if (size > (size_t)256 << 20)
-        throw Fault(Kind::param, "too large for a .param file")
-            .at(param_name)
-            .has(std::to_string(size) + " bytes");
+        throw Fault(Kind::param, "too large for a .param file").at(param_name).has(byte_count(size));
     std::string text(size, '\0');
     std::ifstream stream(param, std::ios::binary);
     stream.read(&text[0], (std::streamsize)size);
@@ -224,16 +222,14 @@ void Net::load_weights()
     } catch (const ShortRead&) {
         code = -1;
     }
-    const std::string size = std::to_string(reader.size());
     if (code == 0 && reader.offset() == reader.size())
         return;
     if (code == 0)
-        throw Fault(Kind::weights, std::to_string(reader.size() - reader.offset()) +
-                                       " bytes at the end of the file "
-                                       "are read by no layer")
+        throw Fault(Kind::weights, "no layer reads the " + byte_count(reader.size() - reader.offset()) +
+                                       " at the end of the file")
             .at(bin_name)
-            .wants(std::to_string(reader.offset()) + " bytes")
-            .has(size + " bytes")
+            .wants(byte_count(reader.offset()))
+            .has(byte_count(reader.size()))
             .remedy("Is it the .bin of another .param?");
 
     const std::string reason = scope.message().empty() ? capture.text() : scope.message();
@@ -254,8 +250,8 @@ void Net::load_weights()
     fault.in(shortage.line->name, shortage.line->type);
     if (shortage.wanted) {
         fault.text = "the file is too short";
-        fault.wants(std::to_string(shortage.wanted) + " bytes at offset " + std::to_string(shortage.offset))
-            .has("a file of " + size + " bytes")
+        fault.wants(byte_count(shortage.wanted) + " at offset " + std::to_string(shortage.offset))
+            .has("a file of " + byte_count(reader.size()))
             .because("")
             .remedy("It is truncated, or belongs to another .param");
     } else {

@@ -163,7 +163,7 @@ def make_case(number: int) -> tuple[bytes, bytes, bool]:
 
 def fit(data: bytes, error: WeightsError) -> bytes | None:
     """Weights of the length that the error asks for; None if it asks for none, or for more than 4 MB."""
-    wanted = re.fullmatch(r"(\d+) bytes(?: at offset (\d+))?", error.expected or "")
+    wanted = re.fullmatch(r"(\d+) bytes?(?: at offset (\d+))?", error.expected or "")
     if not wanted:
         return None
     length = int(wanted[1]) + int(wanted[2] or 0)

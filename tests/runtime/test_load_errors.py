@@ -125,13 +125,20 @@ def test_every_truncation_of_a_bin_names_the_layer(tmp_path: Path) -> None:
         with pytest.raises(WeightsError, match=r"the file is too short; expected \d+ bytes at offset") as caught:
             Net(param, bin_)
         assert (caught.value.layer, caught.value.layer_type) == ("fc", "InnerProduct")
-        assert caught.value.file == str(bin_) and f"a file of {length} bytes" in str(caught.value)
+        assert caught.value.file == str(bin_) and caught.value.got == f"a file of {length} byte" + "s" * (length != 1)
 
 
 def test_bytes_that_no_layer_reads(tmp_path: Path) -> None:
     param, bin_ = edited(tmp_path)
     bin_.write_bytes(DATA + b"\0" * 7)
     with pytest.raises(WeightsError, match=f"7 bytes at the end.*expected {len(DATA)} bytes; got {len(DATA) + 7}"):
+        Net(param, bin_)
+
+
+def test_one_byte_that_no_layer_reads(tmp_path: Path) -> None:
+    param, bin_ = edited(tmp_path)
+    bin_.write_bytes(DATA + b"\0")
+    with pytest.raises(WeightsError, match="no layer reads the 1 byte at the end of the file"):
         Net(param, bin_)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,13 @@ BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
     (lambda m: m.image(np.full(4, 3e38)), "the picture is not finite"),
     (lambda m: m.mapping(["a"] * 6), "z has the wrong type"),
     (lambda m: m.mapping(np.ones(6), psi=np.nan), "psi holds numbers that are NaN"),
-    (lambda m: m.mapping(np.ones(6), psi="much"), "psi has the wrong type"),
+    (lambda m: m.mapping(np.ones(6), psi="much"), "psi is not a number; got 'much'"),
+    (lambda m: m.mapping(np.ones(6), psi="0.5"), "psi is not a number; got '0.5'"),
+    (lambda m: m.mapping(np.ones(6), psi=True), "psi is not a number; got True"),
+    (lambda m: m.mapping(np.ones(6), psi=np.True_), "psi is not a number"),
+    (lambda m: m.mapping(np.ones(6), psi=np.ones((3, 3))), r"psi is not a number; got array\(.*1"),
+    (lambda m: m.mapping(np.ones(6), psi=None), "psi is not a number; got None"),
+    (lambda m: m.mapping(np.ones(6), psi=10**400), "psi is not a number; got 1000"),
     (lambda m: m.mapping(np.ones(6), c=[1]), "the model has no labels"),
     (lambda m: m.synthesis(np.ones(5)), r"w has the wrong shape; expected \[4\] or \[3, 4\]; got \[5\]"),
     (lambda m: m.synthesis(np.ones((4, 3))), r"got \[4, 3\]"),
@@ -110,8 +117,15 @@ BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
 
 @pytest.mark.parametrize(("call", "says"), BAD_CALLS)
 def test_bad_arguments(bundle: Path, call: Callable[[Model], object], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         call(Model(bundle))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("psi", [np.float32(0.5), np.array(0.5), np.int64(2), Fraction(1, 2)])
+def test_psi_may_be_a_number_of_any_kind(bundle: Path, psi: Any) -> None:
+    model, z = Model(bundle), np.random.default_rng(8).standard_normal(6)
+    np.testing.assert_array_equal(model.mapping(z, psi), model.mapping(z, float(psi)))
 
 
 def test_random_weights_warn(tmp_path: Path) -> None:
@@ -189,8 +203,14 @@ def test_damaged_manifests(bundle: Path, change: Callable[[dict[str, Any]], obje
 
 
 def test_missing_manifest(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no such model"):
+    with pytest.raises(BundleError, match=r"nothing.json: no such model; expected NAME, .*; got .*nothing$"):
         Model(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "/", "somewhere/..", Path(".")])
+def test_a_path_without_a_name(path: str | Path) -> None:
+    with pytest.raises(BundleError, match=r"not the name of a model; expected PATH/NAME or PATH/NAME.json; got '"):
+        Model(path)
 
 
 def test_manifest_fields(bundle: Path) -> None:

@@ -40,6 +40,24 @@ def test_bad_inputs(net: Net, inputs: dict[str, object], says: str) -> None:
         net.run(inputs)
 
 
+@pytest.mark.parametrize("inputs", [None, "x", [ONES(3)], ONES((3, 3)), {1: ONES((3, 5, 7))}])
+def test_inputs_that_are_no_dict_of_names(net: Net, inputs: object) -> None:
+    with pytest.raises(InputError, match="inputs must be a dict from names to arrays; got ") as caught:
+        net.run(inputs)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("outputs", [[3], 3, b"pixels", ["pixels", None], True])
+def test_outputs_that_are_no_names(net: Net, outputs: object) -> None:
+    with pytest.raises(BlobError, match="outputs must be a list of names; got "):
+        net.run({"x": ONES((3, 5, 7))}, outputs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outputs", [("pixels",), {"pixels": 0}, np.array(["pixels"]), iter(["pixels"])])
+def test_outputs_of_any_kind_of_list(net: Net, outputs: object) -> None:
+    assert list(net.run({"x": ONES((3, 5, 7))}, outputs)) == ["pixels"]  # type: ignore[arg-type]
+
+
 def test_empty_inputs(tmp_path: Path) -> None:
     free = Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"))
     for shape in [(0,), (3, 0), (2, 0, 4)]:
@@ -65,10 +83,16 @@ def test_unknown_blobs(net: Net) -> None:
     assert net.run(x, []) == {}
 
 
-@pytest.mark.parametrize("threads", [0, -1, 100000, True, 1.5, "2"])
+@pytest.mark.parametrize("threads", [0, -1, 100000, True, np.True_, 1.5, "2", np.float64(2), np.int64(0), ONES((3, 3))])
 def test_bad_threads(tmp_path: Path, threads: object) -> None:
-    with pytest.raises(OptionError, match="threads"):
+    with pytest.raises(OptionError, match="a bad number of threads; expected 1 to 1024; got ") as caught:
         Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"), threads=threads)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("threads", [np.int64(2), np.uint8(2)])
+def test_threads_of_numpy(tmp_path: Path, threads: int) -> None:
+    assert Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"), threads=threads).threads == 2
 
 
 def weights(*counts: int) -> bytes:
