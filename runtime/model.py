@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import BundleError, InputError
+from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ncnn
-from .errors import BlobError, InputError, OptionError
+from .errors import BlobError, InputError, OptionError, brief
 from .machine import default_threads, memory_limit
 
 FloatArray = npt.NDArray[np.float32]

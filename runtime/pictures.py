@@ -16,6 +16,8 @@ import numpy.typing as npt
 from .errors import UsageError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# JPEG has no fourth channel, and readers leave that of a BMP out.
+SUFFIXES_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 Picture = npt.NDArray[np.uint8]

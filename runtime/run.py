@@ -17,7 +17,7 @@ from .errors import NcnnError, UsageError
 from .manifest import is_manifest, load_manifest
 from .model import Model, RandomWeightsWarning
 from .net import FloatArray
-from .pictures import VideoWriter, check_out, import_av, save_picture, whole_file
+from .pictures import SUFFIXES_WITHOUT_ALPHA, VideoWriter, check_out, import_av, save_picture, whole_file
 from .seeds import read_seed
 
 
@@ -58,8 +58,8 @@ def _carry_out(request: Request) -> Path:
         print(f"model: {manifest.path.name}", file=sys.stderr)
     if manifest.img_channels not in (1, 3, 4) or (request.mode == "a2b" and manifest.img_channels == 4):
         raise UsageError(f"pictures of {manifest.img_channels} channels cannot be written as {out.suffix}")
-    if manifest.img_channels == 4 and out.suffix.lower() in (".jpg", ".jpeg"):
-        raise UsageError("pictures of 4 channels cannot be written as JPEG", expected="out= with .png")
+    if manifest.img_channels == 4 and out.suffix.lower() in SUFFIXES_WITHOUT_ALPHA:
+        raise UsageError(f"pictures of 4 channels cannot be written as {out.suffix}", expected="out= with .png")
     label = request.label(manifest.c_dim)
     styles = request.chosen_styles(manifest.num_ws)
     transform = request.transform()

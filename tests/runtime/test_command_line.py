@@ -89,6 +89,19 @@ def test_a2b(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, hei
     assert not list(tmp_path.glob(".a2b*"))
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"), [("29.97", "2997/100"), ("23.976", "2997/125"), ("1", "1"), ("1000", "1000")]
+)
+def test_frame_rates_are_exact(place: Path, text: str, rate: str) -> None:
+    av = pytest.importorskip("av", reason="the extra [video] is not installed")
+    assert parse(["mode=a2b", "a", "b", f"fps={text}"]).fps == Fraction(rate)
+    assert main(["mode=a2b", "1.bin", "2.bin", "frames=3", f"fps={text}"]) == 0
+    with av.open("a2b.mp4") as container:
+        stream = container.streams.video[0]
+        times = [frame.pts * stream.time_base for frame in container.decode(video=0)]
+    assert [time * Fraction(rate) for time in times] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("name", ["p.jpg", "p.PNG", "sub/p.webp", "p.bmp"])
 def test_the_suffix_says_the_format(place: Path, name: str) -> None:
     (place / "sub").mkdir()
@@ -104,6 +117,24 @@ def test_grey_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["mode=image", "1.bin"]) == 0
     assert pixels(tmp_path / "image.png").shape == (5, 6)
+
+
+def test_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_bundle(tmp_path, channels=4)
+    for i in (1, 2):
+        write_seed(tmp_path / f"{i}.bin", latent(i))
+    monkeypatch.chdir(tmp_path)
+    model = Model("tiny")
+    for name in ("p.png", "p.tif"):
+        assert main(["mode=image", "1.bin", f"out={name}"]) == 0
+        np.testing.assert_array_equal(pixels(tmp_path / name), model.image(model.mapping(latent(1))), err_msg=name)
+    for name in ("p.jpg", "p.JPEG", "p.bmp"):
+        assert main(["mode=image", "1.bin", f"out={name}"]) == 2
+        says = f"pictures of 4 channels cannot be written as {Path(name).suffix}; expected out= with .png"
+        assert says in capsys.readouterr().err
+    assert main(["mode=a2b", "1.bin", "2.bin"]) == 2
+    assert "pictures of 4 channels cannot be written as .mp4" in capsys.readouterr().err
+    assert {path.suffix for path in tmp_path.glob("*p.*")} == {".png", ".tif"}
 
 
 def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,6 +269,7 @@ def nothing() -> None:
         (["mode=image", "1.bin"], "unknown layer", damage("tiny_mapping.param", lambda b: b.replace(b"Le", b"De"))),
     ],
 )  # fmt: skip
+@pytest.mark.filterwarnings("error")
 def test_mistakes(
     place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str, prepare: Callable[[], None]
 ) -> None:
@@ -265,17 +297,19 @@ def test_new_files_have_ordinary_permissions(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
-def test_ctrl_c_leaves_no_partial_video(place: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_no_partial_video(place: Path, number: signal.Signals, status: int) -> None:
     pytest.importorskip("av", reason="the extra [video] is not installed")
     command = [sys.executable, "-m", "runtime.run", "mode=a2b", "1.bin", "2.bin", "frames=100000000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 60
     while not list(place.glob(".a2b*")) and time.time() < deadline:
         time.sleep(0.02)
+    assert list(place.glob(".a2b*")), "the video is being written"
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "") and "Traceback" not in err
+    assert (process.returncode, out) == (status, "") and "Traceback" not in err
     assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
 
 

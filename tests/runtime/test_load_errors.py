@@ -135,6 +135,13 @@ def test_bytes_that_no_layer_reads(tmp_path: Path) -> None:
         Net(param, bin_)
 
 
+def test_one_byte_that_no_layer_reads(tmp_path: Path) -> None:
+    param, bin_ = edited(tmp_path)
+    bin_.write_bytes(DATA + b"\0")
+    with pytest.raises(WeightsError, match="no layer reads the 1 byte at the end of the file"):
+        Net(param, bin_)
+
+
 def test_a_bin_of_unknown_tag(tmp_path: Path) -> None:
     param, bin_ = edited(tmp_path)
     bin_.write_bytes(b"\1\2\3\4" + DATA[4:])

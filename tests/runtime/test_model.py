@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,15 @@ BAD_CALLS: list[tuple[Callable[[Model], object], str]] = [
 
 @pytest.mark.parametrize(("call", "says"), BAD_CALLS)
 def test_bad_arguments(bundle: Path, call: Callable[[Model], object], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         call(Model(bundle))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("psi", [np.float32(0.5), np.array(0.5), np.int64(2), Fraction(1, 2)])
+def test_psi_may_be_a_number_of_any_kind(bundle: Path, psi: Any) -> None:
+    model, z = Model(bundle), np.random.default_rng(8).standard_normal(6)
+    np.testing.assert_array_equal(model.mapping(z, psi), model.mapping(z, float(psi)))
 
 
 def test_random_weights_warn(tmp_path: Path) -> None:
@@ -256,8 +264,14 @@ def test_a_path_without_a_name(name: str) -> None:
 
 
 def test_missing_manifest(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no such model"):
+    with pytest.raises(BundleError, match=r"nothing.json: no such model; expected NAME, .*; got .*nothing$"):
         Model(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "/", "somewhere/..", Path(".")])
+def test_a_path_without_a_name(path: str | Path) -> None:
+    with pytest.raises(BundleError, match=r"not the name of a model; expected PATH/NAME or PATH/NAME.json; got '"):
+        Model(path)
 
 
 def test_manifest_fields(bundle: Path) -> None:

@@ -74,10 +74,16 @@ def test_unknown_blobs(net: Net) -> None:
     assert net.run(x, []) == {}
 
 
-@pytest.mark.parametrize("threads", [0, -1, 100000, True, 1.5, "2"])
+@pytest.mark.parametrize("threads", [0, -1, 100000, True, np.True_, 1.5, "2", np.float64(2), np.int64(0), ONES((3, 3))])
 def test_bad_threads(tmp_path: Path, threads: object) -> None:
-    with pytest.raises(OptionError, match="threads"):
+    with pytest.raises(OptionError, match="a bad number of threads; expected 1 to 1024; got ") as caught:
         Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"), threads=threads)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("threads", [np.int64(2), np.uint8(2)])
+def test_threads_of_numpy(tmp_path: Path, threads: int) -> None:
+    assert Net(*write_net(tmp_path, "Input in 0 1 x", "Square square 1 1 x y"), threads=threads).threads == 2
 
 
 def weights(*counts: int) -> bytes:
