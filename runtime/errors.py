@@ -87,3 +87,9 @@ class UsageError(NcnnError):
 
 def byte_count(number: int) -> str:
     return f"{number} byte" if number == 1 else f"{number} bytes"
+
+
+def brief(value: object) -> str:
+    """A value as one short line, whatever its repr is: that of an array has several."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."

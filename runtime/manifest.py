@@ -103,7 +103,7 @@ def _sha256(path: Path) -> str:
 def manifest_path(model: str | os.PathLike[str]) -> Path:
     """`dir/NAME` or `dir/NAME.json` -> the path of the manifest. Raises BundleError where there is no NAME."""
     path = Path(model)
-    if not path.name:
+    if path.name in ("", ".."):
         raise BundleError("not the name of a model", expected="PATH/NAME or PATH/NAME.json", got=repr(os.fspath(model)))
     return path if path.suffix == ".json" else path.with_name(path.name + ".json")
 

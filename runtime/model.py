@@ -205,7 +205,7 @@ def _number(name: str, value: object) -> float:
             raise TypeError
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError, RuntimeError):
-        raise InputError(f"{name} is not a number", got=repr(value)[:60]) from None
+        raise InputError(f"{name} is not a number", got=brief(value)) from None
 
 
 def _vector(name: str, value: npt.ArrayLike, length: int) -> FloatArray:

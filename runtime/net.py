@@ -100,7 +100,7 @@ class Net:
             LayerError: a layer failed or would have read outside its inputs; says which, and its inputs.
         """
         if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
-            raise InputError("inputs must be a dict from names to arrays", got=repr(inputs)[:60])
+            raise InputError("inputs must be a dict from names to arrays", got=brief(inputs))
         if isinstance(outputs, str):
             raise BlobError("outputs must be a list of names", got=repr(outputs), fix=f"Write outputs=[{outputs!r}]")
         try:
@@ -108,7 +108,7 @@ class Net:
         except TypeError:
             names = None
         if names is None or not all(isinstance(name, str) for name in names):
-            raise BlobError("outputs must be a list of names", got=repr(outputs)[:60])
+            raise BlobError("outputs must be a list of names", got=brief(outputs))
         arrays = {name: self._as_array(name, value) for name, value in inputs.items()}
         return self._net.run(arrays, names)
 
@@ -174,11 +174,11 @@ def check_threads(threads: int | None) -> int:
     if threads is None:
         return default_threads()
     try:
-        number = 0 if isinstance(threads, bool) else operator.index(threads)
+        number = 0 if isinstance(threads, (bool, np.bool_)) else operator.index(threads)
     except TypeError:
         number = 0
     if not 1 <= number <= 1024:
-        raise OptionError("a bad number of threads", expected="1 to 1024", got=repr(threads))
+        raise OptionError("a bad number of threads", expected="1 to 1024", got=brief(threads))
     return number
 
 

@@ -313,32 +313,6 @@ def test_a_signal_leaves_no_partial_video(place: Path, number: signal.Signals, s
     assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
-def test_sigterm_leaves_no_partial_video(place: Path) -> None:
-    pytest.importorskip("av", reason="the extra [video] is not installed")
-    command = [sys.executable, "-m", "runtime.run", "mode=a2b", "1.bin", "2.bin", "frames=100000000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.time() + 60
-    while not list(place.glob(".a2b*")) and time.time() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (143, "") and "Traceback" not in err
-    assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
-
-
-def test_pictures_with_alpha(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_bundle(tmp_path, channels=4)
-    write_seed(tmp_path / "1.bin", latent(1))
-    monkeypatch.chdir(tmp_path)
-    assert main(["mode=image", "1.bin", "out=p.jpg"]) == 2
-    assert "4 channels cannot be written as JPEG" in capsys.readouterr().err and not Path("p.jpg").exists()
-    assert main(["mode=image", "1.bin"]) == 0
-    assert pixels(tmp_path / "image.png").shape == (5, 6, 4)
-
-
 def test_as_a_program(place: Path) -> None:
     command = [sys.executable, "-m", "runtime.run"]
     done = subprocess.run([*command, "mode=image", "1.bin"], capture_output=True, text=True)

@@ -257,17 +257,6 @@ def test_bad_transforms_of_a_manifest(tmp_path: Path, change: Callable[[dict[str
         Model(rewrite(write_bundle(tmp_path, transform=OWN), change))
 
 
-@pytest.mark.parametrize("name", ["", ".", "/"])
-def test_a_path_without_a_name(name: str) -> None:
-    with pytest.raises(BundleError, match=r"not the name of a model; expected PATH/NAME or PATH/NAME\.json"):
-        Model(name)
-
-
-def test_missing_manifest(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"nothing.json: no such model; expected NAME, .*; got .*nothing$"):
-        Model(tmp_path / "nothing")
-
-
 @pytest.mark.parametrize("path", ["", ".", "..", "/", "somewhere/..", Path(".")])
 def test_a_path_without_a_name(path: str | Path) -> None:
     with pytest.raises(BundleError, match=r"not the name of a model; expected PATH/NAME or PATH/NAME.json; got '"):
