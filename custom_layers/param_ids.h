@@ -171,5 +171,93 @@ struct Upfirdn2d
     };
 };
 
+// Every parameter of every layer, by type and id. A type without a row has no parameters.
+struct Declared
+{
+    const char* type;
+    int id;
+    const char* name;
+    bool array;
+};
+
+inline constexpr Declared declared[] = {
+    {"BiasAct", 0, "act", false},
+    {"BiasAct", 1, "alpha", false},
+    {"BiasAct", 2, "gain", false},
+    {"BiasAct", 3, "clamp", false},
+    {"BiasAct", 4, "bias_term", false},
+    {"Clamp", 0, "min", false},
+    {"Clamp", 1, "max", false},
+    {"F4DOp1D", 0, "dim", false},
+    {"F4DOp1D", 1, "op", false},
+    {"FconvTranspose2d", 0, "num_output", false},
+    {"FconvTranspose2d", 1, "kernel_w", false},
+    {"FconvTranspose2d", 2, "dilation_w", false},
+    {"FconvTranspose2d", 3, "stride_w", false},
+    {"FconvTranspose2d", 4, "pad_left", false},
+    {"FconvTranspose2d", 5, "bias_term", false},
+    {"FconvTranspose2d", 6, "weight_data_size", false},
+    {"FconvTranspose2d", 7, "group", false},
+    {"FconvTranspose2d", 9, "activation_type", false},
+    {"FconvTranspose2d", 10, "activation_params", true},
+    {"FconvTranspose2d", 11, "kernel_h", false},
+    {"FconvTranspose2d", 12, "dilation_h", false},
+    {"FconvTranspose2d", 13, "stride_h", false},
+    {"FconvTranspose2d", 14, "pad_top", false},
+    {"FconvTranspose2d", 15, "pad_right", false},
+    {"FconvTranspose2d", 16, "pad_bottom", false},
+    {"FconvTranspose2d", 17, "num_input", false},
+    {"FconvTranspose2d", 18, "output_pad_right", false},
+    {"FconvTranspose2d", 19, "output_pad_bottom", false},
+    {"FilteredLrelu", 0, "up", false},
+    {"FilteredLrelu", 1, "down", false},
+    {"FilteredLrelu", 2, "pad_top", false},
+    {"FilteredLrelu", 3, "pad_bottom", false},
+    {"FilteredLrelu", 4, "pad_left", false},
+    {"FilteredLrelu", 5, "pad_right", false},
+    {"FilteredLrelu", 6, "fu_h", false},
+    {"FilteredLrelu", 7, "fu_w", false},
+    {"FilteredLrelu", 8, "fd_h", false},
+    {"FilteredLrelu", 9, "fd_w", false},
+    {"FilteredLrelu", 10, "bias_data_size", false},
+    {"FilteredLrelu", 11, "scale_term", false},
+    {"FilteredLrelu", 12, "gain", false},
+    {"FilteredLrelu", 13, "slope", false},
+    {"FilteredLrelu", 14, "clamp", false},
+    {"FilteredLrelu", 15, "flip_filter", false},
+    {"Fmatmul", 0, "num_output", false},
+    {"Fmatmul", 1, "bias_term", false},
+    {"Fmatmul", 2, "weight_data_size", false},
+    {"Fmatmul", 8, "int8_scale_term", false},
+    {"Fmatmul", 9, "activation_type", false},
+    {"Fmatmul", 10, "activation_params", true},
+    {"MulConstant", 0, "scale", false},
+    {"MulConstant", 1, "bias", false},
+    {"Rsqrt", 0, "eps", false},
+    {"Rsqrt", 1, "scale", false},
+    {"Shell", 0, "w", false},
+    {"Shell", 1, "h", false},
+    {"Shell", 2, "c", false},
+    {"Shell", 3, "dims", false},
+    {"Shell", 5, "bias_term", false},
+    {"Shell", 6, "weight_data_size", false},
+    {"Shell", 11, "d", false},
+    {"Sin", 0, "scale", false},
+    {"Sqrt", 0, "eps", false},
+    {"StyleMixingSwitcher", 0, "ws_i", false},
+    {"Upfirdn2d", 0, "up_y", false},
+    {"Upfirdn2d", 1, "up_x", false},
+    {"Upfirdn2d", 2, "down_y", false},
+    {"Upfirdn2d", 3, "down_x", false},
+    {"Upfirdn2d", 4, "pad_top", false},
+    {"Upfirdn2d", 5, "pad_bottom", false},
+    {"Upfirdn2d", 6, "pad_left", false},
+    {"Upfirdn2d", 7, "pad_right", false},
+    {"Upfirdn2d", 8, "f_h", false},
+    {"Upfirdn2d", 9, "f_w", false},
+    {"Upfirdn2d", 10, "flip_filter", false},
+    {"Upfirdn2d", 11, "gain", false},
+};
+
 } // namespace param
 } // namespace custom_layers

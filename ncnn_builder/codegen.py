@@ -1,4 +1,4 @@
-"""`python -m ncnn_builder.codegen`: the C++ header of parameter ids, made from the op declarations."""
+"""`python -m ncnn_builder.codegen`: the C++ header of the layers' parameters, made from the op declarations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,37 @@ def param_ids() -> str:
         "namespace param {",
         "",
     ]
+    rows = []
     for op_type in sorted(registry):
         spec = registry[op_type]
         if not spec.custom or not spec.params:
             continue
+        params = sorted(spec.params, key=lambda p: p.id or 0)
         lines += [f"struct {op_type}", "{", "    enum", "    {"]
-        lines += [f"        {p.name} = {p.id}," for p in sorted(spec.params, key=lambda p: p.id or 0)]
+        lines += [f"        {p.name} = {p.id}," for p in params]
         lines += ["    };", "};", ""]
-    lines += ["} // namespace param", "} // namespace custom_layers", ""]
+        for p in params:
+            rows.append(
+                f'    {{"{op_type}", {p.id}, "{p.name}", {"true" if p.kind in ("ints", "floats") else "false"}}},'
+            )
+    lines += [
+        "// Every parameter of every layer, by type and id. A type without a row has no parameters.",
+        "struct Declared",
+        "{",
+        "    const char* type;",
+        "    int id;",
+        "    const char* name;",
+        "    bool array;",
+        "};",
+        "",
+        "inline constexpr Declared declared[] = {",
+        *rows,
+        "};",
+        "",
+        "} // namespace param",
+        "} // namespace custom_layers",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -39,6 +39,10 @@ Check convolution_check(const std::string& type);
 Check weights_check(const std::string& type);
 Check shapes_check(const std::string& type);
 
+// At load, for a custom layer: raises a Fault (param, without file and layer) for a parameter that no op
+// declares, which the layer would ignore, and for an array where one number belongs or the reverse.
+void check_params(const LayerLine& layer);
+
 // At load: why the layer cannot stand with its numbers of inputs and outputs; empty when it can.
 std::string bad_arity(const LayerLine& layer);
 

@@ -52,16 +52,19 @@ static void check_options(const Options& options)
 #endif
 }
 
-// Empty, or why the layer of this line cannot be made.
-static std::string why_not(ncnn::Net& net, const LayerLine& line)
+// Raises a Fault (param) if the layer of this line cannot be made.
+static void check_layer(ncnn::Net& net, const LayerLine& line)
 {
     if (net.custom_layer_to_index(line.type.c_str()) >= 0)
-        return "";
+        return check_params(line);
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(line.type.c_str()));
     if (!layer)
-        return "unknown layer type: neither ncnn " NCNN_VERSION_STRING " nor the custom layers have " +
-               quoted(line.type);
-    return bad_arity(line);
+        throw Fault(Kind::param, "unknown layer type: neither ncnn " NCNN_VERSION_STRING
+                                 " nor the custom layers have " +
+                                     quoted(line.type));
+    const std::string reason = bad_arity(line);
+    if (!reason.empty())
+        throw Fault(Kind::param, reason);
 }
 
 Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, const Options& options)
@@ -92,7 +95,7 @@ Net::~Net()
 
 void Net::load_param(const std::string& text)
 {
-    lines = parse_param(text, param_name, [this](const LayerLine& line) { return why_not(*net, line); });
+    lines = parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, line); });
     Capture capture;
     custom_layers::ErrorScope scope;
     if (net->load_param(TextReader(text)) == 0) {

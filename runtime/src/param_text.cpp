@@ -109,7 +109,7 @@ static void check_count(const char* what, int said, size_t found, const std::str
 }
 
 std::vector<LayerLine> parse_param(const std::string& text, const std::string& file,
-                                   const std::function<std::string(const LayerLine&)>& why_not)
+                                   const std::function<void(const LayerLine&)>& check)
 {
     const char* advice = "Give the .param text file that was written for the network";
     if (text.empty())
@@ -155,9 +155,11 @@ std::vector<LayerLine> parse_param(const std::string& text, const std::string& f
                 layers.push_back(parse_layer_line(line));
                 layers.back().line = number;
                 seen.add(layers.back());
-                const std::string reason = why_not(layers.back());
-                if (!reason.empty())
-                    throw Fault(Kind::param, reason).in(layers.back().name, layers.back().type);
+                try {
+                    check(layers.back());
+                } catch (Fault& fault) {
+                    throw fault.in(layers.back().name, layers.back().type);
+                }
             }
         } catch (Fault& fault) {
             if (end == std::string::npos && magic && fault.fix.empty())

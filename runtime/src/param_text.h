@@ -29,9 +29,9 @@ struct LayerLine {
 
 // Raises a Fault (param) that names file, line, layer and reason unless: the magic is there, both counts
 // equal what follows, every line is well formed, layer and blob names are shorter than 256 and unique, each
-// bottom is made by an earlier line, each blob is consumed at most once, every number fits, and
-// `why_not(line)` is empty.
+// bottom is made by an earlier line, each blob is consumed at most once, and every number fits. What `check`
+// raises for a line needs no file, line number and layer: they are added.
 std::vector<LayerLine> parse_param(const std::string& text, const std::string& file,
-                                   const std::function<std::string(const LayerLine&)>& why_not);
+                                   const std::function<void(const LayerLine&)>& check);
 
 } // namespace runtime

@@ -131,6 +131,23 @@ def test_the_header_of_parameter_ids_is_current() -> None:
     assert codegen.HEADER.read_text() == codegen.param_ids()
 
 
+def test_the_header_depends_on_the_declarations_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = codegen.param_ids()
+    monkeypatch.setattr(codegen, "registry", dict(reversed(nb.registry.items())))
+    assert codegen.param_ids() == text
+
+
+def test_the_header_holds_every_parameter_of_every_layer_once() -> None:
+    rows = re.findall(r'^    \{"(\w+)", (\d+), "(\w+)", (true|false)\},$', codegen.param_ids(), re.MULTILINE)
+    meant = {
+        (spec.type, str(p.id), p.name, "true" if p.kind in ("ints", "floats") else "false")
+        for spec in SPECS
+        if spec.custom
+        for p in spec.params
+    }
+    assert len(rows) == len(meant) and set(rows) == meant
+
+
 # -- samples ------------------------------------------------------------------------------------------------------
 
 
