@@ -30,6 +30,17 @@ struct FirSum {
     int step; // pixels from one pixel taken to the next
 };
 
+// Two weighted sums of rows that overlap: the second one begins `shift` rows later and ends no earlier.
+struct FirPair {
+    const float* base;
+    const int* offsets; // of the rows that either meets
+    const float* taps;
+    const float* taps_next;
+    int count;
+    int count_next;
+    int shift;
+};
+
 struct FirKernels {
     const char* name; // of the instruction set
 
@@ -38,14 +49,16 @@ struct FirKernels {
     // the same, activated
     void (*sum_activate)(const FirSum& sum, const FirActivation& activation, float* to, int to_step,
                          int pixels);
+    // two sums without a step: every row is read once
+    void (*sum_pair)(const FirPair& pair, float* to, float* to_next, int pixels);
     // to = a + b
     void (*add)(const float* a, const float* b, float* to, int pixels);
-    // Packed pixels to rows of 16: from[i] holds lanes i * pack to i * pack + pack - 1, or is null for zeros;
-    // each lane times its scale plus its bias.
-    void (*gather)(const float* const* from, int pack, const float* scale, const float* bias, float* to,
-                   int pixels);
-    // The way back; null: those lanes are dropped.
-    void (*scatter)(const float* from, float* const* to, int pack, int pixels);
+    // Packed pixels to rows of 16: from[i] holds lanes i * pack to i * pack + pack - 1; each lane times its
+    // scale plus its bias. The pixels `ahead` floats further on are wanted soon.
+    void (*gather)(const float* const* from, int pack, ptrdiff_t ahead, const float* scale, const float* bias,
+                   float* to, int pixels);
+    // The way back.
+    void (*scatter)(const float* from, float* const* to, int pack, ptrdiff_t ahead, int pixels);
 };
 
 // All that this machine can run, the best one first; ends with null. The last one is the baseline.

@@ -6,11 +6,13 @@
 // this one, and run it on a machine that has no such instructions.
 #include "fir_kernels.h"
 
+#include <stdint.h>
 #include <string.h>
 
 namespace
 {
 using custom_layers::FirActivation;
+using custom_layers::FirPair;
 using custom_layers::FirSum;
 using custom_layers::kFirLanes;
 
@@ -148,49 +150,182 @@ void add(const float* a, const float* b, float* to, int pixels)
         store(to + i, load(a + i) + load(b + i));
 }
 
-template <int pack>
-inline void gather_packed(const float* const* from, const float* scale, const float* bias, float* to,
-                          int pixels)
+template <int size> inline void pair_pixels(const FirPair& pair, float* to, float* to_next, int from_pixel)
 {
-    for (int lane = 0; lane < kFirLanes; lane += pack) {
-        const float* source = from[lane / pack];
-        float s[pack];
-        float b[pack];
-        for (int k = 0; k < pack; k++) {
-            s[k] = scale[lane + k];
-            b[k] = bias[lane + k];
+    const int begin = pair.shift < pair.count ? pair.shift : pair.count; // rows of both sums, to count
+    for (int part = 0; part < kFirLanes; part += kWidth) {
+        const ptrdiff_t at = (ptrdiff_t)from_pixel * kFirLanes + part;
+        const float* base = pair.base + at;
+        Vec total[size];
+        Vec total_next[size];
+        for (int i = 0; i < size; i++)
+            total[i] = total_next[i] = all(0.f);
+        for (int k = 0; k < begin; k++) {
+            const Vec tap = all(pair.taps[k]);
+            for (int i = 0; i < size; i++)
+                total[i] = total[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
         }
-        for (int i = 0; i < pixels; i++) {
-            for (int k = 0; k < pack; k++)
-                to[i * kFirLanes + lane + k] = source ? source[i * pack + k] * s[k] + b[k] : 0.f;
+        for (int k = begin; k < pair.count; k++) {
+            const Vec tap = all(pair.taps[k]);
+            const Vec tap_next = all(pair.taps_next[k - pair.shift]);
+            for (int i = 0; i < size; i++) {
+                const Vec v = load(base + pair.offsets[k] + i * kFirLanes);
+                total[i] = total[i] + tap * v;
+                total_next[i] = total_next[i] + tap_next * v;
+            }
+        }
+        const int rest = pair.count > pair.shift ? pair.count : pair.shift;
+        for (int k = rest; k < pair.shift + pair.count_next; k++) {
+            const Vec tap = all(pair.taps_next[k - pair.shift]);
+            for (int i = 0; i < size; i++)
+                total_next[i] = total_next[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
+        }
+        for (int i = 0; i < size; i++) {
+            store(to + at + i * kFirLanes, total[i]);
+            store(to_next + at + i * kFirLanes, total_next[i]);
         }
     }
 }
 
-void gather(const float* const* from, int pack, const float* scale, const float* bias, float* to, int pixels)
+template <int size> inline void pair_all(const FirPair& pair, float* to, float* to_next, int done, int pixels)
 {
+    for (; done + size <= pixels; done += size)
+        pair_pixels<size>(pair, to, to_next, done);
+    if constexpr (size > 1)
+        pair_all<size / 2>(pair, to, to_next, done, pixels);
+}
+
+void sum_pair(const FirPair& pair, float* to, float* to_next, int pixels)
+{
+    pair_all<kMostPixels / 2>(pair, to, to_next, 0, pixels);
+}
+
+// Asks for `count` floats that are `ahead` of `from`, into the second cache: the first one has no room for
+// what is a row away. They need not exist.
+inline void prefetch(const float* from, ptrdiff_t ahead, int count)
+{
+#if defined(__GNUC__)
+    const uintptr_t next = (uintptr_t)from + (uintptr_t)ahead * sizeof(float);
+    for (int i = 0; i < count; i += 16)
+        __builtin_prefetch((const void*)(next + i * sizeof(float)), 0, 2);
+#else
+    (void)from;
+    (void)ahead;
+    (void)count;
+#endif
+}
+
+// A square of 4 rows of 4 floats to the other order.
+inline void transpose(const float* const from[4], float* const to[4])
+{
+#if defined(__GNUC__)
+    typedef float Four __attribute__((vector_size(16)));
+    typedef int Order __attribute__((vector_size(16)));
+    Four rows[4];
+    for (int i = 0; i < 4; i++)
+        memcpy(&rows[i], from[i], sizeof(Four));
+#if defined(__clang__)
+#define FIR_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FIR_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Order{__VA_ARGS__})
+#endif
+    const Four low01 = FIR_SHUFFLE(rows[0], rows[1], 0, 4, 1, 5);
+    const Four low23 = FIR_SHUFFLE(rows[2], rows[3], 0, 4, 1, 5);
+    const Four high01 = FIR_SHUFFLE(rows[0], rows[1], 2, 6, 3, 7);
+    const Four high23 = FIR_SHUFFLE(rows[2], rows[3], 2, 6, 3, 7);
+    const Four columns[4] = {FIR_SHUFFLE(low01, low23, 0, 1, 4, 5), FIR_SHUFFLE(low01, low23, 2, 3, 6, 7),
+                             FIR_SHUFFLE(high01, high23, 0, 1, 4, 5),
+                             FIR_SHUFFLE(high01, high23, 2, 3, 6, 7)};
+#undef FIR_SHUFFLE
+    for (int i = 0; i < 4; i++)
+        memcpy(to[i], &columns[i], sizeof(Four));
+#else
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++)
+            to[j][i] = from[i][j];
+    }
+#endif
+}
+
+template <int pack> inline void gather_packed(const float* const* from, float* to, int pixels)
+{
+    for (int lane = 0; lane < kFirLanes; lane += pack) {
+        const float* source = from[lane / pack];
+        for (int i = 0; i < pixels; i++)
+            memcpy(to + i * kFirLanes + lane, source + i * pack, pack * sizeof(float));
+    }
+}
+
+inline void gather_planes(const float* const* from, float* to, int pixels)
+{
+    for (int lane = 0; lane < kFirLanes; lane += 4) {
+        const float* const* source = from + lane;
+        int i = 0;
+        for (; i + 4 <= pixels; i += 4) {
+            const float* const rows[4] = {source[0] + i, source[1] + i, source[2] + i, source[3] + i};
+            float* first = to + i * kFirLanes + lane;
+            float* const columns[4] = {first, first + kFirLanes, first + 2 * kFirLanes,
+                                       first + 3 * kFirLanes};
+            transpose(rows, columns);
+        }
+        for (; i < pixels; i++) {
+            for (int k = 0; k < 4; k++)
+                to[i * kFirLanes + lane + k] = source[k][i];
+        }
+    }
+}
+
+void gather(const float* const* from, int pack, ptrdiff_t ahead, const float* scale, const float* bias,
+            float* to, int pixels)
+{
+    for (int i = 0; i < kFirLanes / pack; i++)
+        prefetch(from[i], ahead, pixels * pack);
+    const float* packed = to;
     if (pack == 16)
-        gather_packed<16>(from, scale, bias, to, pixels);
+        packed = from[0];
     else if (pack == 8)
-        gather_packed<8>(from, scale, bias, to, pixels);
+        gather_packed<8>(from, to, pixels);
     else if (pack == 4)
-        gather_packed<4>(from, scale, bias, to, pixels);
+        gather_packed<4>(from, to, pixels);
     else
-        gather_packed<1>(from, scale, bias, to, pixels);
+        gather_planes(from, to, pixels);
+    for (int part = 0; part < kFirLanes; part += kWidth) {
+        const Vec s = load(scale + part);
+        const Vec b = load(bias + part);
+        for (int i = 0; i < pixels; i++)
+            store(to + i * kFirLanes + part, load(packed + i * kFirLanes + part) * s + b);
+    }
 }
 
 template <int pack> inline void scatter_packed(const float* from, float* const* to, int pixels)
 {
     for (int lane = 0; lane < kFirLanes; lane += pack) {
         float* target = to[lane / pack];
-        if (!target)
-            continue;
         for (int i = 0; i < pixels; i++)
             memcpy(target + i * pack, from + i * kFirLanes + lane, pack * sizeof(float));
     }
 }
 
-void scatter(const float* from, float* const* to, int pack, int pixels)
+inline void scatter_planes(const float* from, float* const* to, int pixels)
+{
+    for (int lane = 0; lane < kFirLanes; lane += 4) {
+        float* const* target = to + lane;
+        int i = 0;
+        for (; i + 4 <= pixels; i += 4) {
+            const float* first = from + i * kFirLanes + lane;
+            const float* const rows[4] = {first, first + kFirLanes, first + 2 * kFirLanes,
+                                          first + 3 * kFirLanes};
+            float* const columns[4] = {target[0] + i, target[1] + i, target[2] + i, target[3] + i};
+            transpose(rows, columns);
+        }
+        for (; i < pixels; i++) {
+            for (int k = 0; k < 4; k++)
+                target[k][i] = from[i * kFirLanes + lane + k];
+        }
+    }
+}
+
+void scatter(const float* from, float* const* to, int pack, ptrdiff_t ahead, int pixels)
 {
     if (pack == 16)
         scatter_packed<16>(from, to, pixels);
@@ -199,7 +334,9 @@ void scatter(const float* from, float* const* to, int pack, int pixels)
     else if (pack == 4)
         scatter_packed<4>(from, to, pixels);
     else
-        scatter_packed<1>(from, to, pixels);
+        scatter_planes(from, to, pixels);
+    for (int i = 0; i < kFirLanes / pack; i++)
+        prefetch(to[i], ahead, pixels * pack);
 }
 } // namespace
 
@@ -211,6 +348,6 @@ void scatter(const float* from, float* const* to, int pack, int pixels)
 namespace custom_layers
 {
 extern const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA);
-const FirKernels FIR_JOIN(fir_kernels_,
-                          FIR_ISA) = {FIR_TEXT(FIR_ISA), sum_rows, sum_activate, add, gather, scatter};
+const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA) = {
+    FIR_TEXT(FIR_ISA), sum_rows, sum_activate, sum_pair, add, gather, scatter};
 } // namespace custom_layers

@@ -17,7 +17,7 @@ namespace custom_layers
 namespace
 {
 // Columns of a tile: its rings stay in the second cache, and what neighbours compute twice is little.
-const int kTileColumns = 64;
+const int kTileColumns = 96;
 // Buffers of one thread, in floats.
 const int64_t kMostFloats = 1 << 20;
 
@@ -63,19 +63,21 @@ struct Plan {
     int band_rows;     // of the result, and what they are of the image
     int band_step;     //
     int groups;        // of 16 lanes
-    int input_rows;    // in the ring
+    int input_rows;    // in their ring
     int input_columns; // in a tile, at most
     int filtered_columns;
-    int sum_terms; // offsets of the longest sum
+    int ring_rows; // in the second ring
+    int ring_columns;
+    int terms; // of the longest sum
 
-    // Buffers of one thread, in pixels, one after the other.
-    int input_at = 0, middle_at, filtered_at, ring_at, folded_at, result_at, pixels;
+    // Buffers of one thread, in pixels, one after the other. A row of a ring takes `stride` pixels.
+    int input_stride, filtered_stride, ring_stride;
+    int input_at, middle_at, filtered_at, ring_at, folded_at, result_at, zeros_at, unused_at, pixels;
 
     Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
          ncnn::Mat& to);
 
     bool filtered_ring() const { return !fir.down.separable; }
-    int ring_columns() const { return filtered_ring() ? filtered_columns : columns; }
     // A `down` that is symmetric is applied to sums of two rows: half the multiplications.
     int folded_rows() const { return filtered_ring() && fir.down.mirrored ? fir.down.h / 2 : 0; }
 };
@@ -100,23 +102,36 @@ Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float
 
     filtered_columns = (columns - 1) * fir.x.down + fir.down.w;
     input_columns = (filtered_columns + fir.up.w - 2) / fir.x.up + 1;
-    input_rows = (fir.up.h - 1) / fir.y.up + 1;
-    sum_terms = std::max(input_rows * ((fir.up.w - 1) / fir.x.up + 1), fir.down.h * fir.down.w);
+    ring_columns = filtered_ring() ? filtered_columns : columns;
+    // Rows are made two at a time (see Tile::middle_row and Tile::run).
+    input_rows = (fir.up.h - 1) / fir.y.up + 2;
+    ring_rows = fir.down.h + fir.y.down;
+    terms =
+        std::max(input_rows * ((fir.up.w - 1) / fir.x.up + 1), std::max(ring_rows, fir.down.h * fir.down.w));
 
-    middle_at = input_at + input_rows * input_columns;
-    filtered_at = middle_at + input_columns;
-    ring_at = filtered_at + filtered_columns;
-    folded_at = ring_at + fir.down.h * ring_columns();
-    result_at = folded_at + folded_rows() * filtered_columns;
-    pixels = result_at + columns;
+    // An odd number of pixels: with a power of two, all rows would compete for the same few lines of the
+    // cache.
+    input_stride = input_columns | 1;
+    filtered_stride = filtered_columns | 1;
+    ring_stride = ring_columns | 1;
+    int next = 0;
+    const auto take = [&next](int size) { return (next += size) - size; };
+    input_at = take(input_rows * input_stride);
+    middle_at = take(2 * input_stride);
+    filtered_at = take(filtered_stride);
+    ring_at = take(ring_rows * ring_stride);
+    folded_at = take(folded_rows() * filtered_stride);
+    result_at = take(2 * columns);
+    zeros_at = take(input_columns);
+    unused_at = take(columns);
+    pixels = next;
 }
 
 // One tile of one group of lanes.
 class Tile
 {
 public:
-    Tile(const Plan& plan, float* memory)
-        : plan_(plan), fir_(plan.fir), memory_(memory), offsets_(plan.sum_terms)
+    Tile(const Plan& plan, float* memory) : plan_(plan), fir_(plan.fir), memory_(memory), offsets_(plan.terms)
     {
     }
 
@@ -125,10 +140,13 @@ public:
 private:
     void choose_lanes(int group);
     void choose_columns(int first_column);
+    void load_rows(int first, int end);
     void load_row(int row);
+    int middle_row(int q);
     const float* filtered_row(int q, float* to);
     void add_filtered_row(int q);
-    const float* result_row(int o);
+    void fold_rows(int q);
+    void result_rows(int o, int count);
     void store_row(int o, const float* from);
 
     // Offset of a pixel in memory.
@@ -136,9 +154,10 @@ private:
     int input_at(int row) const
     {
         const int slot = row % plan_.input_rows;
-        return plan_.input_at + (slot < 0 ? slot + plan_.input_rows : slot) * plan_.input_columns;
+        return plan_.input_at + (slot < 0 ? slot + plan_.input_rows : slot) * plan_.input_stride;
     }
-    int ring_at(int q) const { return plan_.ring_at + q % fir_.down.h * plan_.ring_columns(); }
+    int middle_at(int q) const { return plan_.middle_at + q % 2 * plan_.input_stride; }
+    int ring_at(int q) const { return plan_.ring_at + q % plan_.ring_rows * plan_.ring_stride; }
 
     void sum(const std::vector<float>& taps, float* to, int pixels, int step) const
     {
@@ -150,7 +169,7 @@ private:
     float* memory_;
     std::vector<int> offsets_;
 
-    // The lanes: of each element of the packing, its channel (or null), and where its band begins.
+    // The lanes: their channels (null: not used), and where their bands begin.
     const float* from_[kFirLanes];
     float* to_[kFirLanes];
     int from_row_[kFirLanes];
@@ -165,6 +184,7 @@ private:
     int first_column_ = 0;
     int columns_ = 0;
     int next_input_row_ = 0;
+    int ready_ = 0; // a row that was made together with the one before it
     std::vector<Phase> phases_x_;
     std::vector<Phase> phases_y_;
     std::vector<std::vector<float>> taps_x_; // of each phase
@@ -174,8 +194,7 @@ private:
 
 void Tile::choose_lanes(int group)
 {
-    const int pack = plan_.image.elempack;
-    const int channels = plan_.image.c * pack;
+    const int channels = outer_size(plan_.image);
     for (int lane = 0; lane < kFirLanes; lane++) {
         const int index = group * kFirLanes + lane;
         const int channel = index % channels;
@@ -183,13 +202,11 @@ void Tile::choose_lanes(int group)
         const bool used = band < plan_.bands;
         scale_[lane] = used && plan_.scale ? plan_.scale[channel] : 1.f;
         bias_[lane] = used && plan_.bias ? plan_.bias[channel] : 0.f;
-        if (lane % pack != 0)
-            continue;
-        const int i = lane / pack;
-        from_[i] = used ? (const float*)plan_.image.data + plan_.image.cstep * channel : nullptr;
-        to_[i] = used ? (float*)plan_.top.data + plan_.top.cstep * channel : nullptr;
-        from_row_[i] = band * plan_.band_step;
-        to_row_[i] = band * plan_.band_rows;
+        // Only the first lane of an element is looked at.
+        from_[lane] = used ? (const float*)plan_.image.data + plan_.image.cstep * channel : nullptr;
+        to_[lane] = used ? (float*)plan_.top.data + plan_.top.cstep * channel : nullptr;
+        from_row_[lane] = band * plan_.band_step;
+        to_row_[lane] = band * plan_.band_rows;
     }
 }
 
@@ -231,44 +248,76 @@ void Tile::choose_columns(int first_column)
     }
 }
 
+// Rows below `end` into the ring; those above `first` are not needed any more.
+void Tile::load_rows(int first, int end)
+{
+    next_input_row_ = std::max(next_input_row_, first);
+    for (; next_input_row_ < end; next_input_row_++)
+        load_row(next_input_row_);
+}
+
 void Tile::load_row(int row)
 {
     const int pack = plan_.image.elempack;
+    const float* zeros = memory_ + at(plan_.zeros_at);
     const int left = std::min(std::max(-first_input_, 0), input_columns_);
     const int end = std::max(std::min(input_columns_, plan_.image.w - first_input_), left);
     const float* from[kFirLanes];
-    for (int i = 0; i < kFirLanes / pack; i++) {
-        const int64_t r = (int64_t)row + from_row_[i];
-        const bool inside = from_[i] && r >= 0 && r < plan_.image.h;
-        from[i] = inside ? from_[i] + ((size_t)r * plan_.image.w + first_input_ + left) * pack : nullptr;
+    float scale[kFirLanes];
+    float bias[kFirLanes];
+    for (int lane = 0; lane < kFirLanes; lane++) {
+        const int first = lane - lane % pack;
+        const int64_t r = (int64_t)row + from_row_[first];
+        const bool inside = from_[first] && r >= 0 && r < plan_.image.h;
+        scale[lane] = inside ? scale_[lane] : 1.f;
+        bias[lane] = inside ? bias_[lane] : 0.f;
+        if (lane == first)
+            from[lane / pack] =
+                inside ? from_[lane] + ((size_t)r * plan_.image.w + first_input_ + left) * pack : zeros;
     }
     float* to = memory_ + at(input_at(row));
     std::fill(to, to + at(left), 0.f);
-    plan_.kernels.gather(from, pack, scale_, bias_, to + at(left), end - left);
+    plan_.kernels.gather(from, pack, (ptrdiff_t)plan_.image.w * pack, scale, bias, to + at(left), end - left);
     std::fill(to + at(end), to + at(input_columns_), 0.f);
+}
+
+// Offset of row q after the columns of `up`.
+int Tile::middle_row(int q)
+{
+    if (q == ready_)
+        return middle_at(q);
+    const int phase = q % fir_.y.up;
+    const int phase_next = (q + 1) % fir_.y.up;
+    const std::vector<float>& taps = taps_y_[phase];
+    const std::vector<float>& taps_next = taps_y_[phase_next];
+    const int first = phases_y_[phase].pixel + q / fir_.y.up;
+    const int first_next = phases_y_[phase_next].pixel + (q + 1) / fir_.y.up;
+    if (fir_.up.h == 1 && is_one(taps)) {
+        load_rows(first, first + 1);
+        return input_at(first);
+    }
+    const int end = first_next + (int)taps_next.size();
+    load_rows(first, end);
+    for (int row = first; row < end; row++)
+        offsets_[row - first] = at(input_at(row));
+    const FirPair pair = {memory_,          offsets_.data(),       taps.data(),       taps_next.data(),
+                          (int)taps.size(), (int)taps_next.size(), first_next - first};
+    plan_.kernels.sum_pair(pair, memory_ + at(middle_at(q)), memory_ + at(middle_at(q + 1)), input_columns_);
+    ready_ = q + 1;
+    return middle_at(q);
 }
 
 // Row q of the filtered and activated image: in `to`, or where it is already.
 const float* Tile::filtered_row(int q, float* to)
 {
     const int phase = q % fir_.y.up;
-    const Phase& rows = phases_y_[phase];
-    const int first = rows.pixel + q / fir_.y.up;
-    const int count = (int)rows.taps.size();
-    next_input_row_ = std::max(next_input_row_, first);
-    for (; next_input_row_ < first + count; next_input_row_++)
-        load_row(next_input_row_);
-
-    int from = plan_.middle_at;
-    if (fir_.up.separable) {
-        if (is_one(taps_y_[phase])) {
-            from = input_at(first);
-        } else {
-            for (int k = 0; k < count; k++)
-                offsets_[k] = at(input_at(first + k));
-            sum(taps_y_[phase], memory_ + at(from), input_columns_, 1);
-        }
-    }
+    const int first = phases_y_[phase].pixel + q / fir_.y.up;
+    const int count = (int)phases_y_[phase].taps.size();
+    int from = 0;
+    if (fir_.up.separable)
+        from = middle_row(q);
+    else
+        load_rows(first, first + count);
     const bool linear = fir_.activation.identity();
     if (linear && fir_.up.separable && fir_.x.up == 1 && is_one(taps_x_[0]))
         return memory_ + at(from);
@@ -307,60 +356,85 @@ void Tile::add_filtered_row(int q)
     }
 }
 
-const float* Tile::result_row(int o)
+// Pairs of rows q to q + fd_h - 1 of the second ring, added.
+void Tile::fold_rows(int q)
+{
+    for (int k = 0; k < plan_.folded_rows(); k++)
+        plan_.kernels.add(memory_ + at(ring_at(q + k)), memory_ + at(ring_at(q + fir_.down.h - 1 - k)),
+                          memory_ + at(plan_.folded_at + k * plan_.filtered_stride), filtered_columns_);
+}
+
+// Rows o and, if count is 2, o + 1 of the result.
+void Tile::result_rows(int o, int count)
 {
     const int q = o * fir_.y.down;
     const int h = fir_.down.h;
     float* result = memory_ + at(plan_.result_at);
-    if (fir_.down.separable) {
-        if (is_one(fir_.down.column))
-            return memory_ + at(ring_at(q));
-        for (int k = 0; k < h; k++)
+    float* result_next = result + at(plan_.columns);
+    const std::vector<float>& column = fir_.down.column;
+    if (fir_.down.separable && !is_one(column)) {
+        const int shift = count == 2 ? fir_.y.down : 0;
+        for (int k = 0; k < h + shift; k++)
             offsets_[k] = at(ring_at(q + k));
-        sum(fir_.down.column, result, columns_, 1);
-        return result;
+        if (count == 2)
+            plan_.kernels.sum_pair({memory_, offsets_.data(), column.data(), column.data(), h, h, shift},
+                                   result, result_next, columns_);
+        else
+            sum(column, result, columns_, 1);
+        store_row(o, result);
+        if (count == 2)
+            store_row(o + 1, result_next);
+        return;
     }
-    const int folded = plan_.folded_rows();
-    int term = 0;
-    for (int k = 0; k < h - folded; k++) {
-        int row = ring_at(q + k);
-        if (k < folded) {
-            const float* above = memory_ + at(row);
-            const float* below = memory_ + at(ring_at(q + h - 1 - k));
-            row = plan_.folded_at + k * plan_.filtered_columns;
-            plan_.kernels.add(above, below, memory_ + at(row), filtered_columns_);
+    for (int i = 0; i < count; i++) {
+        const int first = q + i * fir_.y.down;
+        if (fir_.down.separable) {
+            store_row(o + i, memory_ + at(ring_at(first)));
+            continue;
         }
-        for (int j = 0; j < fir_.down.w; j++)
-            offsets_[term++] = at(row + j);
+        fold_rows(first);
+        int term = 0;
+        for (int k = 0; k < h - plan_.folded_rows(); k++) {
+            const int row =
+                k < plan_.folded_rows() ? plan_.folded_at + k * plan_.filtered_stride : ring_at(first + k);
+            for (int j = 0; j < fir_.down.w; j++)
+                offsets_[term++] = at(row + j);
+        }
+        plan_.kernels.sum({memory_, offsets_.data(), fir_.down.full.data(), term, fir_.x.down}, result, 1,
+                          columns_);
+        store_row(o + i, result);
     }
-    plan_.kernels.sum({memory_, offsets_.data(), fir_.down.full.data(), term, fir_.x.down}, result, 1,
-                      columns_);
-    return result;
 }
 
 void Tile::store_row(int o, const float* from)
 {
     const int pack = plan_.image.elempack;
     float* to[kFirLanes];
-    for (int i = 0; i < kFirLanes / pack; i++) {
-        const int row = o + to_row_[i];
-        to[i] = to_[i] && row < plan_.top.h ? to_[i] + ((size_t)row * plan_.top.w + first_column_) * pack
-                                            : nullptr;
+    for (int lane = 0; lane < kFirLanes; lane += pack) {
+        const int row = o + to_row_[lane];
+        to[lane / pack] = to_[lane] && row < plan_.top.h
+                              ? to_[lane] + ((size_t)row * plan_.top.w + first_column_) * pack
+                              : memory_ + at(plan_.unused_at);
     }
-    plan_.kernels.scatter(from, to, pack, columns_);
+    plan_.kernels.scatter(from, to, pack, (ptrdiff_t)plan_.top.w * pack, columns_);
 }
 
 void Tile::run(int group, int first_column)
 {
     choose_lanes(group);
     choose_columns(first_column);
+    std::fill_n(memory_ + at(plan_.zeros_at), at(plan_.input_columns), 0.f);
     next_input_row_ = INT_MIN;
+    ready_ = -1;
     int next = 0;
-    for (int o = 0; o < plan_.band_rows; o++) {
-        const int q = o * fir_.y.down;
-        for (next = std::max(next, q); next < q + fir_.down.h; next++)
-            add_filtered_row(next);
-        store_row(o, result_row(o));
+    for (int o = 0; o < plan_.band_rows; o += 2) {
+        const int count = std::min(2, plan_.band_rows - o);
+        for (int i = 0; i < count; i++) {
+            const int q = (o + i) * fir_.y.down;
+            for (next = std::max(next, q); next < q + fir_.down.h; next++)
+                add_filtered_row(next);
+        }
+        result_rows(o, count);
     }
 }
 } // namespace
