@@ -17,6 +17,9 @@ from .transforms import transform_matrix
 USAGE = """\
 usage: python -m runtime.run mode=image|mix|a2b SEED.bin... [key=value ...]
 
+A seed is a file N.bin that the export wrote, or a style of its own: .npz (as the official projector's
+projected_w.npz) or .npy of [num_ws, w_dim] or [w_dim].
+
   mode=image   one seed: its picture                                     -> image.png
   mode=mix     two seeds A B: the picture of A with chosen styles of B   -> mix.png
   mode=a2b     two or more seeds: a video from each to the next          -> a2b.mp4
@@ -24,9 +27,14 @@ usage: python -m runtime.run mode=image|mix|a2b SEED.bin... [key=value ...]
 keys, in any order among the seed files:
   model=PATH   the bundle, PATH/NAME or PATH/NAME.json (default: the newest one in the working directory)
   trunc=1.0    truncation: 1 keeps each style, 0 is the mean one
+  cutoff=N     truncates the first N styles only
   styles=0-6   mix only: the styles that come from B, such as 0-6 or 0,2,8-11 (first: pose, last: colour)
+  weight=1.0   mix only: how much of B these styles take, from 0 to 1
   frames=120   a2b only: frames from one seed to the next
   fps=30       a2b only: frames a second, such as 25 or 29.97
+  noise=WORD   StyleGAN2: const, random or none, as far as the export left it open (--noise-mode)
+  noise_seed=0 of random noise; each further frame takes the next number
+  noise_strength=1.0  multiplies the noise
   rotate=DEG   StyleGAN3 exported with --transform-input: turn the picture counterclockwise
   translate=X,Y  likewise: move it right and down, in widths of the picture
   class=N      the label, for a model that has labels
@@ -40,8 +48,12 @@ examples:
 """
 
 MODES = ("image", "mix", "a2b")
-KEYS = ("mode", "model", "trunc", "styles", "frames", "fps", "rotate", "translate", "class", "out", "threads")
-KEYS_OF_ONE_MODE = {"styles": "mix", "frames": "a2b", "fps": "a2b"}
+NOISES = ("const", "random", "none")
+KEYS = (
+    *("mode", "model", "trunc", "cutoff", "styles", "weight", "frames", "fps", "noise", "noise_seed", "noise_strength"),
+    *("rotate", "translate", "class", "out", "threads"),
+)
+KEYS_OF_ONE_MODE = {"styles": "mix", "weight": "mix", "frames": "a2b", "fps": "a2b"}
 DEFAULT_STYLES = range(7)
 
 
@@ -53,6 +65,11 @@ class Request:
     seeds: list[str]
     model: str | None = None
     trunc: float = 1.0
+    cutoff: int | None = None
+    weight: float = 1.0
+    noise: str | None = None  # None: the bundle's own
+    noise_seed: int | None = None
+    noise_strength: float = 1.0
     styles: list[tuple[int, int]] | None = None  # ranges with both ends; None: the default
     frames: int = 120
     fps: Fraction = Fraction(30)
@@ -135,6 +152,11 @@ def parse(arguments: list[str]) -> Request:
         seeds=seeds,
         model=values.get("model"),
         trunc=_number("trunc", values.get("trunc", "1.0"), "0.7"),
+        cutoff=_whole(values, "cutoff", None, 0, 1024),
+        weight=_weight(values.get("weight", "1.0")),
+        noise=_word(values.get("noise"), "noise", NOISES),
+        noise_seed=_whole(values, "noise_seed", None, 0, 2**32 - 1),
+        noise_strength=_number("noise_strength", values.get("noise_strength", "1.0"), "0.5"),
         styles=_ranges(values["styles"]) if "styles" in values else None,
         frames=frames or 120,
         fps=_frame_rate(values.get("fps", "30")),
@@ -155,6 +177,19 @@ def _number(key: str, text: str, example: str) -> float:
     if not abs(value) <= float(np.finfo(np.float32).max):
         raise UsageError(f"{key}= is not a number that float32 can hold", expected=f"such as {key}={example}", got=text)
     return value
+
+
+def _weight(text: str) -> float:
+    weight = _number("weight", text, "0.5")
+    if not 0 <= weight <= 1:
+        raise UsageError("weight= is out of range", expected="0 to 1", got=text)
+    return weight
+
+
+def _word(text: str | None, key: str, words: tuple[str, ...]) -> str | None:
+    if text is not None and text not in words:
+        raise UsageError(f"{key}= is none of its words", expected=" or ".join(words), got=text)
+    return text
 
 
 def _translation(text: str) -> tuple[float, float]:

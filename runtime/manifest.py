@@ -12,7 +12,12 @@ from typing import Any
 from .errors import BundleError, byte_count
 
 FORMAT = "ncnn-builder-bundle"
-FORMAT_VERSION = 1
+KEYS = (
+    *("name", "family", "config", "target", "z_dim", "c_dim", "w_dim", "num_ws", "img_resolution", "img_channels"),
+    *("truncation", "noise", "transform", "weights", "graphs", "files", "made_by"),
+)
+FORMAT_VERSION = 2
+NOISE_MODES = ("const", "none", "random", "input")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,26 @@ class GraphFiles:
 
 
 @dataclass(frozen=True)
+class NoiseLayer:
+    """A layer whose noise is an input of the synthesis net: that input, and its shape [H, W]."""
+
+    input: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class NoiseInputs:
+    """How the noise was exported. mode: const or none (built in), random or input (planes are inputs).
+
+    planes: the file of the network's own planes, float32 in the order of the layers; only where mode is input.
+    """
+
+    mode: str
+    planes: str | None
+    layers: dict[str, NoiseLayer]
+
+
+@dataclass(frozen=True)
 class FileRecord:
     bytes: int
     sha256: str
@@ -48,7 +73,7 @@ class Manifest:
     family: str
     config: str | None
     target: str
-    noise_mode: str
+    noise: NoiseInputs
     truncation: bool  # whether the network keeps the mean style that psi goes towards
     transform: tuple[tuple[float, ...], ...] | None  # [3, 3] for when none is given; None: there is no such input
     z_dim: int
@@ -150,6 +175,15 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             got=f"version {version}",
             fix="Install a newer version of this project",
         )
+    missing = [key for key in KEYS if key not in reader.table]
+    if version < FORMAT_VERSION or missing:
+        raise BundleError(
+            "the bundle is of an older format" if version < FORMAT_VERSION else "the manifest lacks keys",
+            file=str(path),
+            expected=f"version {FORMAT_VERSION}, with {', '.join(missing) or 'all its keys'}",
+            got=f"version {version}, without them" if missing else f"version {version}",
+            fix="Export it again",
+        )
     weights = reader.at("weights")
     graphs = reader.at("graphs")
     files = reader.at("files")
@@ -159,9 +193,9 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         family=reader.text("family"),
         config=reader.text_or_none("config"),
         target=reader.text("target"),
-        noise_mode=reader.text("noise_mode"),
-        truncation=bool(reader.value("truncation", bool, "true or false")) if "truncation" in data else True,
-        transform=reader.matrix("transform", 3) if "transform" in data else None,
+        noise=_read_noise(reader.at("noise")),
+        truncation=bool(reader.value("truncation", bool, "true or false")),
+        transform=None if data["transform"] is None else reader.matrix("transform", 3),
         z_dim=reader.number("z_dim", low=1),
         c_dim=reader.number("c_dim", low=0),
         w_dim=reader.number("w_dim", low=1),
@@ -177,11 +211,19 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         files={name: _read_record(files.at(name)) for name in files.table},
         made_by=reader.at("made_by").texts(),
     )
-    for graph in manifest.graphs.values():
-        for name in (graph.param, graph.bin):
+    planes = [manifest.noise.planes] if manifest.noise.planes else []
+    for names in (*((graph.param, graph.bin) for graph in manifest.graphs.values()), planes):
+        for name in names:
             if name not in manifest.files:
                 raise BundleError(f"the manifest does not list its file {name}", file=str(path))
-    if (manifest.transform is None) == ("transform" in manifest.graphs["synthesis"].inputs):
+    inputs = manifest.graphs["synthesis"].inputs
+    if any(inputs.get(layer.input) != layer.shape for layer in manifest.noise.layers.values()):
+        raise BundleError(
+            "the manifest's 'noise' and the inputs of its synthesis graph disagree",
+            file=str(path),
+            expected="each layer's input, in its shape",
+        )
+    if (manifest.transform is None) == ("transform" in inputs):
         raise BundleError(
             "the manifest's 'transform' and the inputs of its synthesis graph disagree",
             file=str(path),
@@ -198,6 +240,27 @@ def _read_graph(reader: _Reader) -> GraphFiles:
         outputs=reader.at("outputs").shapes(),
         taps=reader.at("taps").texts(),
     )
+
+
+def _read_noise(reader: _Reader) -> NoiseInputs:
+    mode = reader.text("mode")
+    if mode not in NOISE_MODES:
+        raise reader.bad("mode", " or ".join(NOISE_MODES), mode)
+    layers = reader.at("layers")
+    noise = NoiseInputs(
+        mode=mode,
+        planes=None
+        if reader.value("planes", (str, type(None)), "a file or null") is None
+        else reader.file_name("planes"),
+        layers={
+            name: NoiseLayer(layers.at(name).text("input"), layers.at(name).sizes("shape")) for name in layers.table
+        },
+    )
+    if (noise.planes is not None) != (mode == "input"):
+        raise reader.bad("planes", "a file where mode is input, else null", noise.planes)
+    if noise.layers and mode in ("const", "none"):
+        raise reader.bad("layers", f"none where mode is {mode}", list(noise.layers))
+    return noise
 
 
 def _read_record(reader: _Reader) -> FileRecord:
@@ -264,10 +327,10 @@ class _Reader:
         return {key: self.text(key) for key in self.table}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        result = {}
-        for key in self.table:
-            sizes = self.value(key, list, "a list of sizes")
-            if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes):
-                raise self.bad(key, "a list of sizes", sizes)
-            result[key] = tuple(sizes)
-        return result
+        return {key: self.sizes(key) for key in self.table}
+
+    def sizes(self, key: str) -> tuple[int, ...]:
+        sizes = self.value(key, list, "a list of sizes")
+        if not all(type(size) is int and size > 0 for size in sizes):
+            raise self.bad(key, "a list of sizes", sizes)
+        return tuple(sizes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import numpy.typing as npt
 from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads
+from .noise import Noise, NoiseChoice
+from .values import array_of, number_of
 
 
 class RandomWeightsWarning(UserWarning):
@@ -50,6 +54,7 @@ class Model:
         self.synthesis_net = self._load("synthesis", threads, options)
         if verify:
             self.manifest.check_files()
+        self._noise = Noise(self.manifest)
         if self.manifest.weights.random:
             warnings.warn(self.warning or "", RandomWeightsWarning, stacklevel=2)
 
@@ -78,35 +83,73 @@ class Model:
             return None
         return f"{self.manifest.path.name} holds random weights ({weights.source}): its pictures are noise"
 
-    def mapping(self, z: npt.ArrayLike, psi: float = 1.0, c: npt.ArrayLike | None = None) -> FloatArray:
+    def mapping(
+        self, z: npt.ArrayLike, psi: float = 1.0, c: npt.ArrayLike | None = None, cutoff: int | None = None
+    ) -> FloatArray:
         """Style of a latent.
 
         Args:
             z: [z_dim].
             psi: truncation; 1 leaves the style as it is, 0 gives the mean one.
             c: [c_dim] label, for a model with labels only.
+            cutoff: truncates the first `cutoff` styles only, 0 to num_ws; None: all.
 
         Returns:
-            w, float32 [w_dim].
+            w, float32 [w_dim]; with cutoff [num_ws, w_dim].
 
         Raises:
             InputError: a wrong length, a label missing or superfluous, a number that is not finite as float32,
-                psi not a number, or not 1 where the network keeps no w_avg.
+                psi not a number, or not 1 where the network keeps no w_avg, a cutoff out of range.
         """
         c_dim = self.manifest.c_dim
-        inputs = {"z": _vector("z", z, self.manifest.z_dim)}
-        inputs["coeff"] = _vector("psi", [_number("psi", psi)], 1)
-        if inputs["coeff"][0] != 1 and not self.manifest.truncation:
-            raise InputError(
-                "this network keeps no w_avg, so there is no truncation", expected="psi (trunc=) 1", got=str(psi)
-            )
+        inputs = {"z": array_of("z", z, (self.manifest.z_dim,))}
+        coeff = self._psi(psi)
         if c_dim and c is None:
             raise InputError("the model has labels and none is given", expected=f"c of [{c_dim}]")
         if not c_dim and c is not None:
             raise InputError("the model has no labels", expected="no c")
         if c is not None:
-            inputs["c"] = _vector("c", c, c_dim)
-        return self.mapping_net.run(inputs, ["output"])["output"]
+            inputs["c"] = array_of("c", c, (c_dim,))
+        if cutoff is None:
+            return self._run_mapping(inputs, coeff)
+        return self.truncate(self._run_mapping(inputs, 1.0), psi, cutoff)
+
+    def truncate(self, w: npt.ArrayLike, psi: float, cutoff: int | None = None) -> FloatArray:
+        """w_avg + psi * (w - w_avg): for styles that come from elsewhere, such as a projected picture's.
+
+        w [w_dim] or [num_ws, w_dim]; cutoff as in `mapping`. Returns float32 of w's shape, with cutoff [num_ws, w_dim].
+        Raises InputError as `mapping` does.
+        """
+        style, coeff = self._style("w", w), np.float32(self._psi(psi))
+        num_ws = self.manifest.num_ws
+        if cutoff is not None:
+            first = _count("cutoff", cutoff, num_ws)
+            style = np.array(np.broadcast_to(style, (num_ws, self.manifest.w_dim)))
+            if coeff != 1:
+                style[:first] = self.w_avg + coeff * (style[:first] - self.w_avg)
+            return style
+        return style if coeff == 1 else self.w_avg + coeff * (style - self.w_avg)
+
+    @cached_property
+    def w_avg(self) -> FloatArray:
+        """The mean style, [w_dim]. Raises InputError where the network keeps none."""
+        self._psi(0.0)
+        inputs = {"z": np.zeros(self.manifest.z_dim, np.float32)}
+        if self.manifest.c_dim:
+            inputs["c"] = np.zeros(self.manifest.c_dim, np.float32)
+        return self._run_mapping(inputs, 0.0)
+
+    def _run_mapping(self, inputs: dict[str, FloatArray], coeff: float) -> FloatArray:
+        arrays = {**inputs, "coeff": np.array([coeff], np.float32)}
+        return self.mapping_net.run(arrays, ["output"])["output"]
+
+    def _psi(self, psi: float) -> float:
+        coeff = number_of("psi", psi)
+        if coeff != 1 and not self.manifest.truncation:
+            raise InputError(
+                "this network keeps no w_avg, so there is no truncation", expected="psi (trunc=) 1", got=str(psi)
+            )
+        return coeff
 
     def synthesis(
         self,
@@ -115,6 +158,9 @@ class Model:
         mixing: Sequence[float] | FloatArray | None = None,
         *,
         transform: npt.ArrayLike | None = None,
+        noise: NoiseChoice = None,
+        noise_seed: int | None = None,
+        noise_strength: float = 1.0,
     ) -> FloatArray:
         """Picture of a style, or of two mixed ones.
 
@@ -123,20 +169,25 @@ class Model:
             mixing: [num_ws] numbers from 0 (w) to 1 (w1); needed exactly if w1 is given.
             transform: [3, 3], for a StyleGAN3 network exported with the input `transform`: where each point of the
                 picture is looked up, see `transform_matrix`. None: the network's own.
+            noise: StyleGAN2, as far as `noise_choices` goes: "const" (the network's own planes), "random" (fresh
+                ones), "none"; or planes [H, W] by layer (such as "b8.conv0"), the others as by default.
+            noise_seed: of random noise, 0 to 2^32 - 1: planes in the order of the layers from
+                numpy.random.RandomState(noise_seed).randn. None: new noise for every picture.
+            noise_strength: multiplies all planes.
 
         Returns:
             The network's raw output, float32 [C, H, W], about -1..1.
 
         Raises:
             InputError: a wrong shape, a number that is not finite as float32 or outside 0..1 in mixing, only one
-                of w1 and mixing, a transform for a model that takes none.
+                of w1 and mixing, a transform or a noise that the bundle has no input for.
         """
         ws0 = self._style("w", w)
         num_ws = self.manifest.num_ws
         if (w1 is None) != (mixing is None):
             raise InputError("w1 and mixing belong together", got="only " + ("mixing" if w1 is None else "w1"))
         ws1 = ws0 if w1 is None else self._style("w1", w1)
-        blend = _vector("mixing", [0.0] * num_ws if mixing is None else mixing, num_ws)
+        blend = array_of("mixing", [0.0] * num_ws if mixing is None else mixing, (num_ws,))
         if not ((blend >= 0) & (blend <= 1)).all():
             worst = int(np.argmax(~((blend >= 0) & (blend <= 1))))
             raise InputError("mixing has a bad number", expected="0 to 1", got=f"{blend[worst]} at {worst}")
@@ -145,30 +196,32 @@ class Model:
             raise InputError("the model takes no transform", fix="Export StyleGAN3 with --transform-input")
         if self.manifest.transform is not None:
             own = self.manifest.transform
-            inputs["transform"] = _shaped("transform", own if transform is None else transform, (3, 3))
+            inputs["transform"] = array_of("transform", own if transform is None else transform, (3, 3))
+        inputs.update(self._noise.inputs(noise, noise_seed, noise_strength))
         return self.synthesis_net.run(inputs, ["output"])["output"]
+
+    @property
+    def noise_choices(self) -> list[str]:
+        """What `noise` may be in `synthesis`; the first is the default."""
+        return self._noise.choices()
 
     def image(
         self,
         w: npt.ArrayLike,
         w1: npt.ArrayLike | None = None,
         mixing: Sequence[float] | FloatArray | None = None,
-        *,
-        transform: npt.ArrayLike | None = None,
+        **controls: Any,
     ) -> npt.NDArray[np.uint8]:
         """`synthesis` as a picture: uint8 [H, W, C], clip(img * 127.5 + 128, 0, 255) cut to whole numbers.
 
-        Raises InputError as `synthesis` does, and where the network's output is not finite.
+        controls: the further arguments of `synthesis`. Raises InputError as `synthesis` does, and where the network's
+        output is not finite.
         """
-        return to_picture(self.synthesis(w, w1, mixing, transform=transform))
+        return to_picture(self.synthesis(w, w1, mixing, **controls))
 
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
-        array = _real(name, value)
         w_dim, num_ws = self.manifest.w_dim, self.manifest.num_ws
-        if array.shape not in ((w_dim,), (num_ws, w_dim)):
-            expected = f"[{w_dim}] or [{num_ws}, {w_dim}]"
-            raise InputError(f"{name} has the wrong shape", expected=expected, got=str(list(array.shape)))
-        return array
+        return array_of(name, value, (w_dim,), (num_ws, w_dim))
 
     def __repr__(self) -> str:
         return f"Model({str(self.manifest.path)!r}, threads={self.synthesis_net.threads})"
@@ -184,36 +237,11 @@ def to_picture(img: FloatArray) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(levels.transpose(1, 2, 0)).astype(np.uint8)
 
 
-def _real(name: str, value: npt.ArrayLike) -> FloatArray:
+def _count(name: str, value: object, most: int) -> int:
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} cannot be made into an array", reason=str(error)) from None
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} has the wrong type", expected="real numbers", got=str(array.dtype))
-    with np.errstate(over="ignore"):
-        result: FloatArray = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(result).all():
-        raise InputError(f"{name} holds numbers that are NaN, infinite or too large", expected="finite float32")
-    return result
-
-
-def _number(name: str, value: object) -> float:
-    """A Python or numpy number, or an array without dimensions; text and truth values are none."""
-    try:
-        if np.ndim(value) or np.asarray(value).dtype.kind in "bSU":  # type: ignore[arg-type]
-            raise TypeError
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        raise InputError(f"{name} is not a number", got=brief(value)) from None
-
-
-def _vector(name: str, value: npt.ArrayLike, length: int) -> FloatArray:
-    return _shaped(name, value, (length,))
-
-
-def _shaped(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    array = _real(name, value)
-    if array.shape != shape:
-        raise InputError(f"{name} has the wrong shape", expected=str(list(shape)), got=str(list(array.shape)))
-    return array
+        number = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if not 0 <= number <= most:
+        raise InputError(f"{name} is out of range", expected=f"0 to {most}", got=brief(value))
+    return number

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from .manifest import is_manifest, load_manifest
 from .model import Model, RandomWeightsWarning
 from .net import FloatArray
 from .pictures import SUFFIXES_WITHOUT_ALPHA, VideoWriter, check_out, import_av, save_picture, whole_file
-from .seeds import read_seed
+from .seeds import read_latent
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,7 +61,6 @@ def _carry_out(request: Request) -> Path:
         raise UsageError(f"pictures of {manifest.img_channels} channels cannot be written as {out.suffix}")
     if manifest.img_channels == 4 and out.suffix.lower() in SUFFIXES_WITHOUT_ALPHA:
         raise UsageError(f"pictures of 4 channels cannot be written as {out.suffix}", expected="out= with .png")
-    label = request.label(manifest.c_dim)
     styles = request.chosen_styles(manifest.num_ws)
     transform = request.transform()
     if transform is not None and manifest.transform is None:
@@ -68,26 +68,68 @@ def _carry_out(request: Request) -> Path:
             f"rotate= and translate= need the input 'transform', which {manifest.path.name} has not",
             fix="Export StyleGAN3 with --transform-input",
         )
-    latents = [read_seed(seed, manifest.z_dim) for seed in request.seeds]
+    if request.cutoff is not None and request.cutoff > manifest.num_ws:
+        raise UsageError("cutoff= is out of range", expected=f"0 to {manifest.num_ws}", got=str(request.cutoff))
+    latents = [read_latent(seed, manifest) for seed in request.seeds]
+    needs_label = request.label_class is not None or any(kind == "z" for kind, _ in latents)
+    label = request.label(manifest.c_dim) if needs_label else None
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)  # said below, in our words
         model = Model(chosen, threads=request.threads)
     if model.warning:
         print(f"warning: {model.warning}", file=sys.stderr)
-    ws = [model.mapping(z, request.trunc, label) for z in latents]
+    _check_noise(request, model)
+    ws = [
+        model.mapping(values, request.trunc, label, request.cutoff)
+        if kind == "z"
+        else model.truncate(values, request.trunc, request.cutoff)
+        for kind, values in latents
+    ]
+
+    def image(number: int, *styles: Any) -> npt.NDArray[np.uint8]:
+        """The picture number `number` of this request."""
+        noise = request.noise or model.noise_choices[0]
+        seed = ((request.noise_seed or 0) + number) % 2**32 if noise == "random" else None
+        controls: dict[str, Any] = {"noise": noise, "noise_seed": seed, "noise_strength": request.noise_strength}
+        return model.image(*styles, transform=transform, **controls)
+
     if request.mode == "image":
-        save_picture(out, model.image(ws[0], transform=transform))
+        save_picture(out, image(0, ws[0]))
     elif request.mode == "mix":
-        mixing = [1.0 if i in styles else 0.0 for i in range(manifest.num_ws)]
-        save_picture(out, model.image(ws[0], ws[1], mixing, transform=transform))
+        mixing = [request.weight if i in styles else 0.0 for i in range(manifest.num_ws)]
+        save_picture(out, image(0, ws[0], ws[1], mixing))
     else:
-        _write_video(out, lambda w: model.image(w, transform=transform), ws, request.frames, request.fps)
+        shapes = {w.shape for w in ws}
+        if len(shapes) > 1:  # styles of their own for each layer among others
+            ws = [np.broadcast_to(w, (manifest.num_ws, manifest.w_dim)) for w in ws]
+        _write_video(out, image, ws, request.frames, request.fps)
     return out
 
 
+def _check_noise(request: Request, model: Model) -> None:
+    """Said before anything is computed, and in the words of the command line."""
+    choices = model.noise_choices
+    if request.noise is not None and request.noise not in choices:
+        raise UsageError(
+            f"noise={request.noise} is not in this model",
+            expected=" or ".join(f"noise={choice}" for choice in choices),
+            fix="Export with --noise-mode input for const, random and none",
+        )
+    if request.noise_seed is not None and (request.noise or choices[0]) != "random":
+        raise UsageError("noise_seed= is for random noise", expected="noise=random")
+    if request.noise_strength != 1 and not model.manifest.noise.layers:
+        raise UsageError(
+            "noise_strength= cannot change this model's noise: it is built in", fix="Export with --noise-mode input"
+        )
+
+
 def _write_video(
-    out: Path, image: Callable[[FloatArray], npt.NDArray[np.uint8]], ws: list[FloatArray], frames: int, fps: Fraction
+    out: Path,
+    image: Callable[[int, FloatArray], npt.NDArray[np.uint8]],
+    ws: list[FloatArray],
+    frames: int,
+    fps: Fraction,
 ) -> None:
     """`frames` steps from each style to the next, straight in w, and the last style itself."""
     from tqdm import tqdm
@@ -100,7 +142,7 @@ def _write_video(
             for i in tqdm(range(total), desc=out.name, unit="frame", disable=not sys.stderr.isatty()):
                 step, part = divmod(i, frames)
                 after = ws[min(step + 1, len(ws) - 1)]
-                video.add(image(ws[step] + np.float32(part / frames) * (after - ws[step])))
+                video.add(image(i, ws[step] + np.float32(part / frames) * (after - ws[step])))
             finished = True
         finally:
             video.close(finished)

@@ -21,7 +21,7 @@ from stylegan.configs import CONFIGS, Config, get_config
 from stylegan.errors import CheckpointError, StyleganError
 from stylegan.seeds import checked_seeds, parse_seeds, seed_bytes
 
-NOISE_MODES = ("const", "none")
+NOISE_MODES = ("const", "none", "random", "input")
 NCNN_VERSION = "1.0.20261020"
 
 
@@ -63,7 +63,8 @@ def export_generator(
 ) -> dict[str, Any]:
     """Write the bundle of generator `G` and its seed files; return the manifest.
 
-    out: DIR/NAME. target: one of ncnn_builder.TARGETS. noise_mode: "const" (the network's own planes) or "none".
+    out: DIR/NAME. target: one of ncnn_builder.TARGETS. noise_mode: "const" (the network's own planes) or "none" are
+    built in; with "random" and "input" the planes are inputs, by default fresh ones or the network's own.
     transform_input: the synthesis network takes StyleGAN3's transform [3, 3] as an input; the manifest keeps the
     network's own, for when none is given. seeds_dir: where N.bin go, by default DIR/seeds. weights: what the
     manifest says of their origin.
@@ -77,7 +78,8 @@ def export_generator(
             "only StyleGAN3 networks have a transform", argument="transform_input", expected="False", got=G.family
         )
     graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode, transform_input)}
-    files: dict[Path, list[bytes | memoryview]] = {}
+    noise, planes = _noise(G, noise_mode, out)
+    files: dict[Path, list[bytes | memoryview]] = {out.with_name(name): [data] for name, data in planes.items()}
     described: dict[str, Any] = {}
     for kind, graph in graphs.items():
         model = nb.compile_graph(graph, target)
@@ -92,12 +94,12 @@ def export_generator(
         }
     manifest = {
         "format": "ncnn-builder-bundle",
-        "format_version": 1,
+        "format_version": 2,
         "name": out.name,
         "family": G.family,
         "config": config.name if config else None,
         "target": target,
-        "noise_mode": noise_mode,
+        "noise": noise,
         "z_dim": G.z_dim,
         "c_dim": G.c_dim,
         "w_dim": G.w_dim,
@@ -105,7 +107,7 @@ def export_generator(
         "img_resolution": G.img_resolution,
         "img_channels": G.img_channels,
         "truncation": G.mapping.has_w_avg,
-        **({"transform": G.synthesis.input.transform.tolist()} if transform_input else {}),
+        "transform": G.synthesis.input.transform.tolist() if transform_input else None,
         "weights": weights or {"source": "a network in memory", "sha256": None, "random": False},
         "graphs": described,
         "files": {
@@ -119,6 +121,25 @@ def export_generator(
     files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]  # last to appear
     nb.write_files(files)
     return manifest
+
+
+def _noise(G: Any, noise_mode: str, out: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the manifest says of the noise, and the file of the network's own planes where that is needed."""
+    if noise_mode in ("const", "none"):
+        return {"mode": noise_mode, "planes": None, "layers": {}}, {}
+    if G.family != "v2ada":
+        raise nb.BuildError(
+            "only StyleGAN2 networks have noise", argument="noise_mode", expected="const or none", got=noise_mode
+        )
+    from stylegan.v2ada_layers import noise_input_name
+
+    planes = {name: plane.detach().cpu().float().numpy() for name, plane in G.synthesis.noise_planes().items()}
+    layers = {name: {"input": noise_input_name(name), "shape": list(plane.shape)} for name, plane in planes.items()}
+    if noise_mode == "random":
+        return {"mode": noise_mode, "planes": None, "layers": layers}, {}
+    file = f"{out.name}_noise.bin"
+    data = b"".join(plane.astype("<f4").tobytes() for plane in planes.values())
+    return {"mode": noise_mode, "planes": file, "layers": layers}, {file: data}
 
 
 def _bundle_path(out: str | PathLike[str]) -> Path:
@@ -158,7 +179,13 @@ def _parser() -> argparse.ArgumentParser:
         help="where they go; the default is the folder %(default)s of the working directory, not of --out",
     )
     parser.add_argument("--target", default="fused", choices=sorted(nb.TARGETS), help="default %(default)s")
-    parser.add_argument("--noise-mode", default="const", choices=NOISE_MODES, help="default %(default)s")
+    parser.add_argument(
+        "--noise-mode",
+        default="const",
+        choices=NOISE_MODES,
+        help="StyleGAN2: build in the network's own noise (const) or none, or leave it open: fresh noise for every "
+        "picture (random), or any of these when running (input); default %(default)s",
+    )
     parser.add_argument(
         "--transform-input",
         action="store_true",

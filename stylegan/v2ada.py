@@ -218,7 +218,10 @@ class SynthesisNetwork(nn.Module):
         return img
 
     def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, noise_mode: str = "const") -> list[nb.Value]:
-        """Inputs [ws0, ws1, mixing]: the picture [img_channels, R, R]. noise_mode: const or none."""
+        """Inputs [ws0, ws1, mixing]: the picture [img_channels, R, R].
+
+        noise_mode: const or none; random and input make the planes inputs of the graph, see SynthesisLayer.
+        """
         x: nb.Value | None = None
         img: nb.Value | None = None
         ws_i = 0
@@ -227,6 +230,11 @@ class SynthesisNetwork(nn.Module):
             ws_i += getattr(self, f"b{res}").num_conv
         assert img is not None
         return [img]
+
+    def noise_planes(self) -> dict[str, Tensor]:
+        """noise_const [H, W] by layer, such as b8.conv0, of the layers whose noise has a strength other than 0."""
+        layers = ((name, m) for name, m in self.named_modules() if isinstance(m, SynthesisLayer))
+        return {name: m.noise_const for name, m in layers if m.use_noise and m.noise_strength}
 
 
 class Generator(nn.Module):

@@ -14,6 +14,8 @@ from stylegan.functional import bias_act, conv2d_resample, get_activation, modul
 from stylegan.layers import FullyConnectedLayer
 
 NOISE_MODES = ("random", "const", "none")
+NOISE_INPUTS = ("random", "input")
+"""The noise modes of an export that leave the planes open: they become graph inputs."""
 FIR = (1, 3, 3, 1)
 
 
@@ -22,6 +24,11 @@ def upsample2d_ncnn(g: nb.Graph, x: nb.ValueLike, f: Tensor, up: int = 2) -> lis
     fh, fw = f.shape[0], f.shape[-1]
     padding = ((fh + up - 1) // 2, (fh - up) // 2, (fw + up - 1) // 2, (fw - up) // 2)
     return nb.upfirdn2d(g, x, f, up=up, padding=padding, gain=up**2)
+
+
+def noise_input_name(layer: str) -> str:
+    """The graph input for the noise of a layer, such as b8.conv0."""
+    return "noise_" + layer.replace(".", "_")
 
 
 class Conv2dLayer(nn.Module):
@@ -138,21 +145,29 @@ class SynthesisLayer(nn.Module):
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         return bias_act(x, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
 
+    def noise_ncnn(self, g: nb.Graph, noise_mode: str) -> Tensor | nb.Value | None:
+        """`noise` in the DSL: a constant [H, W], an input of standard normal numbers times noise_strength, or None."""
+        if not self.use_noise or not self.noise_strength:
+            return None
+        if noise_mode not in NOISE_INPUTS:
+            plane = self.noise(1, noise_mode)
+            return plane if plane is not None and plane.any() else None
+        name = noise_input_name(g.current_scope.removeprefix("synthesis."))
+        value = g.input(name, (self.resolution, self.resolution))
+        return nb.MulConstant(g, value, scale=self.noise_strength)[0]
+
     def export_ncnn(
         self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int, noise_mode: str = "const", gain: float = 1
     ) -> list[nb.Value]:
-        """Inputs [x, ws0, ws1, mixing]; style number ws_i. noise_mode: const or none."""
+        """Inputs [x, ws0, ws1, mixing]; style number ws_i. noise_mode: const, none, random or input."""
         x, ws0, ws1, mixing = nb.check_bottom_names(bottom_names)
         w = nb.StyleMixingSwitcher(g, [ws0, ws1, mixing], ws_i=ws_i)
         styles = nb.child(g, self, "affine", w)
-        noise = self.noise(1, noise_mode)  # [H, W] or None
-        if noise is not None and not noise.any():
-            noise = None
         y = nb.modulated_conv2d(
             g,
             [x, *styles],
             self.weight,
-            noise,
+            self.noise_ncnn(g, noise_mode),
             up=self.up,
             padding=self.padding,
             resample_filter=self.resample_filter if self.up > 1 else None,

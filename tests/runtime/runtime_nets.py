@@ -132,13 +132,14 @@ def write_bundle(
     inputs = {"z": [z_dim], "coeff": [1], **({"c": [c_dim]} if c_dim else {})}
     manifest = {
         "format": "ncnn-builder-bundle",
-        "format_version": 1,
+        "format_version": 2,
         "name": name,
         "family": "v2ada",
         "config": None,
         "target": "reference",
-        "noise_mode": "const",
-        **({"transform": transform} if turned else {}),
+        "truncation": True,
+        "noise": {"mode": "const", "planes": None, "layers": {}},
+        "transform": transform,
         "z_dim": z_dim,
         "c_dim": c_dim,
         "w_dim": w_dim,

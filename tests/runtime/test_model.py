@@ -215,9 +215,21 @@ def test_foreign_manifests(tmp_path: Path, content: bytes, says: str) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda d: d.update(format_version=2), "newer format; expected version 1; got version 2"),
+        (lambda d: d.update(format_version=3), "newer format; expected version 2; got version 3"),
+        (lambda d: d.update(format_version=1), "older format; expected version 2, with all its keys; got version 1"),
         (lambda d: d.pop("format_version"), "no key 'format_version'"),
-        (lambda d: d.pop("z_dim"), "no key 'z_dim'"),
+        (lambda d: d.pop("z_dim"), "the manifest lacks keys; expected version 2, with z_dim; got version 2, without"),
+        (lambda d: (d.update(format_version=1), d.pop("noise"), d.pop("transform")), "with noise, transform; got ver"),
+        (lambda d: d["noise"].update(mode="loud"), "'noise.mode' has a bad value; expected const or none or random or"),
+        (lambda d: d["noise"].update(planes="x.bin"), "'noise.planes' has a bad value; expected a file where mode is"),
+        (lambda d: d["noise"].update(mode="input"), "'noise.planes' has a bad value"),
+        (lambda d: d["noise"].update(mode="input", planes="x.bin"), "does not list its file x.bin"),
+        (lambda d: d["noise"].update(layers={"b4": {"input": "n", "shape": [2, 2]}}), "'noise.layers' has a bad value"),
+        (
+            lambda d: d["noise"].update(mode="random", layers={"b4": {"input": "n", "shape": [2, 2]}}),
+            "'noise' and the inputs of its synthesis graph disagree",
+        ),
+        (lambda d: d["noise"].update(mode="random", layers={"b4": {"input": "n"}}), "no key 'noise.layers.b4.shape'"),
         (lambda d: d["graphs"].pop("mapping"), "no key 'graphs.mapping'"),
         (lambda d: d["graphs"]["mapping"].pop("bin"), "no key 'graphs.mapping.bin'"),
         (lambda d: d["weights"].pop("random"), "no key 'weights.random'"),
@@ -242,14 +254,13 @@ def test_damaged_manifests(bundle: Path, change: Callable[[dict[str, Any]], obje
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda d: d.pop("transform"), "'transform' and the inputs of its synthesis graph disagree; expected both or"),
+        (lambda d: d.update(transform=None), "'transform' and the inputs of its synthesis graph disagree; expected bo"),
         (lambda d: d["graphs"]["synthesis"]["inputs"].pop("transform"), "disagree"),
         (lambda d: d.update(transform=[[1, 0], [0, 1]]), "'transform' has a bad value; expected 3 rows of 3 finite"),
         (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, "1"]]), "'transform' has a bad value"),
         (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, True]]), "'transform' has a bad value"),
         (lambda d: d.update(transform=[[1, 0, 0], [0, 1, 0], [0, 0, float("inf")]]), "'transform' has a bad value"),
         (lambda d: d.update(transform=[1, 0, 0]), "'transform' has a bad value"),
-        (lambda d: d.update(transform=None), "'transform' has a bad value"),
     ],
 )
 def test_bad_transforms_of_a_manifest(tmp_path: Path, change: Callable[[dict[str, Any]], object], says: str) -> None:
