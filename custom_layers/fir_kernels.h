@@ -9,7 +9,7 @@
 namespace custom_layers
 {
 
-enum { kFirLanes = 16 };
+enum { kFirLanes = 16, kFirMostPixels = 16 };
 
 // v < 0 ? v * negative : v * positive, then limited to -limit to limit. NaN stays NaN.
 struct FirActivation {
@@ -41,6 +41,19 @@ struct FirPair {
     int shift;
 };
 
+// Sums of rows times the taps of a filter whose rows k and h - 1 - k are the same: two rows are added first,
+// which saves half the multiplications.
+struct FirFold {
+    const float* base;
+    const int* offsets; // of the rows
+    const float* taps;  // [h, w]
+    float* scratch;     // (kFirMostPixels - 1) * step + w pixels
+    int h;
+    int w;
+    int step;      // as in FirSum
+    int next_step; // rows from the first sum's first row to the second one's
+};
+
 struct FirKernels {
     const char* name; // of the instruction set
 
@@ -51,8 +64,8 @@ struct FirKernels {
                          int pixels);
     // two sums without a step: every row is read once
     void (*sum_pair)(const FirPair& pair, float* to, float* to_next, int pixels);
-    // to = a + b
-    void (*add)(const float* a, const float* b, float* to, int pixels);
+    // one or, unless to_next is null, two sums
+    void (*sum_folded)(const FirFold& fold, float* to, float* to_next, int pixels);
     // Packed pixels to rows of 16: from[i] holds lanes i * pack to i * pack + pack - 1; each lane times its
     // scale plus its bias. The pixels `ahead` floats further on are wanted soon.
     void (*gather)(const float* const* from, int pack, ptrdiff_t ahead, const float* scale, const float* bias,

@@ -12,12 +12,14 @@
 namespace
 {
 using custom_layers::FirActivation;
+using custom_layers::FirFold;
 using custom_layers::FirPair;
 using custom_layers::FirSum;
 using custom_layers::kFirLanes;
+using custom_layers::kFirMostPixels;
 
 #if defined(__AVX512F__)
-enum { kWidth = 16, kMostPixels = 16 };
+enum { kWidth = 16, kMostPixels = kFirMostPixels };
 #elif defined(__AVX__)
 enum { kWidth = 8, kMostPixels = 8 };
 #else
@@ -34,7 +36,7 @@ inline Vec limit_value(Vec v, Vec low, Vec high)
     v = high < v ? high : v;
     return low > v ? low : v;
 }
-inline Vec all(float v) { return v - Vec{}; }
+inline Vec broadcast(float v) { return v - Vec{}; }
 #else
 struct Vec {
     float v[kWidth];
@@ -65,7 +67,7 @@ inline Vec limit_value(const Vec& v, const Vec& low, const Vec& high)
         return v.v[i] < low.v[i] ? low.v[i] : v.v[i] > high.v[i] ? high.v[i] : v.v[i];
     });
 }
-inline Vec all(float v)
+inline Vec broadcast(float v)
 {
     return each([&](int) { return v; });
 }
@@ -86,7 +88,8 @@ struct Linear {
 
 struct Activate {
     explicit Activate(const FirActivation& a)
-        : positive(all(a.positive)), negative(all(a.negative)), low(all(-a.limit)), high(all(a.limit))
+        : positive(broadcast(a.positive)), negative(broadcast(a.negative)), low(broadcast(-a.limit)),
+          high(broadcast(a.limit))
     {
     }
     Vec operator()(Vec v) const { return limit_value(v * select_negative(v, negative, positive), low, high); }
@@ -104,9 +107,9 @@ inline void sum_pixels(const FirSum& sum, const F& f, float* to, int to_step, in
         const float* base = sum.base + (ptrdiff_t)from_pixel * step * kFirLanes + part;
         Vec total[size];
         for (int i = 0; i < size; i++)
-            total[i] = all(0.f);
+            total[i] = broadcast(0.f);
         for (int k = 0; k < sum.count; k++) {
-            const Vec tap = all(sum.taps[k]);
+            const Vec tap = broadcast(sum.taps[k]);
             const float* from = base + sum.offsets[k];
             for (int i = 0; i < size; i++)
                 total[i] = total[i] + tap * load(from + i * step * kFirLanes);
@@ -144,10 +147,55 @@ void sum_activate(const FirSum& sum, const FirActivation& activation, float* to,
         sum_all<kMostPixels, 0>(sum, f, to, to_step, 0, pixels);
 }
 
-void add(const float* a, const float* b, float* to, int pixels)
+template <int size, int fixed_step>
+inline void fold_pixels(const FirFold& fold, const int* offsets, float* to, int from_pixel)
 {
-    for (int i = 0; i < pixels * kFirLanes; i += kWidth)
-        store(to + i, load(a + i) + load(b + i));
+    const int step = fixed_step ? fixed_step : fold.step;
+    const int wide = (size - 1) * step + fold.w;
+    for (int part = 0; part < kFirLanes; part += kWidth) {
+        const float* base = fold.base + (ptrdiff_t)from_pixel * step * kFirLanes + part;
+        Vec total[size];
+        for (int i = 0; i < size; i++)
+            total[i] = broadcast(0.f);
+        for (int k = 0; k < (fold.h + 1) / 2; k++) {
+            const float* from = base + offsets[k];
+            if (k != fold.h - 1 - k) {
+                const float* mirrored = base + offsets[fold.h - 1 - k];
+                for (int i = 0; i < wide; i++)
+                    store(fold.scratch + i * kFirLanes,
+                          load(from + i * kFirLanes) + load(mirrored + i * kFirLanes));
+                from = fold.scratch;
+            }
+            for (int j = 0; j < fold.w; j++, from += kFirLanes) {
+                const Vec tap = broadcast(fold.taps[k * fold.w + j]);
+                for (int i = 0; i < size; i++)
+                    total[i] = total[i] + tap * load(from + i * step * kFirLanes);
+            }
+        }
+        for (int i = 0; i < size; i++)
+            store(to + (ptrdiff_t)(from_pixel + i) * kFirLanes + part, total[i]);
+    }
+}
+
+// Both sums of some pixels before the next ones: they read almost the same rows.
+template <int size, int fixed_step>
+inline void fold_all(const FirFold& fold, float* to, float* to_next, int done, int pixels)
+{
+    for (; done + size <= pixels; done += size) {
+        fold_pixels<size, fixed_step>(fold, fold.offsets, to, done);
+        if (to_next)
+            fold_pixels<size, fixed_step>(fold, fold.offsets + fold.next_step, to_next, done);
+    }
+    if constexpr (size > 1)
+        fold_all<size / 2, fixed_step>(fold, to, to_next, done, pixels);
+}
+
+void sum_folded(const FirFold& fold, float* to, float* to_next, int pixels)
+{
+    if (fold.step == 2)
+        fold_all<kMostPixels, 2>(fold, to, to_next, 0, pixels);
+    else
+        fold_all<kMostPixels, 0>(fold, to, to_next, 0, pixels);
 }
 
 template <int size> inline void pair_pixels(const FirPair& pair, float* to, float* to_next, int from_pixel)
@@ -159,15 +207,15 @@ template <int size> inline void pair_pixels(const FirPair& pair, float* to, floa
         Vec total[size];
         Vec total_next[size];
         for (int i = 0; i < size; i++)
-            total[i] = total_next[i] = all(0.f);
+            total[i] = total_next[i] = broadcast(0.f);
         for (int k = 0; k < begin; k++) {
-            const Vec tap = all(pair.taps[k]);
+            const Vec tap = broadcast(pair.taps[k]);
             for (int i = 0; i < size; i++)
                 total[i] = total[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
         }
         for (int k = begin; k < pair.count; k++) {
-            const Vec tap = all(pair.taps[k]);
-            const Vec tap_next = all(pair.taps_next[k - pair.shift]);
+            const Vec tap = broadcast(pair.taps[k]);
+            const Vec tap_next = broadcast(pair.taps_next[k - pair.shift]);
             for (int i = 0; i < size; i++) {
                 const Vec v = load(base + pair.offsets[k] + i * kFirLanes);
                 total[i] = total[i] + tap * v;
@@ -176,7 +224,7 @@ template <int size> inline void pair_pixels(const FirPair& pair, float* to, floa
         }
         const int rest = pair.count > pair.shift ? pair.count : pair.shift;
         for (int k = rest; k < pair.shift + pair.count_next; k++) {
-            const Vec tap = all(pair.taps_next[k - pair.shift]);
+            const Vec tap = broadcast(pair.taps_next[k - pair.shift]);
             for (int i = 0; i < size; i++)
                 total_next[i] = total_next[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
         }
@@ -215,20 +263,21 @@ inline void prefetch(const float* from, ptrdiff_t ahead, int count)
 #endif
 }
 
+#if defined(__clang__)
+#define FIR_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#elif defined(__GNUC__)
+typedef int FourOrder __attribute__((vector_size(16)));
+#define FIR_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, FourOrder{__VA_ARGS__})
+#endif
+
 // A square of 4 rows of 4 floats to the other order.
 inline void transpose(const float* const from[4], float* const to[4])
 {
 #if defined(__GNUC__)
     typedef float Four __attribute__((vector_size(16)));
-    typedef int Order __attribute__((vector_size(16)));
     Four rows[4];
     for (int i = 0; i < 4; i++)
         memcpy(&rows[i], from[i], sizeof(Four));
-#if defined(__clang__)
-#define FIR_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define FIR_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Order{__VA_ARGS__})
-#endif
     const Four low01 = FIR_SHUFFLE(rows[0], rows[1], 0, 4, 1, 5);
     const Four low23 = FIR_SHUFFLE(rows[2], rows[3], 0, 4, 1, 5);
     const Four high01 = FIR_SHUFFLE(rows[0], rows[1], 2, 6, 3, 7);
@@ -236,7 +285,6 @@ inline void transpose(const float* const from[4], float* const to[4])
     const Four columns[4] = {FIR_SHUFFLE(low01, low23, 0, 1, 4, 5), FIR_SHUFFLE(low01, low23, 2, 3, 6, 7),
                              FIR_SHUFFLE(high01, high23, 0, 1, 4, 5),
                              FIR_SHUFFLE(high01, high23, 2, 3, 6, 7)};
-#undef FIR_SHUFFLE
     for (int i = 0; i < 4; i++)
         memcpy(to[i], &columns[i], sizeof(Four));
 #else
@@ -348,6 +396,6 @@ void scatter(const float* from, float* const* to, int pack, ptrdiff_t ahead, int
 namespace custom_layers
 {
 extern const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA);
-const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA) = {
-    FIR_TEXT(FIR_ISA), sum_rows, sum_activate, sum_pair, add, gather, scatter};
+const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA) = {FIR_TEXT(FIR_ISA), sum_rows, sum_activate, sum_pair,
+                                                    sum_folded,        gather,   scatter};
 } // namespace custom_layers

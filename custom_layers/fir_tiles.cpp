@@ -60,8 +60,8 @@ struct Plan {
 
     int columns;       // of the result in a tile
     int bands;         // lanes that a channel gets: with few channels, its rows are shared among them
-    int band_rows;     // of the result, and what they are of the image
-    int band_step;     //
+    int band_rows;     // of the result
+    int band_step;     // of the image, from a band to the next
     int groups;        // of 16 lanes
     int input_rows;    // in their ring
     int input_columns; // in a tile, at most
@@ -74,12 +74,14 @@ struct Plan {
     int input_stride, filtered_stride, ring_stride;
     int input_at, middle_at, filtered_at, ring_at, folded_at, result_at, zeros_at, unused_at, pixels;
 
+    // The rows of `up` by phase: what they meet, and their taps.
+    std::vector<Phase> phases_y;
+    std::vector<std::vector<float>> taps_y;
+
     Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
          ncnn::Mat& to);
 
     bool filtered_ring() const { return !fir.down.separable; }
-    // A `down` that is symmetric is applied to sums of two rows: half the multiplications.
-    int folded_rows() const { return filtered_ring() && fir.down.mirrored ? fir.down.h / 2 : 0; }
 };
 
 Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
@@ -120,11 +122,15 @@ Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float
     middle_at = take(2 * input_stride);
     filtered_at = take(filtered_stride);
     ring_at = take(ring_rows * ring_stride);
-    folded_at = take(folded_rows() * filtered_stride);
+    folded_at = take((kFirMostPixels - 1) * fir.x.down + fir.down.w);
     result_at = take(2 * columns);
     zeros_at = take(input_columns);
     unused_at = take(columns);
     pixels = next;
+
+    phases_y = phases_of(fir.y, fir.up.h, 0);
+    for (const Phase& phase : phases_y)
+        taps_y.push_back(taps_at(fir.up.column, phase.taps));
 }
 
 // One tile of one group of lanes.
@@ -145,7 +151,6 @@ private:
     int middle_row(int q);
     const float* filtered_row(int q, float* to);
     void add_filtered_row(int q);
-    void fold_rows(int q);
     void result_rows(int o, int count);
     void store_row(int o, const float* from);
 
@@ -186,10 +191,8 @@ private:
     int next_input_row_ = 0;
     int ready_ = 0; // a row that was made together with the one before it
     std::vector<Phase> phases_x_;
-    std::vector<Phase> phases_y_;
-    std::vector<std::vector<float>> taps_x_; // of each phase
-    std::vector<std::vector<float>> taps_y_;
-    std::vector<std::vector<float>> taps_xy_; // of each pair of phases, if `up` is not separable
+    std::vector<std::vector<float>>
+        taps_x_; // of each phase, or of each pair of phases if `up` is not separable
 };
 
 void Tile::choose_lanes(int group)
@@ -217,7 +220,6 @@ void Tile::choose_columns(int first_column)
     filtered_columns_ = (columns_ - 1) * fir_.x.down + fir_.down.w;
     const int origin = first_column * fir_.x.down;
     phases_x_ = phases_of(fir_.x, fir_.up.w, origin);
-    phases_y_ = phases_of(fir_.y, fir_.up.h, 0);
 
     // The pixels that the tile meets begin with the first one at or after its first position.
     first_input_ = fir_.x.pixel(origin, fir_.x.first_tap(origin));
@@ -226,25 +228,19 @@ void Tile::choose_columns(int first_column)
     input_columns_ = std::max(fir_.x.pixel(last - back, 0) - first_input_ + 1, 0);
 
     taps_x_.clear();
-    taps_y_.clear();
-    taps_xy_.clear();
-    for (const Phase& p : phases_y_) {
-        if (fir_.up.separable)
-            taps_y_.push_back(taps_at(fir_.up.column, p.taps));
-        for (const Phase& q : phases_x_) {
-            if (fir_.up.separable)
-                continue;
-            std::vector<float> taps;
-            for (int ky : p.taps) {
-                for (int kx : q.taps)
-                    taps.push_back(fir_.up.full[ky * fir_.up.w + kx]);
-            }
-            taps_xy_.push_back(taps);
-        }
+    if (fir_.up.separable) {
+        for (const Phase& phase : phases_x_)
+            taps_x_.push_back(taps_at(fir_.up.row, phase.taps));
+        return;
     }
-    for (const Phase& q : phases_x_) {
-        if (fir_.up.separable)
-            taps_x_.push_back(taps_at(fir_.up.row, q.taps));
+    for (const Phase& rows : plan_.phases_y) {
+        for (const Phase& columns : phases_x_) {
+            taps_x_.emplace_back();
+            for (int ky : rows.taps) {
+                for (int kx : columns.taps)
+                    taps_x_.back().push_back(fir_.up.full[ky * fir_.up.w + kx]);
+            }
+        }
     }
 }
 
@@ -276,7 +272,11 @@ void Tile::load_row(int row)
                 inside ? from_[lane] + ((size_t)r * plan_.image.w + first_input_ + left) * pack : zeros;
     }
     float* to = memory_ + at(input_at(row));
-    std::fill(to, to + at(left), 0.f);
+    if (left == end) {
+        std::fill_n(to, at(input_columns_), 0.f);
+        return;
+    }
+    std::fill_n(to, at(left), 0.f);
     plan_.kernels.gather(from, pack, (ptrdiff_t)plan_.image.w * pack, scale, bias, to + at(left), end - left);
     std::fill(to + at(end), to + at(input_columns_), 0.f);
 }
@@ -288,10 +288,10 @@ int Tile::middle_row(int q)
         return middle_at(q);
     const int phase = q % fir_.y.up;
     const int phase_next = (q + 1) % fir_.y.up;
-    const std::vector<float>& taps = taps_y_[phase];
-    const std::vector<float>& taps_next = taps_y_[phase_next];
-    const int first = phases_y_[phase].pixel + q / fir_.y.up;
-    const int first_next = phases_y_[phase_next].pixel + (q + 1) / fir_.y.up;
+    const std::vector<float>& taps = plan_.taps_y[phase];
+    const std::vector<float>& taps_next = plan_.taps_y[phase_next];
+    const int first = plan_.phases_y[phase].pixel + q / fir_.y.up;
+    const int first_next = plan_.phases_y[phase_next].pixel + (q + 1) / fir_.y.up;
     if (fir_.up.h == 1 && is_one(taps)) {
         load_rows(first, first + 1);
         return input_at(first);
@@ -311,8 +311,8 @@ int Tile::middle_row(int q)
 const float* Tile::filtered_row(int q, float* to)
 {
     const int phase = q % fir_.y.up;
-    const int first = phases_y_[phase].pixel + q / fir_.y.up;
-    const int count = (int)phases_y_[phase].taps.size();
+    const int first = plan_.phases_y[phase].pixel + q / fir_.y.up;
+    const int count = (int)plan_.phases_y[phase].taps.size();
     int from = 0;
     if (fir_.up.separable)
         from = middle_row(q);
@@ -325,7 +325,7 @@ const float* Tile::filtered_row(int q, float* to)
     for (int p = 0; p < fir_.x.up; p++) {
         const Phase& columns = phases_x_[p];
         const int shift = columns.pixel - first_input_;
-        const std::vector<float>& taps = fir_.up.separable ? taps_x_[p] : taps_xy_[phase * fir_.x.up + p];
+        const std::vector<float>& taps = taps_x_[fir_.up.separable ? p : phase * fir_.x.up + p];
         int term = 0;
         for (int k = 0; k < (fir_.up.separable ? 1 : count); k++) {
             const int row = fir_.up.separable ? from : input_at(first + k);
@@ -356,14 +356,6 @@ void Tile::add_filtered_row(int q)
     }
 }
 
-// Pairs of rows q to q + fd_h - 1 of the second ring, added.
-void Tile::fold_rows(int q)
-{
-    for (int k = 0; k < plan_.folded_rows(); k++)
-        plan_.kernels.add(memory_ + at(ring_at(q + k)), memory_ + at(ring_at(q + fir_.down.h - 1 - k)),
-                          memory_ + at(plan_.folded_at + k * plan_.filtered_stride), filtered_columns_);
-}
-
 // Rows o and, if count is 2, o + 1 of the result.
 void Tile::result_rows(int o, int count)
 {
@@ -386,19 +378,27 @@ void Tile::result_rows(int o, int count)
             store_row(o + 1, result_next);
         return;
     }
+    if (!fir_.down.separable && fir_.down.mirrored) {
+        for (int k = 0; k < h + (count - 1) * fir_.y.down; k++)
+            offsets_[k] = at(ring_at(q + k));
+        const FirFold fold = {memory_, offsets_.data(), fir_.down.full.data(), memory_ + at(plan_.folded_at),
+                              h,       fir_.down.w,     fir_.x.down,           fir_.y.down};
+        plan_.kernels.sum_folded(fold, result, count == 2 ? result_next : nullptr, columns_);
+        store_row(o, result);
+        if (count == 2)
+            store_row(o + 1, result_next);
+        return;
+    }
     for (int i = 0; i < count; i++) {
         const int first = q + i * fir_.y.down;
         if (fir_.down.separable) {
             store_row(o + i, memory_ + at(ring_at(first)));
             continue;
         }
-        fold_rows(first);
         int term = 0;
-        for (int k = 0; k < h - plan_.folded_rows(); k++) {
-            const int row =
-                k < plan_.folded_rows() ? plan_.folded_at + k * plan_.filtered_stride : ring_at(first + k);
+        for (int k = 0; k < h; k++) {
             for (int j = 0; j < fir_.down.w; j++)
-                offsets_[term++] = at(row + j);
+                offsets_[term++] = at(ring_at(first + k) + j);
         }
         plan_.kernels.sum({memory_, offsets_.data(), fir_.down.full.data(), term, fir_.x.down}, result, 1,
                           columns_);
