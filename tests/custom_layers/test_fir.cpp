@@ -276,7 +276,7 @@ static void check_case(const Case& c, unsigned seed)
 TEST(fir, random_sweep)
 {
     Random random(1);
-    for (unsigned i = 0; i < 500; i++)
+    for (unsigned i = 0; i < 400; i++)
         check_case(random_case(random), i);
 }
 

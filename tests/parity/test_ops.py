@@ -51,7 +51,18 @@ def test_a_changed_parameter_is_seen(op: str) -> None:
         Report(op).add_all(got, oracle(sample, arrays), spec.tolerance.fp32).check()
 
 
-@pytest.mark.parametrize("op", ["Convolution", "ConvolutionDepthWise", "Shell", "fully_connected", "modulated_conv2d"])
+@pytest.mark.parametrize(
+    "op",
+    [
+        "Convolution",
+        "ConvolutionDepthWise",
+        "FilteredLrelu",
+        "Shell",
+        "Upfirdn2d",
+        "fully_connected",
+        "modulated_conv2d",
+    ],
+)
 def test_a_changed_weight_is_seen(op: str) -> None:
     spec = nb.registry[op]
     sample = next(s for s in spec.samples() if any(n.weights for n in build(s)[0].nodes))
