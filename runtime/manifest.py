@@ -1,4 +1,7 @@
-"""Reads NAME.json, which says what the files of a bundle are. The exporter writes it."""
+"""Reads NAME.json, which says what the files of a bundle are. The exporter writes it.
+
+manifest.schema.json says the same to other programs; a test holds the two together.
+"""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatA
         )
     size = int(np.prod(shape)) * dtype.itemsize
     data = stream.read(size)
+    stream.read(1)  # at its end a zip file's entry compares the checksum
     if len(data) != size:
         raise ValueError(f"it ends after {byte_count(len(data))} of {size}")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
 from golden_files import load_golden
 from network_support import GOLDENS, NETWORK_TOLERANCE, NETWORKS, TARGETS, golden_generator, latents, network
 
+import runtime
 from ncnn_builder.parity import Report
 from runtime import Model
 from stylegan import checkpoint, v2ada
 from stylegan.export import export_generator
 from stylegan.v2ada_layers import SynthesisLayer
 
+SCHEMA = json.loads(Path(runtime.__file__).with_name("manifest.schema.json").read_text())
 NOISY = ["skip", "resnet", "orig"]
 
 
@@ -72,6 +76,7 @@ def test_the_export_itself_makes_no_random_choice(tmp_path: Path) -> None:
         export_generator(network("skip"), tmp_path / name, noise_mode="input")
     first, second = ({p.name: p.read_bytes() for p in (tmp_path / d).iterdir()} for d in "ab")
     assert first == second and "m_noise.bin" in first
+    jsonschema.validate(json.loads(first["m.json"]), SCHEMA)
 
 
 @pytest.mark.parametrize("name", GOLDENS)

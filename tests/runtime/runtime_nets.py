@@ -83,14 +83,23 @@ def write_seed(path: Path, z: np.ndarray) -> Path:
     return path
 
 
+NOISE_LAYERS = {"b4": (2, 3), "b8": (4, 4)}
+
+
+def own_planes() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(8)
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in NOISE_LAYERS.items()}
+
+
 def write_bundle(
     directory: Path, name: str = "tiny", *, z_dim: int = 6, w_dim: int = 4, num_ws: int = 3, c_dim: int = 0,
     channels: int = 3, height: int = 5, width: int = 6, random: bool = False,
-    transform: list[list[float]] | None = None,
+    transform: list[list[float]] | None = None, noise: str = "const",
 ) -> Path:  # fmt: skip
     """A generator in small: w = lerp(mean, A [z, c], coeff); the picture is a matrix times all styles in a row.
 
-    transform: there is such an input, with this default; its 9 numbers come behind the styles.
+    transform: there is such an input, with this default; its 9 numbers come behind the styles. noise: with random and
+    input there are planes of NOISE_LAYERS, which come last; input has the file of own_planes().
     """
     rng = np.random.default_rng(7)
     matrix, mean = rng.standard_normal((w_dim, z_dim + c_dim)), rng.standard_normal(w_dim)
@@ -108,12 +117,17 @@ def write_bundle(
     )
     pixels = channels * height * width
     turned = transform is not None
-    to_pixels = rng.standard_normal((pixels, w_dim * num_ws + 9 * turned)) / 4
+    layers = NOISE_LAYERS if noise in ("random", "input") else {}
+    more = 9 * turned + sum(h * w for h, w in layers.values())
+    to_pixels = rng.standard_normal((pixels, w_dim * num_ws + more)) / 4
     splits = [
         f"Split {blob}_split 1 {num_ws} {blob} {' '.join(f'{blob}_{i}' for i in range(num_ws))}"
         for blob in ("ws0", "ws1", "mixing")
     ]
-    parts = [*(f"style_{i}" for i in range(num_ws)), *(["nine"] * turned)]
+    parts = [*(f"style_{i}" for i in range(num_ws)), *(["nine"] * turned), *(f"flat_{name}" for name in layers)]
+    planes = f"{name}_noise.bin" if noise == "input" else None
+    if planes:
+        (directory / planes).write_bytes(b"".join(raw(plane) for plane in own_planes().values()))
     write_net(
         directory,
         "Input in_ws0 0 1 ws0",
@@ -122,7 +136,9 @@ def write_bundle(
         *splits,
         *(f"StyleMixingSwitcher pick_{i} 3 1 ws0_{i} ws1_{i} mixing_{i} style_{i} 0={i}" for i in range(num_ws)),
         *(["Input in_transform 0 1 transform 0=3 1=3", "Reshape flat_transform 1 1 transform nine 0=9"] * turned),
-        f"Concat styles {num_ws + turned} 1 {' '.join(parts)} styles 0=0",
+        *(f"Input in_{n} 0 1 noise_{n} 0={w} 1={h}" for n, (h, w) in layers.items()),
+        *(f"Reshape reshape_{n} 1 1 noise_{n} flat_{n} 0={h * w}" for n, (h, w) in layers.items()),
+        f"Concat styles {len(parts)} 1 {' '.join(parts)} styles 0=0",
         f"InnerProduct draw 1 1 styles flat 0={pixels} 1=0 2={to_pixels.size}",
         f"Reshape shape 1 1 flat output 0={width} 1={height} 2={channels}",
         data=tagged(to_pixels),
@@ -138,7 +154,11 @@ def write_bundle(
         "config": None,
         "target": "reference",
         "truncation": True,
-        "noise": {"mode": "const", "planes": None, "layers": {}},
+        "noise": {
+            "mode": noise,
+            "planes": planes,
+            "layers": {n: {"input": f"noise_{n}", "shape": list(shape)} for n, shape in layers.items()},
+        },
         "transform": transform,
         "z_dim": z_dim,
         "c_dim": c_dim,
@@ -151,11 +171,15 @@ def write_bundle(
             "mapping": _graph(f"{name}_mapping", inputs, {"output": [w_dim]}),
             "synthesis": _graph(
                 f"{name}_synthesis",
-                {"ws0": [w_dim], "ws1": [w_dim], "mixing": [num_ws], **({"transform": [3, 3]} if turned else {})},
+                {
+                    **{"ws0": [w_dim], "ws1": [w_dim], "mixing": [num_ws]},
+                    **({"transform": [3, 3]} if turned else {}),
+                    **{f"noise_{n}": list(shape) for n, shape in layers.items()},
+                },
                 {"output": [channels, height, width]},
             ),
         },
-        "files": {n: _record(directory / n) for n in names},
+        "files": {n: _record(directory / n) for n in [*names, *([planes] if planes else [])]},
         "made_by": {"ncnn_builder": "0.1.0", "ncnn": "1.0.20261020"},
     }
     path = directory / f"{name}.json"
