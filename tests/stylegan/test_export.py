@@ -331,3 +331,22 @@ def test_the_transform_option(capsys: pytest.CaptureFixture[str]) -> None:
         given = "transform" in manifest["graphs"]["synthesis"]["inputs"]
         assert (manifest["transform"] is not None) == given == bool(option)
         assert manifest["family"] == "v3" and manifest["num_ws"] == 16
+
+
+@pytest.mark.parametrize("mode", ["random", "input"])
+def test_noise_left_open(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cfg", "tiny", "--ckpt", "random", "--out", "m", "--seeds", "1", "--noise-mode", mode) == 0
+    manifest = json.loads(Path("m.json").read_text())
+    layers = manifest["noise"]["layers"]
+    assert list(layers) == ["b4.conv1", "b8.conv0", "b8.conv1"]
+    assert layers["b8.conv0"] == {"input": "noise_b8_conv0", "shape": [8, 8]}
+    assert Path("m_noise.bin").exists() == (mode == "input") == (manifest["noise"]["planes"] == "m_noise.bin")
+    assert Path("m_noise.bin").stat().st_size == 4 * (16 + 64 + 64) if mode == "input" else True
+    assert Model("m").noise_choices[0] == {"random": "random", "input": "const"}[mode]
+
+
+def test_stylegan3_has_no_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cfg", "v3_r_32_custom", "--ckpt", "random", "--out", "m", "--noise-mode", "random") == 2
+    error = capsys.readouterr().err
+    assert "only StyleGAN2 networks have noise" in error and error.count("\n") == 1
+    assert list(Path().iterdir()) == []
