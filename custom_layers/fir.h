@@ -2,8 +2,11 @@
 // activated, filtered again and decimated.
 //
 // Along one axis of n pixels, with filters of `u` and `d` taps in correlation order:
-//   z[p] = x[(p - before) / up] where that is a whole number of 0 to n - 1, else 0;  p < n * up + before +
-//   after t[q] = act(sum over k of u[k] * z[q + k]) y[o] = sum over k of d[k] * t[o * down + k]
+// clang-format off
+//   z[p] = x[(p - before) / up] where that is a whole number of 0 to n - 1, else 0;  p < n * up + before + after
+//   t[q] = act(sum over k of u[k] * z[q + k])
+//   y[o] = sum over k of d[k] * t[o * down + k]
+// clang-format on
 // Two forms compute it. The scalar form is the definition, pixel by pixel, with a plane of t in memory. The
 // fast form (fir_tiles.cpp) works on tiles and takes only the taps that meet a pixel: no zeros, no plane of
 // t.

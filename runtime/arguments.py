@@ -47,6 +47,7 @@ examples:
   python -m runtime.run mode=a2b seeds/85.bin seeds/100.bin seeds/85.bin frames=60 out=loop.mp4
 """
 
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 MODES = ("image", "mix", "a2b")
 NOISES = ("const", "random", "none")
 KEYS = (
@@ -170,10 +171,9 @@ def parse(arguments: list[str]) -> Request:
 
 
 def _number(key: str, text: str, example: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise UsageError(f"{key}= is not a number", expected=f"such as {key}={example}", got=text) from None
+    if not NUMBER.fullmatch(text):
+        raise UsageError(f"{key}= is not a number", expected=f"such as {key}={example}", got=text)
+    value = float(text)
     if not abs(value) <= float(np.finfo(np.float32).max):
         raise UsageError(f"{key}= is not a number that float32 can hold", expected=f"such as {key}={example}", got=text)
     return value

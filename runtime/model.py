@@ -230,7 +230,9 @@ class Model:
 def to_picture(img: FloatArray) -> npt.NDArray[np.uint8]:
     """Float [C, H, W], about -1..1 -> uint8 [H, W, C]. Raises InputError where a number is not finite."""
     if not np.isfinite(img).all():
-        raise InputError("the picture is not finite: its style lies far outside what the network knows")
+        raise InputError(
+            "the picture is not finite: its style, noise or transform lies far outside what the network knows"
+        )
     levels = img * np.float32(127.5)
     levels += np.float32(128)
     np.clip(levels, 0, 255, out=levels)

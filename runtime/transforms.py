@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, brief
 from .net import FloatArray
+from .values import number_of
+
+MOST_DEGREES = 1e6  # beyond these float32 leaves no exact picture
+MOST_WIDTHS = 1e3
 
 
-def transform_matrix(rotate: float = 0.0, translate: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
+def transform_matrix(rotate: float = 0.0, translate: Sequence[float] = (0.0, 0.0)) -> FloatArray:
     """The matrix for `Model.synthesis(transform=)`, float32 [3, 3].
 
     rotate: degrees, counterclockwise. translate: (x, y) in widths of the picture, to the right and downwards. The
     network looks up where a pixel comes from, so the matrix is the inverse of the movement (as in the official
-    gen_images of StyleGAN3). Raises InputError for numbers that are not finite.
+    gen_images of StyleGAN3). Raises InputError for what is no number, or beyond 10^6 degrees or 1000 widths.
     """
-    x, y = translate
-    if not all(map(math.isfinite, (rotate, x, y))):
-        raise InputError("a rotation or translation is not finite", got=f"rotate {rotate}, translate {x}, {y}")
-    a = math.radians(rotate)
+    try:
+        x, y = translate
+    except (TypeError, ValueError):
+        raise InputError("translate is not two numbers", got=brief(translate)) from None
+    angle, x, y = number_of("rotate", rotate), number_of("translate", x), number_of("translate", y)
+    for name, value, most in (
+        ("rotate", angle, MOST_DEGREES),
+        ("translate", x, MOST_WIDTHS),
+        ("translate", y, MOST_WIDTHS),
+    ):
+        if abs(value) > most:
+            raise InputError(f"{name} is out of range", expected=f"-{most:.0f} to {most:.0f}", got=f"{value:g}")
+    a = math.radians(angle)
     movement = np.array([[math.cos(a), math.sin(a), x], [-math.sin(a), math.cos(a), y], [0, 0, 1]])
     inverse: FloatArray = np.linalg.inv(movement).astype(np.float32)
     return inverse

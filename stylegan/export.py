@@ -77,6 +77,13 @@ def export_generator(
         raise nb.BuildError(
             "only StyleGAN3 networks have a transform", argument="transform_input", expected="False", got=G.family
         )
+    if transform_input and not (G.synthesis.input.transform.abs() <= 1e30).all():
+        raise nb.BuildError(
+            "the network's transform is out of range",
+            argument="transform_input",
+            expected="numbers of at most 1e30",
+            got=G.synthesis.input.transform.tolist(),
+        )
     graphs = {"mapping": mapping_graph(G), "synthesis": synthesis_graph(G, noise_mode, transform_input)}
     noise, planes = _noise(G, noise_mode, out)
     files: dict[Path, list[bytes | memoryview]] = {out.with_name(name): [data] for name, data in planes.items()}

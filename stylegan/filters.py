@@ -22,9 +22,9 @@ def design_lowpass_filter(taps: int, cutoff: float, width: float, fs: float, rad
     except ModuleNotFoundError as error:
         raise PackageMissing(needs(error.name)) from None
 
-    if not (taps >= 1 and 0 < cutoff <= fs / 2 and width > 0):
+    if not (taps >= 1 and 0 < cutoff <= fs / 2 and width >= 0):
         raise ValueError(
-            "design_lowpass_filter: expected taps >= 1, 0 < cutoff <= fs / 2 and width > 0, "
+            "design_lowpass_filter: expected taps >= 1, 0 < cutoff <= fs / 2 and width >= 0, "
             f"got taps {taps}, cutoff {cutoff}, fs {fs}, width {width}"
         )
     if taps == 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 from stylegan._torch import Tensor, functional, torch
@@ -98,7 +99,7 @@ def setup_filter(
 
 def _pair(value: int | Sequence[int], what: str) -> tuple[int, int]:
     """(x, y) from one number or two."""
-    x, y = (value, value) if isinstance(value, int) else value
+    x, y = (value, value) if isinstance(value, (int, Integral)) else value
     if x < 1 or y < 1:
         raise ValueError(f"upfirdn2d: {what} must be 1 or more, got {value}")
     return x, y
@@ -106,7 +107,7 @@ def _pair(value: int | Sequence[int], what: str) -> tuple[int, int]:
 
 def _padding(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
     """(x0, x1, y0, y1) from one number, (x, y), or all four."""
-    p = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
+    p = (padding,) * 4 if isinstance(padding, (int, Integral)) else tuple(padding)
     if len(p) == 2:
         p = (p[0], p[0], p[1], p[1])
     if len(p) != 4:
@@ -154,7 +155,8 @@ def upfirdn2d(
         x = functional.pad(x, [x0, x1, y0, y1])
     if f is None:
         return x[:, :, ::downy, ::downx] * gain
-    f = (f * float(gain ** (f.ndim / 2))).to(x.dtype)
+    f = (f * float(abs(gain) ** (f.ndim / 2))).to(x.dtype)
+    x = -x if gain < 0 else x
     if not flip_filter:
         f = f.flip(list(range(f.ndim)))  # conv2d correlates
     if f.ndim == 2:
@@ -237,7 +239,7 @@ def filtered_lrelu(
     clamp: float | None = None,
     flip_filter: bool = False,
 ) -> Tensor:
-    """Bias, upsampling, leaky ReLU, downsampling (StyleGAN3, section 3.1): the activation without aliasing.
+    """Bias, upsampling, leaky ReLU, downsampling (StyleGAN3, section 3.2): the activation without aliasing.
 
     x [N, C, H, W], b [C] -> [N, C, OH, OW], OH = (H * up + y0 + y1 - (fu height - 1) - (fd height - 1) + down - 1)
     // down. Filters as for upfirdn2d, `padding` (x0, x1, y0, y1) at the upsampled rate. The activation is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
@@ -19,6 +20,13 @@ def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike) -> list[nb.Value]:
     """normalize_2nd_moment of a vector, in the DSL."""
     mean = nb.reduction(g, nb.square(g, x), op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
     return nb.binaryOp(g, [x, nb.rsqrt(g, mean, eps=1e-8)], op="Mul")
+
+
+def check_sizes(*sizes: tuple[str, object, int]) -> None:
+    """Each is (name, value, least): raise ValueError unless the value is a whole number of at least that."""
+    for name, value, least in sizes:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def expect_shape(what: str, x: Tensor, *shape: int | None) -> None:

@@ -14,8 +14,7 @@ class StyleMapping(nn.Module):
 
     z [N, z_dim], c [N, c_dim] -> ws [N, num_ws, w_dim], or w [N, w_dim] where num_ws is None (as in a
     discriminator). features: the sizes between the layers, features[0] = z_dim + the size of the embedding,
-    features[-1] = w_dim. `w_avg` [w_dim] is the running mean of w; without it (num_ws or w_avg_beta None) there
-    is no truncation.
+    features[-1] = w_dim. `w_avg` [w_dim] is the running mean of w, if has_w_avg; without it there is no truncation.
     """
 
     w_avg: Tensor
@@ -29,23 +28,21 @@ class StyleMapping(nn.Module):
         activation: str = "lrelu",
         lr_multiplier: float = 0.01,
         w_avg_beta: float | None = None,
+        has_w_avg: bool = True,
     ) -> None:
         super().__init__()
         self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, features[-1]
         self.num_ws = num_ws
         self.num_layers = len(features) - 1
         self.w_avg_beta = w_avg_beta
+        self.has_w_avg = has_w_avg
         if c_dim > 0:
             self.embed = FullyConnectedLayer(c_dim, features[0] - z_dim)
         for i in range(self.num_layers):
             fc = FullyConnectedLayer(features[i], features[i + 1], True, activation, lr_multiplier)
             setattr(self, f"fc{i}", fc)
-        if self.has_w_avg:
+        if has_w_avg:
             self.register_buffer("w_avg", torch.zeros(self.w_dim))
-
-    @property
-    def has_w_avg(self) -> bool:
-        return self.num_ws is not None and self.w_avg_beta is not None
 
     def styles(self, z: Tensor | None, c: Tensor | None, psi: float, cutoff: int | None, update_w_avg: bool) -> Tensor:
         """z may be None where z_dim is 0, and c where c_dim is 0.
@@ -67,7 +64,7 @@ class StyleMapping(nn.Module):
         for i in range(self.num_layers):
             x = getattr(self, f"fc{i}")(x)  # [N, w_dim]
 
-        if self.w_avg_beta is not None and self.num_ws is not None and update_w_avg:
+        if self.w_avg_beta is not None and self.has_w_avg and update_w_avg:
             self.w_avg.copy_(x.detach().mean(dim=0).lerp(self.w_avg, self.w_avg_beta))
         if self.num_ws is not None:
             x = x[:, None].repeat(1, self.num_ws, 1)  # [N, num_ws, w_dim]

@@ -46,7 +46,8 @@ class MappingNetwork(StyleMapping):
         embed_features = 0 if c_dim == 0 else embed_features or w_dim
         hidden = [layer_features or w_dim] * (num_layers - 1)
         features = [z_dim + embed_features, *hidden, w_dim]
-        super().__init__(z_dim, c_dim, num_ws, features, activation, lr_multiplier, w_avg_beta)
+        has_w_avg = num_ws is not None and w_avg_beta is not None
+        super().__init__(z_dim, c_dim, num_ws, features, activation, lr_multiplier, w_avg_beta, has_w_avg)
 
     def forward(
         self,

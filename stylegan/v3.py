@@ -16,7 +16,7 @@ import numpy as np
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn
-from stylegan.layers import expect_shape
+from stylegan.layers import check_sizes, expect_shape
 from stylegan.mapping import StyleMapping
 from stylegan.v3_layers import SynthesisInput, SynthesisLayer
 
@@ -32,7 +32,7 @@ class MappingNetwork(StyleMapping):
         num_ws: int,
         num_layers: int = 2,
         lr_multiplier: float = 0.01,
-        w_avg_beta: float = 0.998,
+        w_avg_beta: float | None = 0.998,
     ) -> None:
         features = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
         super().__init__(z_dim, c_dim, num_ws, features, "lrelu", lr_multiplier, w_avg_beta)
@@ -55,7 +55,7 @@ class SynthesisNetwork(nn.Module):
     `input`, then the layers L{index}_{size}_{channels}, num_layers of them and a ToRGB layer. Cutoff and stopband
     frequencies grow geometrically from first_cutoff and first_stopband to those of the last num_critical layers,
     which are critically sampled. `layer_kwargs` go to the SynthesisLayers (conv_kernel, use_radial_filters, ...).
-    Source: Karras et al. 2021, sections 3.2 and 3.3, appendix C.
+    Source: Karras et al. 2021, section 3.2 and appendix C.
     """
 
     def __init__(
@@ -75,6 +75,11 @@ class SynthesisNetwork(nn.Module):
         num_fp16_res: int = 4,
         **layer_kwargs: Any,
     ) -> None:
+        check_sizes(
+            *(("w_dim", w_dim, 1), ("img_resolution", img_resolution, 0), ("img_channels", img_channels, 1)),
+            *(("channel_base", channel_base, 1), ("channel_max", channel_max, 1), ("num_layers", num_layers, 1)),
+            *(("num_critical", num_critical, 0), ("margin_size", margin_size, 0)),
+        )
         last_cutoff = img_resolution / 2  # in cycles per picture
         last_stopband = last_cutoff * last_stopband_rel
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
@@ -105,6 +110,8 @@ class SynthesisNetwork(nn.Module):
         sizes[-2:] = img_resolution
         channels = np.rint(np.minimum((channel_base / 2) / cutoffs, channel_max))
         channels[-1] = img_channels
+        if channels.min() < 1:
+            raise ValueError(f"channel_base {channel_base} leaves layers without channels at {img_resolution} pixels")
 
         self.input = SynthesisInput(w_dim, int(channels[0]), int(sizes[0]), rates[0], cutoffs[0])
         self.layer_names: list[str] = []
@@ -177,6 +184,7 @@ class Generator(nn.Module):
         mapping_kwargs: Mapping[str, Any] | None = None,
         **synthesis_kwargs: Any,
     ) -> None:
+        check_sizes(("z_dim", z_dim, 1), ("c_dim", c_dim, 0))
         super().__init__()
         self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
         self.img_resolution, self.img_channels = img_resolution, img_channels

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
 from stylegan.filters import design_lowpass_filter
 from stylegan.functional import filtered_lrelu, modulated_conv2d
-from stylegan.layers import FullyConnectedLayer, expect_shape
+from stylegan.layers import FullyConnectedLayer, check_sizes, expect_shape
 
 
 def normalize(x: Tensor, dim: tuple[int, ...] | None = None) -> Tensor:
@@ -30,7 +31,7 @@ class SynthesisInput(nn.Module):
     w [N, w_dim] -> [N, channels, size, size]. size: (width, height) in pixels or one number; sampling_rate: pixels
     per unit of length; bandwidth: the largest frequency, in cycles per unit. The buffer `transform` [3, 3] maps
     homogeneous coordinates of the picture; the identity changes nothing.
-    Source: Karras et al. 2021, section 3.1 and appendix F.
+    Source: Karras et al. 2021, section 3.2 and appendix F.
     """
 
     transform: Tensor
@@ -42,8 +43,7 @@ class SynthesisInput(nn.Module):
     ) -> None:
         super().__init__()
         self.w_dim, self.channels = w_dim, channels
-        width, height = (size, size) if isinstance(size, int) else size
-        self.size = (int(width), int(height))
+        self.size = _pair(size)
         self.sampling_rate, self.bandwidth = float(sampling_rate), float(bandwidth)
         # Frequencies uniform in the disc: radii of a 2-D normal distribution mapped to their own quantile's root.
         freqs = torch.randn(channels, 2)
@@ -127,6 +127,10 @@ class SynthesisLayer(nn.Module):
         conv_clamp: float | None = 256,
         magnitude_ema_beta: float = 0.999,
     ) -> None:
+        check_sizes(
+            *(("in_channels", in_channels, 1), ("out_channels", out_channels, 1), ("conv_kernel", conv_kernel, 1)),
+            *(("filter_size", filter_size, 1), ("lrelu_upsampling", lrelu_upsampling, 1)),
+        )
         super().__init__()
         self.w_dim, self.is_torgb = w_dim, is_torgb
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -239,7 +243,7 @@ class SynthesisLayer(nn.Module):
 
 
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
-    width, height = (size, size) if isinstance(size, int) else size
+    width, height = (size, size) if isinstance(size, (int, Integral)) else size
     return int(width), int(height)
 
 

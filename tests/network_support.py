@@ -65,6 +65,11 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
             "output_scale": 1,
         },
     ),
+    "t-plain": (
+        "v3",
+        {**_V3, "img_resolution": 16, "num_layers": 2, "num_critical": 1, "lrelu_upsampling": 1, "margin_size": 0},
+    ),
+    "t-wide": ("v3", {**_V3, "num_layers": 3, "conv_kernel": 4, "filter_size": 5, "img_channels": 4}),
     "r-clampless": (
         "v3",
         {

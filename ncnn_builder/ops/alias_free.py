@@ -8,19 +8,11 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, integer, number, one, padding4, pair
+from ..builder import ValueLike, append, array, number, one, pair
 from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
-from .common import functional, need, need_rank, need_shape, shape_id
-from .composite import upfirdn2d_reference
-
-
-def filter_size(f: Array | None) -> tuple[int, int]:
-    """(height, width) of a filter [fh, fw], [n] (applied along both axes) or None. Raises BuildError."""
-    if f is None:
-        return 1, 1
-    need(f.ndim in (1, 2), "wrong number of dimensions", argument="f", expected="[fh, fw] or [n]", got=list(f.shape))
-    return f.shape[0], f.shape[-1]
+from .common import need, need_rank, need_shape, shape_id
+from .fir import filtered_lrelu_params, filtered_lrelu_reference, filtered_lrelu_weights, out_shape, taps
 
 
 @register
@@ -29,7 +21,8 @@ class FilteredLreluComposite(OpSpec):
 
     x (C, H, W) -> x + b -> every pixel followed by up - 1 zeros, padded (negative: cropped), convolved with fu * up^2
     -> clamp((t if t >= 0 else slope * t) * gain) -> convolved with fd -> every down-th pixel. Filters [fh, fw], [n]
-    for both axes, or none; flip_filter correlates. Source: section 3.1 and appendix C of the paper.
+    for both axes, or none, at most 256 taps along an axis; factors 1 to 64; flip_filter correlates. Source: section 3.2
+    and appendix C of the paper.
     """
 
     type = "filtered_lrelu"
@@ -55,36 +48,15 @@ class FilteredLreluComposite(OpSpec):
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
-        p, c = params, inputs[0][0]
-        for name in ("up", "down"):
-            need(p[name] >= 1, "bad factor", argument=name, expected=">= 1", got=p[name])
+        p = params
         if "b" in weights:
-            need_shape(weights["b"].shape, (c,), "b")
-        up_filter, down_filter = (filter_size(weights.get(name)) for name in ("fu", "fd"))
-        rows, columns = (p["pad_top"], p["pad_bottom"]), (p["pad_left"], p["pad_right"])
-        out = []
-        for n, pad, fu, fd in zip(inputs[0][1:], (rows, columns), up_filter, down_filter, strict=True):
-            cropped = n * p["up"] + sum(min(side, 0) for side in pad)
-            size = n * p["up"] + sum(pad) - (fu - 1) - (fd - 1)
-            out.append(-(-size // p["down"]) if cropped > 0 else 0)
-        need(
-            min(out) > 0,
-            "nothing is left",
-            argument="x",
-            expected="more padding or smaller filters",
-            got=list(inputs[0]),
-        )
-        return [(c, *out)]
+            need_shape(weights["b"].shape, inputs[0][:1], "b")
+        up_taps, down_taps = (taps(name, weights.get(name)) for name in ("fu", "fd"))
+        return [out_shape(inputs[0], (p["up"],) * 2, (p["down"],) * 2, p, up_taps, down_taps)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        x, p, b = inputs[0], params, weights.get("b")
-        up, down, flip = (p["up"],) * 2, (p["down"],) * 2, bool(p["flip_filter"])
-        padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
-        x = x if b is None else x + b[:, None, None]
-        x = upfirdn2d_reference(x, weights.get("fu"), up, (1, 1), padding, p["up"] ** 2, flip)
-        x = functional().leaky_relu(x, p["slope"]) * p["gain"]
-        x = x if p["clamp"] < 0 else x.clamp(-p["clamp"], p["clamp"])
-        return [upfirdn2d_reference(x, weights.get("fd"), (1, 1), down, (0, 0, 0, 0), 1.0, flip)]
+        fu, fd, b = (weights.get(name) for name in ("fu", "fd", "b"))
+        return [filtered_lrelu_reference(inputs[0], fu, fd, b, params)]
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(8)
@@ -145,21 +117,8 @@ def filtered_lrelu(
     horizontal) or (top, bottom, left, right), at the upsampled rate; negative numbers crop. gain: None is sqrt(2).
     H' = (H * up + top + bottom - (fu height - 1) - (fd height - 1) + down - 1) // down.
     """
-    top, bottom, left, right = padding4(padding)
-    params = {
-        "up": integer(up, "up"),
-        "down": integer(down, "down"),
-        "pad_top": top,
-        "pad_bottom": bottom,
-        "pad_left": left,
-        "pad_right": right,
-        "slope": number(slope, "slope"),
-        "gain": math.sqrt(2) if gain is None else number(gain, "gain"),
-        "clamp": -1.0 if clamp is None else number(clamp, "clamp"),
-        "flip_filter": int(flip_filter),
-    }
-    filters = {name: None if f is None else array(f, name) for name, f in (("fu", fu), ("fd", fd))}
-    return append(g, spec_of("filtered_lrelu"), x, params, {**filters, "b": None if b is None else array(b, "b", 1)})
+    params = filtered_lrelu_params(up, down, padding, gain, slope, clamp, flip_filter)
+    return append(g, spec_of("filtered_lrelu"), x, params, filtered_lrelu_weights(fu, fd, b))
 
 
 @register
@@ -170,7 +129,7 @@ class SynthesisInputComposite(OpSpec):
     @ transform. Feature i at pixel (x, y) is sin(2 pi (x f_x + y f_y + f_0 + phases[i])) * amplitude with (f_x, f_y,
     f_0) = freqs[i] @ M[:2] and amplitude = clip(1 - (|f_x, f_y| - bandwidth) / (sampling_rate / 2 - bandwidth), 0, 1).
     Pixel centres are (column + 0.5 - W / 2) / sampling_rate, rows likewise. The result is weight @ features,
-    (O, H, W). Source: section 3.1 and appendix F of the paper.
+    (O, H, W). Source: section 3.2 and appendix F of the paper.
     """
 
     type = "synthesis_input"

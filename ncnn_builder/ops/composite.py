@@ -7,11 +7,11 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, integer, number, one, padding4, pair
-from ..errors import BuildError
+from ..builder import ValueLike, append, array, integer, number, one
 from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
+from .fir import flag, out_shape, taps, upfirdn2d_params, upfirdn2d_reference
 from .stylegan import ACTIVATIONS, BIAS_ACT_DOCS, bias_act_params, bias_act_reference
 
 _BIAS_ACT_PARAMS = (
@@ -149,7 +149,8 @@ class Upfirdn2d(OpSpec):
     """Insert zeros, pad or crop, filter, drop pixels. Source: the upfirdn2d op of StyleGAN2-ADA.
 
     x (C, H, W) -> every pixel followed by up - 1 zeros -> padded (negative: cropped) -> convolved with f * gain
-    (correlated if flip_filter) -> every down-th pixel. f [fh, fw], or [n]: applied along both axes.
+    (correlated if flip_filter) -> every down-th pixel. f [fh, fw], or [n]: applied along both axes. Factors 1 to 64,
+    at most 256 taps along an axis.
     """
 
     type = "upfirdn2d"
@@ -170,27 +171,9 @@ class Upfirdn2d(OpSpec):
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
-        c, h, w = inputs[0]
-        f = weights["f"].shape if "f" in weights else (1, 1)
-        need(
-            len(f) in (1, 2),
-            "wrong number of dimensions",
-            argument="f",
-            expected="[fh, fw] or [n]",
-            got=list(f),
-        )
-        fh, fw = f if len(f) == 2 else (f[0], f[0])
         p = params
-        out_h = (h * p["up_y"] + p["pad_top"] + p["pad_bottom"] - fh) // p["down_y"] + 1
-        out_w = (w * p["up_x"] + p["pad_left"] + p["pad_right"] - fw) // p["down_x"] + 1
-        need(
-            min(out_h, out_w) > 0,
-            "nothing is left",
-            argument="x",
-            expected="more padding or a smaller filter",
-            got=list(inputs[0]),
-        )
-        return [(c, out_h, out_w)]
+        up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
+        return [out_shape(inputs[0], up, down, p, taps("f", weights.get("f")), (1, 1))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         p = params
@@ -231,29 +214,6 @@ class Upfirdn2d(OpSpec):
         ]
 
 
-def upfirdn2d_reference(
-    x: Any,
-    f: Any,
-    up: tuple[int, int],
-    down: tuple[int, int],
-    padding: Sequence[int],
-    gain: float,
-    flip: bool,
-) -> Any:
-    """The definition, step by step, on torch tensors without batch."""
-    F = functional()
-    c, h, w = x.shape
-    y = x.new_zeros(c, h * up[0], w * up[1])
-    y[:, :: up[0], :: up[1]] = x
-    top, bottom, left, right = padding
-    y = F.pad(y, (left, right, top, bottom))
-    if f is not None:
-        f = f if f.ndim == 2 else f[:, None] * f[None, :]
-        f = f if flip else f.flip(0, 1)
-        y = F.conv2d(y[:, None], f.to(x.dtype)[None, None])[:, 0]
-    return (y * gain)[:, :: down[0], :: down[1]]
-
-
 @dsl
 def upfirdn2d(
     g: Graph,
@@ -270,20 +230,7 @@ def upfirdn2d(
     f: [fh, fw], [n] for a separable filter, or None. up, down: one factor or (vertical, horizontal). padding: one
     number, (vertical, horizontal) or (top, bottom, left, right), of the picture with zeros; negative numbers crop.
     """
-    (up_y, up_x), (down_y, down_x) = pair(up, "up"), pair(down, "down")
-    top, bottom, left, right = padding4(padding)
-    params = {
-        "up_y": up_y,
-        "up_x": up_x,
-        "down_y": down_y,
-        "down_x": down_x,
-        "pad_top": top,
-        "pad_bottom": bottom,
-        "pad_left": left,
-        "pad_right": right,
-        "flip_filter": int(flip_filter),
-        "gain": number(gain, "gain"),
-    }
+    params = upfirdn2d_params(up, down, padding, flip_filter, gain)
     return append(g, spec_of("upfirdn2d"), x, params, {"f": None if f is None else array(f, "f")})
 
 
@@ -326,14 +273,7 @@ class ModulatedConv2d(OpSpec):
             got=list(kernel),
         )
         need_shape(inputs[1], (c,), "styles")
-        f = weights.get("resample_filter")
-        need(
-            f is None or f.ndim in (1, 2),
-            "wrong number of dimensions",
-            argument="resample_filter",
-            expected="[fh, fw] or [n]",
-            got=None if f is None else list(f.shape),
-        )
+        taps("resample_filter", weights.get("resample_filter"))
         need(params["up"] >= 1, "bad factor", argument="up", expected=">= 1", got=params["up"])
         out = (
             kernel[0],
@@ -444,13 +384,6 @@ def modulated_conv2d(
     resample_filter; flip_weight=False is a convolution, as the official networks have it when up is 2; gain
     multiplies the weight after demodulation (StyleGAN3's input gain).
     """
-    if demodulate not in (True, False) or flip_weight not in (True, False):
-        raise BuildError(
-            "not a truth value",
-            op="modulated_conv2d",
-            argument="demodulate, flip_weight",
-            got=(demodulate, flip_weight),
-        )
     inputs = [bottom_names] if isinstance(bottom_names, Value) else list(bottom_names)
     if isinstance(noise, (Value, list, tuple)):
         inputs.append(one(noise))
@@ -458,8 +391,8 @@ def modulated_conv2d(
     params = {
         "up": integer(up, "up"),
         "padding": integer(padding, "padding"),
-        "demodulate": int(demodulate),
-        "flip_weight": int(flip_weight),
+        "demodulate": flag(demodulate, "demodulate"),
+        "flip_weight": flag(flip_weight, "flip_weight"),
         "gain": number(gain, "gain"),
     }
     return append(

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, number, padding4, pair
+from ..builder import ValueLike, append, array, check_bottom_names
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import need, need_rank, need_shape, shape_id
-from .composite import upfirdn2d_reference
-
-_PADDINGS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
-_MOST_FACTOR = 64  # FirAxis and FirFilter of custom_layers/fir.h
-_MOST_PADDING = 1 << 20
-_MOST_TAPS = 256
+from .fir import (
+    PADDINGS,
+    filtered_lrelu_params,
+    filtered_lrelu_reference,
+    filtered_lrelu_weights,
+    out_shape,
+    taps,
+    upfirdn2d_params,
+    upfirdn2d_reference,
+)
 
 
 def _size(name: str, f: Array | None) -> dict[str, int]:
     """The parameters that say the shape of a filter: [n] is (0, n), none is (0, 0)."""
-    need(
-        f is None or (f.ndim in (1, 2) and min(f.shape) >= 1 and max(f.shape) <= _MOST_TAPS),
-        "bad filter",
-        argument=name,
-        expected=f"[n] or [h, w] of 1 to {_MOST_TAPS} taps, or None",
-        got=None if f is None else list(f.shape),
-    )
+    taps(name, f)
     h, w = (0, 0) if f is None else (0, *f.shape) if f.ndim == 1 else f.shape
     return {f"{name}_h": h, f"{name}_w": w}
 
@@ -52,33 +49,6 @@ def _shaped(name: str, params: Params, weights: Mapping[str, Any]) -> Any:
     """A filter in the shape that the parameters say: a reader gives it flat."""
     h, w = params[f"{name}_h"], params[f"{name}_w"]
     return None if name not in weights else weights[name].reshape((h, w) if h else (w,))
-
-
-def _out(x: Shape, up: Shape, down: Shape, params: Params, fu: tuple[int, int], fd: tuple[int, int]) -> Shape:
-    """The shape of the result."""
-    pad = [params[name] for name in _PADDINGS]
-    need(
-        min(*up, *down) >= 1 and max(*up, *down) <= _MOST_FACTOR,
-        "bad factor",
-        argument="up, down",
-        expected=f"1 to {_MOST_FACTOR}",
-        got=[*up, *down],
-    )
-    need(max(map(abs, pad)) <= _MOST_PADDING, "too much padding", argument="padding", got=pad)
-    out = []
-    for i in (0, 1):
-        before, after = pad[2 * i : 2 * i + 2]
-        n = x[1 + i] * up[i]
-        room = n + before + after - (fu[i] - 1) - fd[i] if n + min(before, 0) + min(after, 0) > 0 else -1
-        need(
-            room >= 0,
-            "nothing is left",
-            argument="x",
-            expected="a larger picture, more padding or smaller filters",
-            got=list(x),
-        )
-        out.append(room // down[i] + 1)
-    return (x[0], *out)
 
 
 @register
@@ -134,23 +104,13 @@ class FilteredLreluSpec(OpSpec):
             _check(name, p, weights)
         if p["bias_data_size"] or "b" in weights:
             need_shape(weights["b"].shape if "b" in weights else (), (x[0],), "b")
-        return [_out(x, (p["up"],) * 2, (p["down"],) * 2, p, _taps("fu", p), _taps("fd", p))]
+        return [out_shape(x, (p["up"],) * 2, (p["down"],) * 2, p, _taps("fu", p), _taps("fd", p))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        import torch
-
-        p, (x, scale) = params, (*inputs, None)[:2]
-        if scale is not None:
-            x = x * scale[:, None, None]
-        if "b" in weights:
-            x = x + weights["b"][:, None, None]
-        flip, padding = bool(p["flip_filter"]), [p[name] for name in _PADDINGS]
-        up, down = p["up"], p["down"]
-        x = upfirdn2d_reference(x, _shaped("fu", p, weights), (up, up), (1, 1), padding, up**2, flip)
-        x = torch.where(x < 0, x * p["slope"], x) * p["gain"]
-        if p["clamp"] >= 0:
-            x = x.clamp(-p["clamp"], p["clamp"])
-        return [upfirdn2d_reference(x, _shaped("fd", p, weights), (1, 1), (down, down), [0] * 4, 1.0, flip)]
+        x, scale = (*inputs, None)[:2]
+        x = x if scale is None else x * scale[:, None, None]
+        fu, fd = (_shaped(name, params, weights) for name in ("fu", "fd"))
+        return [filtered_lrelu_reference(x, fu, fd, weights.get("b"), params)]
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(11)
@@ -233,23 +193,13 @@ def FilteredLrelu(
     gain: None is sqrt(2); clamp: None or a negative number is none. Raises BuildError where nothing is left.
     """
     values = check_bottom_names(bottom_names)
-    weights = {
-        "fu": None if fu is None else array(fu, "fu"),
-        "fd": None if fd is None else array(fd, "fd"),
-        "b": None if b is None else array(b, "b", 1),
-    }
+    weights = filtered_lrelu_weights(fu, fd, b)
     params = {
-        "up": integer(up, "up"),
-        "down": integer(down, "down"),
-        **dict(zip(_PADDINGS, padding4(padding), strict=True)),
+        **filtered_lrelu_params(up, down, padding, gain, slope, clamp, flip_filter),
         **_size("fu", weights["fu"]),
         **_size("fd", weights["fd"]),
         "bias_data_size": 0 if weights["b"] is None else weights["b"].size,
         "scale_term": int(len(values) == 2),
-        "gain": math.sqrt(2) if gain is None else number(gain, "gain"),
-        "slope": number(slope, "slope"),
-        "clamp": -1.0 if clamp is None else number(clamp, "clamp"),
-        "flip_filter": int(flip_filter),
     }
     return append(g, spec_of("FilteredLrelu"), values, params, weights)
 
@@ -288,12 +238,12 @@ class Upfirdn2dSpec(OpSpec):
         p = params
         need_rank(inputs[0], (3,), "x")
         _check("f", p, weights)
-        return [_out(inputs[0], (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"]), p, _taps("f", p), (1, 1))]
+        return [out_shape(inputs[0], (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"]), p, _taps("f", p), (1, 1))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         p = params
         factors = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
-        padding, flip = [p[name] for name in _PADDINGS], bool(p["flip_filter"])
+        padding, flip = [p[name] for name in PADDINGS], bool(p["flip_filter"])
         return [upfirdn2d_reference(inputs[0], _shaped("f", p, weights), *factors, padding, p["gain"], flip)]
 
     def samples(self) -> list[Sample]:
@@ -346,16 +296,6 @@ def Upfirdn2d(
     number, (vertical, horizontal) or (top, bottom, left, right), of the picture with zeros; negative numbers crop.
     Raises BuildError where nothing is left.
     """
-    (up_y, up_x), (down_y, down_x) = pair(up, "up"), pair(down, "down")
     data = None if f is None else array(f, "f")
-    params = {
-        "up_y": up_y,
-        "up_x": up_x,
-        "down_y": down_y,
-        "down_x": down_x,
-        **dict(zip(_PADDINGS, padding4(padding), strict=True)),
-        **_size("f", data),
-        "flip_filter": int(flip_filter),
-        "gain": number(gain, "gain"),
-    }
+    params = {**upfirdn2d_params(up, down, padding, flip_filter, gain), **_size("f", data)}
     return append(g, spec_of("Upfirdn2d"), x, params, {"f": data})

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <iterator>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -25,6 +26,13 @@ static size_t rounded(size_t size)
 static char* reserve(size_t size)
 {
 #if RUNTIME_CAN_RESERVE
+    // Where the system never promises more than it has, a range would be memory taken from everybody else.
+    if (FILE* const setting = fopen("/proc/sys/vm/overcommit_memory", "r")) {
+        const int strict = fgetc(setting) == '2';
+        fclose(setting);
+        if (strict)
+            return nullptr;
+    }
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif

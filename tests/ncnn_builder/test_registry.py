@@ -15,6 +15,7 @@ from parity_support import build, draw, named, oracle
 
 import ncnn_builder as nb
 from ncnn_builder import codegen
+from ncnn_builder.ops import fir
 from ncnn_builder.parity import Report, interpret
 from ncnn_builder.targets import lower
 
@@ -125,6 +126,13 @@ def test_a_custom_op_has_its_sources(op_type: str) -> None:
 def test_a_source_without_an_op_is_seen() -> None:
     stems = {path.stem for path in LAYERS.glob("*.cpp")}
     assert stems - HELPERS == {op_type.lower() for op_type in CUSTOM}
+
+
+def test_the_limits_of_filters_are_those_of_the_layers() -> None:
+    header = (LAYERS / "fir.h").read_text()
+    limits = {name: eval(value) for name, value in re.findall(r"static const int (\w+) = ([\d <]+);", header)}
+    assert limits["kMostTaps"] == fir.MOST_TAPS
+    assert limits["kMostFactor"] == fir.MOST_FACTOR and limits["kMostPadding"] == fir.MOST_PADDING
 
 
 def test_the_header_of_parameter_ids_is_current() -> None:

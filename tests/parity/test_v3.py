@@ -100,4 +100,4 @@ def test_v3_s_256_custom(target: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cfg", ["v3_t_512_afhqv2", "v3_r_256_custom"])
 def test_in_full(cfg: str, tmp_path: Path) -> None:
-    in_full(cfg, TARGETS[0], tmp_path)
+    in_full(cfg, "fused", tmp_path)

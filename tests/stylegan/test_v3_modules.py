@@ -64,7 +64,7 @@ def test_the_middle_of_a_radial_filter_is_the_limit() -> None:
 
 def test_one_tap_is_no_filter_and_nonsense_is_refused() -> None:
     assert design_lowpass_filter(1, 4, 1, 8) is None
-    for arguments in [(0, 1, 1, 8), (6, 5, 1, 8), (6, 0, 1, 8), (6, 1, 0, 8)]:
+    for arguments in [(0, 1, 1, 8), (6, 5, 1, 8), (6, 0, 1, 8), (6, 1, -1, 8)]:
         with pytest.raises(ValueError, match="expected taps >= 1"):
             design_lowpass_filter(*arguments)
 
@@ -156,6 +156,47 @@ def test_a_resolution_that_is_no_power_of_two(resolution: int) -> None:
 def test_constants_that_do_not_fit_the_resolution(constants: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"img_resolution \d+ does not fit the constants: expected 0 < first_cutoff"):
         generator(**constants)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"z_dim": 0}, "z_dim must be a whole number of at least 1, got 0"),
+        ({"c_dim": -1}, "c_dim must be a whole number of at least 0, got -1"),
+        ({"w_dim": 0}, "w_dim"),
+        ({"img_channels": 0}, "img_channels"),
+        ({"img_resolution": 32.0}, "img_resolution must be a whole number of at least 0, got 32.0"),
+        ({"channel_max": 0}, "channel_max"),
+        ({"channel_base": 16, "img_resolution": 64}, "channel_base 16 leaves layers without channels at 64 pixels"),
+        ({"num_layers": -1}, "num_layers"),
+        ({"margin_size": 0.5}, "margin_size"),
+        ({"conv_kernel": 0}, "conv_kernel"),
+        ({"filter_size": 2.5}, "filter_size"),
+        ({"lrelu_upsampling": True}, "lrelu_upsampling must be a whole number of at least 1, got True"),
+    ],
+)
+def test_sizes_that_are_none(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        generator(**wrong)
+
+
+def test_numpy_integers_are_sizes() -> None:
+    network = generator(img_resolution=np.int64(16), channel_base=np.int32(64))
+    layer = SynthesisInput(8, 5, np.int64(9), sampling_rate=8, bandwidth=2)
+    assert network.synthesis.img_resolution == 16 and layer.size == (9, 9)
+    x, f = torch.randn(1, 2, 6, 6), torch.rand(3)
+    assert torch.equal(upfirdn2d(x, f, up=np.int64(2), padding=np.int64(1)), upfirdn2d(x, f, up=2, padding=1))
+    torch.testing.assert_close(upfirdn2d(x, f, gain=-4.0), -upfirdn2d(x, f, gain=4.0))
+
+
+def test_a_stopband_at_the_cutoff_is_legal() -> None:
+    assert generator(last_stopband_rel=1)(torch.randn(1, 8)).isfinite().all()
+
+
+def test_w_avg_is_kept_whatever_its_beta() -> None:
+    network = generator(mapping_kwargs={"w_avg_beta": None})
+    network.mapping.w_avg.fill_(3)
+    assert (network.mapping(torch.randn(1, 8), truncation_psi=0) == 3).all()
 
 
 def test_bad_keywords() -> None:
