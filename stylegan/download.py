@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import os
 import queue
@@ -43,6 +44,16 @@ def cached_file(url: str) -> Path | None:
     """The file that an earlier fetch of this URL into cache_dir() left, or None."""
     path = cache_dir() / file_name(url)
     return path if path.is_file() else None
+
+
+def cached(url: str) -> Path:
+    """The file of any URL, fetched at the first call, in a folder of the cache for that URL alone.
+
+    Raises CheckpointError.
+    """
+    folder = cache_dir() / hashlib.sha256(url.encode()).hexdigest()[:16]
+    path = folder / file_name(url)
+    return path if path.is_file() else fetch(url, folder)
 
 
 class _Reader(threading.Thread):

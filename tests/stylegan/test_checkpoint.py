@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from stylegan import v2ada
-from stylegan.checkpoint import build_generator, load_into, load_state, random_state
+from stylegan.checkpoint import build_generator, load, load_into, random_state
 from stylegan.configs import CONFIGS
 from stylegan.errors import CheckpointError
 
@@ -35,7 +37,7 @@ def state() -> dict[str, torch.Tensor]:
     return random_state("v2ada", KWARGS, seed=5)
 
 
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
@@ -46,9 +48,11 @@ def test_round_trip(tmp_path: Path, state: dict[str, torch.Tensor], name: str) -
         save_file(state, path)
     else:
         torch.save({"state_dict": state, "step": 3} if "nested" in name else state, path)
-    loaded = load_state(path)
-    assert same(loaded, state)
-    network = build_generator("v2ada", KWARGS, loaded, str(path))
+    loaded = load(path)
+    assert loaded.family == "v2ada" and loaded.inferred and loaded.source == name
+    assert loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert same(loaded.state, state)
+    network = build_generator("v2ada", KWARGS, loaded.state, str(path))
     assert same(network.state_dict(), state)
     assert not network.training
     assert all(p.requires_grad for p in network.parameters())
@@ -71,7 +75,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     for save in (torch.save, lambda value, to: Path(to).write_bytes(pickle.dumps(value, protocol=2))):
         save({"w": Executed(f"touch {trace}")}, path)
         with pytest.raises(CheckpointError, match="objects other than tensors"):
-            load_state(path)
+            load(path)
     assert not trace.exists()
 
 
@@ -87,7 +91,7 @@ def test_unreadable_file(tmp_path: Path, state: dict[str, torch.Tensor], name: s
     save_file(state, path) if name.endswith(".safetensors") else torch.save(state, path)
     path.write_bytes(os.urandom(1000) if damage is os.urandom else damage(path.read_bytes()))
     with pytest.raises(CheckpointError) as caught:
-        load_state(path)
+        load(path)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"checkpoint {path}: expected a ")
@@ -99,25 +103,25 @@ def test_unreadable_file(tmp_path: Path, state: dict[str, torch.Tensor], name: s
     [
         ([torch.ones(1)], "expected a state_dict .*, got list"),
         ({"w": 3}, "entry 'w' is int"),
-        ({3: torch.ones(1)}, "entry 3 is Tensor"),
+        ({3: torch.ones(1)}, "entry 3 is TensorInfo"),
         ({}, "got an empty one"),
     ],
 )
 def test_not_a_state_dict(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=message):
-        load_state(tmp_path / "a.pt")
+        load(tmp_path / "a.pt")
 
 
 def test_wrong_kind_of_file(tmp_path: Path) -> None:
-    for name, message in {"ffhq.pkl": "not read yet", "a.onnx": "got .onnx", "a": "got no suffix"}.items():
+    for name, message in {"a.onnx": "got .onnx", "a": "got no suffix"}.items():
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(CheckpointError, match=message):
-            load_state(tmp_path / name)
+            load(tmp_path / name)
     with pytest.raises(CheckpointError, match="no such file"):
-        load_state(tmp_path / "b.pt")
+        load(tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match="not a file"):
-        load_state(tmp_path)
+        load(tmp_path)
 
 
 def test_all_mismatches_are_one_error(state: dict[str, torch.Tensor]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from official_pickles import write_official
 
 import ncnn_builder as nb
 import stylegan
@@ -127,20 +128,22 @@ def test_a_damaged_file_in_the_cache_is_an_error(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_an_official_pickle_is_neither_read_nor_fetched(
+def test_an_official_pickle_is_used(
     cached: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(download, "fetch", _no_fetching)
+    def fetch(url: str, dest_dir: Path, timeout: float = 10.0) -> Path:
+        dest_dir.mkdir()
+        network = checkpoint.build_generator("v2ada", KWARGS, state(), "test")
+        return write_official(dest_dir / "pickled.pkl", "v2ada", network, KWARGS)
+
     if cached:
-        download.cache_dir().mkdir()
-        (download.cache_dir() / "pickled.pkl").write_bytes(b"x")
+        fetch("", download.cache_dir())
+    monkeypatch.setattr(download, "fetch", _no_fetching if cached else fetch)
     assert run("--cfg", "pickled", "--out", "m", "--seeds", "0") == 0
-    warning = capsys.readouterr().err
-    assert (
-        "RANDOM WEIGHTS" in warning and "pickled.pkl is of a kind (.pkl) that this version cannot read yet" in warning
-    )
-    assert ("not fetched" in warning) is not cached
-    assert json.loads(Path("m.json").read_text())["weights"]["random"] is True
+    weights = json.loads(Path("m.json").read_text())["weights"]
+    digest = hashlib.sha256((download.cache_dir() / "pickled.pkl").read_bytes()).hexdigest()
+    assert weights == {"source": "pickled.pkl", "sha256": digest, "random": False}
+    assert "RANDOM" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["platformdirs", "tqdm", "safetensors"])

@@ -30,13 +30,34 @@ def torch_modules() -> list[str]:
     """Every module of the package but those that promise to do without torch."""
     import stylegan
 
-    light = {"__init__", "_torch", "configs", "seeds", "download", "errors", "export"}
+    light = {
+        "__init__",
+        "_torch",
+        "configs",
+        "seeds",
+        "download",
+        "errors",
+        "export",
+        "official",
+        "pickles",
+        "torch_files",
+    }
     names = {path.stem for directory in stylegan.__path__ for path in Path(directory).glob("*.py")}
     return sorted(names - light)
 
 
 @pytest.mark.parametrize(
-    "name", ["stylegan", "stylegan.configs", "stylegan.seeds", "stylegan.download", "stylegan.export"]
+    "name",
+    [
+        "stylegan",
+        "stylegan.configs",
+        "stylegan.seeds",
+        "stylegan.download",
+        "stylegan.export",
+        "stylegan.official",
+        "stylegan.pickles",
+        "stylegan.torch_files",
+    ],
 )
 def test_light_modules_import(name: str) -> None:
     result = run(f"import {name}; assert 'torch' not in sys.modules")
