@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
@@ -19,6 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylegan.errors import CheckpointError, PackageMissing, needs
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows: nothing is kept there
+    fcntl = None  # type: ignore[assignment]
 
 try:
     import platformdirs
@@ -148,6 +152,8 @@ class _Partial:
         stem = f".{dest.name}.partial"
         self.note = dest.with_name(f"{stem}.json").open("a+")
         try:
+            if fcntl is None:
+                raise OSError
             fcntl.flock(self.note, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.kept = os.path.samestat(os.fstat(self.note.fileno()), os.stat(self.note.name))  # not deleted since
         except OSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -88,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         said = inspect(args.source, args.which, args.sha256)
-        print(json.dumps(said, indent=1) if args.json else _text(said))
+        print(json.dumps(said, indent=1) if args.json else _text(said), flush=True)
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+        return 1
     except (StyleganError, OSError) as error:
         sys.stderr.write(f"stylegan.inspect: {error}\n")
         return 2

@@ -18,8 +18,8 @@ MAX_MEMBERS = 2000
 MAX_NAME, MAX_TEXT = 100, 4096
 """Far above what official networks have: shared parts make a small file describe a network of any size."""
 
-_IDLE = ("fused_modconv_default",)
-"""Official keywords that choose between ways to compute the same."""
+_BY_V3 = "fused_modconv_default"
+"""A keyword that only the StyleGAN3 code base gives to StyleGAN2; it chooses between ways to compute the same."""
 
 
 def tensors(module: Module) -> dict[str, TensorInfo]:
@@ -81,8 +81,8 @@ def init_kwargs(module: Module, family: str) -> dict[str, Any] | None:
             raise CheckpointError(f"_init_kwargs: {name} is {kind(value)}, expected dict")
     top = {name: merged.pop(name) for name in SIGNATURE[:5] if name in merged}
     mapping, synthesis = nested["mapping_kwargs"], {**nested["synthesis_kwargs"], **merged}
-    for name in _IDLE:
-        synthesis.pop(name, None)
+    by_v3 = _BY_V3 in synthesis
+    synthesis.pop(_BY_V3, None)
     if family == "v3":
         return {**top, "mapping_kwargs": mapping, **synthesis}
     for keywords, key, path in (
@@ -92,6 +92,8 @@ def init_kwargs(module: Module, family: str) -> dict[str, Any] | None:
         value = _attribute(module, path, key)
         if value is None or type(value) in (int, float):
             keywords.setdefault(key, value)
+    if by_v3:
+        synthesis.setdefault("conv_clamp", 256)
     return {**top, "mapping_kwargs": mapping, "synthesis_kwargs": synthesis}
 
 

@@ -105,6 +105,12 @@ def _encode(args: tuple[Any, ...]) -> memoryview:
     return memoryview(args[0].encode("latin1"))
 
 
+def _no_bytes(args: tuple[Any, ...]) -> memoryview:
+    """How protocol 2 writes bytes of length 0."""
+    _expect(args == (), "arguments of bytes")
+    return memoryview(b"")
+
+
 def _tensor(args: tuple[Any, ...]) -> TensorInfo:
     _expect(len(args) in (6, 7), "arguments of a tensor")
     storage, offset, size, stride = args[:4]
@@ -193,6 +199,7 @@ def _common() -> dict[tuple[str, str], Global]:
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): (_module,),
         ("numpy", "dtype"): (_Dtype,),
         ("_codecs", "encode"): (_encode,),
+        ("__builtin__", "bytes"): (_no_bytes,),
         ("__builtin__", "set"): (_set,),  # protocols 2 and 3 have no opcode for it
     }
     for core in ("numpy.core", "numpy._core"):
@@ -217,7 +224,7 @@ def read_pickle(data: bytes) -> Any:
     def storage(args: tuple[Any, ...]) -> Storage:
         _expect(len(args) == 1 and isinstance(args[0], memoryview), "arguments of a storage")
         try:
-            content = _read_zip(args[0], _STORAGES, budget) if _is_zip(args[0]) else _read_legacy(args[0], {}, budget)
+            content = _read_zip(bytes(args[0]), {}, budget) if _is_zip(args[0]) else _read_legacy(args[0], {}, budget)
         except Refused as error:
             raise Refused(f"{error} of the storage that is read") from None
         _expect(isinstance(content, Storage), f"a storage that is {kind(content)}")
@@ -232,17 +239,18 @@ def read_pickle(data: bytes) -> Any:
 def is_torch(data: bytes) -> bool:
     """Whether torch.save wrote it: a zip archive, or a pickle of torch's magic number (LONG1 of 10 bytes)."""
     magic = b"\x8a\x0a" + _MAGIC.to_bytes(10, "little")
-    return _is_zip(memoryview(data)) or magic in data[:32]
+    return _is_zip(data) or magic in data[:32]
 
 
 def read_torch(data: bytes) -> Any:
     """The content of a file of torch.save. Raises Refused."""
-    view = memoryview(data)
-    return (_read_zip if _is_zip(view) else _read_legacy)(view, _COMMON, Budget())
+    if _is_zip(data):
+        return _read_zip(data, _COMMON, Budget())
+    return _read_legacy(memoryview(data), _COMMON, Budget())
 
 
-def _is_zip(view: memoryview) -> bool:
-    return view[:4] == _ZIP
+def _is_zip(data: bytes | memoryview) -> bool:
+    return data[:4] == _ZIP
 
 
 class _Storages:
@@ -290,9 +298,8 @@ def _read_legacy(view: memoryview, globals_: Globals, budget: Budget) -> Any:
     return content
 
 
-def _read_zip(view: memoryview, globals_: Globals, budget: Budget) -> Any:
+def _read_zip(data: bytes, globals_: Globals, budget: Budget) -> Any:
     """ARCHIVE/data.pkl holds the content, ARCHIVE/data/KEY the storages, uncompressed."""
-    data = bytes(view)
     _expect(data.count(b"PK\x01\x02") <= MAX_RECORDS, f"a zip archive of more than {MAX_RECORDS} files")
     storages = _Storages(5)
     try:

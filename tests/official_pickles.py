@@ -94,6 +94,7 @@ def persistent(module: nn.Module, base: str, half: bool = False) -> Persistent:
     """The module and all inside it. half: as far as tensors go, a network that was cast to fp16."""
     state = dict(module.__dict__)
     state["_modules"] = OrderedDict((name, persistent(child, base, half)) for name, child in state["_modules"].items())
+    state |= {group: dict(state[group]) for group in ("_parameters", "_buffers")}
     if half:
         state["_parameters"] = {
             name: None if p is None else nn.Parameter(p.detach().half()) for name, p in state["_parameters"].items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
-from stylegan import download
+from stylegan import checkpoint, download
 from stylegan.errors import CheckpointError
 
 DATA = bytes(range(256)) * 20000
@@ -160,6 +163,22 @@ def test_a_damaged_note_is_no_reason_to_resume(server: str, tmp_path: Path, note
     (tmp_path / ".net.pkl.partial.json").write_text(note.replace("URL", url))
     assert download.fetch(url, tmp_path).read_bytes() == DATA
     assert Handler.asked == [(None, None)]
+
+
+def test_a_checkpoint_by_its_url(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCNN_BUILDER_CACHE", str(tmp_path))
+    kwargs = dict(z_dim=4, c_dim=0, w_dim=4, img_resolution=8, img_channels=1)
+    state = checkpoint.random_state("v2ada", kwargs | {"synthesis_kwargs": dict(channel_base=16, channel_max=2)})
+    file = io.BytesIO()
+    torch.save(state, file)
+    monkeypatch.setitem(globals(), "DATA", file.getvalue())
+    digest = hashlib.sha256(file.getvalue()).hexdigest()
+    for _ in range(2):
+        found = checkpoint.load(f"{server}/plain/net.pt", sha256=digest)
+        assert found.source == "net.pt" and found.state.keys() == state.keys()
+    assert len(Handler.asked) == 1
+    with pytest.raises(CheckpointError, match=f"expected sha256 {'0' * 64}, got {digest}"):
+        checkpoint.load(f"{server}/plain/net.pt", sha256="0" * 64)
 
 
 def test_any_url_has_a_place_of_its_own_in_the_cache(
