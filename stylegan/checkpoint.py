@@ -94,6 +94,8 @@ def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, c
         ) from None
     except CheckpointError as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from None
+    except (MemoryError, RuntimeError) as error:  # RuntimeError: torch has no memory
+        raise CheckpointError(f"checkpoint {path}: no memory for its {len(data)} bytes and their tensors") from error
 
 
 def _local(path_or_url: str | os.PathLike[str]) -> Path:

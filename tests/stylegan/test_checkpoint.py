@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stylegan import v2ada
+from stylegan import readers, v2ada
 from stylegan.checkpoint import build_generator, load, load_into, random_state
 from stylegan.configs import CONFIGS
 from stylegan.errors import CheckpointError
@@ -231,3 +231,13 @@ def test_a_random_picture_sits_within_the_visible_range(name: str) -> None:
         image = network(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)), noise_mode="const")
     assert 0.1 < image.std() < 0.9
     assert (image.abs() > 1).float().mean() < 0.25
+
+
+def test_a_file_that_no_memory_holds(tmp_path: Path, state: dict[str, torch.Tensor], monkeypatch: Any) -> None:
+    def full(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory\nand a trace")
+
+    torch.save(state, tmp_path / "a.pt")
+    monkeypatch.setattr(readers, "_numbers", full)
+    with pytest.raises(CheckpointError, match=r"a\.pt: no memory for its \d+ bytes and their tensors$"):
+        load(tmp_path / "a.pt")

@@ -20,8 +20,8 @@ from safetensors.torch import save
 
 from stylegan import checkpoint
 from stylegan.errors import CheckpointError
-from stylegan.pickles import MAX_OPCODES, Dict
-from stylegan.torch_files import Storage, read_pickle
+from stylegan.pickles import MAX_OPCODES, Dict, Refused
+from stylegan.torch_files import Module, Storage, read_pickle
 
 KWARGS: dict[str, Any] = dict(
     z_dim=4,
@@ -247,13 +247,12 @@ def test_overlapping_tensors_do_not_multiply(tmp_path: Path) -> None:
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_truncated_at_every_length(tmp_path: Path, protocol: int) -> None:
     data = dumps({"G_ema": official_network("v2ada", network(), KWARGS)}, protocol)
-    path = tmp_path / "net.pkl"
     for length in (*range(0, 3000), *range(3000, len(data), 29), len(data) - 1):
-        path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r"executed|expected"):
-            checkpoint.load(path)
-    path.write_bytes(data)
-    assert checkpoint.load(path).family == "v2ada"
+        with pytest.raises(Refused, match=r"at byte|the end of the file"):
+            read_pickle(data[:length])
+        if length % 500 == 0:
+            assert "executed" in refusal(tmp_path, data[:length])
+    assert isinstance(read_pickle(data)["G_ema"], Module)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
