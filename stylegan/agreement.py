@@ -38,7 +38,8 @@ def contradictions(config: Config, family: str, init_kwargs: Mapping[str, Any]) 
 
 
 def _phrase(key: str, checkpoint: Any, config: Any) -> str:
-    return f"{key} is {checkpoint} in the checkpoint and {config} in the configuration"
+    shown = " ".join(str(checkpoint).split())[:100]
+    return f"{key} is {shown} in the checkpoint and {config} in the configuration"
 
 
 def _comparable(value: Any) -> Any:

@@ -222,6 +222,8 @@ def _load(args: argparse.Namespace, config: Config | None) -> tuple[Checkpoint, 
     if config is not None:
         if ckpt is None:
             path, reason = _official(config)
+            if path is None and args.sha256 is not None:
+                raise CheckpointError(f"no file to compare with --sha256: {reason}")
             ckpt = "random" if path is None else str(path)
         seed = _random_seed(ckpt)
         if seed is not None:

@@ -354,6 +354,9 @@ def test_without_a_file_a_configuration_is_needed(arguments: list[str], capsys: 
 def test_random_weights_have_no_sha256(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--cfg", "tiny", "--ckpt", "random", "--sha256", "00", "--out", "m") == 2
     assert "--ckpt random is no file: leave out --sha256" in capsys.readouterr().err
+    assert run("--cfg", "tiny", "--sha256", "00", "--out", "m") == 2
+    assert "no file to compare with --sha256: configuration tiny has no official checkpoint" in capsys.readouterr().err
+    assert not hashes()
 
 
 def _official(**changes: Any) -> None:
