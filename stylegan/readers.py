@@ -61,7 +61,10 @@ def _predecessor(content: dict[Any, Any], which: str) -> dict[str, Any]:
 
 
 def _tensors(infos: Mapping[Any, Any], size: int) -> State:
-    """The described tensors as torch's. `size`: the bytes of the file, which tensors that overlap may exceed."""
+    """The described tensors as torch's, each with memory of its own. `size`: the bytes of the file.
+
+    Tensors, and storages too, can overlap in a file that was made for it, and be much more than the file is.
+    """
     if not infos:
         raise CheckpointError("expected a generator's state_dict, got an empty one")
     for key, value in infos.items():
@@ -71,16 +74,19 @@ def _tensors(infos: Mapping[Any, Any], size: int) -> State:
                 f"expected a state_dict (names to tensors), but entry {shown} is {kind(value)}: "
                 "save the generator's state_dict()"
             )
-    if sum(info.nbytes for info in infos.values()) > size:
+    storages = {id(info.storage): info.storage for info in infos.values()}
+    held = sum(len(storage.data) for storage in storages.values())
+    if max(held, sum(info.nbytes for info in infos.values())) > size:
         raise CheckpointError(f"its tensors overlap and hold more than the file's {size} bytes")
-    storages: dict[int, Tensor] = {}
+    numbers = {key: _numbers(storage) for key, storage in storages.items()}
+    taken: set[int] = set()
     state = {}
     for key, info in infos.items():
-        if id(info.storage) not in storages:
-            storages[id(info.storage)] = _numbers(info.storage)
-        whole = storages[id(info.storage)]
+        whole = numbers[id(info.storage)]
         tensor = whole.as_strided(info.size, info.stride, info.offset)
-        tensor = tensor if tensor.numel() == whole.numel() else tensor.clone()  # no view that keeps the rest
+        if tensor.numel() != whole.numel() or id(whole) in taken:
+            tensor = tensor.clone()
+        taken.add(id(whole))
         state[key] = (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
     return state
 

@@ -216,9 +216,11 @@ def test_views_are_read_as_they_are(tmp_path: Path) -> None:
     state[key] = state[key].permute(1, 0, 2, 3)[:, :, ::2].flip(2)
     both = torch.cat([state["mapping.fc0.bias"], state["mapping.fc1.bias"]])
     state["mapping.fc0.bias"], state["mapping.fc1.bias"] = both.tensor_split([len(state["mapping.fc0.bias"])])
+    state["mapping.fc3.bias"] = state["mapping.fc2.bias"]
     torch.save(state, tmp_path / "net.pt")
     found = checkpoint.load(tmp_path / "net.pt").state
     assert all(torch.equal(found[name], value) for name, value in state.items())
+    assert found["mapping.fc3.bias"].data_ptr() != found["mapping.fc2.bias"].data_ptr()
     assert found["mapping.fc0.bias"].untyped_storage().nbytes() == 4 * len(found["mapping.fc0.bias"])
 
 

@@ -391,16 +391,35 @@ def _storage_again_and_again() -> bytes:
     return head + b"h\0h\1\x85R" * 50_000
 
 
+def _storages_of_the_same_bytes() -> bytes:
+    """1000 storages that are read from the same 40 MB, and a number of each."""
+    file = io.BytesIO()
+    torch.save(torch.zeros(10_000_000).untyped_storage(), file, _use_new_zipfile_serialization=False)
+    inner = file.getvalue().replace(b"ctorch.storage\nUntypedStorage\n", b"ctorch\nByteStorage\n")
+    load = text("torch.storage") + text("_load_from_bytes") + b"\x93\x94"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    data = b"\x80\x04}(" + text("kept") + b"](" + load + b"B" + struct.pack("<I", len(inner)) + inner + b"\x94e"
+    data += text("state_dict") + b"}("
+    each = tensor + b"(h\0h\1\x85RK\0K\1\x85K\1\x85\x89}tR"
+    return data + b"".join(text(f"t{i}") + each for i in range(1000)) + b"uu."
+
+
 def test_other_bombs(tmp_path: Path) -> None:
     file = io.BytesIO()
     torch.save({"w": torch.zeros(4)}, file, _use_new_zipfile_serialization=False)
     assert file.getvalue().count(b"K\x04N") == 1  # the number of numbers, and no view
     claims = file.getvalue().replace(b"K\x04N", b"\x8a\x07\0\0\0\0\0\0\1N")
-    files = {"kwargs": _shared_kwargs(), "again": _storage_again_and_again(), "claims": claims}
+    files = {
+        "kwargs": _shared_kwargs(),
+        "again": _storage_again_and_again(),
+        "claims": claims,
+        "same": _storages_of_the_same_bytes(),
+    }
     said = refused_in_bounds(tmp_path, files)
     assert "_init_kwargs: expected a few values" in said["kwargs"]
     assert "more than 1000000 opcodes" in said["again"]
     assert "a storage cut short" in said["claims"]
+    assert "its tensors overlap and hold more than the file's" in said["same"]
 
 
 def test_compressed_archives(tmp_path: Path) -> None:
