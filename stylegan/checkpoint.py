@@ -1,98 +1,122 @@
-"""Weights for a network: from a file, or random; and putting them in, with every mismatch an error."""
+"""Checkpoints: reading a file of any kind without running it, and putting its weights into a network."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
-import pickle
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylegan import v2ada, v3
+from stylegan import agreement, infer, readers
 from stylegan._torch import Tensor, nn, torch
-from stylegan.errors import CheckpointError, PackageMissing, StyleganError, needs
-from stylegan.layers import FullyConnectedLayer
-from stylegan.v2ada_layers import SynthesisLayer, ToRGBLayer
+from stylegan.configs import WHICH, Config
+from stylegan.errors import CheckpointError, StyleganError
+from stylegan.pickles import Refused
+from stylegan.random_weights import GENERATORS as GENERATORS
+from stylegan.random_weights import Generator as Generator
+from stylegan.random_weights import random_state as random_state
 
-Generator = v2ada.Generator | v3.Generator
-
-GENERATORS: dict[str, type[Generator]] = {"v2ada": v2ada.Generator, "v3": v3.Generator}
-"""Family -> its Generator class."""
-
-READABLE = (".pt", ".pth", ".safetensors")
-"""The suffixes of the files that load_state reads."""
-
-State = dict[str, Tensor]
+READABLE = (".pkl", ".pt", ".pth", ".safetensors")
+"""The suffixes of the files that load reads."""
 
 
-def load_state(path: str | os.PathLike[str]) -> State:
-    """The Generator's state_dict, on the CPU, from a .pt, .pth or .safetensors file.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A generator read from a file: `build_generator(c.family, c.init_kwargs, c.state, c.source)` makes it.
 
-    A torch file holds a state_dict, or a dict with one under 'state_dict'. Nothing in the file is executed.
-    Raises CheckpointError, and PackageMissing where safetensors is needed and not installed.
+    family: "v2ada" or "v3". init_kwargs: keyword arguments of the family's Generator, of plain types. state: its
+    state_dict, float32 on the CPU. source: the file's name; sha256: of the whole file, in hexadecimal digits.
+    inferred: the file has no init_kwargs, these were inferred from the shapes of its tensors (infer.infer says what
+    shapes do not tell).
     """
-    path = Path(path)
-    kind = path.suffix.lower()
+
+    family: str
+    init_kwargs: Mapping[str, Any]
+    state: Mapping[str, Tensor]
+    source: str
+    sha256: str
+    inferred: bool = False
+
+
+def load(path_or_url: str | os.PathLike[str], which: str = "G_ema", sha256: str | None = None) -> Checkpoint:
+    """The generator in an official .pkl, a .pt or .pth of torch.save, or a .safetensors file.
+
+    path_or_url: a URL of http or https is fetched once, and then taken from the cache. which: one of configs.WHICH,
+    for files with several networks; a file with one network is that network. sha256: what the file's must be, in
+    hexadecimal digits.
+    Nothing in the file is executed. Raises CheckpointError, PackageMissing where safetensors is needed and missing.
+    """
+    return _load(path_or_url, which, sha256, None)
+
+
+def load_for(
+    config: Config, path_or_url: str | os.PathLike[str], which: str = "G_ema", sha256: str | None = None
+) -> Checkpoint:
+    """As load, for a configuration: it gives the init_kwargs of a file that has none.
+
+    Raises CheckpointError also where the file's init_kwargs contradict the configuration's.
+    """
+    checkpoint = _load(path_or_url, which, sha256, config)
+    faults = agreement.contradictions(config, checkpoint.family, checkpoint.init_kwargs)
+    if faults:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.source} is not of configuration {config.name}: {'; '.join(faults)}. "
+            "Leave --cfg out and name the file with --ckpt: it says all that is needed"
+        )
+    return checkpoint
+
+
+def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, config: Config | None) -> Checkpoint:
+    if which not in WHICH:
+        raise CheckpointError(f"unknown network {which!r}: expected {' or '.join(WHICH)}")
+    path = _local(path_or_url)
+    source, data = path.name, _data(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise CheckpointError(f"checkpoint {path}: expected sha256 {sha256}, got {digest}: it is another file")
+    try:
+        if path.suffix.lower() == ".safetensors":
+            family, kwargs, state = readers.read_safetensors(data)
+        else:
+            family, kwargs, state = readers.read_torch_or_pickle(data, which)
+        if kwargs is not None:
+            return Checkpoint(family or infer.family_of(state), kwargs, state, source, digest)
+        if config is None:
+            return Checkpoint(*infer.infer(state), state, source, digest, inferred=True)
+        return Checkpoint(config.family, config.init_kwargs, state, source, digest, inferred=True)
+    except Refused as error:
+        raise CheckpointError(
+            f"checkpoint {path}: expected a torch file or an official pickle, but it cannot be read ({error}): "
+            "it is damaged or holds objects other than tensors; nothing of it was executed, fetch or save it again"
+        ) from None
+    except CheckpointError as error:
+        raise CheckpointError(f"checkpoint {path}: {error}") from None
+    except (MemoryError, RuntimeError) as error:  # RuntimeError: torch has no memory
+        raise CheckpointError(f"checkpoint {path}: no memory for its {len(data)} bytes and their tensors") from error
+
+
+def _local(path_or_url: str | os.PathLike[str]) -> Path:
+    name = os.fspath(path_or_url)
+    if name.lower().startswith(("http://", "https://")):
+        from stylegan import download
+
+        return download.cached(name)
+    return Path(name)
+
+
+def _data(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
-    if kind not in READABLE:
-        if kind == ".pkl":
-            raise CheckpointError(
-                f"checkpoint {path}: official pickles (.pkl) are not read yet: "
-                "save the generator's state_dict() with torch.save to a .pt file, or as .safetensors"
-            )
-        got = kind or "no suffix"
+    if path.suffix.lower() not in READABLE:
+        got = path.suffix or "no suffix"
         raise CheckpointError(f"checkpoint {path}: expected a {' or '.join(READABLE)} file, got {got}")
     try:
-        state = _read_safetensors(path) if kind == ".safetensors" else _read_torch(path)
-    except StyleganError:
-        raise
-    except Exception as error:  # the readers raise anything from KeyError to RuntimeError on a damaged file
-        what = "a safetensors file" if kind == ".safetensors" else "a torch file of tensors only"
-        raise CheckpointError(
-            f"checkpoint {path}: expected {what}, but it cannot be read ({_reason(error)}): "
-            "it is damaged or of another kind; fetch or save it again"
-        ) from error
-    if not state:
-        raise CheckpointError(f"checkpoint {path}: expected a generator's state_dict, got an empty one")
-    return state
-
-
-def _read_safetensors(path: Path) -> State:
-    try:
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise PackageMissing(needs(error.name)) from None
-    return load_file(path, device="cpu")
-
-
-def _read_torch(path: Path) -> State:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on a foreign file it warns and then raises: the error says it
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"checkpoint {path}: expected a state_dict (names to tensors), got {type(content).__name__}: "
-            "save the generator's state_dict()"
-        )
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"checkpoint {path}: expected a state_dict (names to tensors), but entry {key!r} is "
-                f"{type(value).__name__}: save the generator's state_dict()"
-            )
-    return dict(content)
-
-
-def _reason(error: Exception) -> str:
-    """What the reader said, in one sentence; torch's unpickler says nothing that helps the user."""
-    if isinstance(error, (pickle.UnpicklingError, LookupError, EOFError)):
-        return "not in that format, or with objects other than tensors"
-    lines = str(error).strip().splitlines()
-    return lines[0].partition(". ")[0][:200] if lines else type(error).__name__
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise CheckpointError(f"checkpoint {path}: it cannot be read: {error or 'no memory'}") from None
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -130,6 +154,9 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     bad = [key for key, value in state.items() if not value.isfinite().all()]
     if bad:
         raise CheckpointError(f"checkpoint {source} is damaged: {_listed('with NaN or infinite values', bad)}")
+    bad = [key for key, value in state.items() if key.endswith("magnitude_ema") and value <= 0]
+    if bad:  # StyleGAN3 divides by its root
+        raise CheckpointError(f"checkpoint {source} is damaged: {_listed('that must be above 0', bad)}")
     network.load_state_dict(state, assign=True)
 
 
@@ -146,83 +173,65 @@ def _listed(fault: str, keys: list[str]) -> str:
 
 
 _NAMES = {"v2ada": "StyleGAN2-ADA", "v3": "StyleGAN3"}
-_MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
-"""A key that the state_dict of every generator of the family has, and of no other."""
 
 
 def _check_family(family: str, state: Mapping[str, Tensor], source: str) -> None:
     """Raise CheckpointError where the state is another generation's: its list of wrong keys would say less."""
-    for other, mark in _MARKS.items():
-        if other != family and mark in state and _MARKS[family] not in state:
+    for other, mark in infer.MARKS.items():
+        if other != family and mark in state and infer.MARKS[family] not in state:
             raise CheckpointError(
                 f"checkpoint {source} is of a {_NAMES[other]} generator (it has {mark}), expected one of "
                 f"{_NAMES[family]}: choose a configuration {other}_..."
             )
 
 
+_SLACK_NUMBERS, _SLACK_TENSORS = 2**26, 10_000
+"""More than every official network has: where weights are missing, the list of them is the better message."""
+
+
 class _NoRandomValues(torch.overrides.TorchFunctionMode):
     """Inside it torch.randn and torch.rand leave their result unset: every tensor is about to be replaced.
 
-    The meta device would serve too, but its first use imports 800 modules of torch, which takes a second.
+    And they raise _TooLarge for many more numbers or tensors than `state` has: what a file says of itself may
+    describe a network that no memory holds. The meta device would serve too, but its first use imports 800 modules of
+    torch, which takes a second.
     """
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.numbers = _SLACK_NUMBERS + sum(map(Tensor.numel, state.values()))
+        self.tensors = _SLACK_TENSORS + len(state)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return (torch.empty if func in (torch.randn, torch.rand) else func)(*args, **(kwargs or {}))
+        if func in (torch.randn, torch.rand):
+            shape = args[0] if args and isinstance(args[0], (list, tuple)) else args
+            self.numbers -= math.prod(max(1, n) for n in shape)  # max: the bias beside a weight [n, 0] has n numbers
+            self.tensors -= 1
+            if self.numbers < 0 or self.tensors < 0:
+                raise _TooLarge("they describe a network much larger than the tensors that are there")
+            func = torch.empty
+        return func(*args, **(kwargs or {}))
+
+
+class _TooLarge(Exception):
+    pass
 
 
 def build_generator(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor], source: str) -> Generator:
     """A Generator in eval mode with the given state, built without drawing random weights first.
 
-    Raises CheckpointError as load_into does.
+    Raises CheckpointError as load_into does, and where init_kwargs build no network or a far too large one.
     """
     _check_family(family, state, source)
-    with torch.device("cpu"), _NoRandomValues():
-        network = GENERATORS[family](**init_kwargs)
+    try:
+        with torch.device("cpu"), _NoRandomValues(state):
+            network = GENERATORS[family](**init_kwargs)
+    except StyleganError:
+        raise
+    except Exception as error:  # of anything: the keywords come from a file
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"checkpoint {source}: its init_kwargs build no generator: {reason}") from error
     load_into(network, state, source)
     return network.eval()
-
-
-def random_state(family: str, init_kwargs: Mapping[str, Any], seed: int = 0) -> State:
-    """The state_dict of a Generator with seeded random weights, for trying things without a checkpoint.
-
-    The usual initialisation leaves noise and biases at zero and pictures far from -1..1, which would hide faults
-    and show nothing. So: noise strengths and biases get a standard deviation of 0.1, w_avg is the mean over 1000
-    latents, and the weights that make the picture are scaled (_scale_picture). Equal seeds give equal numbers; the
-    global random state is left as it was.
-    """
-    with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.default_generator.manual_seed(seed)
-        network = GENERATORS[family](**init_kwargs)
-        _scale_picture(network)
-        for module in network.modules():
-            if isinstance(module, SynthesisLayer) and module.use_noise:
-                module.noise_strength.add_(0.1 * torch.randn([]))
-            bias = getattr(module, "bias", None)
-            if isinstance(bias, nn.Parameter):
-                gain = module.bias_gain if isinstance(module, FullyConnectedLayer) else 1
-                bias.add_(0.1 / gain * torch.randn(bias.shape))
-        z = torch.randn(1000, network.z_dim)
-        c = torch.eye(network.c_dim)[torch.randint(network.c_dim, [1000])] if network.c_dim else None
-        network.mapping.w_avg.copy_(network.mapping.eval()(z, c)[:, 0].mean(dim=0))
-    return dict(network.state_dict())
-
-
-def _scale_picture(network: Generator) -> None:
-    """Bring the picture's standard deviation to about 0.5.
-
-    StyleGAN2: the torgb weights are scaled by 0.5 / sqrt(2 n), n the number of torgb layers: the second moment of
-    each one's output is about 2, because E[style^2] = 2 and E[x^2] = 1 (0.2 to 0.7 were measured, by seed and size).
-    StyleGAN3: features keep a standard deviation of 0.2 to 1 through all layers and the picture gets a quarter of
-    it, so the last weight is scaled by 3 (0.1 to 0.9 were measured); magnitude_ema, 1 at first, gets values around.
-    """
-    if isinstance(network, v3.Generator):
-        layers = [getattr(network.synthesis, name) for name in network.synthesis.layer_names]
-        layers[-1].weight.mul_(3)
-        for layer in layers:
-            layer.magnitude_ema.add_(0.1 * torch.rand([]) - 0.05)
-        return
-    torgb = [m for m in network.modules() if isinstance(m, ToRGBLayer)]
-    for layer in torgb:
-        layer.weight.mul_(0.5 / (2 * len(torgb)) ** 0.5)

@@ -9,6 +9,9 @@ from typing import Any
 
 from stylegan.errors import ConfigError
 
+WHICH = ("G_ema", "G")
+"""The networks of a checkpoint: the one with averaged weights, for pictures, and the trained one."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -13,13 +13,16 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ncnn_builder as nb
-from stylegan.configs import CONFIGS, Config, get_config
-from stylegan.errors import CheckpointError, StyleganError
+from stylegan.configs import CONFIGS, WHICH, Config, get_config
+from stylegan.errors import CheckpointError, ConfigError, StyleganError
 from stylegan.seeds import checked_seeds, parse_seeds, seed_bytes
+
+if TYPE_CHECKING:
+    from stylegan.checkpoint import Checkpoint
 
 NOISE_MODES = ("const", "none", "random", "input")
 NCNN_VERSION = "1.0.20261020"
@@ -170,14 +173,21 @@ def _parser() -> argparse.ArgumentParser:
         "and seed files.",
         epilog="Configurations: " + ", ".join(CONFIGS),
     )
-    parser.add_argument("--cfg", required=True, metavar="NAME", help="configuration, see below")
+    parser.add_argument(
+        "--cfg", metavar="NAME", help="configuration, see below; not needed where --ckpt names a file or URL"
+    )
     parser.add_argument("--out", required=True, metavar="PATH", help="where the bundle goes: DIR/NAME")
     parser.add_argument(
         "--ckpt",
         metavar="FILE",
-        help="a .pt, .pth or .safetensors file with the generator's state_dict, or random[:SEED]. Without it: the "
-        "configuration's official file from the cache or the network, else random weights with a warning",
+        help="file or http(s) URL: an official .pkl, a .pt, .pth or .safetensors file with the generator's state_dict; "
+        "or random[:SEED]. Without it: the configuration's official file from the cache or the network, else random "
+        "weights with a warning",
     )
+    parser.add_argument(
+        "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of the checkpoint file must be")
     parser.add_argument("--seeds", default="0-1500", metavar="LIST", help="seed files to write (default %(default)s)")
     parser.add_argument(
         "--seeds-dir",
@@ -220,40 +230,44 @@ def _official(config: Config) -> tuple[Path | None, str]:
     """The official checkpoint, from the cache or the network; or None and why not."""
     if config.url is None:
         return None, f"configuration {config.name} has no official checkpoint"
-    from stylegan import checkpoint, download
+    from stylegan import download
 
-    name, cached = download.file_name(config.url), download.cached_file(config.url)
-    kind = PurePosixPath(name).suffix.lower()
-    if kind not in checkpoint.READABLE:
-        end = "" if cached else ", so it was not fetched"
-        return None, f"the official file {cached or name} is of a kind ({kind}) that this version cannot read yet{end}"
     try:
-        return cached or download.fetch(config.url, download.cache_dir()), ""
+        return download.cached_file(config.url) or download.fetch(config.url, download.cache_dir()), ""
     except CheckpointError as error:
         return None, str(error)
 
 
-def _load(config: Config, ckpt: str | None) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """(state, what the manifest says of the weights, why they are random although nobody asked for it)."""
+def _configuration(cfg: str | None, ckpt: str | None, sha256: str | None) -> Config | None:
+    """The configuration, None where a checkpoint file takes its place; what cannot be is refused before torch loads."""
+    random = ckpt is not None and _random_seed(ckpt) is not None
+    if cfg is None and (ckpt is None or random):
+        raise ConfigError("--cfg is missing: expected a configuration, or --ckpt with a file or URL")
+    if random and sha256 is not None:
+        raise CheckpointError(f"--ckpt {ckpt} is no file: leave out --sha256")
+    return None if cfg is None else get_config(cfg)
+
+
+def _load(args: argparse.Namespace, config: Config | None) -> tuple[Checkpoint, dict[str, Any], str]:
+    """(the weights, what the manifest says of them, why they are random although nobody asked for it)."""
     from stylegan import checkpoint
 
-    reason = ""
-    if ckpt is None:
-        path, reason = _official(config)
-        ckpt = "random" if path is None else str(path)
-    seed = _random_seed(ckpt)
-    if seed is not None:
-        weights = {"source": f"random:{seed}", "sha256": None, "random": True}
-        return checkpoint.random_state(config.family, config.init_kwargs, seed), weights, reason
-    return checkpoint.load_state(ckpt), _described(Path(ckpt)), reason
-
-
-def _described(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return {"source": path.name, "sha256": digest.hexdigest(), "random": False}
+    ckpt, reason = args.ckpt, ""
+    if config is not None:
+        if ckpt is None:
+            path, reason = _official(config)
+            if path is None and args.sha256 is not None:
+                raise CheckpointError(f"no file to compare with --sha256: {reason}")
+            ckpt = "random" if path is None else str(path)
+        seed = _random_seed(ckpt)
+        if seed is not None:
+            state = checkpoint.random_state(config.family, config.init_kwargs, seed)
+            made = checkpoint.Checkpoint(config.family, config.init_kwargs, state, f"random:{seed}", "")
+            return made, {"source": made.source, "sha256": None, "random": True}, reason
+        loaded = checkpoint.load_for(config, ckpt, args.which, args.sha256)
+    else:
+        loaded = checkpoint.load(ckpt, args.which, args.sha256)
+    return loaded, {"source": loaded.source, "sha256": loaded.sha256, "random": False}, reason
 
 
 def _warn_random(reason: str) -> None:
@@ -277,13 +291,12 @@ def _warn_seeds(folder: Path, seeds: list[int], z_dim: int) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    config, seeds, out = get_config(args.cfg), parse_seeds(args.seeds), _bundle_path(args.out)
-    if args.ckpt is not None:  # refused here, before torch is imported, which takes seconds
-        _random_seed(args.ckpt)
+    config = _configuration(args.cfg, args.ckpt, args.sha256)
+    seeds, out = parse_seeds(args.seeds), _bundle_path(args.out)
     from stylegan import checkpoint
 
-    state, weights, reason = _load(config, args.ckpt)
-    G = checkpoint.build_generator(config.family, config.init_kwargs, state, weights["source"])
+    loaded, weights, reason = _load(args, config)
+    G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
     _warn_seeds(Path(args.seeds_dir), seeds, G.z_dim)
     manifest = export_generator(
         G,
@@ -301,6 +314,8 @@ def _export(args: argparse.Namespace) -> None:
     print(f"{out.with_name(out.name + '.json')}")
     print(f"{Path(args.seeds_dir)}/N.bin for {len(seeds)} seeds: {args.seeds}")
     print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights['source']}")
+    if loaded.inferred and config is None:
+        print(f"inferred from the shapes of the tensors, as the file does not say it: {dict(loaded.init_kwargs)}")
     if reason:
         _warn_random(reason)
 

@@ -7,6 +7,9 @@ import numpy as np
 from stylegan._torch import Tensor, torch
 from stylegan.errors import PackageMissing, needs
 
+MAX_TAPS = 1024
+"""Official filters have 12 or 24. A checkpoint says the numbers that taps are computed from, and may be wrong."""
+
 
 def design_lowpass_filter(taps: int, cutoff: float, width: float, fs: float, radial: bool = False) -> Tensor | None:
     """A Kaiser-windowed low-pass filter, float32, of gain 1; None for one tap, which would filter nothing.
@@ -22,9 +25,9 @@ def design_lowpass_filter(taps: int, cutoff: float, width: float, fs: float, rad
     except ModuleNotFoundError as error:
         raise PackageMissing(needs(error.name)) from None
 
-    if not (taps >= 1 and 0 < cutoff <= fs / 2 and width >= 0):
+    if not (1 <= taps <= MAX_TAPS and 0 < cutoff <= fs / 2 and width >= 0):
         raise ValueError(
-            "design_lowpass_filter: expected taps >= 1, 0 < cutoff <= fs / 2 and width >= 0, "
+            f"design_lowpass_filter: expected taps >= 1 (at most {MAX_TAPS}), 0 < cutoff <= fs / 2 and width >= 0, "
             f"got taps {taps}, cutoff {cutoff}, fs {fs}, width {width}"
         )
     if taps == 1:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stylegan import v2ada
-from stylegan.checkpoint import build_generator, load_into, load_state, random_state
+from stylegan import readers, v2ada
+from stylegan.checkpoint import build_generator, load, load_into, random_state
 from stylegan.configs import CONFIGS
 from stylegan.errors import CheckpointError
 
@@ -35,7 +37,7 @@ def state() -> dict[str, torch.Tensor]:
     return random_state("v2ada", KWARGS, seed=5)
 
 
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+def same(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
@@ -46,9 +48,11 @@ def test_round_trip(tmp_path: Path, state: dict[str, torch.Tensor], name: str) -
         save_file(state, path)
     else:
         torch.save({"state_dict": state, "step": 3} if "nested" in name else state, path)
-    loaded = load_state(path)
-    assert same(loaded, state)
-    network = build_generator("v2ada", KWARGS, loaded, str(path))
+    loaded = load(path)
+    assert loaded.family == "v2ada" and loaded.inferred and loaded.source == name
+    assert loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert same(loaded.state, state)
+    network = build_generator("v2ada", KWARGS, loaded.state, str(path))
     assert same(network.state_dict(), state)
     assert not network.training
     assert all(p.requires_grad for p in network.parameters())
@@ -71,7 +75,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     for save in (torch.save, lambda value, to: Path(to).write_bytes(pickle.dumps(value, protocol=2))):
         save({"w": Executed(f"touch {trace}")}, path)
         with pytest.raises(CheckpointError, match="objects other than tensors"):
-            load_state(path)
+            load(path)
     assert not trace.exists()
 
 
@@ -87,7 +91,7 @@ def test_unreadable_file(tmp_path: Path, state: dict[str, torch.Tensor], name: s
     save_file(state, path) if name.endswith(".safetensors") else torch.save(state, path)
     path.write_bytes(os.urandom(1000) if damage is os.urandom else damage(path.read_bytes()))
     with pytest.raises(CheckpointError) as caught:
-        load_state(path)
+        load(path)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"checkpoint {path}: expected a ")
@@ -99,25 +103,25 @@ def test_unreadable_file(tmp_path: Path, state: dict[str, torch.Tensor], name: s
     [
         ([torch.ones(1)], "expected a state_dict .*, got list"),
         ({"w": 3}, "entry 'w' is int"),
-        ({3: torch.ones(1)}, "entry 3 is Tensor"),
+        ({3: torch.ones(1)}, "entry 3 is TensorInfo"),
         ({}, "got an empty one"),
     ],
 )
 def test_not_a_state_dict(tmp_path: Path, content: object, message: str) -> None:
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=message):
-        load_state(tmp_path / "a.pt")
+        load(tmp_path / "a.pt")
 
 
 def test_wrong_kind_of_file(tmp_path: Path) -> None:
-    for name, message in {"ffhq.pkl": "not read yet", "a.onnx": "got .onnx", "a": "got no suffix"}.items():
+    for name, message in {"a.onnx": "got .onnx", "a": "got no suffix"}.items():
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(CheckpointError, match=message):
-            load_state(tmp_path / name)
+            load(tmp_path / name)
     with pytest.raises(CheckpointError, match="no such file"):
-        load_state(tmp_path / "b.pt")
+        load(tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match="not a file"):
-        load_state(tmp_path)
+        load(tmp_path)
 
 
 def test_all_mismatches_are_one_error(state: dict[str, torch.Tensor]) -> None:
@@ -177,6 +181,21 @@ def test_values_that_are_not_finite(state: dict[str, torch.Tensor], value: float
         build_generator("v2ada", KWARGS, wrong, "x.pt")
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_a_magnitude_that_is_none(value: float) -> None:
+    wrong = random_state("v3", V3_KWARGS) | {"synthesis.L3_36_8.magnitude_ema": torch.tensor(value)}
+    with pytest.raises(CheckpointError, match=r"1 key that must be above 0: synthesis\.L3_36_8\.magnitude_ema$"):
+        build_generator("v3", V3_KWARGS, wrong, "x.pt")
+
+
+@pytest.mark.parametrize(("family", "kwargs"), [("v2ada", KWARGS), ("v3", V3_KWARGS)])
+def test_random_weights_of_a_network_without_a_mean_style(family: str, kwargs: dict[str, Any]) -> None:
+    kwargs = kwargs | {"mapping_kwargs": {"num_layers": 2, "w_avg_beta": None}}
+    state = random_state(family, kwargs)
+    assert ("mapping.w_avg" in state) == (family == "v3")
+    build_generator(family, kwargs, state, "random")
+
+
 def test_other_precisions_become_fp32(state: dict[str, torch.Tensor]) -> None:
     network = build_generator("v2ada", KWARGS, {key: value.half() for key, value in state.items()}, "x.pt")
     assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
@@ -227,3 +246,13 @@ def test_a_random_picture_sits_within_the_visible_range(name: str) -> None:
         image = network(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)), noise_mode="const")
     assert 0.1 < image.std() < 0.9
     assert (image.abs() > 1).float().mean() < 0.25
+
+
+def test_a_file_that_no_memory_holds(tmp_path: Path, state: dict[str, torch.Tensor], monkeypatch: Any) -> None:
+    def full(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory\nand a trace")
+
+    torch.save(state, tmp_path / "a.pt")
+    monkeypatch.setattr(readers, "_numbers", full)
+    with pytest.raises(CheckpointError, match=r"a\.pt: no memory for its \d+ bytes and their tensors$"):
+        load(tmp_path / "a.pt")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from official_pickles import write_official
 
 import ncnn_builder as nb
 import stylegan
@@ -127,20 +128,22 @@ def test_a_damaged_file_in_the_cache_is_an_error(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("cached", [True, False])
-def test_an_official_pickle_is_neither_read_nor_fetched(
+def test_an_official_pickle_is_used(
     cached: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(download, "fetch", _no_fetching)
+    def fetch(url: str, dest_dir: Path, timeout: float = 10.0) -> Path:
+        dest_dir.mkdir()
+        network = checkpoint.build_generator("v2ada", KWARGS, state(), "test")
+        return write_official(dest_dir / "pickled.pkl", "v2ada", network, KWARGS)
+
     if cached:
-        download.cache_dir().mkdir()
-        (download.cache_dir() / "pickled.pkl").write_bytes(b"x")
+        fetch("", download.cache_dir())
+    monkeypatch.setattr(download, "fetch", _no_fetching if cached else fetch)
     assert run("--cfg", "pickled", "--out", "m", "--seeds", "0") == 0
-    warning = capsys.readouterr().err
-    assert (
-        "RANDOM WEIGHTS" in warning and "pickled.pkl is of a kind (.pkl) that this version cannot read yet" in warning
-    )
-    assert ("not fetched" in warning) is not cached
-    assert json.loads(Path("m.json").read_text())["weights"]["random"] is True
+    weights = json.loads(Path("m.json").read_text())["weights"]
+    digest = hashlib.sha256((download.cache_dir() / "pickled.pkl").read_bytes()).hexdigest()
+    assert weights == {"source": "pickled.pkl", "sha256": digest, "random": False}
+    assert "RANDOM" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["platformdirs", "tqdm", "safetensors"])
@@ -350,3 +353,84 @@ def test_stylegan3_has_no_noise(capsys: pytest.CaptureFixture[str]) -> None:
     error = capsys.readouterr().err
     assert "only StyleGAN2 networks have noise" in error and error.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_checkpoint_alone_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(state(), "w.pt")
+    assert run("--ckpt", "w.pt", "--out", "m", "--seeds", "0") == 0
+    assert "inferred from the shapes" in capsys.readouterr().out
+    manifest = json.loads(Path("m.json").read_text())
+    assert manifest["config"] is None and (manifest["z_dim"], manifest["num_ws"]) == (16, 4)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--ckpt", "random"], ["--ckpt", "random:3"]], ids=" ".join)
+def test_without_a_file_a_configuration_is_needed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--out", "m", *arguments) == 2
+    assert capsys.readouterr().err == (
+        "stylegan.export: --cfg is missing: expected a configuration, or --ckpt with a file or URL\n"
+    )
+
+
+def test_random_weights_have_no_sha256(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--cfg", "tiny", "--ckpt", "random", "--sha256", "00", "--out", "m") == 2
+    assert "--ckpt random is no file: leave out --sha256" in capsys.readouterr().err
+    assert run("--cfg", "tiny", "--sha256", "00", "--out", "m") == 2
+    assert "no file to compare with --sha256: configuration tiny has no official checkpoint" in capsys.readouterr().err
+    assert not hashes()
+
+
+def _official(**changes: Any) -> None:
+    """w.pkl, of the configuration tiny but for these changes of synthesis_kwargs."""
+    kwargs = KWARGS | {"synthesis_kwargs": KWARGS["synthesis_kwargs"] | changes}
+    weights = checkpoint.random_state("v2ada", kwargs)
+    write_official(Path("w.pkl"), "v2ada", checkpoint.build_generator("v2ada", kwargs, weights, "test"), kwargs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (dict(conv_clamp=256), "conv_clamp is 256 in the checkpoint and None in the configuration"),
+        (
+            dict(channel_base=32),
+            "channels (channel_base, channel_max) is 32, 8 in the checkpoint and 64, 8 in the conf",
+        ),
+        (dict(architecture="orig"), "architecture is orig in the checkpoint and skip in the configuration"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_contradicts_the_checkpoint(
+    changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _official(**changes)
+    assert run("--cfg", "tiny", "--ckpt", "w.pkl", "--out", "m") == 2
+    error = capsys.readouterr().err
+    assert "checkpoint w.pkl is not of configuration tiny" in error and said in error and error.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["w.pkl"]
+    assert run("--ckpt", "w.pkl", "--out", "m", "--seeds", "0") == 0
+
+
+def test_another_family_contradicts_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    _official()
+    assert run("--cfg", "v3_s_256_custom", "--ckpt", "w.pkl", "--out", "m") == 2
+    assert "family is v2ada in the checkpoint and v3 in the configuration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [{}, dict(channel_base=128, channel_max=8), dict(num_fp16_res=4)], ids=str)
+def test_what_gives_the_same_network_is_no_contradiction(changes: dict[str, Any]) -> None:
+    """At 8x8 a channel_base of 128 gives the 8 channels that 64 gives."""
+    _official(**changes)
+    assert run("--cfg", "tiny", "--ckpt", "w.pkl", "--out", "m", "--seeds", "0") == 0
+    assert json.loads(Path("m.json").read_text())["config"] == "tiny"
+
+
+def test_which_and_sha256_reach_the_loader(capsys: pytest.CaptureFixture[str]) -> None:
+    _official()
+    digest = hashlib.sha256(Path("w.pkl").read_bytes()).hexdigest()
+    runs = []
+    for which in ("G_ema", "G"):
+        assert run("--ckpt", "w.pkl", "--sha256", digest, "--which", which, "--out", "m", "--seeds", "0") == 0
+        runs.append(hashes()["m_synthesis.bin"])
+    assert runs[0] != runs[1]
+    assert run("--ckpt", "w.pkl", "--sha256", "0" * 64, "--out", "n") == 2
+    error = capsys.readouterr().err
+    assert "0" * 64 in error and digest in error

@@ -1,0 +1,70 @@
+"""Convert a checkpoint of any kind to safetensors: `python -m stylegan.convert afhqcat.pkl afhqcat.safetensors`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import ncnn_builder as nb
+from stylegan.configs import WHICH
+from stylegan.errors import CheckpointError, PackageMissing, StyleganError, needs
+
+
+def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = None) -> None:
+    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict in float32.
+
+    The metadata holds family and init_kwargs, so that the file alone makes the network. It is written only when the
+    network could be built of it; equal input gives equal bytes. Raises CheckpointError, PackageMissing and
+    ncnn_builder.EmitError; nothing is written then.
+    """
+    from stylegan import checkpoint, readers
+
+    try:
+        from safetensors.torch import save
+    except ModuleNotFoundError as error:
+        raise PackageMissing(needs(error.name)) from None
+
+    if out.suffix.lower() != ".safetensors":
+        raise CheckpointError(f"cannot convert to {out}: expected a name that ends in .safetensors")
+    found = checkpoint.load(source, which, sha256)
+    network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
+    said = json.dumps({"family": found.family, "init_kwargs": found.init_kwargs}, sort_keys=True)
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    nb.write_files({out: [save(state, {readers.METADATA: said})]})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.convert",
+        description="Convert the generator of a checkpoint to a .safetensors file that holds its init_kwargs too. "
+        "Nothing in the checkpoint is executed.",
+    )
+    parser.add_argument("source", metavar="IN", help="file or http(s) URL: .pkl, .pt, .pth or .safetensors")
+    parser.add_argument("out", metavar="OUT.safetensors", type=Path)
+    parser.add_argument(
+        "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of IN must be")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
+    args = _parser().parse_args(argv)
+    try:
+        convert(args.source, args.out, args.which, args.sha256)
+        print(f"{args.out}  {args.out.stat().st_size / 1e6:.1f} MB")
+    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
+        sys.stderr.write(f"stylegan.convert: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.convert: interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Which generator a state_dict belongs to: what shapes can tell, and the keywords that give such shapes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stylegan._torch import Tensor
+from stylegan.errors import CheckpointError
+
+MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
+"""A key that the state_dict of every generator of the family has, and of no other."""
+
+State = Mapping[str, Tensor]
+
+
+def family_of(state: State) -> str:
+    """The family of the state_dict's generator. Raises CheckpointError where it is no generator's."""
+    for family, mark in MARKS.items():
+        if mark in state:
+            return family
+    some = ", ".join(list(state)[:3])
+    raise CheckpointError(
+        f"no StyleGAN generator: neither {' nor '.join(MARKS.values())} is among its {len(state)} tensors ({some}...)"
+    )
+
+
+def infer(state: State) -> tuple[str, dict[str, Any]]:
+    """(family, init_kwargs) of a generator with such a state_dict.
+
+    Shapes do not tell everything: conv_clamp is taken to be 256, activations, gains and StyleGAN3's constants to be
+    the official ones. Raises CheckpointError where a key is missing or no official numbers give the shapes.
+    """
+    family = family_of(state)
+    top, mapping = _mapping(state)
+    return (family, _v2ada(state, top, mapping)) if family == "v2ada" else (family, _v3(state, top, mapping))
+
+
+def _shape(state: State, key: str, dims: int) -> list[int]:
+    if key not in state or state[key].ndim != dims or 0 in state[key].shape:
+        got = list(state[key].shape) if key in state else "none"
+        raise CheckpointError(f"cannot tell its init_kwargs: expected {key} with {dims} dimensions, got {got}")
+    return list(state[key].shape)
+
+
+def _indices(state: State, pattern: str) -> list[int]:
+    """The numbers that keys have in the pattern's group, sorted."""
+    return sorted({int(found[1]) for key in state if (found := re.match(pattern, key)) and len(found[1]) < 6})
+
+
+def _mapping(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The sizes z_dim, c_dim, w_dim; and mapping_kwargs."""
+    layers = _indices(state, r"mapping\.fc(\d+)\.weight$")
+    first = _shape(state, "mapping.fc0.weight", 2)
+    w_dim = _shape(state, f"mapping.fc{layers[-1]}.weight", 2)[0]
+    embed, c_dim = _shape(state, "mapping.embed.weight", 2) if "mapping.embed.weight" in state else (0, 0)
+    kwargs: dict[str, Any] = {"num_layers": len(layers)}
+    if len(layers) > 1 and first[0] != w_dim:
+        kwargs["layer_features"] = first[0]
+    if c_dim and embed != w_dim:
+        kwargs["embed_features"] = embed
+    if "mapping.w_avg" not in state:
+        kwargs["w_avg_beta"] = None
+    return {"z_dim": first[1] - embed, "c_dim": c_dim, "w_dim": w_dim}, kwargs
+
+
+def _v2ada(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:
+    sizes = _indices(state, r"synthesis\.b(\d+)\.")
+    conv = {res: _shape(state, f"synthesis.b{res}.conv1.weight", 4) for res in sizes}
+    last = sizes[-1]
+    img_channels = _shape(state, f"synthesis.b{last}.torgb.weight", 4)[0]
+    base, most = _channels({res: shape[0] for res, shape in conv.items()}, lambda base, res: base // res, _floor)
+    kwargs: dict[str, Any] = {"channel_base": base, "channel_max": most, "conv_clamp": 256}
+    if len(sizes) > 1 and "synthesis.b4.torgb.weight" not in state:
+        kwargs["architecture"] = "resnet" if f"synthesis.b{last}.skip.weight" in state else "orig"
+    if "synthesis.b4.conv1.noise_strength" not in state:
+        kwargs["use_noise"] = False
+    if conv[4][2] != 3:
+        kwargs["kernel_size"] = conv[4][2]
+    return {
+        **top,
+        "img_resolution": last,
+        "img_channels": img_channels,
+        "mapping_kwargs": mapping,
+        "synthesis_kwargs": kwargs,
+    }
+
+
+def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:
+    names = {m[1]: m for key in state if (m := re.match(r"synthesis\.(L(\d{1,3})_(\d{1,6})_(\d{1,6}))\.weight$", key))}
+    layers = sorted(((int(m[2]), int(m[3]), int(m[4]), name) for name, m in names.items()), key=lambda row: row[0])
+    if len(layers) < 3:
+        raise CheckpointError(f"cannot tell its init_kwargs: expected layers synthesis.L0_... to L14_..., got {layers}")
+    num_layers, resolution, img_channels, _ = layers[-1]
+    if resolution < 8 or resolution & (resolution - 1) or num_layers < 3:
+        raise CheckpointError(f"cannot tell its init_kwargs: {layers[-1][3]} is of no official resolution")
+
+    def cutoff(i: int) -> float:  # as SynthesisNetwork with its default constants
+        return float(2 * (resolution / 2 / 2) ** min(i / (num_layers - 2), 1))
+
+    base, most = _channels(
+        {i: channels for i, _, channels, _ in layers[:-1]},
+        lambda base, i: round(base / 2 / cutoff(i)),
+        lambda c, i: (math.ceil(2 * cutoff(i) * (c - 0.5)), math.floor(2 * cutoff(i) * (c + 0.5))),
+    )
+    kwargs: dict[str, Any] = {"channel_base": base, "channel_max": most}
+    if num_layers != 14:
+        kwargs["num_layers"] = num_layers
+    kernel = _shape(state, f"synthesis.{layers[0][3]}.weight", 4)[2]
+    if kernel != 3:
+        kwargs["conv_kernel"] = kernel
+    if any(key.endswith("down_filter") and value.ndim == 2 for key, value in state.items()):
+        kwargs["use_radial_filters"] = True
+    return {**top, "img_resolution": resolution, "img_channels": img_channels, "mapping_kwargs": mapping, **kwargs}
+
+
+def _floor(channels: int, res: int) -> tuple[int, int]:
+    """The smallest and largest channel_base that `base // res` makes `channels` of."""
+    return channels * res, (channels + 1) * res - 1
+
+
+def _channels(channels: dict[int, int], count: Any, bounds: Any) -> tuple[int, int]:
+    """channel_base and channel_max that give these channels: of several bases 32768, else a power of two.
+
+    count(base, key): the channels before the limit; bounds(channels, key): the bases that give that many.
+    """
+    most = max(channels.values())
+    low, high = 1, 2**31
+    for key, n in channels.items():
+        first, last = bounds(n, key)
+        low, high = max(low, first), high if n == most else min(high, last)
+    for base in (32768, 1 << (low - 1).bit_length(), low, low + 1):
+        if low <= base <= high and all(min(count(base, key), most) == n for key, n in channels.items()):
+            return base, most
+    raise CheckpointError(
+        f"cannot tell its init_kwargs: no channel_base and channel_max give the channels {list(channels.values())}"
+    )

@@ -1,0 +1,106 @@
+"""Say what is in a checkpoint: `python -m stylegan.inspect afhqcat.pkl`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from stylegan.configs import WHICH
+from stylegan.errors import StyleganError
+
+
+def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dict[str, Any]:
+    """What a checkpoint, file or URL, holds, as what JSON can hold.
+
+    source, sha256, family, init_kwargs, inferred (whether init_kwargs are, from shapes), num_ws, labels (c_dim),
+    parameters and buffers (how many numbers), bytes (of both, in float32), w_avg (mean, std, min, max; None without
+    truncation), tensors (name -> shape), in the network's order. Raises CheckpointError, PackageMissing.
+    """
+    from stylegan import checkpoint
+
+    found = checkpoint.load(source, which, sha256)
+    network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
+    state = network.state_dict()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    total = sum(value.numel() for value in state.values())
+    w_avg = state.get("mapping.w_avg")
+    return {
+        "source": found.source,
+        "sha256": found.sha256,
+        "family": found.family,
+        "init_kwargs": dict(found.init_kwargs),
+        "inferred": found.inferred,
+        "num_ws": network.num_ws,
+        "labels": network.c_dim,
+        "parameters": parameters,
+        "buffers": total - parameters,
+        "bytes": 4 * total,
+        "w_avg": None
+        if w_avg is None
+        else {
+            "mean": float(w_avg.mean()),
+            "std": float(w_avg.std(correction=0)),
+            "min": float(w_avg.min()),
+            "max": float(w_avg.max()),
+        },
+        "tensors": {key: list(value.shape) for key, value in state.items()},
+    }
+
+
+def _text(said: dict[str, Any]) -> str:
+    w_avg = said["w_avg"]
+    rows = {
+        "source": said["source"],
+        "sha256": said["sha256"],
+        "family": said["family"],
+        "init_kwargs": json.dumps(said["init_kwargs"]) + (" (inferred from shapes)" if said["inferred"] else ""),
+        "num_ws": said["num_ws"],
+        "labels": said["labels"] or "none",
+        "size": f"{said['parameters']} parameters, {said['buffers']} numbers in buffers, {said['bytes']} bytes",
+        "w_avg": ", ".join(f"{key} {value:.4g}" for key, value in w_avg.items()) if w_avg else "none: no truncation",
+    }
+    lines = [f"{name:<12}{value}" for name, value in rows.items()]
+    width = max(map(len, said["tensors"]))
+    lines += ["", *(f"{name:<{width}}  {shape}" for name, shape in said["tensors"].items())]
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.inspect",
+        description="Say what generator a checkpoint holds: family, init_kwargs, sizes, and every tensor's shape. "
+        "Nothing in the checkpoint is executed.",
+    )
+    parser.add_argument("source", metavar="FILE", help="file or http(s) URL: .pkl, .pt, .pth or .safetensors")
+    parser.add_argument(
+        "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of FILE must be")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
+    args = _parser().parse_args(argv)
+    try:
+        said = inspect(args.source, args.which, args.sha256)
+        print(json.dumps(said, indent=1) if args.json else _text(said), flush=True)
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+        return 1
+    except (StyleganError, OSError) as error:
+        sys.stderr.write(f"stylegan.inspect: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.inspect: interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Official checkpoints, written as the official code writes them: pickles of modules through torch_utils.persistence.
+
+The modules are ours, with the attributes that official ones have besides; what is pickled are the tensors of the
+installed torch, through their own __reduce__. Nothing official is imported: the names are lent for the time of writing.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import types
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+CODE_BASES = {"v2ada": "v2ada", "v3": "v3", "v2-by-v3": "v2ada"}
+"""What wrote the file -> our family."""
+
+SOURCE = "raise SystemExit('the source of a checkpoint was executed')\n"
+
+
+class EasyDict(dict[str, Any]):
+    """A dict with attributes, pickled as dnnlib.util.EasyDict."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def _reconstruct_persistent_obj(meta: Any) -> Any:
+    raise AssertionError("the pickle was executed")
+
+
+class Persistent:
+    """A module of the official code, as far as a pickle goes."""
+
+    def __init__(self, class_name: str, state: dict[str, Any]) -> None:
+        self.class_name, self.attributes = class_name, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        meta = {
+            "type": "class",
+            "version": 6,
+            "module_src": SOURCE,
+            "class_name": self.class_name,
+            "state": self.attributes,
+        }
+        return _reconstruct_persistent_obj, (meta,)
+
+
+@contextmanager
+def _official_names() -> Iterator[None]:
+    names = {"dnnlib.util": EasyDict, "torch_utils.persistence": _reconstruct_persistent_obj}
+    before, modules = dict(sys.modules), {}
+    for path, value in names.items():
+        for name in (path.partition(".")[0], path):
+            modules[name] = types.ModuleType(name)
+        setattr(modules[path], value.__name__, value)
+        value.__module__ = path
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in modules:
+            del sys.modules[name]
+            if name in before:
+                sys.modules[name] = before[name]
+
+
+def official_kwargs(base: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Our init_kwargs as train.py of that code base gives them."""
+    kwargs = {key: EasyDict(value) if isinstance(value, dict) else value for key, value in kwargs.items()}
+    if base == "v2ada":
+        kwargs.setdefault("synthesis_kwargs", EasyDict()).update(num_fp16_res=4)
+    elif base == "v3":
+        kwargs.update(magnitude_ema_beta=0.9994)
+    else:
+        synthesis = dict(kwargs.pop("synthesis_kwargs"))
+        if synthesis.get("conv_clamp") == 256:  # its default
+            del synthesis["conv_clamp"]
+        kwargs.update(synthesis, fused_modconv_default="inference_only", num_fp16_res=4)
+    return kwargs
+
+
+def persistent(module: nn.Module, base: str, half: bool = False) -> Persistent:
+    """The module and all inside it. half: as far as tensors go, a network that was cast to fp16."""
+    state = dict(module.__dict__)
+    state["_modules"] = OrderedDict((name, persistent(child, base, half)) for name, child in state["_modules"].items())
+    state |= {group: dict(state[group]) for group in ("_parameters", "_buffers")}
+    if half:
+        state["_parameters"] = {
+            name: None if p is None else nn.Parameter(p.detach().half()) for name, p in state["_parameters"].items()
+        }
+        state["_buffers"] = {name: None if b is None else b.half() for name, b in state["_buffers"].items()}
+    state |= {"_init_args": (), "_init_kwargs": {}, "use_fp16": half}
+    state |= {"act_gain": np.sqrt(2), "in_size": np.broadcast_to(np.asarray(8), [2]), "up": np.int64(2)}
+    if base != "v2ada":
+        state["fused_modconv_default"] = "inference_only"
+    return Persistent(type(module).__name__, state)
+
+
+def official_network(
+    base: str, network: nn.Module, kwargs: dict[str, Any], half: bool = False, positional: bool = False
+) -> Persistent:
+    """The generator as that code base pickles it; `kwargs` are our init_kwargs of it."""
+    pickled = persistent(network, base, half)
+    said = official_kwargs(base, kwargs)
+    args: tuple[Any, ...] = ()
+    if positional:
+        names = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
+        args = tuple(said.pop(name) for name in names)
+    pickled.attributes.update(_init_args=args, _init_kwargs=said)
+    return pickled
+
+
+def snapshot(base: str, network: nn.Module, kwargs: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """What training writes: G (here with every number doubled), D, G_ema and the rest."""
+    trained = type(network)(**kwargs)
+    trained.load_state_dict({key: value * 2 for key, value in network.state_dict().items()})
+    discriminator = Persistent("Discriminator", {"_parameters": {}, "_buffers": {}, "_modules": {}, "training": True})
+    return {
+        "G": official_network(base, trained, kwargs, **options),
+        "D": discriminator,
+        "G_ema": official_network(base, network, kwargs, **options),
+        "augment_pipe": None,
+        "training_set_kwargs": EasyDict(
+            class_name="training.dataset.ImageFolderDataset", path="/data", use_labels=True
+        ),
+    }
+
+
+def dumps(content: Any, protocol: int = 4) -> bytes:
+    file = io.BytesIO()
+    with _official_names():
+        pickle.dump(content, file, protocol)
+    return file.getvalue()
+
+
+def write_official(
+    path: Path, base: str, network: nn.Module, kwargs: dict[str, Any], protocol: int = 4, **options: Any
+) -> Path:
+    path.write_bytes(dumps(snapshot(base, network, kwargs, **options), protocol))
+    return path
