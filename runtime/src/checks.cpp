@@ -58,7 +58,7 @@ Fault refuse(const std::string& what, const std::string& expected, const std::ve
 
 Check find_check(const std::string& type)
 {
-    for (auto table : {convolution_check, weights_check, shapes_check})
+    for (auto table : {attention_check, convolution_check, regions_check, shapes_check, weights_check})
         if (const Check check = table(type))
             return check;
     return nullptr;
@@ -91,8 +91,6 @@ std::string bad_arity(const LayerLine& l)
         {"PSROIPooling", {2, 2, 1, 1}},
         {"DeformableConv2D", {2, 3, 1, 1}},
         {"RotaryEmbed", {3, 3, 1, 1}},
-        {"SDPA", {3, 6, 1, 3}},
-        {"MultiHeadAttention", {1, 6, 1, 3}},
         {"Einsum", {1, any, 1, 1}},
         {"Noop", {0, any, 0, any}},
         {"YoloDetectionOutput", {1, any, 1, 1}},
@@ -106,6 +104,13 @@ std::string bad_arity(const LayerLine& l)
                                l.type == "Deconvolution1D" || l.type == "DeconvolutionDepthWise1D";
     if ((convolution && l.integer(19, 0)) || (deconvolution && l.integer(28, 0)))
         range = {l.integer(5, 0) ? 3u : 2u, l.integer(5, 0) ? 3u : 2u, 1, 1};
+    const size_t mask = l.integer(5, 0) ? 1 : 0;
+    if (l.type == "SDPA")
+        range = {3 + mask, 3 + mask, 1, 1};
+    if (l.type == "MultiHeadAttention")
+        range = {1 + mask, 3 + mask, 1, 1};
+    if ((l.type == "SDPA" || l.type == "MultiHeadAttention") && l.integer(7, 0))
+        return "it keeps keys and values from one run to the next (parameter 7), which a Net does not";
     if (l.type == "BinaryOp" && !l.integer(1, 0))
         range = {2, 2, 1, 1};
     if (l.type == "Scale" && l.integer(0, 0) == -233)

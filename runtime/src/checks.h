@@ -34,10 +34,16 @@ using Check = void (*)(const LayerLine& layer, const std::vector<Shape>& inputs)
 // The check of a built-in type; null where there is none.
 Check find_check(const std::string& type);
 
-// The three tables that it looks into.
+// The tables that it looks into.
+Check attention_check(const std::string& type);
 Check convolution_check(const std::string& type);
+Check regions_check(const std::string& type);
 Check weights_check(const std::string& type);
 Check shapes_check(const std::string& type);
+
+// ROIAlign looks where its second input says: raises the same unless all of it lies inside the first. `roi`
+// are the four numbers of that input.
+void check_roi_align(const LayerLine& layer, const std::vector<Shape>& inputs, const float* roi);
 
 // At load, for a custom layer: raises a Fault (param, without file and layer) for a parameter that no op
 // declares, which the layer would ignore, and for an array where one number belongs or the reverse.

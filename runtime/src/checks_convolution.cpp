@@ -1,4 +1,5 @@
-// Convolutions, forward and transposed, of one and two dimensions, with weights of their own or from a blob.
+// Convolutions, forward and transposed: of one and two dimensions, with weights of their own or from a blob,
+// of three dimensions, and deformable ones.
 #include "checks.h"
 
 #include <algorithm>
@@ -127,6 +128,96 @@ static void sliding(const LayerLine& l, const std::vector<Shape>& in, const Kind
             in_range(l.integer(id, 0), 0, "output size", in);
 }
 
+// ncnn pads as much as keeps the size if all six paddings say so, and takes them as they are otherwise.
+static bool all_automatic(const Axis (&axes)[3], const std::vector<Shape>& in)
+{
+    const long long first = axes[0].pad_before;
+    for (const Axis& axis : axes)
+        for (long long pad : {axis.pad_before, axis.pad_after})
+            if (pad != first && (pad < 0 || first < 0))
+                throw refuse("its paddings are automatic in part", "all of them, or none", in);
+    return first < 0;
+}
+
+static void volume(const LayerLine& l, const std::vector<Shape>& in, bool transposed, bool grouped)
+{
+    const Shape& x = in[0];
+    const int kernel_w = l.integer(1, 0), kernel_h = l.integer(11, kernel_w),
+              kernel_d = l.integer(21, kernel_w);
+    const int group = grouped ? l.integer(7, 1) : 1, outputs = l.integer(0, 1);
+    // ncnn has checked that the count is a multiple of outputs and kernel, and that groups divide the
+    // outputs.
+    const long long channels =
+        (long long)l.integer(6, 0) / outputs / ((long long)kernel_w * kernel_h * kernel_d) * group;
+    if (x.dims != 4 || x.c != channels)
+        throw refuse("its input does not fit its weights",
+                     "4 dimensions with " + std::to_string(channels) + " channels", in);
+    const int front = l.integer(24, l.integer(4, 0));
+    const Axis axes[3] = {axis_w(l, kernel_w, in), axis_h(l, kernel_h, in),
+                          checked({kernel_d, l.integer(22, l.integer(2, 1)), l.integer(23, l.integer(3, 1)),
+                                   front, l.integer(17, front)},
+                                  in)};
+    const bool automatic = all_automatic(axes, in);
+    const int more_w = l.integer(18, 0), given_w = l.integer(25, 0);
+    const int more[3] = {more_w, l.integer(19, more_w), l.integer(20, more_w)};
+    const int given[3] = {given_w, l.integer(26, given_w),
+                          l.integer(27, given_w)}; // sizes of the output, if all are
+    const bool cut = transposed && automatic && given[0] > 0 && given[1] > 0 && given[2] > 0;
+    const int sizes[3] = {x.w, x.h, x.d};
+    double total = std::max(x.c, outputs);
+    bool grows = false, shrinks = false;
+    for (int i = 0; i < 3; i++) {
+        const Axis& axis = axes[i];
+        fits(axis, sizes[i], transposed, transposed ? more[i] : 0, in);
+        const long long out = (sizes[i] - 1) * axis.stride + axis.extent() + more[i];
+        if (cut && out < given[i])
+            throw refuse("its output is smaller than the size that it gives for it",
+                         "at most " + std::to_string(out), in);
+        const long long same = axis.extent() + (sizes[i] - 1) / axis.stride * axis.stride - sizes[i];
+        grows = grows || same > 0;
+        shrinks = shrinks || same < 0;
+        total *= (double)(transposed  ? out
+                          : automatic ? sizes[i] + axis.extent()
+                                      : sizes[i] + axis.pad_before + axis.pad_after);
+    }
+    if (!transposed && automatic && grows && shrinks)
+        throw refuse("its automatic paddings would cut its input", "strides no longer than the kernel", in);
+    if (total > INT_MAX)
+        throw refuse("its output is too large", "less than 2^31", in);
+}
+
+template <bool transposed, bool grouped> static void check3d(const LayerLine& l, const std::vector<Shape>& in)
+{
+    volume(l, in, transposed, grouped);
+}
+
+// Input, offsets of each tap in y and x, and, if there is a third, a factor for each tap.
+static void deformable(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const Shape& x = in[0];
+    const int kernel_w = l.integer(1, 0), kernel_h = l.integer(11, kernel_w);
+    const long long taps = (long long)kernel_w * kernel_h,
+                    channels = (long long)l.integer(6, 0) / l.integer(0, 1) / taps;
+    if (x.dims != 3 || x.c != channels)
+        throw refuse("its input does not fit its weights",
+                     "3 dimensions with " + std::to_string(channels) + " channels", in);
+    const Axis w = axis_w(l, kernel_w, in), h = axis_h(l, kernel_h, in);
+    if (w.automatic() || h.automatic())
+        throw refuse("it has an automatic padding", "0 or more", in);
+    fits(w, x.w, false, 0, in);
+    fits(h, x.h, false, 0, in);
+    const long long out_w = (x.w + w.pad_before + w.pad_after - w.extent()) / w.stride + 1,
+                    out_h = (x.h + h.pad_before + h.pad_after - h.extent()) / h.stride + 1;
+    for (size_t i = 1; i < in.size(); i++) {
+        const long long count = i == 1 ? 2 * taps : taps;
+        if (in[i].dims != 3 || in[i].c != count || in[i].h != out_h || in[i].w != out_w)
+            throw refuse(i == 1 ? "its offsets do not fit its output" : "its mask does not fit its output",
+                         "[" + std::to_string(count) + ", " + std::to_string(out_h) + ", " +
+                             std::to_string(out_w) + "]",
+                         in);
+    }
+}
+
 template <bool transposed, bool grouped, int dims>
 static void check(const LayerLine& l, const std::vector<Shape>& in)
 {
@@ -140,6 +231,9 @@ Check convolution_check(const std::string& type)
         {"Deconvolution", check<true, false, 3>},   {"DeconvolutionDepthWise", check<true, true, 3>},
         {"Convolution1D", check<false, false, 2>},  {"ConvolutionDepthWise1D", check<false, true, 2>},
         {"Deconvolution1D", check<true, false, 2>}, {"DeconvolutionDepthWise1D", check<true, true, 2>},
+        {"Convolution3D", check3d<false, false>},   {"ConvolutionDepthWise3D", check3d<false, true>},
+        {"Deconvolution3D", check3d<true, false>},  {"DeconvolutionDepthWise3D", check3d<true, true>},
+        {"DeformableConv2D", deformable},
     };
     const auto found = table.find(type);
     return found == table.end() ? nullptr : found->second;

@@ -141,6 +141,51 @@ static void pooling(const LayerLine& l, const std::vector<Shape>& in)
         throw refuse("the window is larger than its padded input", "a larger input", in);
 }
 
+static void pooling_3d(const LayerLine& l, const std::vector<Shape>& in)
+{
+    const Shape& x = in[0];
+    if (x.dims != 4)
+        throw refuse("its input has the wrong number of dimensions", "[channels, depth, height, width]", in);
+    if (l.integer(4, 0))
+        return; // global
+    const int sizes[3] = {x.w, x.h, x.d};
+    double total = x.c;
+    if (l.integer(7, 0)) { // adaptive: ncnn multiplies sizes of input and output as int
+        const int out_w = l.integer(8, 0), outs[3] = {out_w, l.integer(18, out_w), l.integer(28, out_w)};
+        for (int i = 0; i < 3; i++) {
+            const long long out = outs[i] == -233 ? sizes[i] : outs[i];
+            total *= (double)out;
+            if (total > INT_MAX || (out + 1) * sizes[i] + out > INT_MAX)
+                throw refuse("its output is too large", "less than 2^31", in);
+        }
+        return;
+    }
+    const int kernel_w = l.integer(1, 0), stride_w = l.integer(2, 1), left = l.integer(3, 0);
+    const int top = l.integer(13, left), front = l.integer(23, left);
+    const int kernels[3] = {kernel_w, l.integer(11, kernel_w), l.integer(21, kernel_w)};
+    const int strides[3] = {stride_w, l.integer(12, stride_w), l.integer(22, stride_w)};
+    const int before[3] = {left, top, front};
+    const int after[3] = {l.integer(14, left), l.integer(15, top), l.integer(16, front)};
+    const bool same = l.integer(5, 0) >= 2; // as many pads as keep the size
+    bool grows = false, shrinks = false;
+    for (int i = 0; i < 3; i++) {
+        for (int pad : {before[i], after[i]})
+            if (!same && (pad < 0 || pad > 1 << 20))
+                throw refuse("it has a bad padding of " + std::to_string(pad), "0 to 1048576", in);
+        const long long padded = (long long)sizes[i] + (same ? 0 : before[i] + after[i]);
+        if (!same && padded < kernels[i])
+            throw refuse("the window is larger than its padded input", "a larger input", in);
+        const long long more = kernels[i] + (long long)(sizes[i] - 1) / strides[i] * strides[i] - sizes[i];
+        grows = grows || more > 0;
+        shrinks = shrinks || more < 0;
+        total *= (double)padded + (same ? kernels[i] : strides[i]); // what ncnn adds at the end, at most
+    }
+    if (same && grows && shrinks)
+        throw refuse("its automatic paddings would cut its input", "strides no longer than the window", in);
+    if (total > INT_MAX)
+        throw refuse("its padded input is too large", "less than 2^31", in);
+}
+
 static void padding(const LayerLine& l, const std::vector<Shape>& in)
 {
     const Shape& x = in[0];
@@ -234,6 +279,7 @@ Check shapes_check(const std::string& type)
         {"Slice", slice},
         {"Reshape", reshape},
         {"Pooling", pooling},
+        {"Pooling3D", pooling_3d},
         {"Padding", padding},
         {"MatMul", matmul},
         {"PixelShuffle", pixel_shuffle},

@@ -108,6 +108,8 @@ static Param parse_numbers(int id, const std::vector<std::string>& elements, boo
             throw bad_value(id, element, real ? "a finite number" : "a whole number of 32 bits");
         if (!real)
             param.ints.push_back(value);
+        else if (!array)
+            param.value = (float)strtod(element.c_str(), nullptr);
     }
     return param;
 }
@@ -135,7 +137,7 @@ static Param parse_value(int id, const std::string& value, bool old_array)
             throw bad_value(id, value, "a finite number");
         if (value.size() > 255)
             throw bad_value(id, value, "at most 255 characters");
-        return Param{Param::Type::text, {}};
+        return Param{Param::Type::text, {}, 0};
     }
     std::vector<std::string> elements = split_commas(value);
     const bool array = elements.size() > 1;
@@ -239,6 +241,12 @@ int LayerLine::integer(int id, int fallback) const
     const auto found = params.find(id);
     return found != params.end() && found->second.type == Param::Type::integer ? found->second.ints[0]
                                                                                : fallback;
+}
+
+float LayerLine::number(int id, float fallback) const
+{
+    const auto found = params.find(id);
+    return found != params.end() && found->second.type == Param::Type::real ? found->second.value : fallback;
 }
 
 } // namespace runtime

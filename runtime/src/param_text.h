@@ -9,11 +9,13 @@
 namespace runtime
 {
 
-// One value of a layer's line. Floats and strings are checked but not kept: no check of ours looks at them.
+// One value of a layer's line. Text and arrays of floats are checked but not kept: no check of ours looks at
+// them.
 struct Param {
     enum class Type { integer, real, integers, reals, text };
     Type type;
     std::vector<int> ints;
+    float value = 0; // of a real
 };
 
 struct LayerLine {
@@ -24,6 +26,8 @@ struct LayerLine {
 
     // As ncnn reads it: `fallback` where the id is absent or holds something else than one integer.
     int integer(int id, int fallback) const;
+    // The same for one real.
+    float number(int id, float fallback) const;
     bool given(int id) const { return params.count(id) != 0; }
 };
 

@@ -93,6 +93,12 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
     check_bits(line, layer, inputs, net->opt);
     if (checks[number])
         checks[number](line, inputs);
+    if (line.type == "ROIAlign") {
+        ncnn::Mat roi;
+        if (extractor.extract(layer.bottoms[1], roi) != 0)
+            throw Fault(Kind::layer, "its region cannot be unpacked: out of memory");
+        check_roi_align(line, inputs, roi);
+    }
 
     // With several outputs the inputs are kept until all outputs were seen: asking for an output that the
     // layer left empty runs the layer again.
@@ -189,6 +195,9 @@ std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& gi
             if (reason.empty())
                 reason = fault.reason;
             throw fault.at(param_name, lines[i].line).in(lines[i].name, lines[i].type).because(reason);
+        } catch (const std::exception& error) { // a container inside a layer that cannot grow
+            Fault fault(Kind::layer, "the layer failed");
+            throw fault.at(param_name, lines[i].line).in(lines[i].name, lines[i].type).because(error.what());
         }
     }
     std::vector<ncnn::Mat> values;
