@@ -278,16 +278,18 @@ def _warn_random(reason: str) -> None:
     )
 
 
-def _warn_seeds(folder: Path, seeds: list[int], z_dim: int) -> None:
+def _seeds_of_another_length(folder: Path, seeds: list[int], z_dim: int) -> list[Path]:
     """Seed files of one working directory serve several models only while these agree in z_dim."""
     size = len(seed_bytes(0, z_dim))
     paths = [folder / f"{seed}.bin" for seed in seeds]
-    other = [path for path in paths if path.is_file() and path.stat().st_size != size]
-    if other:
-        sys.stderr.write(
-            f"WARNING: overwriting {len(other)} seed files of another length (another z_dim than {z_dim}), "
-            f"the first is {other[0]}: the model they were made for needs them; --seeds-dir DIR keeps them apart\n"
-        )
+    return [path for path in paths if path.is_file() and path.stat().st_size != size]
+
+
+def _warn_seeds(other: list[Path], z_dim: int) -> None:
+    sys.stderr.write(
+        f"WARNING: {len(other)} seed files of another length (another z_dim than {z_dim}) were overwritten, the first is "
+        f"{other[0]}: the model they were made for needs them; --seeds-dir DIR keeps them apart\n"
+    )
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -297,7 +299,7 @@ def _export(args: argparse.Namespace) -> None:
 
     loaded, weights, reason = _load(args, config)
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
-    _warn_seeds(Path(args.seeds_dir), seeds, G.z_dim)
+    other = _seeds_of_another_length(Path(args.seeds_dir), seeds, G.z_dim)
     manifest = export_generator(
         G,
         out,
@@ -316,6 +318,8 @@ def _export(args: argparse.Namespace) -> None:
     print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights['source']}")
     if loaded.inferred and config is None:
         print(f"inferred from the shapes of the tensors, as the file does not say it: {dict(loaded.init_kwargs)}")
+    if other:
+        _warn_seeds(other, G.z_dim)
     if reason:
         _warn_random(reason)
 
