@@ -287,8 +287,8 @@ def _seeds_of_another_length(folder: Path, seeds: list[int], z_dim: int) -> list
 
 def _warn_seeds(other: list[Path], z_dim: int) -> None:
     sys.stderr.write(
-        f"WARNING: {len(other)} seed files of another length (another z_dim than {z_dim}) were overwritten, the first is "
-        f"{other[0]}: the model they were made for needs them; --seeds-dir DIR keeps them apart\n"
+        f"WARNING: {len(other)} seed files of another length (another z_dim than {z_dim}) were overwritten, the first "
+        f"is {other[0]}: the model they were made for needs them; --seeds-dir DIR keeps them apart\n"
     )
 
 
