@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads
 from .noise import Noise, NoiseChoice
-from .values import array_of, number_of
+from .values import array_of, number_of, whole_number
 
 
 class RandomWeightsWarning(UserWarning):
@@ -240,10 +239,7 @@ def to_picture(img: FloatArray) -> npt.NDArray[np.uint8]:
 
 
 def _count(name: str, value: object, most: int) -> int:
-    try:
-        number = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if not 0 <= number <= most:
+    number = whole_number(value)
+    if number is None or not 0 <= number <= most:
         raise InputError(f"{name} is out of range", expected=f"0 to {most}", got=brief(value))
     return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,8 +12,8 @@ import numpy.typing as npt
 from . import _ncnn
 from .errors import BlobError, InputError, OptionError, brief
 from .machine import default_threads, memory_limit
-
-FloatArray = npt.NDArray[np.float32]
+from .values import FloatArray as FloatArray
+from .values import whole_number
 
 
 class Layer(NamedTuple):
@@ -173,11 +172,8 @@ def check_threads(threads: int | None) -> int:
     """`threads`, or the default for None. Raises OptionError unless it is a whole number from 1 to 1024."""
     if threads is None:
         return default_threads()
-    try:
-        number = 0 if isinstance(threads, (bool, np.bool_)) else operator.index(threads)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= 1024:
+    number = whole_number(threads)
+    if number is None or not 1 <= number <= 1024:
         raise OptionError("a bad number of threads", expected="1 to 1024", got=brief(threads))
     return number
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import BundleError, InputError, byte_count
+from .errors import BundleError, InputError, brief, byte_count
 from .manifest import Manifest
-from .values import array_of, number_of
+from .values import FloatArray, array_of, number_of, whole_number
 
 NoiseChoice = str | Mapping[str, npt.ArrayLike] | None
-FloatArray = npt.NDArray[np.float32]
 
 
 class Noise:
@@ -100,12 +98,7 @@ class Noise:
 
 def seed_of(value: object) -> int:
     """A whole number from 0 to 2^32 - 1, as numpy.random.RandomState takes it. Raises InputError."""
-    try:
-        seed = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        seed = -1
-    if not 0 <= seed < 2**32:
-        raise InputError(
-            "noise_seed is not a seed", expected="a whole number from 0 to 4294967295", got=repr(value)[:60]
-        )
+    seed = whole_number(value)
+    if seed is None or not 0 <= seed < 2**32:
+        raise InputError("noise_seed is not a seed", expected="a whole number from 0 to 4294967295", got=brief(value))
     return seed

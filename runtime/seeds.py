@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import SeedError, byte_count
 from .manifest import Manifest
+from .values import FloatArray
 
-FloatArray = npt.NDArray[np.float32]
 STYLE_SUFFIXES = (".npy", ".npz")
 
 
@@ -80,7 +79,7 @@ def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatA
     return w
 
 
-def read_seed(path: str | os.PathLike[str], z_dim: int) -> npt.NDArray[np.float32]:
+def read_seed(path: str | os.PathLike[str], z_dim: int) -> FloatArray:
     """The latent z, float32 [z_dim].
 
     Raises:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError, brief
 
 FloatArray = npt.NDArray[np.float32]
+
+
+def whole_number(value: object) -> int | None:
+    """A Python or numpy integer as an int; None for anything else, truth values among it."""
+    try:
+        return None if isinstance(value, (bool, np.bool_)) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def real_array(name: str, value: npt.ArrayLike) -> FloatArray:

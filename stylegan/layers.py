@@ -11,15 +11,15 @@ from stylegan._torch import Tensor, nn, torch
 from stylegan.functional import bias_act, get_activation
 
 
-def normalize_2nd_moment(x: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x / sqrt(mean(x^2) + eps) along `dim`."""
+def normalize_2nd_moment(x: Tensor, dim: int | tuple[int, ...] | None = 1, eps: float = 1e-8) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) along `dim`, one or several; None: over everything."""
     return x * (x.square().mean(dim=dim, keepdim=True) + eps).rsqrt()
 
 
-def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike) -> list[nb.Value]:
+def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike, eps: float = 1e-8) -> list[nb.Value]:
     """normalize_2nd_moment of a vector, in the DSL."""
     mean = nb.reduction(g, nb.square(g, x), op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
-    return nb.binaryOp(g, [x, nb.rsqrt(g, mean, eps=1e-8)], op="Mul")
+    return nb.binaryOp(g, [x, nb.rsqrt(g, mean, eps=eps)], op="Mul")
 
 
 def check_sizes(*sizes: tuple[str, object, int]) -> None:

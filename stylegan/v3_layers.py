@@ -11,12 +11,13 @@ import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
 from stylegan.filters import design_lowpass_filter
 from stylegan.functional import filtered_lrelu, modulated_conv2d
-from stylegan.layers import FullyConnectedLayer, check_sizes, expect_shape
-
-
-def normalize(x: Tensor, dim: tuple[int, ...] | None = None) -> Tensor:
-    """x / sqrt(mean(x^2)) over `dim` (None: over everything)."""
-    return x * x.square().mean(dim=dim, keepdim=True).rsqrt()
+from stylegan.layers import (
+    FullyConnectedLayer,
+    check_sizes,
+    expect_shape,
+    normalize_2nd_moment,
+    normalize_2nd_moment_ncnn,
+)
 
 
 def rotation_and_translation(t: Tensor) -> Tensor:
@@ -189,7 +190,7 @@ class SynthesisLayer(nn.Module):
         if self.is_torgb:
             styles = styles * self.weight_gain
         else:
-            styles, weight = normalize(styles), normalize(weight, (1, 2, 3))
+            styles, weight = normalize_2nd_moment(styles, None, 0), normalize_2nd_moment(weight, (1, 2, 3), 0)
         x = modulated_conv2d(
             x,
             weight,
@@ -217,9 +218,8 @@ class SynthesisLayer(nn.Module):
         if self.is_torgb:
             styles = nb.MulConstant(g, styles, scale=self.weight_gain)
         else:
-            weight = normalize(weight, (1, 2, 3))
-            mean = nb.reduction(g, nb.square(g, styles), op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
-            styles = nb.binaryOp(g, [*styles, *nb.rsqrt(g, mean)], op="Mul")
+            weight = normalize_2nd_moment(weight, (1, 2, 3), 0)
+            styles = normalize_2nd_moment_ncnn(g, styles, eps=0)
         y = nb.modulated_conv2d(
             g,
             [x, *styles],

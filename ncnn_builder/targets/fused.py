@@ -39,13 +39,6 @@ def _upfirdn2d(
     return Upfirdn2d(g, x, separated(f), up, down, padding, flip, gain)[0]
 
 
-def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
-    p = node.params
-    up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
-    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
-    return [_upfirdn2d(g, inputs[0], node.weights.get("f"), up, down, padding, p["gain"], bool(p["flip_filter"]))]
-
-
 def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     p, fu, fd = node.params, node.weights.get("fu"), node.weights.get("fd")
     padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
@@ -60,5 +53,5 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
     **reference.LOWERINGS,
     "filtered_lrelu": filtered_lrelu,
     "modulated_conv2d": partial(reference.modulated_conv2d, fir=_upfirdn2d),
-    "upfirdn2d": upfirdn2d,
+    "upfirdn2d": partial(reference.upfirdn2d, fir=_upfirdn2d),
 }

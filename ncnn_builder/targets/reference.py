@@ -55,11 +55,13 @@ def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [y] if linear else [_bias_act(g, y, bias, node)]
 
 
-def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> list[Value]:
+    """`fir` is what emits the filter."""
     p = node.params
     up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
     padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
-    return [_upfirdn2d(g, inputs[0], node.weights.get("f"), up, down, padding, p["gain"], bool(p["flip_filter"]))]
+    f, flip = node.weights.get("f"), bool(p["flip_filter"])
+    return [(fir or _upfirdn2d)(g, inputs[0], f, up, down, padding, p["gain"], flip)]
 
 
 def _upfirdn2d(
