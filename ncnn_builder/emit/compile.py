@@ -44,7 +44,7 @@ def compile_graph(graph: Graph, target: str = "reference", *, dump: str | PathLi
     """
     steps = None if dump is None else Dump(Path(dump), graph)
     try:
-        lowered = lower_and_optimise(graph, target, steps and steps.record)
+        lowered = lower_and_optimise(graph, target, steps.record if steps else None)
     finally:
         if steps is not None:
             steps.write()
