@@ -10,10 +10,9 @@ import numpy as np
 
 from ..errors import EmitError
 from ..ir import Graph, Shape
-from ..passes.pipeline import run_passes
-from ..targets import lower
-from ..verify import verify
+from ..passes.pipeline import lower_and_optimise
 from .blob import read_bin, write_bin
+from .dump import Dump
 from .files import write_files
 from .layers import Layer, legalise
 from .text import read_param, write_param
@@ -36,14 +35,19 @@ class EmittedModel:
     layers: int
 
 
-def compile_graph(graph: Graph, target: str = "reference") -> EmittedModel:
-    """verify -> lower -> passes -> legalise -> write -> read back and compare.
+def compile_graph(graph: Graph, target: str = "reference", *, dump: str | PathLike[str] | None = None) -> EmittedModel:
+    """verify -> passes -> lower -> passes -> legalise -> write -> read back and compare.
 
+    dump: a folder that gets the graph as text before and after every step, also where a step fails.
     Raises NcnnBuilderError: BuildError for the target, VerifyError for the graph, EmitError for what could not
     be written faithfully.
     """
-    verify(graph, stage="after building")
-    lowered = run_passes(lower(graph, target))
+    steps = None if dump is None else Dump(Path(dump), graph)
+    try:
+        lowered = lower_and_optimise(graph, target, steps.record if steps else None)
+    finally:
+        if steps is not None:
+            steps.write()
     layers, taps = legalise(lowered)
     text, data = write_param(layers), b"".join(write_bin(layers))
     _compare(layers, text, data)

@@ -12,6 +12,7 @@ from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
+from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .pad import pad
 from .weights import shell
 
@@ -23,8 +24,8 @@ GEOMETRY = (
     Param("pad_left", 4, "int", "columns before"),
     Param("bias_term", 5, "int", "1: with bias"),
     Param("weight_data_size", 6, "int", "number of elements of the weight"),
-    Param("activation_type", 9, "int", "0: none"),
-    Param("activation_params", 10, "floats", "parameters of the activation", ()),
+    Param("activation_type", 9, "int", ACTIVATION_DOCS["activation_type"]),
+    Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
     Param("kernel_h", 11, "int", "kernel height"),
     Param("dilation_h", 12, "int", "vertical dilation", 1),
     Param("stride_h", 13, "int", "vertical stride", 1),
@@ -100,17 +101,16 @@ class ConvBase(OpSpec):
         F, p = functional(), params
         x, w, b = self._operands(inputs, params, weights)
         x = F.pad(x, (p["pad_left"], p["pad_right"], p["pad_top"], p["pad_bottom"]))
-        return [
-            F.conv2d(
-                x,
-                w,
-                b,
-                (p["stride_h"], p["stride_w"]),
-                0,
-                (p["dilation_h"], p["dilation_w"]),
-                p.get("group", 1),
-            )[0]
-        ]
+        y = F.conv2d(
+            x,
+            w,
+            b,
+            (p["stride_h"], p["stride_w"]),
+            0,
+            (p["dilation_h"], p["dilation_w"]),
+            p.get("group", 1),
+        )
+        return [fused_activation_reference(y[0], p)]
 
 
 @register

@@ -12,6 +12,7 @@ from ..ir import Graph, Params, Shape, Value
 from ..opspec import Param, Sample, dsl, register, spec_of
 from .common import functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
+from .fused_activation import fused_activation_reference
 from .pad import pad
 
 
@@ -146,7 +147,8 @@ def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
         y[:, :, h:] = b[:, None, None]
         y[:, :, :, w_:] = b[:, None, None]
     h, w_ = y.shape[2:]
-    return y[0, :, p["pad_top"] : h - p["pad_bottom"], p["pad_left"] : w_ - p["pad_right"]]
+    y = y[0, :, p["pad_top"] : h - p["pad_bottom"], p["pad_left"] : w_ - p["pad_right"]]
+    return fused_activation_reference(y, p)
 
 
 def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> list[Value]:

@@ -12,6 +12,7 @@ from ..errors import BuildError
 from ..ir import Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import elements, need, need_rank, need_shape
+from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .weights import shell
 
 
@@ -30,13 +31,8 @@ class FmatmulSpec(OpSpec):
         Param("bias_term", 1, "int", "1: there is a third input"),
         Param("weight_data_size", 2, "int", "out * in"),
         Param("int8_scale_term", 8, "int", "0; there is no int8 form"),
-        Param(
-            "activation_type",
-            9,
-            "int",
-            "0 none, 1 relu, 2 leaky relu, 3 clip, 4 sigmoid, 5 mish, 6 hard swish",
-        ),
-        Param("activation_params", 10, "floats", "parameters of the activation", ()),
+        Param("activation_type", 9, "int", ACTIVATION_DOCS["activation_type"]),
+        Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
     )
     tolerance = Tolerance(1e-5)
 
@@ -70,7 +66,7 @@ class FmatmulSpec(OpSpec):
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, w = inputs[:2]
         y = x @ w.reshape(params["num_output"], -1).T
-        return [y + inputs[2] if len(inputs) == 3 else y]
+        return [fused_activation_reference(y + inputs[2] if len(inputs) == 3 else y, params)]
 
     def samples(self) -> list[Sample]:
         import torch

@@ -132,7 +132,7 @@ class Crop(OpSpec):
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
     )
 
-    def _ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
+    def ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
         ranges = [(0, n) for n in x]
         for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
             n = x[axis]
@@ -152,7 +152,7 @@ class Crop(OpSpec):
             expected=f"as many of each, axes of {list(x)}",
             got={k: list(v) for k, v in params.items()},
         )
-        ranges = self._ranges(x, params)
+        ranges = self.ranges(x, params)
         need(
             all(0 <= a < b for a, b in ranges),
             "nothing is left of an axis",
@@ -162,7 +162,7 @@ class Crop(OpSpec):
         return [tuple(b - a for a, b in ranges)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0][tuple(slice(a, b) for a, b in self._ranges(tuple(inputs[0].shape), params))]]
+        return [inputs[0][tuple(slice(a, b) for a, b in self.ranges(tuple(inputs[0].shape), params))]]
 
     def samples(self) -> list[Sample]:
         return [
@@ -251,11 +251,17 @@ _ORDERS: dict[int, tuple[str, ...]] = {
 }
 
 
-def _permutation(rank: int, order: int) -> tuple[int, ...]:
+def permutation(rank: int, order: int) -> tuple[int, ...]:
     """ncnn's order number -> perm over axes, outer first: y axis i is x axis perm[i]."""
     inner_first = _ORDERS[rank][order]
     identity = _ORDERS[rank][0]
     return tuple(rank - 1 - identity.index(letter) for letter in reversed(inner_first))
+
+
+def order_of(perm: tuple[int, ...]) -> int:
+    """The inverse of permutation(): ncnn's order number."""
+    rank = len(perm)
+    return next(i for i in range(len(_ORDERS[rank])) if permutation(rank, i) == perm)
 
 
 @register
@@ -273,10 +279,10 @@ class Permute(OpSpec):
             argument="order_type",
             got=params["order_type"],
         )
-        return [tuple(x[i] for i in _permutation(len(x), params["order_type"]))]
+        return [tuple(x[i] for i in permutation(len(x), params["order_type"]))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].permute(_permutation(inputs[0].ndim, params["order_type"]))]
+        return [inputs[0].permute(permutation(inputs[0].ndim, params["order_type"]))]
 
     def samples(self) -> list[Sample]:
         return [
@@ -312,8 +318,7 @@ def really_permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
         expected=f"the numbers 0 to {rank - 1}",
         got=list(numbers),
     )
-    order = next(i for i in range(len(_ORDERS[rank])) if _permutation(rank, i) == numbers)
-    return append(g, spec_of("Permute"), x, {"order_type": order})
+    return append(g, spec_of("Permute"), x, {"order_type": order_of(numbers)})
 
 
 @register

@@ -1,22 +1,123 @@
-"""The one ordered list of passes, and the reason for each place."""
+"""The way from a built graph to a lowered one: the one ordered list of passes, and the reason for each place.
+
+    built graph -> BUILT passes -> lowering to the target -> LOWERED passes -> lowered graph
+
+A pass says on which targets it runs. `reference` is the oracle that the other targets are compared with, so it stays
+what the author wrote: nothing but dead code is taken from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ..ir import Graph
+from ..targets import lower
 from ..verify import verify
+from .constant_folding import constant_folding
 from .dead_code import dead_code
+from .fold_gains import fold_gains
+from .fold_scales import fold_scales
+from .fuse_activation import fuse_activation
+from .merge_elementwise import merge_elementwise
+from .no_ops import no_ops
+from .raise_modulation import raise_modulation
+from .raise_upfirdn2d import raise_upfirdn2d
+from .static_weights import static_weights
+from .sum_of_squares import sum_of_squares
+from .trim_shells import trim_shells
 
-PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
-    # Last: what other passes leave without a reader goes here.
-    ("dead_code", dead_code),
+ORACLE = "reference"
+
+
+def everywhere(target: str) -> bool:
+    return True
+
+
+def but_the_oracle(target: str) -> bool:
+    return target != ORACLE
+
+
+def only(*targets: str) -> Callable[[str], bool]:
+    """For a pass that makes layers which only these targets may have."""
+    return targets.__contains__
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A rewrite Graph -> Graph, which returns the very graph it was given where it finds nothing to do.
+
+    on: whether it runs when compiling for this target.
+    """
+
+    name: str
+    run: Callable[[Graph], Graph]
+    on: Callable[[str], bool] = but_the_oracle
+
+
+BUILT: tuple[Pass, ...] = (
+    # First: what nobody reads must not count as a reader, which would stop every pattern.
+    Pass("dead_code", dead_code, everywhere),
+    # Constants become known here, and the patterns below want to know weights.
+    Pass("constant_folding", constant_folding),
+    # What does nothing would stand between the parts of a pattern.
+    Pass("no_ops", no_ops),
+    # Before modulation: the filter behind a transposed convolution is part of that pattern.
+    Pass("raise_upfirdn2d", raise_upfirdn2d),
+    Pass("raise_modulation", raise_modulation),
+    # Two factors are one before they are folded.
+    Pass("merge_elementwise", merge_elementwise),
+    # Into weights before gains: a linear fully_connected with a gain would be lowered to one layer more.
+    Pass("fold_scales", fold_scales),
+    Pass("fold_gains", fold_gains),
+    # Behind all that take weights out of Shells.
+    Pass("trim_shells", trim_shells),
 )
+"""On the graph that the author built, where composite ops say what is meant."""
+
+LOWERED: tuple[Pass, ...] = (
+    # What the lowering made is folded and merged as above, for the same reasons.
+    Pass("constant_folding", constant_folding),
+    Pass("no_ops", no_ops),
+    Pass("merge_elementwise", merge_elementwise),
+    # Before the folding into weights: a weight that is an input has none to fold into.
+    Pass("static_weights", static_weights),
+    Pass("fold_scales", fold_scales),
+    Pass("fold_gains", fold_gains),
+    Pass("sum_of_squares", sum_of_squares),
+    # Behind the folding: a factor between a layer and its activation would keep the two apart.
+    Pass("fuse_activation", fuse_activation),
+    Pass("trim_shells", trim_shells),
+    # Last: what other passes leave without a reader goes here.
+    Pass("dead_code", dead_code, everywhere),
+)
+"""On the layers that will be emitted."""
+
+Observe = Callable[[str, Graph, Graph], None]
+"""(name of the step, graph before, graph after): told of every step, before its result is verified."""
 
 
-def run_passes(graph: Graph) -> Graph:
-    """All passes, in order, on a lowered graph; verified after each."""
-    for name, function in PASSES:
-        graph = function(graph)
-        verify(graph, stage=f"after pass {name}", lowered=True)
+def run_passes(
+    graph: Graph, passes: Sequence[Pass], target: str, *, lowered: bool = False, observe: Observe | None = None
+) -> Graph:
+    """Those of `passes` that run on this target, in order; verified after each."""
+    for each in passes:
+        if each.on(target):
+            before, graph = graph, each.run(graph)
+            if observe is not None:
+                observe(each.name, before, graph)
+            verify(graph, stage=f"after pass {each.name}", lowered=lowered)
     return graph
+
+
+def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None) -> Graph:
+    """The whole way: verified, passes on the built graph, lowered, passes on the layers.
+
+    Raises BuildError for an unknown target, VerifyError where a step breaks a rule of the IR.
+    """
+    verify(graph, stage="after building")
+    built = run_passes(graph, BUILT, target, observe=observe)
+    lowered = lower(built, target)
+    if observe is not None:
+        observe(f"lower_to_{target}", built, lowered)
+    return run_passes(lowered, LOWERED, target, lowered=True, observe=observe)

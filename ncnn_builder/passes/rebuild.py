@@ -10,13 +10,20 @@ Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
 
 
-def rebuild(graph: Graph, rewrite: Rewrite, made_by: str, drop: Collection[Node] = ()) -> Graph:
+def rebuild(
+    graph: Graph,
+    rewrite: Rewrite,
+    made_by: str,
+    drop: Collection[Node] = (),
+    mapping: dict[Value, Value] | None = None,
+) -> Graph:
     """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
 
-    drop: nodes that are left out; nothing that stays may need them.
+    drop: nodes that are left out; nothing that stays may need them. mapping: a dict that is filled with old Value ->
+    new Value as the graph grows, for a `rewrite` that looks further back than at the inputs.
     """
     new = Graph(graph.name)
-    mapping: dict[Value, Value] = {}
+    mapping = {} if mapping is None else mapping
     for value in graph.inputs:
         mapping[value] = new.input(value.name, value.shape, any_shape=value.any_shape)
     for node in graph.nodes:

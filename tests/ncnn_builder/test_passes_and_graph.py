@@ -12,7 +12,7 @@ import ncnn_builder as nb
 from ncnn_builder.ir import Node, Value
 from ncnn_builder.parity import interpret
 from ncnn_builder.passes.dead_code import dead_code
-from ncnn_builder.passes.pipeline import PASSES, run_passes
+from ncnn_builder.passes.pipeline import LOWERED, Pass, everywhere, lower_and_optimise
 from ncnn_builder.passes.rebuild import rebuild
 from ncnn_builder.targets import TARGETS, lower
 
@@ -278,7 +278,7 @@ def test_dead_code_keeps_a_node_of_which_one_result_is_needed() -> None:
     _, b = nb.shell(g, [], WEIGHT[:, :, None, None], BIAS)
     g.output("y", nb.abs(g, b))
     assert dead_code(g) is g
-    assert np.array_equal(outputs_of(run_passes(g), {})["y"], np.abs(BIAS))
+    assert np.array_equal(outputs_of(lower_and_optimise(g, "reference"), {})["y"], np.abs(BIAS))
 
 
 def test_dead_code_keeps_an_input_that_nothing_reads() -> None:
@@ -296,6 +296,6 @@ def test_the_pipeline_verifies_after_every_pass(monkeypatch: pytest.MonkeyPatch)
         g.nodes[-1].outputs[0].shape = (9,)
         return g
 
-    monkeypatch.setattr("ncnn_builder.passes.pipeline.PASSES", (*PASSES, ("spoil", spoil)))
+    monkeypatch.setattr("ncnn_builder.passes.pipeline.LOWERED", (*LOWERED, Pass("spoil", spoil, everywhere)))
     with pytest.raises(nb.VerifyError, match="after pass spoil"):
-        run_passes(small())
+        lower_and_optimise(small(), "reference")

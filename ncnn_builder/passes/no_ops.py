@@ -1,0 +1,72 @@
+"""Drop layers that hand on what they get.
+
+before:  y = MulConstant(x, scale=1, bias=0); z = Reshape(y, [3, 4]); a = Reshape(z, [12])
+after:   a = Reshape(x, [12])
+
+Dropped: MulConstant and BinaryOp with the number that changes nothing; Reshape to the same shape, and the first of two;
+Permute, Padding and Crop that keep everything; Concat of one; Clamp and Clip with limits that no float32 passes; ReLU
+of slope 1; BiasAct, bias_act and upfirdn2d that do nothing.
+
+Exact: the numbers are the same, and so are their shape and order. (x + 0 makes +0 of -0, which nothing here tells
+apart.) Refused: the first of two Reshapes where somebody else reads it; anything on an input of any shape, of which
+nobody knows whether it keeps its shape.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..builder import append
+from ..ir import Graph, Node, Value
+from .affine import affine
+from .match import Matcher, rewrite_all
+
+_GREATEST = float(np.finfo(np.float32).max)
+_BORDERS = ("top", "bottom", "left", "right", "front", "behind")
+
+
+def no_ops(graph: Graph) -> Graph:
+    return rewrite_all(graph, _rewrite, "no_ops")
+
+
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+    if len(node.inputs) != 1 or len(node.outputs) != 1:
+        return None
+    if _does_nothing(node):
+        return [matcher.new(node.inputs[0])]
+    if node.spec.type == "Reshape":
+        first = matcher.interior(node.inputs[0], "Reshape")
+        if first is not None:
+            return append(new, node.spec, matcher.new(first.inputs[0]), node.params)
+    return None
+
+
+def _does_nothing(node: Node) -> bool:
+    p, kind = node.params, node.spec.type
+    if node.inputs[0].any_shape:
+        return False
+    same_shape = node.inputs[0].shape == node.outputs[0].shape
+    if kind in ("MulConstant", "BinaryOp"):
+        return affine(node) == (1, 0)
+    if kind in ("Reshape", "Crop"):
+        return same_shape
+    if kind == "Permute":
+        return bool(p["order_type"] == 0)
+    if kind == "Padding":
+        return not any(p[side] for side in _BORDERS)
+    if kind == "Concat":
+        return True
+    if kind in ("Clamp", "Clip"):
+        return bool(p["min"] <= -_GREATEST and p["max"] >= _GREATEST)
+    if kind == "ReLU":
+        return bool(p["slope"] == 1)
+    if kind in ("BiasAct", "bias_act"):
+        return not node.weights and p["act"] == 0 and p["gain"] == 1 and p["clamp"] < 0
+    if kind == "upfirdn2d":
+        factors = ("up_y", "up_x", "down_y", "down_x")
+        return not node.weights and p["gain"] == 1 and same_shape and all(p[f] == 1 for f in factors) and _no_pad(node)
+    return False
+
+
+def _no_pad(node: Node) -> bool:
+    return not any(node.params[side] for side in ("pad_top", "pad_bottom", "pad_left", "pad_right"))

@@ -1,0 +1,45 @@
+"""Let ncnn's Reduction square the numbers that it adds up.
+
+before:  y = Square(x), or BinaryOp(x, x, mul); z = Reduction(y, operation=sum or mean, coeff=c)
+after:   z = Reduction(x, operation=sum of squares, coeff=c or c / n)
+
+with n the number of elements that a mean is taken of. Exact up to rounding: the same products and the same sum, and a
+mean is a sum divided by n. One pass over x, and none of its size is written.
+
+Refused: squares that somebody else reads; another operation; a BinaryOp that multiplies a value by another; an input of
+any shape, of which nobody knows n.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..builder import append
+from ..ir import Graph, Node, Value
+from .match import Matcher, rewrite_all
+
+SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3
+
+
+def sum_of_squares(graph: Graph) -> Graph:
+    return rewrite_all(graph, _rewrite, "sum_of_squares")
+
+
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+    if node.spec.type != "Reduction" or node.params["operation"] not in (SUM, MEAN):
+        return None
+    square = matcher.interior(node.inputs[0], "Square", "BinaryOp")
+    if square is None or (square.spec.type == "BinaryOp" and not _is_square(square)):
+        return None
+    x, p = square.inputs[0], node.params
+    if x.any_shape:
+        return None
+    coeff = p["coeff"]
+    if p["operation"] == MEAN:
+        coeff /= math.prod(n for i, n in enumerate(x.shape) if p["reduce_all"] or i in p["axes"])
+    return append(new, node.spec, matcher.new(x), {**p, "operation": SUM_OF_SQUARES, "coeff": coeff})
+
+
+def _is_square(node: Node) -> bool:
+    """x * x."""
+    return node.params["op"] == 2 and len(node.inputs) == 2 and node.inputs[0] is node.inputs[1]
