@@ -21,9 +21,10 @@ const float kWeights4[6][3] = {{4.f, 0.f, 0.f},
                                {-8.f / 3, -4.f / 3, -2.f / 3},
                                {-8.f / 3, 4.f / 3, -2.f / 3},
                                {0.f, 0.f, 1.f}};
-// Of a transposed convolution: F(4, 2) of (w2, w0), and w1.
-const float kWeightsUp[6][3] = {{0.f, 0.f, 2.f},         {1.f, 0.f, 1.f}, {1.f / 3, 0.f, -1.f / 3},
-                                {-4.f / 3, 0.f, -8.f / 3}, {1.f, 0.f, 0.f}, {0.f, 1.f, 0.f}};
+// Of a transposed convolution: F(5, 2) of (w2, w0), and w1.
+const float kWeightsUp[7][3] = {{0.f, 0.f, 4.f},          {2.f / 3, 0.f, 2.f / 3},  {-2.f / 3, 0.f, 2.f / 3},
+                                {-4.f / 3, 0.f, -8.f / 3}, {4.f / 3, 0.f, -8.f / 3}, {1.f, 0.f, 0.f},
+                                {0.f, 1.f, 0.f}};
 
 ConvTiles direct_tiles(int kernel_h, int kernel_w)
 {
@@ -73,18 +74,19 @@ ConvTiles up_winograd_tiles()
 {
     ConvTiles tiles;
     tiles.scheme = kConvUpWinograd;
-    tiles.tile_h = tiles.tile_w = 5;
-    tiles.step = 4;
-    tiles.pixels = 8;
-    tiles.values = tiles.sums = 81;
-    tiles.matrices = 36;
-    // The four pixels that are taken as they are share a matrix, so their products come one after the other.
-    for (int matrix = 0; matrix < 36; matrix++) {
-        const int last_y = matrix / 6 == 5 ? 8 : matrix / 6;
-        const int last_x = matrix % 6 == 5 ? 8 : matrix % 6;
-        for (int y = matrix / 6; y <= last_y; y++) {
-            for (int x = matrix % 6; x <= last_x; x++)
-                tiles.products.push_back({9 * y + x, 9 * y + x, matrix, false});
+    const int points = 6, pixels = 5; // those of F(5, 2), and those that are taken as they are
+    tiles.tile_h = tiles.tile_w = points;
+    tiles.step = pixels;
+    tiles.pixels = 2 * pixels;
+    const int values = points + pixels;
+    tiles.values = tiles.sums = values * values;
+    tiles.matrices = (points + 1) * (points + 1);
+    // Pixels taken as they are share a matrix, so their products come one after the other.
+    for (int matrix = 0; matrix < tiles.matrices; matrix++) {
+        const int y0 = matrix / (points + 1), x0 = matrix % (points + 1);
+        for (int y = y0; y < (y0 == points ? values : y0 + 1); y++) {
+            for (int x = x0; x < (x0 == points ? values : x0 + 1); x++)
+                tiles.products.push_back({values * y + x, values * y + x, matrix, false});
         }
     }
     return tiles;
@@ -138,7 +140,7 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
         break;
     case kConvUpWinograd:
         transform = kWeightsUp[0];
-        points = 6;
+        points = 7;
         break;
     default:
         break;

@@ -20,7 +20,7 @@ enum ConvScheme {
     kConvWinograd4,  // 3x3: 4x4 pixels from 6x6
     kConvWinograd6,  // 3x3: 6x6 pixels from 8x8
     kConvUpDirect,   // transposed 3x3 of stride 2: 2x2 pixels from 2x2, a sum for each phase
-    kConvUpWinograd, // the same: 8x8 pixels from 5x5
+    kConvUpWinograd, // the same: 10x10 pixels from 6x6
 };
 
 // What a sum becomes: y = activation(sum * scale + noise + bias), with a scale and a bias for each of 16 channels.
@@ -39,15 +39,18 @@ struct ConvKernels {
     // tap, or with `transform` [points, 3] of each point of transform * w * transform^T.
     void (*weights)(const float* transform, int points, int taps, const float* const* rows, int inputs,
                     float* to, ptrdiff_t matrix_step, int step);
-    // Tiles side by side, `rows` being their first pixel, to values.
+    // Tiles side by side, `rows` being their first pixel, to values; each channel times its scale, unless that is null.
     void (*input)(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
-                  float* to, ptrdiff_t value_step, int tiles);
+                  const float* scale, float* to, ptrdiff_t value_step, int tiles);
     // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
     void (*gemm)(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
                  float* sums, ptrdiff_t sum_step, int tiles, bool add);
     // Sums to tiles of pixels side by side.
     void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
                    int tiles);
+    // The same of a Winograd scheme, finished. noise: one number a pixel, or null.
+    void (*output_finished)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& finish,
+                            const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles);
     // noise: one number a pixel, or null.
     void (*finish)(const ConvFinish& finish, const float* from, const float* noise, float* to, int pixels);
 };

@@ -87,76 +87,132 @@ void gemm(const float* weights, int groups, const float* values, ptrdiff_t value
     }
 }
 
-template <typename Transform>
-inline void transform_input(const float* rows, ptrdiff_t row_step, float* to, ptrdiff_t value_step, int tiles)
+struct AsItIs {
+    Vec operator()(Vec v) const { return v; }
+};
+
+struct Times {
+    Vec factor;
+    Vec operator()(Vec v) const { return v * factor; }
+};
+
+// One tile, of kWidth channels.
+template <typename Transform, typename F>
+inline void input_tile(const float* rows, ptrdiff_t row_step, const F& f, float* to, ptrdiff_t value_step)
 {
     enum { tile = Transform::kTile, values = Transform::kValues };
-    for (int t = 0; t < tiles; t++, rows += Transform::kStep * kConvLanes, to += kConvLanes) {
-        for (int part = 0; part < kConvLanes; part += kWidth) {
-            Vec half[values][tile]; // transformed along x, as [x, y]
-            for (int y = 0; y < tile; y++) {
-                Vec d[tile];
-                Vec v[values];
-                for (int x = 0; x < tile; x++)
-                    d[x] = load(rows + y * row_step + x * kConvLanes + part);
-                Transform::input(d, v);
-                for (int x = 0; x < values; x++)
-                    half[x][y] = v[x];
-            }
-            for (int x = 0; x < values; x++) {
-                Vec v[values];
-                Transform::input(half[x], v);
-                for (int y = 0; y < values; y++)
-                    store(to + (y * values + x) * value_step + part, v[y]);
+    Vec half[values][tile]; // transformed along x, as [x, y]
+    for (int y = 0; y < tile; y++) {
+        Vec d[tile];
+        Vec v[values];
+        for (int x = 0; x < tile; x++)
+            d[x] = f(load(rows + y * row_step + x * kConvLanes));
+        Transform::input(d, v);
+        for (int x = 0; x < values; x++)
+            half[x][y] = v[x];
+    }
+    for (int x = 0; x < values; x++) {
+        Vec v[values];
+        Transform::input(half[x], v);
+        for (int y = 0; y < values; y++)
+            store(to + (y * values + x) * value_step, v[y]);
+    }
+}
+
+template <typename Transform>
+inline void transform_input(const float* rows, ptrdiff_t row_step, const float* scale, float* to,
+                            ptrdiff_t value_step, int tiles)
+{
+    const ptrdiff_t step = Transform::kStep * kConvLanes;
+    for (int part = 0; part < kConvLanes; part += kWidth) {
+        for (int t = 0; t < tiles; t++) {
+            if (scale)
+                input_tile<Transform>(rows + t * step + part, row_step, Times{load(scale + part)},
+                                      to + t * kConvLanes + part, value_step);
+            else
+                input_tile<Transform>(rows + t * step + part, row_step, AsItIs(), to + t * kConvLanes + part,
+                                      value_step);
+        }
+    }
+}
+
+void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step, const float* scale,
+           float* to, ptrdiff_t value_step, int tiles)
+{
+    switch (scheme) {
+    case custom_layers::kConvWinograd4:
+        return transform_input<Winograd4>(rows, row_step, scale, to, value_step, tiles);
+    case custom_layers::kConvWinograd6:
+        return transform_input<Winograd6>(rows, row_step, scale, to, value_step, tiles);
+    case custom_layers::kConvUpDirect:
+        return transform_input<UpDirect>(rows, row_step, scale, to, value_step, tiles);
+    case custom_layers::kConvUpWinograd:
+        return transform_input<UpWinograd>(rows, row_step, scale, to, value_step, tiles);
+    case custom_layers::kConvDirect:
+        break;
+    }
+    for (int y = 0; y < kernel_h; y++) {
+        for (int x = 0; x < kernel_w; x++, to += value_step) {
+            const float* from = rows + y * row_step + x * kConvLanes;
+            for (int part = 0; part < kConvLanes; part += kWidth) {
+                const Vec factor = scale ? load(scale + part) : broadcast(1.f);
+                for (int t = 0; t < tiles; t++)
+                    store(to + t * kConvLanes + part, load(from + t * kConvLanes + part) * factor);
             }
         }
     }
 }
 
-void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step, float* to,
-           ptrdiff_t value_step, int tiles)
-{
-    switch (scheme) {
-    case custom_layers::kConvWinograd4:
-        return transform_input<Winograd4>(rows, row_step, to, value_step, tiles);
-    case custom_layers::kConvWinograd6:
-        return transform_input<Winograd6>(rows, row_step, to, value_step, tiles);
-    case custom_layers::kConvUpDirect:
-        return transform_input<UpDirect>(rows, row_step, to, value_step, tiles);
-    case custom_layers::kConvUpWinograd:
-        return transform_input<UpWinograd>(rows, row_step, to, value_step, tiles);
-    case custom_layers::kConvDirect:
-        break;
+struct StorePixels {
+    ptrdiff_t row_step;
+    void operator()(float* rows, int y, int x, Vec v) const { store(rows + y * row_step + x * kConvLanes, v); }
+};
+
+template <bool with_noise> struct FinishPixels {
+    ptrdiff_t row_step;
+    Activate activate;
+    Vec scale;
+    Vec bias;
+    const float* noise;
+    ptrdiff_t noise_step;
+    void operator()(float* rows, int y, int x, Vec v) const
+    {
+        v = v * scale + (with_noise ? bias + broadcast(noise[y * noise_step + x]) : bias);
+        store(rows + y * row_step + x * kConvLanes, activate(v));
     }
-    for (int y = 0; y < kernel_h; y++) {
-        for (int x = 0; x < kernel_w; x++, to += value_step)
-            memcpy(to, rows + y * row_step + x * kConvLanes, tiles * kConvLanes * sizeof(float));
+};
+
+// One tile, of kWidth channels.
+template <typename Transform, typename F>
+inline void output_tile(const float* sums, ptrdiff_t sum_step, const F& put, float* rows)
+{
+    enum { values = Transform::kValues, pixels = Transform::kPixels };
+    Vec half[pixels][values]; // transformed along x, as [x, y]
+    for (int y = 0; y < values; y++) {
+        Vec m[values];
+        Vec p[pixels];
+        for (int x = 0; x < values; x++)
+            m[x] = load(sums + (y * values + x) * sum_step);
+        Transform::output(m, p);
+        for (int x = 0; x < pixels; x++)
+            half[x][y] = p[x];
+    }
+    for (int x = 0; x < pixels; x++) {
+        Vec p[pixels];
+        Transform::output(half[x], p);
+        for (int y = 0; y < pixels; y++)
+            put(rows, y, x, p[y]);
     }
 }
 
 template <typename Transform>
 inline void transform_output(const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step, int tiles)
 {
-    enum { values = Transform::kValues, pixels = Transform::kPixels };
-    for (int t = 0; t < tiles; t++, sums += kConvLanes, rows += pixels * kConvLanes) {
-        for (int part = 0; part < kConvLanes; part += kWidth) {
-            Vec half[pixels][values]; // transformed along x, as [x, y]
-            for (int y = 0; y < values; y++) {
-                Vec m[values];
-                Vec p[pixels];
-                for (int x = 0; x < values; x++)
-                    m[x] = load(sums + (y * values + x) * sum_step + part);
-                Transform::output(m, p);
-                for (int x = 0; x < pixels; x++)
-                    half[x][y] = p[x];
-            }
-            for (int x = 0; x < pixels; x++) {
-                Vec p[pixels];
-                Transform::output(half[x], p);
-                for (int y = 0; y < pixels; y++)
-                    store(rows + y * row_step + x * kConvLanes + part, p[y]);
-            }
-        }
+    const ptrdiff_t step = Transform::kPixels * kConvLanes;
+    for (int t = 0; t < tiles; t++) {
+        for (int part = 0; part < kConvLanes; part += kWidth)
+            output_tile<Transform>(sums + t * kConvLanes + part, sum_step, StorePixels{row_step},
+                                   rows + t * step + part);
     }
 }
 
@@ -173,6 +229,39 @@ void output(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* row
         return transform_output<UpWinograd>(sums, sum_step, rows, row_step, tiles);
     case custom_layers::kConvDirect:
         memcpy(rows, sums, tiles * kConvLanes * sizeof(float));
+    }
+}
+
+template <typename Transform, bool with_noise>
+inline void output_finish(const float* sums, ptrdiff_t sum_step, const ConvFinish& f, const float* noise,
+                          ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles)
+{
+    const Activate activate(f.activation);
+    for (int t = 0; t < tiles; t++) {
+        for (int part = 0; part < kConvLanes; part += kWidth) {
+            const FinishPixels<with_noise> put = {row_step,   activate, load(f.scale + part), load(f.bias + part),
+                                                  noise, noise_step};
+            output_tile<Transform>(sums + t * kConvLanes + part, sum_step, put,
+                                   rows + t * Transform::kPixels * kConvLanes + part);
+        }
+        if (with_noise)
+            noise += Transform::kPixels;
+    }
+}
+
+void output_finished(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f,
+                     const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles)
+{
+    if (scheme == custom_layers::kConvWinograd6) {
+        if (noise)
+            output_finish<Winograd6, true>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
+        else
+            output_finish<Winograd6, false>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
+    } else {
+        if (noise)
+            output_finish<Winograd4, true>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
+        else
+            output_finish<Winograd4, false>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
     }
 }
 
@@ -249,5 +338,6 @@ namespace custom_layers
 {
 extern const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA);
 const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {
-    KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kColumns, weights, input, gemm, output, finish};
+    KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kColumns, weights, input, gemm, output, output_finished,
+    finish};
 } // namespace custom_layers

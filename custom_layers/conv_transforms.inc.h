@@ -70,32 +70,29 @@ struct Winograd4 {
     }
 };
 
-// A transposed convolution of stride 2 with taps w0, w1, w2: pixel 2q is w2 * d[q - 1] + w0 * d[q], which is F(4, 2)
-// at 0, 1, -1, 1/2, infinity, and pixel 2q + 1 is w1 * d[q], one product with the pixel as it is.
+// A transposed convolution of stride 2 with taps w0, w1, w2: pixel 2q is w2 * d[q - 1] + w0 * d[q], which is F(5, 2)
+// at the points of F(4, 3), and pixel 2q + 1 is w1 * d[q], one product with the pixel as it is.
 struct UpWinograd {
-    enum { kTile = 5, kStep = 4, kValues = 9, kPixels = 8 };
+    enum { kTile = 6, kStep = 5, kValues = 11, kPixels = 10 };
 
     static inline void input(const Vec* d, Vec* v)
     {
-        const Vec half = broadcast(0.5f);
-        v[0] = d[3] - d[1] + (d[0] - d[2]) * half;
-        v[1] = d[3] + (d[2] - d[1]) * half;
-        v[2] = d[3] + d[1] * half - d[2] * broadcast(1.5f);
-        v[3] = d[3] - d[1];
-        v[4] = d[4] - d[2] + (d[1] - d[3]) * half;
-        for (int i = 0; i < 4; i++)
-            v[5 + i] = d[1 + i];
+        Winograd4::input(d, v);
+        for (int i = 0; i < 5; i++)
+            v[6 + i] = d[1 + i];
     }
 
     static inline void output(const Vec* m, Vec* y)
     {
         const Vec a = m[1] + m[2], b = m[1] - m[2];
-        y[0] = m[0] + a + m[3];
-        y[2] = b + m[3] * broadcast(0.5f);
-        y[4] = a + m[3] * broadcast(0.25f);
-        y[6] = b + m[3] * broadcast(0.125f) + m[4];
-        for (int i = 0; i < 4; i++)
-            y[2 * i + 1] = m[5 + i];
+        const Vec c = m[3] + m[4], d = m[3] - m[4];
+        y[0] = m[0] + a + c;
+        y[2] = b + d * broadcast(0.5f);
+        y[4] = a + c * broadcast(0.25f);
+        y[6] = b + d * broadcast(0.125f);
+        y[8] = m[5] + a + c * broadcast(0.0625f);
+        for (int i = 0; i < 5; i++)
+            y[2 * i + 1] = m[6 + i];
     }
 };
 
