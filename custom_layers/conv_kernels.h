@@ -33,6 +33,7 @@ struct ConvFinish {
 struct ConvKernels {
     const char* name; // of the instruction set
     int panel;        // channels whose weights lie side by side: 16 or 32
+    int pack;         // of the blobs that are taken and given without a detour
     int columns;      // tiles that are best taken at once
 
     // Weights of 16 output channels, rows[lane] [inputs, taps] (null: zeros), as matrices [inputs, step]: of each
@@ -40,19 +41,24 @@ struct ConvKernels {
     void (*weights)(const float* transform, int points, int taps, const float* const* rows, int inputs,
                     float* to, ptrdiff_t matrix_step, int step);
     // Tiles side by side, `rows` being their first pixel, to values; each channel times its scale, unless that is null.
+    // part_step 0: pixels of 16 floats. Else a packed blob: `pack` channels, and part_step floats on the next ones.
     void (*input)(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
-                  const float* scale, float* to, ptrdiff_t value_step, int tiles);
+                  ptrdiff_t part_step, const float* scale, float* to, ptrdiff_t value_step, int tiles);
     // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
     void (*gemm)(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
                  float* sums, ptrdiff_t sum_step, int tiles, bool add);
     // Sums to tiles of pixels side by side.
     void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
                    int tiles);
-    // The same of a Winograd scheme, finished. noise: one number a pixel, or null.
-    void (*output_finished)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& finish,
-                            const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles);
-    // noise: one number a pixel, or null.
+    // The same of a Winograd scheme, finished, to a packed blob as above. noise: one number a pixel, or null.
+    void (*output_packed)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& finish,
+                          const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step,
+                          ptrdiff_t part_step, int tiles);
+    // Pixels, finished. noise: one number a pixel, or null.
     void (*finish)(const ConvFinish& finish, const float* from, const float* noise, float* to, int pixels);
+    // The same to a packed blob.
+    void (*finish_packed)(const ConvFinish& finish, const float* from, const float* noise, float* to,
+                          ptrdiff_t part_step, int pixels);
 };
 
 // The kernels that belong to these of fir_kernels().

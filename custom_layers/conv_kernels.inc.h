@@ -2,7 +2,11 @@
 // name, and the compiler is told to use that set. What fir_kernels.inc.h says of linkage holds here.
 #include "conv_kernels.h"
 
+#include <stdint.h>
 #include <string.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace
 {
@@ -87,6 +91,24 @@ void gemm(const float* weights, int groups, const float* values, ptrdiff_t value
     }
 }
 
+// To a blob: it is read when it is no longer in any near cache, so it need not displace what is there.
+inline void stream(float* to, const Vec& v)
+{
+#if defined(__AVX512F__)
+    if (((uintptr_t)to & 63) == 0)
+        return _mm512_stream_ps(to, (__m512)v);
+#endif
+    store(to, v);
+}
+
+// Other threads see what was streamed.
+inline void end_stream()
+{
+#if defined(__AVX512F__)
+    _mm_sfence();
+#endif
+}
+
 struct AsItIs {
     Vec operator()(Vec v) const { return v; }
 };
@@ -96,8 +118,8 @@ struct Times {
     Vec operator()(Vec v) const { return v * factor; }
 };
 
-// One tile, of kWidth channels.
-template <typename Transform, typename F>
+// One tile, of kWidth channels; `lanes` floats from a pixel to the next.
+template <typename Transform, int lanes, typename F>
 inline void input_tile(const float* rows, ptrdiff_t row_step, const F& f, float* to, ptrdiff_t value_step)
 {
     enum { tile = Transform::kTile, values = Transform::kValues };
@@ -106,7 +128,7 @@ inline void input_tile(const float* rows, ptrdiff_t row_step, const F& f, float*
         Vec d[tile];
         Vec v[values];
         for (int x = 0; x < tile; x++)
-            d[x] = f(load(rows + y * row_step + x * kConvLanes));
+            d[x] = f(load(rows + y * row_step + x * lanes));
         Transform::input(d, v);
         for (int x = 0; x < values; x++)
             half[x][y] = v[x];
@@ -119,47 +141,72 @@ inline void input_tile(const float* rows, ptrdiff_t row_step, const F& f, float*
     }
 }
 
-template <typename Transform>
-inline void transform_input(const float* rows, ptrdiff_t row_step, const float* scale, float* to,
-                            ptrdiff_t value_step, int tiles)
-{
-    const ptrdiff_t step = Transform::kStep * kConvLanes;
-    for (int part = 0; part < kConvLanes; part += kWidth) {
-        for (int t = 0; t < tiles; t++) {
-            if (scale)
-                input_tile<Transform>(rows + t * step + part, row_step, Times{load(scale + part)},
-                                      to + t * kConvLanes + part, value_step);
+struct Input {
+    const float* rows;
+    ptrdiff_t row_step;
+    ptrdiff_t part_step;
+    const float* scale;
+    float* to;
+    ptrdiff_t value_step;
+    int tiles;
+
+    template <typename Transform> void transform() const
+    {
+        for (int part = 0; part < kParts; part++) {
+            if (part_step == 0)
+                tiles_of<Transform, kConvLanes>(part, rows + part * kWidth);
             else
-                input_tile<Transform>(rows + t * step + part, row_step, AsItIs(), to + t * kConvLanes + part,
-                                      value_step);
+                tiles_of<Transform, kWidth>(part, rows + part * part_step);
         }
     }
-}
 
-void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step, const float* scale,
-           float* to, ptrdiff_t value_step, int tiles)
-{
-    switch (scheme) {
-    case custom_layers::kConvWinograd4:
-        return transform_input<Winograd4>(rows, row_step, scale, to, value_step, tiles);
-    case custom_layers::kConvWinograd6:
-        return transform_input<Winograd6>(rows, row_step, scale, to, value_step, tiles);
-    case custom_layers::kConvUpDirect:
-        return transform_input<UpDirect>(rows, row_step, scale, to, value_step, tiles);
-    case custom_layers::kConvUpWinograd:
-        return transform_input<UpWinograd>(rows, row_step, scale, to, value_step, tiles);
-    case custom_layers::kConvDirect:
-        break;
+    template <typename Transform, int lanes> void tiles_of(int part, const float* from) const
+    {
+        float* at = to + part * kWidth;
+        if (scale) {
+            const Times times = {load(scale + part * kWidth)};
+            for (int t = 0; t < tiles; t++)
+                input_tile<Transform, lanes>(from + t * Transform::kStep * lanes, row_step, times,
+                                             at + t * kConvLanes, value_step);
+        } else {
+            for (int t = 0; t < tiles; t++)
+                input_tile<Transform, lanes>(from + t * Transform::kStep * lanes, row_step, AsItIs(),
+                                             at + t * kConvLanes, value_step);
+        }
     }
-    for (int y = 0; y < kernel_h; y++) {
-        for (int x = 0; x < kernel_w; x++, to += value_step) {
-            const float* from = rows + y * row_step + x * kConvLanes;
-            for (int part = 0; part < kConvLanes; part += kWidth) {
-                const Vec factor = scale ? load(scale + part) : broadcast(1.f);
-                for (int t = 0; t < tiles; t++)
-                    store(to + t * kConvLanes + part, load(from + t * kConvLanes + part) * factor);
+
+    void pixels(int kernel_h, int kernel_w) const
+    {
+        const int lanes = part_step == 0 ? (int)kConvLanes : (int)kWidth;
+        for (int part = 0; part < kParts; part++) {
+            const float* from = rows + part * (part_step == 0 ? (ptrdiff_t)kWidth : part_step);
+            const Vec factor = scale ? load(scale + part * kWidth) : broadcast(1.f);
+            float* at = to + part * kWidth;
+            for (int y = 0; y < kernel_h; y++) {
+                for (int x = 0; x < kernel_w; x++, at += value_step) {
+                    for (int t = 0; t < tiles; t++)
+                        store(at + t * kConvLanes, load(from + y * row_step + (x + t) * lanes) * factor);
+                }
             }
         }
+    }
+};
+
+void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step, ptrdiff_t part_step,
+           const float* scale, float* to, ptrdiff_t value_step, int tiles)
+{
+    const Input in = {rows, row_step, part_step, scale, to, value_step, tiles};
+    switch (scheme) {
+    case custom_layers::kConvWinograd4:
+        return in.transform<Winograd4>();
+    case custom_layers::kConvWinograd6:
+        return in.transform<Winograd6>();
+    case custom_layers::kConvUpDirect:
+        return in.transform<UpDirect>();
+    case custom_layers::kConvUpWinograd:
+        return in.transform<UpWinograd>();
+    case custom_layers::kConvDirect:
+        return in.pixels(kernel_h, kernel_w);
     }
 }
 
@@ -178,7 +225,7 @@ template <bool with_noise> struct FinishPixels {
     void operator()(float* rows, int y, int x, Vec v) const
     {
         v = v * scale + (with_noise ? bias + broadcast(noise[y * noise_step + x]) : bias);
-        store(rows + y * row_step + x * kConvLanes, activate(v));
+        stream(rows + y * row_step + x * kWidth, activate(v));
     }
 };
 
@@ -232,54 +279,81 @@ void output(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* row
     }
 }
 
-template <typename Transform, bool with_noise>
-inline void output_finish(const float* sums, ptrdiff_t sum_step, const ConvFinish& f, const float* noise,
-                          ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles)
-{
-    const Activate activate(f.activation);
-    for (int t = 0; t < tiles; t++) {
-        for (int part = 0; part < kConvLanes; part += kWidth) {
-            const FinishPixels<with_noise> put = {row_step,   activate, load(f.scale + part), load(f.bias + part),
-                                                  noise, noise_step};
-            output_tile<Transform>(sums + t * kConvLanes + part, sum_step, put,
-                                   rows + t * Transform::kPixels * kConvLanes + part);
-        }
-        if (with_noise)
-            noise += Transform::kPixels;
+struct Output {
+    const float* sums;
+    ptrdiff_t sum_step;
+    const ConvFinish& f;
+    const float* noise;
+    ptrdiff_t noise_step;
+    float* rows;
+    ptrdiff_t row_step;
+    ptrdiff_t part_step;
+    int tiles;
+
+    template <typename Transform> void transform() const
+    {
+        if (noise)
+            finished<Transform, true>();
+        else
+            finished<Transform, false>();
     }
+
+    template <typename Transform, bool with_noise> void finished() const
+    {
+        const Activate activate(f.activation);
+        for (int part = 0; part < kParts; part++) {
+            FinishPixels<with_noise> put = {
+                row_step, activate, load(f.scale + part * kWidth), load(f.bias + part * kWidth), noise, noise_step};
+            for (int t = 0; t < tiles; t++) {
+                output_tile<Transform>(sums + t * kConvLanes + part * kWidth, sum_step, put,
+                                       rows + part * part_step + t * Transform::kPixels * kWidth);
+                if (with_noise)
+                    put.noise += Transform::kPixels;
+            }
+        }
+        end_stream();
+    }
+};
+
+void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f, const float* noise,
+                   ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, ptrdiff_t part_step, int tiles)
+{
+    const Output out = {sums, sum_step, f, noise, noise_step, rows, row_step, part_step, tiles};
+    if (scheme == custom_layers::kConvWinograd6)
+        out.transform<Winograd6>();
+    else
+        out.transform<Winograd4>();
 }
 
-void output_finished(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f,
-                     const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, int tiles)
+// `lanes` floats from a pixel to the next.
+template <int lanes, typename Put>
+inline void finish_pixels(const ConvFinish& f, const float* from, const float* noise, float* to, ptrdiff_t part_step,
+                          int pixels, const Put& put)
 {
-    if (scheme == custom_layers::kConvWinograd6) {
-        if (noise)
-            output_finish<Winograd6, true>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
-        else
-            output_finish<Winograd6, false>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
-    } else {
-        if (noise)
-            output_finish<Winograd4, true>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
-        else
-            output_finish<Winograd4, false>(sums, sum_step, f, noise, noise_step, rows, row_step, tiles);
+    const Activate activate(f.activation);
+    for (int part = 0; part < kParts; part++, from += kWidth, to += part_step) {
+        const Vec scale = load(f.scale + part * kWidth);
+        const Vec bias = load(f.bias + part * kWidth);
+        if (noise) {
+            for (int i = 0; i < pixels; i++)
+                put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + (bias + broadcast(noise[i]))));
+        } else {
+            for (int i = 0; i < pixels; i++)
+                put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + bias));
+        }
     }
 }
 
 void finish(const ConvFinish& f, const float* from, const float* noise, float* to, int pixels)
 {
-    const Activate activate(f.activation);
-    for (int part = 0; part < kConvLanes; part += kWidth) {
-        const Vec scale = load(f.scale + part);
-        const Vec bias = load(f.bias + part);
-        if (noise) {
-            for (int i = 0; i < pixels; i++)
-                store(to + i * kConvLanes + part,
-                      activate(load(from + i * kConvLanes + part) * scale + (bias + broadcast(noise[i]))));
-        } else {
-            for (int i = 0; i < pixels; i++)
-                store(to + i * kConvLanes + part, activate(load(from + i * kConvLanes + part) * scale + bias));
-        }
-    }
+    finish_pixels<kConvLanes>(f, from, noise, to, kWidth, pixels, [](float* at, const Vec& v) { store(at, v); });
+}
+
+void finish_packed(const ConvFinish& f, const float* from, const float* noise, float* to, ptrdiff_t part_step,
+                   int pixels)
+{
+    finish_pixels<kWidth>(f, from, noise, to, part_step, pixels, [](float* at, const Vec& v) { stream(at, v); });
+    end_stream();
 }
 
 // G * w * G^T for 16 output channels side by side.
@@ -338,6 +412,6 @@ namespace custom_layers
 {
 extern const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA);
 const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {
-    KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kColumns, weights, input, gemm, output, output_finished,
-    finish};
+    KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kWidth, kColumns, weights, input, gemm, output, output_packed,
+    finish, finish_packed};
 } // namespace custom_layers

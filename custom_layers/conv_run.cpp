@@ -61,6 +61,11 @@ private:
     void fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const;
     void multiply(const Memory& m, int first_panel, int last_panel, int tiles) const;
     ConvFinish finish_of(int group) const;
+    // The result is as the kernels write it, and has all channels of the group.
+    bool packed(int group) const
+    {
+        return top_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.outputs;
+    }
     void emit(const std::vector<Segment>& parts, int group, int slot, const Memory& m) const;
     void place(const std::vector<Segment>& parts, int slot, float* ring, const Memory& m) const;
     void filter_rows(int first, int last, int group, const float* ring, const Memory& m) const;
@@ -270,9 +275,9 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
     for (const Segment& part : parts) {
         float* to = m.values + ((ptrdiff_t)group * block_ + part.at) * kConvLanes;
         const int row = part.row * t_.step - offset_;
-        // Tiles that lie in an image of whole groups are taken from there.
+        // Tiles that lie in a packed image are taken from there.
         int inside = part.count, outside = part.count; // [inside, outside) do
-        if (x_.elempack == kConvLanes && row >= 0 && row + t_.tile_h <= x_.h) {
+        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 && row + t_.tile_h <= x_.h) {
             const int room = x_.w - t_.tile_w + offset_; // of the first column of a tile
             inside = std::min(std::max((offset_ + t_.step - 1) / t_.step - part.column, 0), part.count);
             outside = room < 0 ? inside
@@ -281,9 +286,9 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
         if (inside < outside) {
             const int column = (part.column + inside) * t_.step - offset_;
             const float* from = (const float*)x_.data + x_.cstep * (size_t)group * kConvLanes +
-                                ((size_t)row * x_.w + column) * kConvLanes;
-            kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x_.w * kConvLanes,
-                           scale_in_.data() + (size_t)group * kConvLanes, to + (ptrdiff_t)inside * kConvLanes,
+                                ((size_t)row * x_.w + column) * x_.elempack;
+            kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x_.w * x_.elempack,
+                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_.data() + (size_t)group * kConvLanes, to + (ptrdiff_t)inside * kConvLanes,
                            value_step_, outside - inside);
         }
         fill_gathered(part, 0, inside, group, to, m);
@@ -304,7 +309,8 @@ void ConvRun::fill_gathered(const Segment& part, int first, int last, int group,
         return gather(row, 1, column, columns, group, to, 0, m);
     const ptrdiff_t row_step = (ptrdiff_t)columns * kConvLanes;
     gather(row, t_.tile_h, column, columns, group, m.rows, row_step, m);
-    kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, m.rows, row_step, nullptr, to, value_step_, last - first);
+    kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, m.rows, row_step, 0, nullptr, to, value_step_,
+                   last - first);
 }
 
 // The sums of some panels; the first one of `first_panel` lies at the beginning of m.sums.
@@ -336,10 +342,10 @@ void ConvRun::store(int group, int row, int column, int pixels, const float* fro
     const size_t at = (size_t)row * top_.w + column;
     const float* noise = noise_ ? noise_ + at : nullptr;
     float* base = (float*)top_.data;
-    if (top_.elempack == kConvLanes)
-        return kernels_.finish(finish, from, noise,
-                               base + top_.cstep * (size_t)group * kConvLanes + at * kConvLanes, pixels);
     const int pack = top_.elempack;
+    if (packed(group))
+        return kernels_.finish_packed(finish, from, noise, base + top_.cstep * (size_t)group * kConvLanes + at * pack,
+                                      (ptrdiff_t)top_.cstep * pack, pixels);
     float* row_of = m.line;
     kernels_.finish(finish, from, noise, row_of, pixels);
     float* to[kConvLanes];
@@ -364,15 +370,13 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
             store(group, row, column, columns, sums, m);
             continue;
         }
-        // Whole tiles go to a result of whole groups at once.
-        const int whole =
-            top_.elempack == kConvLanes && rows == t_.pixels && t_.values == t_.sums ? columns / t_.pixels : 0;
+        // Whole tiles go to a packed result at once.
+        const int whole = packed(group) && rows == t_.pixels ? columns / t_.pixels : 0;
         if (whole > 0) {
             const size_t at = (size_t)row * top_.w + column;
-            kernels_.output_finished(t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr,
-                                     top_.w,
-                                     (float*)top_.data + (top_.cstep * (size_t)group + at) * kConvLanes,
-                                     (ptrdiff_t)top_.w * kConvLanes, whole);
+            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
+                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                                   (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
         }
         const int rest = part.count - whole;
         if (rest == 0)
