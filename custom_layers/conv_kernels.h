@@ -11,7 +11,7 @@
 namespace custom_layers
 {
 
-enum { kConvLanes = kFirLanes };
+enum { kConvLanes = kFirLanes, kConvFew = 4 };
 
 // How tiles become values, and sums become pixels. Source of the Winograd forms: Lavin and Gray 2016, "Fast Algorithms
 // for Convolutional Neural Networks"; the points are listed in conv_transforms.inc.h.
@@ -59,6 +59,13 @@ struct ConvKernels {
     // The same to a packed blob.
     void (*finish_packed)(const ConvFinish& finish, const float* from, const float* noise, float* to,
                           ptrdiff_t part_step, int pixels);
+    // The same of rows filtered with four taps along both axes; rows[k] is taken by taps[k] and has three more pixels.
+    void (*filter_packed)(const float* const* rows, const float* taps, const ConvFinish& finish, const float* noise,
+                          float* to, ptrdiff_t part_step, int pixels);
+    // Few outputs of a 1x1 convolution: sums[o][i] = sum over all channels of weights[o][channel] * x[channel][i],
+    // o < outputs <= kConvFew, of a packed blob with `parts` parts of `pack` channels.
+    void (*dots)(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts, float* sums,
+                 ptrdiff_t sum_step, int pixels);
 };
 
 // The kernels that belong to these of fir_kernels().

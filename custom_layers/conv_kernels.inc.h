@@ -356,6 +356,99 @@ void finish_packed(const ConvFinish& f, const float* from, const float* noise, f
     end_stream();
 }
 
+inline Vec weighted(const float* const* rows, const Vec* taps, ptrdiff_t at)
+{
+    return (load(rows[0] + at) * taps[0] + load(rows[1] + at) * taps[1]) +
+           (load(rows[2] + at) * taps[2] + load(rows[3] + at) * taps[3]);
+}
+
+void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f, const float* noise, float* to,
+                   ptrdiff_t part_step, int pixels)
+{
+    const Activate activate(f.activation);
+    const Vec t[4] = {broadcast(taps[0]), broadcast(taps[1]), broadcast(taps[2]), broadcast(taps[3])};
+    for (int part = 0; part < kParts; part++, to += part_step) {
+        const ptrdiff_t from = part * kWidth;
+        const Vec scale = load(f.scale + from);
+        const Vec bias = load(f.bias + from);
+        // The last four columns, of which the oldest one is overwritten.
+        Vec column[4];
+        for (int i = 0; i < 3; i++)
+            column[i] = weighted(rows, t, from + i * kConvLanes);
+        const auto pixel = [&](int i, int age) {
+            column[(age + 3) % 4] = weighted(rows, t, from + (ptrdiff_t)(i + 3) * kConvLanes);
+            const Vec sum = (column[age] * t[0] + column[(age + 1) % 4] * t[1]) +
+                            (column[(age + 2) % 4] * t[2] + column[(age + 3) % 4] * t[3]);
+            const Vec added = noise ? bias + broadcast(noise[i]) : bias;
+            stream(to + (ptrdiff_t)i * kWidth, activate(sum * scale + added));
+        };
+        int i = 0;
+        for (; i + 4 <= pixels; i += 4) {
+            pixel(i, 0);
+            pixel(i + 1, 1);
+            pixel(i + 2, 2);
+            pixel(i + 3, 3);
+        }
+        for (int age = 0; i < pixels; i++, age++)
+            pixel(i, age);
+    }
+    end_stream();
+}
+
+// The sum of all lanes.
+inline float total(const Vec& v)
+{
+    float lanes[kWidth];
+    store(lanes, v);
+    for (int width = kWidth / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    }
+    return lanes[0];
+}
+
+template <int outputs>
+inline void dots_of(const float* weights, const float* x, ptrdiff_t part_step, int parts, float* sums,
+                    ptrdiff_t sum_step, int pixels)
+{
+    enum { kPixels = 4 };
+    for (int first = 0; first < pixels; first += kPixels) {
+        const int count = pixels - first < kPixels ? pixels - first : (int)kPixels;
+        Vec sum[outputs][kPixels];
+        for (int o = 0; o < outputs; o++) {
+            for (int i = 0; i < kPixels; i++)
+                sum[o][i] = broadcast(0.f);
+        }
+        for (int part = 0; part < parts; part++) {
+            const float* from = x + part * part_step + (ptrdiff_t)first * kWidth;
+            for (int i = 0; i < kPixels; i++) {
+                const Vec v = load(from + (i < count ? i : 0) * kWidth);
+                for (int o = 0; o < outputs; o++)
+                    sum[o][i] = sum[o][i] + v * load(weights + ((ptrdiff_t)o * parts + part) * kWidth);
+            }
+        }
+        for (int o = 0; o < outputs; o++) {
+            for (int i = 0; i < count; i++)
+                sums[o * sum_step + first + i] = total(sum[o][i]);
+        }
+    }
+}
+
+void dots(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts, float* sums,
+          ptrdiff_t sum_step, int pixels)
+{
+    switch (outputs) {
+    case 1:
+        return dots_of<1>(weights, x, part_step, parts, sums, sum_step, pixels);
+    case 2:
+        return dots_of<2>(weights, x, part_step, parts, sums, sum_step, pixels);
+    case 3:
+        return dots_of<3>(weights, x, part_step, parts, sums, sum_step, pixels);
+    default:
+        return dots_of<4>(weights, x, part_step, parts, sums, sum_step, pixels);
+    }
+}
+
 // G * w * G^T for 16 output channels side by side.
 void transform_weights(const float* transform, int points, const float* const* rows, int inputs, float* to,
                        ptrdiff_t matrix_step, int step)
@@ -413,5 +506,5 @@ namespace custom_layers
 extern const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA);
 const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {
     KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kWidth, kColumns, weights, input, gemm, output, output_packed,
-    finish, finish_packed};
+    finish, finish_packed, filter_packed, dots};
 } // namespace custom_layers

@@ -47,6 +47,8 @@ private:
     };
 
     void plan();
+    bool is_few() const;
+    int few();
     void by_tiles(ncnn::Mat& memory);
     void by_channels(ncnn::Mat& memory);
     void up_by_tiles(ncnn::Mat& memory);
@@ -202,8 +204,54 @@ void ConvRun::clear(const Memory& m) const
         std::fill_n(m.made, made_size_, 0.f); // columns beside the image
 }
 
+// A 1x1 convolution to few channels, such as a picture's: dot products of pixels, which are read once.
+bool ConvRun::is_few() const
+{
+    return conv_.outputs <= kConvFew && conv_.kernel_h == 1 && conv_.kernel_w == 1 && conv_.up == 1 &&
+           conv_.padding == 0 && top_.elempack == 1 && x_.elempack == kernels_.pack;
+}
+
+int ConvRun::few()
+{
+    const int pixels = x_.w * x_.h;
+    const int parts = conv_.inputs / x_.elempack;
+    ncnn::Mat weights(conv_.inputs, conv_.outputs, (size_t)4u, opt_.workspace_allocator);
+    ncnn::Mat sums(pixels, conv_.outputs, (size_t)4u, opt_.workspace_allocator);
+    if (weights.empty() || sums.empty())
+        return -1;
+    // The matrix is [inputs, 16]: one panel, as there is one group.
+    for (int o = 0; o < conv_.outputs; o++) {
+        for (int i = 0; i < conv_.inputs; i++)
+            weights.row(o)[i] = conv_.weights_[(size_t)i * kConvLanes + o] * scale_in_[(size_t)i];
+    }
+    const int block = 256;
+    const int blocks = (pixels + block - 1) / block;
+#pragma omp parallel for num_threads(threads_)
+    for (int b = 0; b < blocks; b++) {
+        const int first = b * block;
+        const int count = std::min(block, pixels - first);
+        kernels_.dots(weights, conv_.outputs, (const float*)x_.data + (size_t)first * x_.elempack,
+                      (ptrdiff_t)x_.cstep * x_.elempack, parts, (float*)sums + first, pixels, count);
+        for (int o = 0; o < conv_.outputs; o++) {
+            const float* from = (const float*)sums + (size_t)o * pixels + first;
+            float* to = (float*)top_.data + top_.cstep * (size_t)o + first;
+            const float scale = scale_out_[(size_t)o];
+            const float bias = bias_[(size_t)o];
+            for (int i = 0; i < count; i++) {
+                float v = from[i] * scale + bias + (noise_ ? noise_[first + i] : 0.f);
+                v *= v < 0.f ? activation_.negative : activation_.positive;
+                v = v < -activation_.limit ? -activation_.limit : v;
+                to[i] = v > activation_.limit ? activation_.limit : v;
+            }
+        }
+    }
+    return 0;
+}
+
 int ConvRun::run()
 {
+    if (is_few())
+        return few();
     const int64_t own = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + kConvLanes;
     const int64_t floats = channels_ ? own : own + values_size_;
     if (floats > kMostFloats || values_size_ > kMostFloats)
@@ -419,6 +467,16 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
             const bool inside = y >= 0 && y < tiles_y_ * t_.pixels;
             offsets[(size_t)k] =
                 inside ? (y % ring_rows_ * ring_width_ + left) * kConvLanes : (int)(m.zeros - ring);
+        }
+        if (taps == 4 && packed(group)) {
+            const float* rows[4];
+            for (int k = 0; k < 4; k++)
+                rows[k] = ring + offsets[(size_t)k];
+            const size_t at = (size_t)row * top_.w;
+            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
+                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                                   (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
+            continue;
         }
         fir_.sum({ring, offsets.data(), conv_.filter.data(), taps, 1}, column_sums, 1, columns);
         fir_.sum({column_sums, shifts.data(), conv_.filter.data(), taps, 1}, m.line, 1, top_.w);
