@@ -400,11 +400,10 @@ inline float total(const Vec& v)
 {
     float lanes[kWidth];
     store(lanes, v);
-    for (int width = kWidth / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; i++)
-            lanes[i] += lanes[i + width];
-    }
-    return lanes[0];
+    float sums[4] = {};
+    for (int i = 0; i < kWidth; i++)
+        sums[i % 4] += lanes[i];
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
 }
 
 template <int outputs>

@@ -135,8 +135,9 @@ void ConvRun::plan()
 
     // Weights that stay in the second cache with a block serve any block; others are read for each block anew, which
     // a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of 4 to 532 pixels.
-    const int least = weights < cache ? 2 * columns : weights < 12 * cache ? 3 * columns : 16 * columns;
-    int block = std::max((int)(cache * 3 / 4 / (values + sums)) / columns * columns, least);
+    const int least = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
+    const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
+    int block = std::max((int)(room / (values + sums)) / columns * columns, least);
     // Each thread would read all weights for few tiles.
     channels_ = threads_ > 1 && panels_ >= threads_ &&
                 (all < threads_ * 2 * columns || (weights > cache && all < threads_ * 16 * columns) ||
@@ -148,7 +149,7 @@ void ConvRun::plan()
     if (conv_.up == 2 && channels_ && values * all > 4 * kLarge)
         channels_ = false; // the filter wants all rows at once, which would be too much
     if (conv_.up == 2 && !channels_) {
-        block = std::max((int)(cache * 3 / 4 / (values + sums)) / columns * columns, least);
+        block = std::max((int)(room / (values + sums)) / columns * columns, least);
         block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
         const int parts = (tiles_x_ * block_rows_ + block - 1) / block;
         block = (tiles_x_ + parts - 1) / parts * block_rows_;
