@@ -94,7 +94,8 @@ private:
     int block_ = 0;         // tiles of a block
     int block_rows_ = 1;    // with up = 2: rows of tiles of a block
     int thread_groups_ = 0; // output groups of a thread
-    ptrdiff_t value_step_ = 0, sum_step_ = 0;
+    ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
+    ptrdiff_t sum_step_ = 0, sums_step_ = 0;
     // The ring of rows that the filter of up = 2 takes: for each group `ring_rows_` of `ring_width_` pixels.
     int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0;
     int line_width_ = 0;
@@ -162,9 +163,11 @@ void ConvRun::plan()
     const int shares = channels_ ? threads_ : 1;
     thread_groups_ = (panels_ + shares - 1) / shares * panel_groups_;
 
-    // Steps that are no multiple of a page: such pixels would compete for the same few lines of the cache.
-    value_step_ = (ptrdiff_t)in_groups_ * block_ * kConvLanes + kConvLanes;
-    sum_step_ = (ptrdiff_t)thread_groups_ * block_ * kConvLanes + kConvLanes;
+    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel between the
+    // groups, as with a power of two they would compete for the same few lines of the cache.
+    value_step_ = sum_step_ = (ptrdiff_t)block_ * kConvLanes;
+    values_step_ = t_.values * value_step_ + kConvLanes;
+    sums_step_ = t_.sums * sum_step_ + kConvLanes;
     const int row_tiles = std::min(tiles_x_, block_);
     const int row_width = (row_tiles - 1) * t_.step + t_.tile_w;
     line_width_ = std::max(std::max(row_width, top_.w + (int)conv_.filter.size()), row_tiles * t_.pixels);
@@ -179,8 +182,8 @@ void ConvRun::plan()
     } else {
         made_size_ = (int64_t)row_tiles * t_.pixels * t_.pixels * kConvLanes;
     }
-    values_size_ = t_.values * value_step_;
-    sums_size_ = t_.sums * sum_step_;
+    values_size_ = in_groups_ * values_step_;
+    sums_size_ = thread_groups_ * sums_step_;
     rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
     line_size_ = (int64_t)line_width_ * kConvLanes;
     line_width_ = (int)line_size_ / kConvLanes;
@@ -322,7 +325,7 @@ void ConvRun::gather(int row, int rows, int column, int columns, int group, floa
 void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m) const
 {
     for (const Segment& part : parts) {
-        float* to = m.values + ((ptrdiff_t)group * block_ + part.at) * kConvLanes;
+        float* to = m.values + group * values_step_ + (ptrdiff_t)part.at * kConvLanes;
         const int row = part.row * t_.step - offset_;
         // Tiles that lie in a packed image are taken from there.
         int inside = part.count, outside = part.count; // [inside, outside) do
@@ -365,15 +368,14 @@ void ConvRun::fill_gathered(const Segment& part, int first, int last, int group,
 // The sums of some panels; the first one of `first_panel` lies at the beginning of m.sums.
 void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int tiles) const
 {
-    const ptrdiff_t step = (ptrdiff_t)block_ * kConvLanes;
     for (const ConvProduct& product : t_.products) {
         const float* matrix = conv_.weights_.row(product.matrix);
         for (int panel = first_panel; panel < last_panel; panel++) {
             const int group = panel * panel_groups_;
             kernels_.gemm(matrix + (size_t)group * kConvLanes * conv_.inputs,
-                          std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_, step,
+                          std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_, values_step_,
                           conv_.inputs,
-                          m.sums + product.sum * sum_step_ + (group - first_panel * panel_groups_) * step, step, tiles,
+                          m.sums + product.sum * sum_step_ + (group - first_panel * panel_groups_) * sums_step_, sums_step_, tiles,
                           product.add);
         }
     }
@@ -410,7 +412,7 @@ void ConvRun::store(int group, int row, int column, int pixels, const float* fro
 void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const Memory& m) const
 {
     for (const Segment& part : parts) {
-        const float* sums = m.sums + ((ptrdiff_t)slot * block_ + part.at) * kConvLanes;
+        const float* sums = m.sums + slot * sums_step_ + (ptrdiff_t)part.at * kConvLanes;
         const int row = part.row * t_.pixels;
         const int column = part.column * t_.pixels;
         const int rows = std::min(t_.pixels, top_.h - row);
@@ -441,7 +443,7 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
 void ConvRun::place(const std::vector<Segment>& parts, int slot, float* ring, const Memory& m) const
 {
     for (const Segment& part : parts) {
-        const float* sums = m.sums + ((ptrdiff_t)slot * block_ + part.at) * kConvLanes;
+        const float* sums = m.sums + slot * sums_step_ + (ptrdiff_t)part.at * kConvLanes;
         float* to = ring + ((ptrdiff_t)(part.row * t_.pixels % ring_rows_) * ring_width_ + ring_left_ +
                             part.column * t_.pixels) *
                                kConvLanes;
