@@ -12,7 +12,7 @@ import ncnn_builder as nb
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "9000000000"}
 FIRST = "torch eager"
 """The contender that the others' errors and speeds are relative to."""
-OURS = "ours, "
+OURS = "ours: "
 """What the names of our targets begin with."""
 
 
@@ -48,9 +48,14 @@ def contenders() -> dict[str, Contender]:
     rows = [
         Contender(FIRST, "torch_eager", "weights", ("torch",), note="as the official code does it"),
         Contender(
-            "torch eager, memory kept", "torch_eager", "weights", ("torch",), KEEP_MEMORY, note="C library frees nothing"
+            "torch eager (memory kept)",
+            "torch_eager",
+            "weights",
+            ("torch",),
+            KEEP_MEMORY,
+            note="C library frees nothing",
         ),
-        Contender("torch eager, static", "torch_static", "weights", ("torch",), note=static),
+        Contender("torch eager (static)", "torch_static", "weights", ("torch",), note=static),
         Contender("torch.compile", "torch_compile", "weights", ("torch",), note="of the official code"),
         Contender("onnxruntime", "onnxruntime", ONNX_OF["onnxruntime"], ("onnx", "onnxruntime"), note=static),
         Contender("OpenVINO", "openvino", ONNX_OF["openvino"], ("onnx", "openvino"), note=static),

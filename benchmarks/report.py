@@ -40,9 +40,9 @@ def _cpu() -> str:
 
 def _commit() -> str | None:
     """The commit that was measured, with a + where files differ from it; None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"]
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.strip() or None
@@ -91,9 +91,8 @@ def table(rows: Sequence[Row]) -> str:
             continue
         speed = "-" if base is None else f"{base / median:.2f}"
         error = "-" if row.error is None else f"{row.error:.0e}"
-        lines.append(
-            f"| {name} | {median:.3g} | {speed} | {row.peak_mb:.0f} | {row.load_s:.2f} | {error} | {row.contender.note} |"
-        )
+        cells = [name, f"{median:.3g}", speed, f"{row.peak_mb:.0f}", f"{row.load_s:.2f}", error, row.contender.note]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

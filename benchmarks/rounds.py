@@ -57,7 +57,7 @@ class Worker:
     """A running benchmarks.worker. Raises Failed where it ends, or takes longer than it may."""
 
     def __init__(self, contender: Contender, folder: Path, threads: int) -> None:
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (close() closes it)
         command = [sys.executable, "-m", "benchmarks.worker", str(folder), contender.worker, contender.artefact]
         env = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), **contender.env}
         self.process = subprocess.Popen(

@@ -50,7 +50,8 @@ def sweep(
         rows = rounds.measure(point, chosen, n, number, rounds.progress)
         what = {"cfg": point["name"], "family": point["family"], "init_kwargs": point["init_kwargs"]}
         results.append({"at": at} | report.as_json({**what, "threads": n, "rounds": number}, rows))
-    whole = {"format": report.FORMAT + "-sweep", "format_version": 1, "cfg": spec["name"], "by": kind, "points": results}
+    whole = {"format": f"{report.FORMAT}-sweep", "format_version": 1, "cfg": spec["name"], "by": kind}
+    whole["points"] = results
     report.write_json(whole, out)
     fixed = "" if kind == "threads" else f", {threads} threads"
     print(f"{spec['name']} by {kind}{fixed}, {results[0]['machine']['cpu']}, median of {number}\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -138,7 +139,17 @@ def ours(folder: Path, artefact: str, threads: int) -> tuple[Picture, float]:
 LOADERS = {f.__name__: f for f in (torch_eager, torch_static, torch_compile, onnxruntime, openvino, ncnn_wheel, ours)}
 
 
+def _die_with_parent() -> None:
+    """A worker that is stopped would else outlive a parent that was killed, with all its memory."""
+    import ctypes
+
+    PR_SET_PDEATHSIG = 1
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main(folder: str, loader: str, artefact: str, threads: str) -> None:
+    _die_with_parent()
     # Libraries print to standard output: the answers get a descriptor of their own.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
