@@ -10,8 +10,8 @@ each channel: a BinaryOp with a constant. Exact up to the rounding of a product:
 and w (s x) = (w s) x, where a border of zeros stays one of zeros.
 
 Refused: a value between the two that somebody else reads; weights that are values of the graph; behind an activation,
-unless it is a ReLU (of any slope), s > 0 and t = 0, for then s relu(y) = relu(s y); in front of the layer, an addend or
-a border that is not 0; a constant that is not of one number for each channel; a weight that leaves the range of float32.
+unless it is a ReLU (of any slope), s > 0 and t = 0, for then s relu(y) = relu(s y); in front of the layer, an addend
+or a border that is not 0; a constant that is not of one number for each channel; a weight that is no float32.
 """
 
 from __future__ import annotations
