@@ -39,7 +39,7 @@ class WeightStorage:
     kept: list[str] = field(default_factory=list)
 
 
-def store(layers: Iterable[Layer], storage: str, small: int = SMALL) -> WeightStorage:
+def store(layers: Iterable[Layer], storage: str) -> WeightStorage:
     """Mark the weights that are to be written as float16. Raises BuildError for an unknown storage."""
     if storage not in STORAGES:
         raise BuildError("unknown storage of weights", argument="weights", expected=list(STORAGES), got=storage)
@@ -47,7 +47,7 @@ def store(layers: Iterable[Layer], storage: str, small: int = SMALL) -> WeightSt
     for layer in layers if storage == "fp16" else ():
         for weight in layer.spec.weights:
             data = layer.weights.get(weight.name)
-            if not weight.tagged or data is None or data.size < small:
+            if not weight.tagged or data is None or data.size < SMALL:
                 continue
             reason = _unfit(data)
             if reason:
