@@ -1,5 +1,7 @@
 #include "checks.h"
 
+#include <cpu.h>
+
 namespace custom_layers
 {
 
@@ -51,6 +53,17 @@ int check_blobs(const ncnn::Layer& layer, const std::vector<ncnn::Mat>& blobs, i
             return -1;
     }
     return 0;
+}
+
+int best_packing(int channels, const ncnn::Option& opt)
+{
+    if (!opt.use_packing_layout)
+        return 1;
+    if (channels % 16 == 0 && ncnn::cpu_support_x86_avx512())
+        return 16;
+    if (channels % 8 == 0 && ncnn::cpu_support_x86_avx())
+        return 8;
+    return channels % 4 == 0 ? 4 : 1;
 }
 
 ncnn::Mat flatten(const ncnn::Mat& m, const ncnn::Option& opt)

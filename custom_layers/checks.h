@@ -28,6 +28,9 @@ inline int outer_size(const ncnn::Mat& m)
     return (m.dims == 1 ? m.w : m.dims == 2 ? m.h : m.c) * m.elempack;
 }
 
+// Values per element that ncnn's own layers give a blob of `channels` on this machine.
+int best_packing(int channels, const ncnn::Option& opt);
+
 // The same values as a 1-D unpacked blob without gaps: `m` itself when it is that already. Empty if out of
 // memory.
 ncnn::Mat flatten(const ncnn::Mat& m, const ncnn::Option& opt);

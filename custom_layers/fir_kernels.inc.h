@@ -1,4 +1,4 @@
-// The body of fir_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each: FIR_ISA is
+// The body of fir_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each: KERNEL_ISA is
 // the name, and the compiler is told to use that set.
 //
 // Nothing here may have external linkage but the one table at the end, and nothing of the standard library
@@ -18,82 +18,16 @@ using custom_layers::FirSum;
 using custom_layers::kFirLanes;
 using custom_layers::kFirMostPixels;
 
+#include "vec.inc.h"
+
 #if defined(__AVX512F__)
-enum { kWidth = 16, kMostPixels = kFirMostPixels };
-#elif defined(__AVX__)
-enum { kWidth = 8, kMostPixels = 8 };
+enum { kMostPixels = kFirMostPixels };
 #else
-enum { kWidth = 4, kMostPixels = 8 };
+enum { kMostPixels = 8 };
 #endif
-
-// kWidth floats, which the compiler keeps in one register.
-#if defined(__GNUC__)
-typedef float Vec __attribute__((vector_size(4 * kWidth)));
-
-inline Vec select_negative(Vec v, Vec a, Vec b) { return v < 0.f ? a : b; }
-inline Vec limit_value(Vec v, Vec low, Vec high)
-{
-    v = high < v ? high : v;
-    return low > v ? low : v;
-}
-inline Vec broadcast(float v) { return v - Vec{}; }
-#else
-struct Vec {
-    float v[kWidth];
-};
-
-template <typename F> inline Vec each(const F& f)
-{
-    Vec r;
-    for (int i = 0; i < kWidth; i++)
-        r.v[i] = f(i);
-    return r;
-}
-inline Vec operator+(const Vec& a, const Vec& b)
-{
-    return each([&](int i) { return a.v[i] + b.v[i]; });
-}
-inline Vec operator*(const Vec& a, const Vec& b)
-{
-    return each([&](int i) { return a.v[i] * b.v[i]; });
-}
-inline Vec select_negative(const Vec& v, const Vec& a, const Vec& b)
-{
-    return each([&](int i) { return v.v[i] < 0.f ? a.v[i] : b.v[i]; });
-}
-inline Vec limit_value(const Vec& v, const Vec& low, const Vec& high)
-{
-    return each([&](int i) {
-        return v.v[i] < low.v[i] ? low.v[i] : v.v[i] > high.v[i] ? high.v[i] : v.v[i];
-    });
-}
-inline Vec broadcast(float v)
-{
-    return each([&](int) { return v; });
-}
-#endif
-
-inline Vec load(const float* from)
-{
-    Vec v;
-    memcpy(&v, from, sizeof(v));
-    return v;
-}
-
-inline void store(float* to, const Vec& v) { memcpy(to, &v, sizeof(v)); }
 
 struct Linear {
     Vec operator()(Vec v) const { return v; }
-};
-
-struct Activate {
-    explicit Activate(const FirActivation& a)
-        : positive(broadcast(a.positive)), negative(broadcast(a.negative)), low(broadcast(-a.limit)),
-          high(broadcast(a.limit))
-    {
-    }
-    Vec operator()(Vec v) const { return limit_value(v * select_negative(v, negative, positive), low, high); }
-    Vec positive, negative, low, high;
 };
 
 // The sums of `size` pixels side by side stay in registers while the taps go by; each tap costs one load and
@@ -388,14 +322,14 @@ void scatter(const float* from, float* const* to, int pack, ptrdiff_t ahead, int
 }
 } // namespace
 
-#define FIR_JOIN_(a, b) a##b
-#define FIR_JOIN(a, b) FIR_JOIN_(a, b)
-#define FIR_TEXT_(a) #a
-#define FIR_TEXT(a) FIR_TEXT_(a)
+#define KERNEL_JOIN_(a, b) a##b
+#define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
+#define KERNEL_TEXT_(a) #a
+#define KERNEL_TEXT(a) KERNEL_TEXT_(a)
 
 namespace custom_layers
 {
-extern const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA);
-const FirKernels FIR_JOIN(fir_kernels_, FIR_ISA) = {FIR_TEXT(FIR_ISA), sum_rows, sum_activate, sum_pair,
+extern const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA);
+const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_ISA), sum_rows, sum_activate, sum_pair,
                                                     sum_folded,        gather,   scatter};
 } // namespace custom_layers

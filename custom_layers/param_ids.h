@@ -96,6 +96,29 @@ struct Fmatmul
     };
 };
 
+struct ModulatedConv2d
+{
+    enum
+    {
+        num_output = 0,
+        num_input = 1,
+        kernel_h = 2,
+        kernel_w = 3,
+        up = 4,
+        padding = 5,
+        height = 6,
+        width = 7,
+        demodulate = 8,
+        gain = 9,
+        noise = 10,
+        bias_data_size = 11,
+        slope = 12,
+        act_gain = 13,
+        clamp = 14,
+        filter_size = 15,
+    };
+};
+
 struct MulConstant
 {
     enum
@@ -149,6 +172,20 @@ struct StyleMixingSwitcher
     enum
     {
         ws_i = 0,
+    };
+};
+
+struct ToRGB
+{
+    enum
+    {
+        num_output = 0,
+        num_input = 1,
+        height = 2,
+        width = 3,
+        bias_data_size = 4,
+        clamp = 5,
+        filter_size = 6,
     };
 };
 
@@ -231,6 +268,22 @@ inline constexpr Declared declared[] = {
     {"Fmatmul", 8, "int8_scale_term", false},
     {"Fmatmul", 9, "activation_type", false},
     {"Fmatmul", 10, "activation_params", true},
+    {"ModulatedConv2d", 0, "num_output", false},
+    {"ModulatedConv2d", 1, "num_input", false},
+    {"ModulatedConv2d", 2, "kernel_h", false},
+    {"ModulatedConv2d", 3, "kernel_w", false},
+    {"ModulatedConv2d", 4, "up", false},
+    {"ModulatedConv2d", 5, "padding", false},
+    {"ModulatedConv2d", 6, "height", false},
+    {"ModulatedConv2d", 7, "width", false},
+    {"ModulatedConv2d", 8, "demodulate", false},
+    {"ModulatedConv2d", 9, "gain", false},
+    {"ModulatedConv2d", 10, "noise", false},
+    {"ModulatedConv2d", 11, "bias_data_size", false},
+    {"ModulatedConv2d", 12, "slope", false},
+    {"ModulatedConv2d", 13, "act_gain", false},
+    {"ModulatedConv2d", 14, "clamp", false},
+    {"ModulatedConv2d", 15, "filter_size", false},
     {"MulConstant", 0, "scale", false},
     {"MulConstant", 1, "bias", false},
     {"Rsqrt", 0, "eps", false},
@@ -245,6 +298,13 @@ inline constexpr Declared declared[] = {
     {"Sin", 0, "scale", false},
     {"Sqrt", 0, "eps", false},
     {"StyleMixingSwitcher", 0, "ws_i", false},
+    {"ToRGB", 0, "num_output", false},
+    {"ToRGB", 1, "num_input", false},
+    {"ToRGB", 2, "height", false},
+    {"ToRGB", 3, "width", false},
+    {"ToRGB", 4, "bias_data_size", false},
+    {"ToRGB", 5, "clamp", false},
+    {"ToRGB", 6, "filter_size", false},
     {"Upfirdn2d", 0, "up_y", false},
     {"Upfirdn2d", 1, "up_x", false},
     {"Upfirdn2d", 2, "down_y", false},

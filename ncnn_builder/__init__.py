@@ -15,6 +15,7 @@ from .ops.deconv import Fconv_transpose2d
 from .ops.elementwise import MulConstant, abs, binaryOp, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
+from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.pad import pad
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
@@ -52,6 +53,7 @@ __all__ = [
     "FilteredLrelu",
     "Fmatmul",
     "Graph",
+    "ModulatedConv2d",
     "MulConstant",
     "NcnnBuilderError",
     "Node",
@@ -62,6 +64,7 @@ __all__ = [
     "Sample",
     "StyleMixingSwitcher",
     "StyleganPost",
+    "ToRGB",
     "Tolerance",
     "Transforms",
     "Upfirdn2d",

@@ -19,6 +19,7 @@ from .dead_code import dead_code
 from .fold_gains import fold_gains
 from .fold_scales import fold_scales
 from .fuse_activation import fuse_activation
+from .fuse_modulated import fuse_modulated
 from .merge_elementwise import merge_elementwise
 from .no_ops import no_ops
 from .raise_modulation import raise_modulation
@@ -87,6 +88,7 @@ LOWERED: tuple[Pass, ...] = (
     Pass("sum_of_squares", sum_of_squares),
     # Behind the folding: a factor between a layer and its activation would keep the two apart.
     Pass("fuse_activation", fuse_activation),
+    Pass("fuse_modulated", fuse_modulated, only("fused")),
     Pass("trim_shells", trim_shells),
     # Last: what other passes leave without a reader goes here.
     Pass("dead_code", dead_code, everywhere),

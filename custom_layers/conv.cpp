@@ -1,0 +1,225 @@
+#include "conv.h"
+
+#include <algorithm>
+
+namespace custom_layers
+{
+namespace
+{
+// Transforms of three taps, one row for each point; the other halves are in conv_transforms.inc.h.
+const float kWeights6[8][3] = {{1.f, 0.f, 0.f},
+                               {-2.f / 9, -2.f / 9, -2.f / 9},
+                               {-2.f / 9, 2.f / 9, -2.f / 9},
+                               {1.f / 90, 1.f / 45, 2.f / 45},
+                               {1.f / 90, -1.f / 45, 2.f / 45},
+                               {32.f / 45, 16.f / 45, 8.f / 45},
+                               {32.f / 45, -16.f / 45, 8.f / 45},
+                               {0.f, 0.f, 1.f}};
+const float kWeights4[6][3] = {{4.f, 0.f, 0.f},
+                               {2.f / 3, 2.f / 3, 2.f / 3},
+                               {2.f / 3, -2.f / 3, 2.f / 3},
+                               {-8.f / 3, -4.f / 3, -2.f / 3},
+                               {-8.f / 3, 4.f / 3, -2.f / 3},
+                               {0.f, 0.f, 1.f}};
+// Of a transposed convolution: F(4, 2) of (w2, w0), and w1.
+const float kWeightsUp[6][3] = {{0.f, 0.f, 2.f},         {1.f, 0.f, 1.f}, {1.f / 3, 0.f, -1.f / 3},
+                                {-4.f / 3, 0.f, -8.f / 3}, {1.f, 0.f, 0.f}, {0.f, 1.f, 0.f}};
+
+ConvTiles direct_tiles(int kernel_h, int kernel_w)
+{
+    ConvTiles tiles;
+    tiles.tile_h = kernel_h;
+    tiles.tile_w = kernel_w;
+    tiles.values = tiles.matrices = kernel_h * kernel_w;
+    for (int k = 0; k < tiles.values; k++)
+        tiles.products.push_back({0, k, k, k > 0});
+    return tiles;
+}
+
+ConvTiles winograd_tiles(ConvScheme scheme, int tile, int pixels)
+{
+    ConvTiles tiles;
+    tiles.scheme = scheme;
+    tiles.tile_h = tiles.tile_w = tile;
+    tiles.step = tiles.pixels = pixels;
+    tiles.values = tiles.sums = tiles.matrices = tile * tile;
+    for (int k = 0; k < tiles.values; k++)
+        tiles.products.push_back({k, k, k, false});
+    return tiles;
+}
+
+// Pixel 2q + r of an axis takes, of d[q - 1] and d[q], both with taps 2 and 0 where r is 0, and d[q] with tap 1 where
+// r is 1.
+ConvTiles up_direct_tiles()
+{
+    ConvTiles tiles;
+    tiles.scheme = kConvUpDirect;
+    tiles.tile_h = tiles.tile_w = 2;
+    tiles.pixels = 2;
+    tiles.values = tiles.sums = 4;
+    tiles.matrices = 9;
+    const auto tap = [](int phase, int position) { return phase == 1 ? 1 : position == 0 ? 2 : 0; };
+    for (int sum = 0; sum < 4; sum++) {
+        bool add = false;
+        for (int y = sum / 2; y < 2; y++) {
+            for (int x = sum % 2; x < 2; x++, add = true)
+                tiles.products.push_back({sum, 2 * y + x, 3 * tap(sum / 2, y) + tap(sum % 2, x), add});
+        }
+    }
+    return tiles;
+}
+
+ConvTiles up_winograd_tiles()
+{
+    ConvTiles tiles;
+    tiles.scheme = kConvUpWinograd;
+    tiles.tile_h = tiles.tile_w = 5;
+    tiles.step = 4;
+    tiles.pixels = 8;
+    tiles.values = tiles.sums = 81;
+    tiles.matrices = 36;
+    // The four pixels that are taken as they are share a matrix, so their products come one after the other.
+    for (int matrix = 0; matrix < 36; matrix++) {
+        const int last_y = matrix / 6 == 5 ? 8 : matrix / 6;
+        const int last_x = matrix % 6 == 5 ? 8 : matrix % 6;
+        for (int y = matrix / 6; y <= last_y; y++) {
+            for (int x = matrix % 6; x <= last_x; x++)
+                tiles.products.push_back({9 * y + x, 9 * y + x, matrix, false});
+        }
+    }
+    return tiles;
+}
+
+// What a scheme costs, as multiplications with additions. A weight costs as much as some of them, since weights come
+// from far away and stay in memory.
+double cost(const ConvTiles& tiles, int made_h, int made_w)
+{
+    const double kWeight = 80;
+    const double count = (double)((made_h + tiles.pixels - 1) / tiles.pixels) * ((made_w + tiles.pixels - 1) / tiles.pixels);
+    return (double)tiles.products.size() * count + kWeight * tiles.matrices;
+}
+} // namespace
+
+void Conv::choose(bool winograd)
+{
+    std::vector<ConvTiles> options;
+    if (up == 2) {
+        options.push_back(up_direct_tiles());
+        if (winograd)
+            options.push_back(up_winograd_tiles());
+    } else {
+        options.push_back(direct_tiles(kernel_h, kernel_w));
+        if (winograd && kernel_h == 3 && kernel_w == 3) {
+            options.push_back(winograd_tiles(kConvWinograd4, 6, 4));
+            options.push_back(winograd_tiles(kConvWinograd6, 8, 6));
+        }
+    }
+    tiles_ = *std::min_element(options.begin(), options.end(), [this](const ConvTiles& a, const ConvTiles& b) {
+        return cost(a, made_h(), made_w()) < cost(b, made_h(), made_w());
+    });
+}
+
+int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels)
+{
+    choose(winograd);
+    const ConvKernels& conv = conv_kernels(kernels);
+    const int groups = (outputs + kConvLanes - 1) / kConvLanes;
+    const size_t matrix = (size_t)inputs * groups * kConvLanes;
+    const float* transform = nullptr;
+    int points = 0;
+    switch (tiles_.scheme) {
+    case kConvWinograd6:
+        transform = kWeights6[0];
+        points = 8;
+        break;
+    case kConvWinograd4:
+        transform = kWeights4[0];
+        points = 6;
+        break;
+    case kConvUpWinograd:
+        transform = kWeightsUp[0];
+        points = 6;
+        break;
+    default:
+        break;
+    }
+    weights_.create((int)matrix, tiles_.matrices);
+    if (weights_.empty())
+        return -1;
+    const size_t taps = (size_t)kernel_h * kernel_w;
+    const int panel_groups = conv.panel / kConvLanes;
+#pragma omp parallel for schedule(dynamic)
+    for (int group = 0; group < groups; group++) {
+        const float* rows[kConvLanes];
+        for (int lane = 0; lane < kConvLanes; lane++) {
+            const int o = group * kConvLanes + lane;
+            rows[lane] = o < outputs ? weights + (size_t)o * inputs * taps : nullptr;
+        }
+        const int first = group / panel_groups * panel_groups; // of its panel
+        const int width = std::min(panel_groups, groups - first) * kConvLanes;
+        float* to = (float*)weights_ + (size_t)first * kConvLanes * inputs + (group - first) * kConvLanes;
+        conv.weights(transform, points, (int)taps, rows, inputs, to, (ptrdiff_t)matrix, width);
+    }
+    fir_ = &kernels;
+    kernels_ = &conv;
+    return 0;
+}
+
+int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
+                     const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
+                     const ncnn::Option& opt) const
+{
+    const auto value = [](const ncnn::Mat& m, int c, int y, int column) {
+        const float* channel = (const float*)m.data + m.cstep * (size_t)(c - c % m.elempack);
+        return channel[((size_t)y * m.w + column) * m.elempack + c % m.elempack];
+    };
+    const int made_height = made_h();
+    const int made_width = made_w();
+    const int threads = opt.num_threads;
+#pragma omp parallel for num_threads(threads)
+    for (int o = 0; o < outputs; o++) {
+        std::vector<float> made((size_t)made_height * made_width, 0.f);
+        const float* w = weights + (size_t)o * inputs * kernel_h * kernel_w;
+        for (int i = 0; i < inputs; i++) {
+            for (int ky = 0; ky < kernel_h; ky++) {
+                for (int kx = 0; kx < kernel_w; kx++, w++) {
+                    const float tap = *w * scale_in[i];
+                    for (int y = 0; y < height; y++) {
+                        const int to_y = up == 1 ? y + padding - ky : 2 * y + ky;
+                        if (to_y < 0 || to_y >= made_height)
+                            continue;
+                        for (int column = 0; column < width; column++) {
+                            const int to_x = up == 1 ? column + padding - kx : 2 * column + kx;
+                            if (to_x >= 0 && to_x < made_width)
+                                made[(size_t)to_y * made_width + to_x] += tap * value(x, i, y, column);
+                        }
+                    }
+                }
+            }
+        }
+        float* to = (float*)top.data + top.cstep * (size_t)(o - o % top.elempack) + o % top.elempack;
+        for (int y = 0; y < top.h; y++) {
+            for (int column = 0; column < top.w; column++, to += top.elempack) {
+                float v = 0.f;
+                if (up == 1) {
+                    v = made[(size_t)y * made_width + column];
+                } else {
+                    for (size_t ky = 0; ky < filter.size(); ky++) {
+                        for (size_t kx = 0; kx < filter.size(); kx++) {
+                            const int from_y = y + (int)ky - border_before(kernel_h);
+                            const int from_x = column + (int)kx - border_before(kernel_w);
+                            if (from_y >= 0 && from_y < made_height && from_x >= 0 && from_x < made_width)
+                                v += filter[ky] * filter[kx] * made[(size_t)from_y * made_width + from_x];
+                        }
+                    }
+                }
+                v = v * scale_out[o] + (noise ? noise[(size_t)y * top.w + column] : 0.f) + bias[o];
+                v *= v < 0.f ? activation.negative : activation.positive;
+                *to = v < -activation.limit ? -activation.limit : v > activation.limit ? activation.limit : v;
+            }
+        }
+    }
+    return 0;
+}
+
+} // namespace custom_layers

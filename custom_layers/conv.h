@@ -1,0 +1,88 @@
+// The convolution of ModulatedConv2d and ToRGB: static weights, a scale for each input channel on the way in; a scale,
+// noise, bias and activation on the way out.
+//
+//   y[o] = activation(scale_out[o] * conv(x * scale_in, w)[o] + noise + bias[o])
+//
+// up = 1: a correlation of stride 1 with zero padding. up = 2: a transposed convolution of stride 2, then an FIR filter
+// along both axes, whose border is StyleGAN2's: padding + (taps + 1) / 2 - (kernel - 1) pixels before, and as many
+// behind that (2 H + 2 padding - kernel + 1) pixels come out.
+//
+// Weights are transformed once, when the layer is loaded, for the size of x that the param file says.
+#pragma once
+
+#include "checks.h"
+#include "conv_kernels.h"
+
+namespace custom_layers
+{
+
+// One product of matrices: sums[sum] (+)= weights[matrix] * values[value].
+struct ConvProduct {
+    int sum;
+    int value;
+    int matrix;
+    bool add;
+};
+
+// What a scheme makes of a tile.
+struct ConvTiles {
+    ConvScheme scheme = kConvDirect;
+    int tile_h = 1; // pixels read
+    int tile_w = 1;
+    int step = 1;   // pixels from a tile to the next
+    int pixels = 1; // made, along an axis
+    int values = 1;
+    int sums = 1;
+    int matrices = 1;
+    std::vector<ConvProduct> products;
+};
+
+class Conv
+{
+public:
+    // Sizes of x and of the kernel; `up` is 1 or 2 (then the kernel is 3x3 and there is a filter).
+    int inputs = 0;
+    int outputs = 0;
+    int kernel_h = 1;
+    int kernel_w = 1;
+    int up = 1;
+    int padding = 0;
+    int height = 0;
+    int width = 0;
+    std::vector<float> filter; // with up = 2: taps in correlation order, times the gain of one axis
+
+    int out_height() const { return height * up + 2 * padding - kernel_h + 1; }
+    int out_width() const { return width * up + 2 * padding - kernel_w + 1; }
+
+    // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when out of
+    // memory.
+    int prepare(const float* weights, bool winograd, const FirKernels& kernels);
+    bool prepared() const { return fir_ != nullptr; }
+
+    // top [outputs, out_height, out_width] is there, in any packing. scale_in has `inputs` numbers; scale_out and
+    // bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory.
+    int run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias, const float* noise,
+            const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt) const;
+
+    // The same by its definition, pixel by pixel; it takes the weights as they were given to prepare().
+    int run_scalar(const float* weights, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
+                   const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
+                   const ncnn::Option& opt) const;
+
+private:
+    friend class ConvRun;
+
+    void choose(bool winograd);
+
+    ConvTiles tiles_;
+    const FirKernels* fir_ = nullptr;
+    const ConvKernels* kernels_ = nullptr;
+    ncnn::Mat weights_; // [matrix][panel][inputs][channels of the panel]
+
+    // Sizes of what the tiles make: of the result, or with up = 2 of what the filter takes.
+    int made_h() const { return up == 1 ? out_height() : 2 * height + kernel_h - 2; }
+    int made_w() const { return up == 1 ? out_width() : 2 * width + kernel_w - 2; }
+    int border_before(int kernel) const { return padding + ((int)filter.size() + 1) / 2 - (kernel - 1); }
+};
+
+} // namespace custom_layers

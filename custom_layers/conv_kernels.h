@@ -1,0 +1,58 @@
+// The inner loops of conv.cpp, compiled once for each instruction set and chosen at run time.
+//
+// As in fir_kernels.h they see pixels of 16 floats: 16 channels side by side, whatever the packing of the blobs.
+// A convolution is a list of matrix products between transformed tiles of the image and transformed weights:
+//   image -gather-> rows -input-> values [value][channels / 16][tile][16]
+//         -gemm->   sums [sum][channels / 16][tile][16] -output-> rows -finish-> result
+#pragma once
+
+#include "fir_kernels.h"
+
+namespace custom_layers
+{
+
+enum { kConvLanes = kFirLanes };
+
+// How tiles become values, and sums become pixels. Source of the Winograd forms: Lavin and Gray 2016, "Fast Algorithms
+// for Convolutional Neural Networks"; the points are listed in conv_transforms.inc.h.
+enum ConvScheme {
+    kConvDirect,     // one pixel; a value for each tap
+    kConvWinograd4,  // 3x3: 4x4 pixels from 6x6
+    kConvWinograd6,  // 3x3: 6x6 pixels from 8x8
+    kConvUpDirect,   // transposed 3x3 of stride 2: 2x2 pixels from 2x2, a sum for each phase
+    kConvUpWinograd, // the same: 8x8 pixels from 5x5
+};
+
+// What a sum becomes: y = activation(sum * scale + noise + bias), with a scale and a bias for each of 16 channels.
+struct ConvFinish {
+    const float* scale;
+    const float* bias;
+    FirActivation activation;
+};
+
+struct ConvKernels {
+    const char* name; // of the instruction set
+    int panel;        // channels whose weights lie side by side: 16 or 32
+    int columns;      // tiles that are best taken at once
+
+    // Weights of 16 output channels, rows[lane] [inputs, taps] (null: zeros), as matrices [inputs, step]: of each
+    // tap, or with `transform` [points, 3] of each point of transform * w * transform^T.
+    void (*weights)(const float* transform, int points, int taps, const float* const* rows, int inputs,
+                    float* to, ptrdiff_t matrix_step, int step);
+    // Tiles side by side, `rows` being their first pixel, to values.
+    void (*input)(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
+                  float* to, ptrdiff_t value_step, int tiles);
+    // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
+    void (*gemm)(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
+                 float* sums, ptrdiff_t sum_step, int tiles, bool add);
+    // Sums to tiles of pixels side by side.
+    void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
+                   int tiles);
+    // noise: one number a pixel, or null.
+    void (*finish)(const ConvFinish& finish, const float* from, const float* noise, float* to, int pixels);
+};
+
+// The kernels that belong to these of fir_kernels().
+const ConvKernels& conv_kernels(const FirKernels& fir);
+
+} // namespace custom_layers

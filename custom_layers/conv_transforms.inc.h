@@ -1,0 +1,117 @@
+// Winograd's transforms along one axis, for conv_kernels.inc.h. F(m, r) makes m pixels of a filter with r taps from
+// m + r - 1 pixels d with as many products; Toom-Cook points are named beside each. The transforms of the weights are
+// in conv.cpp.
+
+// F(6, 3) at 0, 1, -1, 2, -2, 1/2, -1/2, infinity.
+struct Winograd6 {
+    enum { kTile = 8, kStep = 6, kValues = 8, kPixels = 6 };
+
+    static inline void input(const Vec* d, Vec* v)
+    {
+        const Vec c525 = broadcast(5.25f), c425 = broadcast(4.25f), c25 = broadcast(2.5f), c125 = broadcast(1.25f);
+        const Vec two = broadcast(2.f), half = broadcast(0.5f), four = broadcast(4.f), quarter = broadcast(0.25f);
+        v[0] = d[0] - d[6] + (d[4] - d[2]) * c525;
+        v[7] = d[7] - d[1] + (d[3] - d[5]) * c525;
+        Vec even = d[2] + d[6] - d[4] * c425;
+        Vec odd = d[1] + d[5] - d[3] * c425;
+        v[1] = even + odd;
+        v[2] = even - odd;
+        even = d[6] + d[2] * quarter - d[4] * c125;
+        odd = d[1] * half - d[3] * c25 + d[5] * two;
+        v[3] = even + odd;
+        v[4] = even - odd;
+        even = d[6] + (d[2] - d[4] * c125) * four;
+        odd = d[1] * two - d[3] * c25 + d[5] * half;
+        v[5] = even + odd;
+        v[6] = even - odd;
+    }
+
+    static inline void output(const Vec* m, Vec* y)
+    {
+        const Vec a = m[1] + m[2], b = m[1] - m[2];
+        const Vec c = m[3] + m[4], d = m[3] - m[4];
+        const Vec e = m[5] + m[6], f = m[5] - m[6];
+        y[0] = m[0] + a + c + e;
+        y[1] = b + d * broadcast(2.f) + f * broadcast(0.5f);
+        y[2] = a + c * broadcast(4.f) + e * broadcast(0.25f);
+        y[3] = b + d * broadcast(8.f) + f * broadcast(0.125f);
+        y[4] = a + c * broadcast(16.f) + e * broadcast(0.0625f);
+        y[5] = m[7] + b + d * broadcast(32.f) + f * broadcast(0.03125f);
+    }
+};
+
+// F(4, 3) at 0, 1, -1, 1/2, -1/2, infinity: a third of the rounding error that 2 and -2 in place of the halves give.
+struct Winograd4 {
+    enum { kTile = 6, kStep = 4, kValues = 6, kPixels = 4 };
+
+    static inline void input(const Vec* d, Vec* v)
+    {
+        const Vec c125 = broadcast(1.25f), half = broadcast(0.5f), quarter = broadcast(0.25f);
+        v[0] = d[4] + d[0] * quarter - d[2] * c125;
+        v[5] = d[5] + d[1] * quarter - d[3] * c125;
+        Vec even = d[4] - d[2] * quarter;
+        Vec odd = d[3] - d[1] * quarter;
+        v[1] = even + odd;
+        v[2] = even - odd;
+        even = d[4] - d[2];
+        odd = (d[3] - d[1]) * half;
+        v[3] = even + odd;
+        v[4] = even - odd;
+    }
+
+    static inline void output(const Vec* m, Vec* y)
+    {
+        const Vec a = m[1] + m[2], b = m[1] - m[2];
+        const Vec c = m[3] + m[4], d = m[3] - m[4];
+        y[0] = m[0] + a + c;
+        y[1] = b + d * broadcast(0.5f);
+        y[2] = a + c * broadcast(0.25f);
+        y[3] = m[5] + b + d * broadcast(0.125f);
+    }
+};
+
+// A transposed convolution of stride 2 with taps w0, w1, w2: pixel 2q is w2 * d[q - 1] + w0 * d[q], which is F(4, 2)
+// at 0, 1, -1, 1/2, infinity, and pixel 2q + 1 is w1 * d[q], one product with the pixel as it is.
+struct UpWinograd {
+    enum { kTile = 5, kStep = 4, kValues = 9, kPixels = 8 };
+
+    static inline void input(const Vec* d, Vec* v)
+    {
+        const Vec half = broadcast(0.5f);
+        v[0] = d[3] - d[1] + (d[0] - d[2]) * half;
+        v[1] = d[3] + (d[2] - d[1]) * half;
+        v[2] = d[3] + d[1] * half - d[2] * broadcast(1.5f);
+        v[3] = d[3] - d[1];
+        v[4] = d[4] - d[2] + (d[1] - d[3]) * half;
+        for (int i = 0; i < 4; i++)
+            v[5 + i] = d[1 + i];
+    }
+
+    static inline void output(const Vec* m, Vec* y)
+    {
+        const Vec a = m[1] + m[2], b = m[1] - m[2];
+        y[0] = m[0] + a + m[3];
+        y[2] = b + m[3] * broadcast(0.5f);
+        y[4] = a + m[3] * broadcast(0.25f);
+        y[6] = b + m[3] * broadcast(0.125f) + m[4];
+        for (int i = 0; i < 4; i++)
+            y[2 * i + 1] = m[5 + i];
+    }
+};
+
+// The same without a transform: the four phases of a pixel and its neighbours before it.
+struct UpDirect {
+    enum { kTile = 2, kStep = 1, kValues = 2, kPixels = 2 };
+
+    static inline void input(const Vec* d, Vec* v)
+    {
+        v[0] = d[0];
+        v[1] = d[1];
+    }
+
+    static inline void output(const Vec* m, Vec* y)
+    {
+        y[0] = m[0];
+        y[1] = m[1];
+    }
+};

@@ -1,0 +1,64 @@
+#include "conv_kernels.h"
+
+#include <cpu.h>
+
+namespace custom_layers
+{
+
+extern const FirKernels fir_kernels_baseline;
+extern const ConvKernels conv_kernels_baseline;
+#ifdef KERNELS_HAVE_AVX2
+extern const FirKernels fir_kernels_avx2;
+extern const ConvKernels conv_kernels_avx2;
+#endif
+#ifdef KERNELS_HAVE_AVX512
+extern const FirKernels fir_kernels_avx512;
+extern const ConvKernels conv_kernels_avx512;
+#endif
+
+namespace
+{
+struct Supported {
+    Supported()
+    {
+#ifdef KERNELS_HAVE_AVX512
+        if (ncnn::cpu_support_x86_avx512())
+            add(fir_kernels_avx512, conv_kernels_avx512);
+#endif
+#ifdef KERNELS_HAVE_AVX2
+        if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma())
+            add(fir_kernels_avx2, conv_kernels_avx2);
+#endif
+        add(fir_kernels_baseline, conv_kernels_baseline);
+    }
+
+    void add(const FirKernels& fir_set, const ConvKernels& conv_set)
+    {
+        fir[count] = &fir_set;
+        conv[count++] = &conv_set;
+    }
+
+    const FirKernels* fir[4] = {}; // ends with null
+    const ConvKernels* conv[4] = {};
+    int count = 0;
+};
+
+const Supported& supported()
+{
+    static const Supported sets;
+    return sets;
+}
+} // namespace
+
+const FirKernels* const* fir_kernels() { return supported().fir; }
+
+const ConvKernels& conv_kernels(const FirKernels& fir)
+{
+    const Supported& sets = supported();
+    int i = 0;
+    while (i + 1 < sets.count && sets.fir[i] != &fir)
+        i++;
+    return *sets.conv[i];
+}
+
+} // namespace custom_layers

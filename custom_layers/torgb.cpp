@@ -1,0 +1,115 @@
+#include "torgb.h"
+
+#include "param_ids.h"
+
+#include <math.h>
+
+namespace custom_layers
+{
+
+ToRGB::ToRGB()
+{
+    support_packing = true;
+}
+
+int ToRGB::load_param(const ncnn::ParamDict& pd)
+{
+    using P = param::ToRGB;
+    ParamReader reader(*this, pd);
+    const int most = 1 << 15; // products of two fit an int
+    conv_.outputs = reader.integer(P::num_output, "num_output", 0, 1, most);
+    conv_.inputs = reader.integer(P::num_input, "num_input", 0, 1, most);
+    conv_.height = reader.integer(P::height, "height", 0, 1, most);
+    conv_.width = reader.integer(P::width, "width", 0, 1, most);
+    const int bias_data_size = reader.integer(P::bias_data_size, "bias_data_size", 0, 0);
+    const float clamp = reader.number(P::clamp, "clamp", -1.f);
+    filter_size_ = reader.integer(P::filter_size, "filter_size", 0, 0, FirFilter::kMostTaps);
+    if (reader.status() != 0)
+        return -1;
+    if (bias_data_size != 0 && bias_data_size != conv_.outputs)
+        return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size, conv_.outputs);
+    if (filter_size_ > 0 && (conv_.height % 2 != 0 || conv_.width % 2 != 0))
+        return fail(*this, "expects an even size with an image, got %dx%d", conv_.height, conv_.width);
+    bias_term_ = bias_data_size != 0;
+    activation_.limit = clamp < 0.f ? INFINITY : clamp;
+    fir_.y.up = fir_.x.up = 2;
+    fir_.y.before = fir_.x.before = (filter_size_ + 1) / 2;
+    fir_.y.after = fir_.x.after = filter_size_ / 2 - 1;
+    const int inputs = filter_size_ > 0 ? 3 : 2;
+    return check_io(*this, inputs, inputs, 1, 1);
+}
+
+int ToRGB::load_model(const ncnn::ModelBin& mb)
+{
+    weight_ = mb.load(conv_.outputs * conv_.inputs, 0);
+    if (weight_.empty())
+        return fail(*this, "misses its weight of %d * %d values", conv_.outputs, conv_.inputs);
+    bias_.create(conv_.outputs);
+    if (bias_.empty())
+        return -1;
+    bias_.fill(0.f);
+    if (bias_term_ && load_values(*this, mb, "bias", conv_.outputs, bias_) != 0)
+        return -1;
+    ncnn::Mat filter;
+    if (load_values(*this, mb, "f", filter_size_, filter) != 0)
+        return -1;
+    fir_.up.set(filter, 0, filter_size_, false, 4.f);
+    return 0;
+}
+
+int ToRGB::create_pipeline(const ncnn::Option&)
+{
+    if (weight_.empty())
+        return fail(*this, "has no weights: load_model was not called or failed");
+    if (conv_.prepare(weight_, false, *fir_kernels()[0]) != 0)
+        return fail(*this, "out of memory for the weights");
+    weight_.release();
+    return 0;
+}
+
+int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,
+                   const ncnn::Option& opt) const
+{
+    const bool image = filter_size_ > 0;
+    const int inputs = image ? 3 : 2;
+    if (check_blobs(*this, bottom_blobs, inputs, inputs) != 0)
+        return -1;
+    if (!conv_.prepared())
+        return fail(*this, "create_pipeline was not called");
+    const ncnn::Mat& x = bottom_blobs[0];
+    if (x.dims != 3 || outer_size(x) != conv_.inputs || x.h != conv_.height || x.w != conv_.width)
+        return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
+                    shape_string(x).c_str());
+    if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
+        return fail(*this, "expects styles of [%d], got %s", conv_.inputs, shape_string(bottom_blobs[1]).c_str());
+
+    ncnn::Mat& y = top_blobs[0];
+    const int pack = image ? bottom_blobs[2].elempack : best_packing(conv_.outputs, opt);
+    if (image) {
+        const ncnn::Mat& from = bottom_blobs[2];
+        if (from.dims != 3 || outer_size(from) != conv_.outputs || from.h * 2 != x.h || from.w * 2 != x.w)
+            return fail(*this, "expects an image of [%d, %d, %d], got %s", conv_.outputs, x.h / 2, x.w / 2,
+                        shape_string(from).c_str());
+        if (fir_.run(*this, from, nullptr, nullptr, y, opt) != 0)
+            return -1;
+    }
+    ncnn::Mat rgb;
+    rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack, image ? opt.workspace_allocator : opt.blob_allocator);
+    const std::vector<float> ones((size_t)conv_.outputs, 1.f);
+    if (rgb.empty() || conv_.run(x, bottom_blobs[1], ones.data(), bias_, nullptr, activation_, rgb, opt) != 0)
+        return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
+    if (!image) {
+        y = rgb;
+        return 0;
+    }
+    const int size = x.w * x.h * pack;
+    for (int c = 0; c < y.c; c++) {
+        float* to = y.channel(c);
+        const float* from = rgb.channel(c);
+        for (int i = 0; i < size; i++)
+            to[i] += from[i];
+    }
+    return 0;
+}
+
+} // namespace custom_layers
