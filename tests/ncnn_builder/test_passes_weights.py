@@ -64,7 +64,7 @@ FOLDED: dict[str, Build] = {
 }
 
 
-@pytest.mark.parametrize("op", sorted(EVALUATE))
+@pytest.mark.parametrize("op", sorted(set(EVALUATE) - {"Clip", "UnaryOp"}))
 def test_constants_are_computed(op: str) -> None:
     g = graph_of(FOLDED[op])
     after = fires(constant_folding, g, ["Shell"])

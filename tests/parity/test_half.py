@@ -51,7 +51,8 @@ def rounded_network(name: str, target: str) -> Any:
     return G
 
 
-@pytest.mark.parametrize("target", TARGETS)
+# The target stock keeps sums of squares of the exact weights beside the rounded ones: its oracle is the second test.
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"stock"}))
 @pytest.mark.parametrize("name", ["skip", "resnet"])
 def test_the_network_with_rounded_weights(name: str, target: str) -> None:
     exact, G = network(name), rounded_network(name, target)
