@@ -13,6 +13,7 @@ from . import (
     reduce,
     resample,
     shape,
+    stock,
     stylegan,
     weights,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "reduce",
     "resample",
     "shape",
+    "stock",
     "stylegan",
     "weights",
 ]

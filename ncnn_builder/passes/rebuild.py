@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
-from ..ir import Graph, Node, Value
+from ..ir import Graph, Node, Shape, Value
 
 Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
 
 
-def rebuild(graph: Graph, rewrite: Rewrite, made_by: str, drop: Collection[Node] = ()) -> Graph:
+def rebuild(
+    graph: Graph,
+    rewrite: Rewrite,
+    made_by: str,
+    drop: Collection[Node] = (),
+    shapes: Mapping[str, Shape] | None = None,
+) -> Graph:
     """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
 
-    drop: nodes that are left out; nothing that stays may need them.
+    drop: nodes that are left out; nothing that stays may need them. shapes: inputs that have this shape from now on.
     """
     new = Graph(graph.name)
     mapping: dict[Value, Value] = {}
     for value in graph.inputs:
-        mapping[value] = new.input(value.name, value.shape, any_shape=value.any_shape)
+        shape = (shapes or {}).get(value.name)
+        mapping[value] = new.input(value.name, shape or value.shape, any_shape=value.any_shape and shape is None)
     for node in graph.nodes:
         if node in drop:
             continue
