@@ -197,7 +197,7 @@ class FconvTranspose2d(ConvBase):
 
 def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
     y = functional().conv_transpose2d(
-        x, w, b, (p["stride_h"], p["stride_w"]), 0, 0, p["group"], (p["dilation_h"], p["dilation_w"])
+        x, w, b, (p["stride_h"], p["stride_w"]), 0, 0, p.get("group", 1), (p["dilation_h"], p["dilation_w"])
     )
     # output padding adds rows and columns that no input reaches: they hold the bias
     y = functional().pad(y, (0, p["output_pad_right"], 0, p["output_pad_bottom"]))
