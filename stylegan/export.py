@@ -199,8 +199,8 @@ def _parser() -> argparse.ArgumentParser:
         "--target",
         default="fused",
         choices=sorted(nb.TARGETS),
-        help="fused: our fused layers, the fastest on CPUs; reference: as forward() says it; stock: layers of unmodified "
-        "ncnn only, for any ncnn and its Vulkan; default %(default)s",
+        help="fused: our fused layers, the fastest on CPUs; reference: as forward() says it; stock: layers of "
+        "unmodified ncnn only, for any ncnn and its Vulkan; default %(default)s",
     )
     parser.add_argument(
         "--noise-mode",

@@ -12,6 +12,7 @@ from ...ops.deconv import deconv, insert_zeros
 from . import elementwise, filters
 from .elementwise import constant
 from .filters import depthwise
+from .lrelu import filtered_lrelu
 from .modulated import modulated_conv2d
 
 __all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
@@ -70,7 +71,7 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] =
     "Down2": down2,
     "F4DOp1D": elementwise.f4d_op_1d,
     "FconvTranspose2d": transposed_convolution,
-    "FilteredLrelu": filters.filtered_lrelu,
+    "FilteredLrelu": filtered_lrelu,
     "Fmatmul": elementwise.fmatmul,
     "Lerp": elementwise.lerp,
     "MulConstant": elementwise.mul_constant,
@@ -86,7 +87,7 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] =
     "Up4": up(4),
     "Upfirdn2d": filters.upfirdn2d,
     "bias_act": elementwise.bias_act,
-    "filtered_lrelu": filters.filtered_lrelu,
+    "filtered_lrelu": filtered_lrelu,
     "fully_connected": elementwise.fully_connected,
     "modulated_conv2d": modulated_conv2d,
     "synthesis_input": elementwise.synthesis_input,

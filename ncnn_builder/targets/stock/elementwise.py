@@ -201,7 +201,7 @@ def style_mixing_switcher(g: Graph, node: Node, inputs: list[Value]) -> list[Val
 
 def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     """InnerProduct where the weight is known, else MatMul."""
-    x, w, b = (*inputs, None)[:3]
+    (x, w), b = inputs[:2], inputs[2] if len(inputs) == 3 else None
     shape, known, bias = (node.params["num_output"], x.shape[-1]), constant(w), constant(b)
     if known is not None and (b is None or bias is not None):
         return [inner_product(g, x, known.reshape(shape), bias)]
