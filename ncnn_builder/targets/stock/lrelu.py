@@ -46,11 +46,12 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
         return t if p["clamp"] < 0 else clip(g, t, -p["clamp"], p["clamp"])
 
     groups = int(np.gcd(up, down))
-    if groups == 1 or min(*size_of(fu), *size_of(fd)) < groups:
+    classes = _classes(node, x.shape, fu, fd) if min(*size_of(fu), *size_of(fd)) >= groups > 1 else None
+    if classes is None:
         t = act(resample(g, x, fu, (up, up), (1, 1), padding_of(node)))
         y = resample(g, t, fd, (1, 1), (down, down), (0, 0, 0, 0))
     else:
-        y = _by_classes(g, x, fu, fd, up, down, _classes(node, x.shape, fu, fd), act)
+        y = _by_classes(g, x, fu, fd, up, down, classes, act)
     return [first(g, y, channels)]
 
 
@@ -62,8 +63,8 @@ class Class(NamedTuple):
     after: int
 
 
-def _classes(node: Node, x: Shape, fu: Taps, fd: Taps) -> list[list[Class]]:
-    """Of rows, and of columns.
+def _classes(node: Node, x: Shape, fu: Taps, fd: Taps) -> list[list[Class]] | None:
+    """Of rows, and of columns; None where one of them sees only the border.
 
     Row G q + c is the sum over k of fu[k] * z[G q + c - before + k] with z zero except at multiples of up. Only taps
     k = first + G j matter, and z[G (q + j + offset)] is the picture upsampled by up / G, moved by offset.
@@ -79,6 +80,8 @@ def _classes(node: Node, x: Shape, fu: Taps, fd: Taps) -> list[list[Class]]:
             needed = down // groups * (out[1 + axis] - 1) + len(range(c, size_of(fd)[axis], groups))
             taps = len(range(tap, size_of(fu)[axis], groups))
             classes.append(Class(tap, -offset, needed + taps - 1 - x[1 + axis] * (up // groups) + offset))
+            if max(offset, 0) + max(-classes[-1].after, 0) >= x[1 + axis] * (up // groups):
+                return None
         result.append(classes)
     return result
 

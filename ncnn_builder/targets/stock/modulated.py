@@ -69,10 +69,10 @@ def _up_convolution(g: Graph, x: Value, weight: Array, node: Node) -> Value:
     The official code pads the picture with zeros by p + (n + up - 1) // 2 before and p + (n - up) // 2 after for
     a filter of n taps; the transposed convolution has put k - 1 and k - up of these there already.
 
-    The other form, one 3x3 convolution with 4 O outputs of the 6x6 kernel (weight * filter) and a PixelShuffle, was
-    measured on 2 cores of a Zen 3, milliseconds, this form against that one:
-    16x16x512 1.5 / 9.1, 32x32x512 6.2 / 33, 128x128x256 48 / 56, 256x256x128 60 / 68, 512x512x64 90 / 108.
-    It takes 4 times the weights besides, 1 GB of them in Winograd's form for a network of 512x512.
+    The other form, one 3x3 convolution with 4 O outputs of the 6x6 kernel (weight * filter) and a PixelShuffle, is
+    slower at every size: milliseconds of one core (Zen 3), this form against that one: 16x16x512 3 / 16, 32x32x512
+    11 / 27, 64x64x512 44 / 62, 128x128x256 98 / 117, 256x256x128 117 / 153, 512x512x64 162 / 195. It also takes 4
+    times the weights, 1 GB of them in Winograd's form for a network of 512x512.
     """
     p, f = node.params, node.weights.get("resample_filter")
     up, border = p["up"], []
