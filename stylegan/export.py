@@ -217,7 +217,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where they go; the default is the folder %(default)s of the working directory, not of --out",
     )
-    parser.add_argument("--target", default="fused", choices=sorted(nb.TARGETS), help="default %(default)s")
+    parser.add_argument(
+        "--target",
+        default="fused",
+        choices=sorted(nb.TARGETS),
+        help="fused: our fused layers, the fastest on CPUs; reference: as forward() says it; stock: layers of "
+        "unmodified ncnn only, for any ncnn and its Vulkan; default %(default)s",
+    )
     parser.add_argument(
         "--weights",
         default="fp32",
