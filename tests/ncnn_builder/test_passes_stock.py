@@ -1,4 +1,4 @@
-"""Passes on layers that only the target `stock` makes: Scale, UnaryOp, Clip, InnerProduct, Deconvolution, MemoryData."""
+"""Passes on layers that only `stock` makes: Scale, UnaryOp, Clip, InnerProduct, Deconvolution, MemoryData."""
 
 from __future__ import annotations
 
