@@ -38,7 +38,7 @@ def _picture(models: Mapping[str, nb.EmittedModel]) -> Any:
     styles: dict[str, Any] = {}
     for name, shape in models["synthesis"].inputs.items():
         if name in ("ws0", "ws1"):
-            styles[name] = w
+            styles[name] = np.array(np.broadcast_to(w, shape))  # a target may take num_ws of them
         elif name == "mixing":
             styles[name] = np.zeros(shape, np.float32)
         elif name == "transform":
