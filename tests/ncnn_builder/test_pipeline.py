@@ -242,6 +242,16 @@ def test_the_graph_is_written_before_and_after_every_step(tmp_path: Path) -> Non
     assert first == {p.name: p.read_bytes() for p in (tmp_path / "e" / "pass").iterdir()}
 
 
+def test_nothing_is_left_of_an_earlier_dump(tmp_path: Path) -> None:
+    nb.compile_graph(_network_of_everything(), "fused", dump=tmp_path)
+    (tmp_path / "pass" / "mine.txt").write_text("kept")
+    nb.compile_graph(graph_of(lambda g, x: nb.abs(g, x), (3,)), "reference", dump=tmp_path)
+    names = sorted(p.name for p in (tmp_path / "pass").iterdir())
+    after_lowering = ["02_lower_to_reference.after.txt", "02_lower_to_reference.before.txt"]
+    unchanged = ["01_dead_code.unchanged.txt", "03_dead_code.unchanged.txt"]
+    assert names == ["00_built.txt", unchanged[0], *after_lowering, unchanged[1], "mine.txt"]
+
+
 def test_the_graph_is_written_where_a_pass_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(g: nb.Graph) -> nb.Graph:
         after = nb.Graph(g.name)
