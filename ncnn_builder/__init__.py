@@ -4,7 +4,7 @@ Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builde
 """
 
 from .builder import ValueLike, check_bottom_names, child, create_top_names, newest_bottom_names
-from .emit import EmittedModel, compile_graph, save, write_files
+from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
 from .ops.activation import activation
@@ -39,6 +39,7 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "STORAGES",
     "TARGETS",
     "AddNoise",
     "BiasAct",
@@ -71,6 +72,7 @@ __all__ = [
     "ValueLike",
     "VerifyError",
     "Weight",
+    "WeightStorage",
     "abs",
     "activation",
     "adaptive_avg_pool2d",

@@ -20,16 +20,21 @@ KEYS = (
     *("truncation", "noise", "transform", "weights", "graphs", "files", "made_by"),
 )
 FORMAT_VERSION = 2
+STORAGES = ("fp32", "fp16")
 NOISE_MODES = ("const", "none", "random", "input")
 
 
 @dataclass(frozen=True)
 class WeightSource:
-    """Where the weights came from; `random` ones make noise, not pictures."""
+    """Where the weights came from, and how they are stored; `random` ones make noise, not pictures.
+
+    storage: "fp32", or "fp16" where large weights were rounded to half the size.
+    """
 
     source: str
     sha256: str | None
     random: bool
+    storage: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -209,6 +214,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             weights.text("source"),
             weights.text_or_none("sha256"),
             bool(weights.value("random", bool, "true or false")),
+            _read_storage(weights),
         ),
         graphs={name: _read_graph(graphs.at(name)) for name in ("mapping", "synthesis")},
         files={name: _read_record(files.at(name)) for name in files.table},
@@ -233,6 +239,14 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             expected="both or neither",
         )
     return manifest
+
+
+def _read_storage(reader: _Reader) -> str:
+    """Bundles that were exported before there was a choice do not say it."""
+    storage = reader.text("storage") if "storage" in reader.table else STORAGES[0]
+    if storage not in STORAGES:
+        raise reader.bad("storage", " or ".join(STORAGES), storage)
+    return storage
 
 
 def _read_graph(reader: _Reader) -> GraphFiles:

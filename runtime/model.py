@@ -190,7 +190,7 @@ class Model:
         if not ((blend >= 0) & (blend <= 1)).all():
             worst = int(np.argmax(~((blend >= 0) & (blend <= 1))))
             raise InputError("mixing has a bad number", expected="0 to 1", got=f"{blend[worst]} at {worst}")
-        inputs = {"ws0": ws0, "ws1": ws1, "mixing": blend}
+        inputs = {"ws0": self._rows("ws0", ws0), "ws1": self._rows("ws1", ws1), "mixing": blend}
         if transform is not None and self.manifest.transform is None:
             raise InputError("the model takes no transform", fix="Export StyleGAN3 with --transform-input")
         if self.manifest.transform is not None:
@@ -221,6 +221,13 @@ class Model:
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
         w_dim, num_ws = self.manifest.w_dim, self.manifest.num_ws
         return array_of(name, value, (w_dim,), (num_ws, w_dim))
+
+    def _rows(self, name: str, style: FloatArray) -> FloatArray:
+        """The style as the net's input takes it: repeated where that is [num_ws, w_dim], as of the target stock."""
+        shape = self.manifest.graphs["synthesis"].inputs.get(name, ())
+        if len(shape) == 2 and style.ndim == 1:
+            return np.ascontiguousarray(np.broadcast_to(style, (self.manifest.num_ws, len(style))))
+        return style
 
     def __repr__(self) -> str:
         return f"Model({str(self.manifest.path)!r}, threads={self.synthesis_net.threads})"

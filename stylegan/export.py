@@ -63,6 +63,8 @@ def export_generator(
     seeds_dir: str | PathLike[str] | None = None,
     config: Config | None = None,
     weights: dict[str, Any] | None = None,
+    storage: str = "fp32",
+    dump_passes: str | PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of generator `G` and its seed files; return the manifest.
 
@@ -70,7 +72,9 @@ def export_generator(
     built in; with "random" and "input" the planes are inputs, by default fresh ones or the network's own.
     transform_input: the synthesis network takes StyleGAN3's transform [3, 3] as an input; the manifest keeps the
     network's own, for when none is given. seeds_dir: where N.bin go, by default DIR/seeds. weights: what the
-    manifest says of their origin.
+    manifest says of their origin. storage: "fp32", or "fp16" for files of half the size; the manifest then says what
+    the rounding does to weights and to a picture. dump_passes: a folder for the graphs as text, before and after
+    every step of the compiler.
     Raises ncnn_builder.NcnnBuilderError, and SeedError; nothing is written then.
     """
     out, seeds = _bundle_path(out), checked_seeds(seeds)
@@ -91,8 +95,10 @@ def export_generator(
     noise, planes = _noise(G, noise_mode, out)
     files: dict[Path, list[bytes | memoryview]] = {out.with_name(name): [data] for name, data in planes.items()}
     described: dict[str, Any] = {}
-    for kind, graph in graphs.items():
-        model = nb.compile_graph(graph, target)
+    models = {
+        kind: nb.compile_graph(graph, target, weights=storage, dump=dump_passes) for kind, graph in graphs.items()
+    }
+    for kind, model in models.items():
         names = {suffix: f"{out.name}_{kind}.{suffix}" for suffix in ("param", "bin")}
         files[out.with_name(names["param"])] = [model.param.encode()]
         files[out.with_name(names["bin"])] = [model.bin]
@@ -118,7 +124,11 @@ def export_generator(
         "img_channels": G.img_channels,
         "truncation": G.mapping.has_w_avg,
         "transform": G.synthesis.input.transform.tolist() if transform_input else None,
-        "weights": weights or {"source": "a network in memory", "sha256": None, "random": False},
+        "weights": {
+            **(weights or {"source": "a network in memory", "sha256": None, "random": False}),
+            "storage": storage,
+            **({} if storage == "fp32" else _rounding(graphs, models, target)),
+        },
         "graphs": described,
         "files": {
             path.name: {"bytes": sum(map(len, data)), "sha256": hashlib.sha256(b"".join(data)).hexdigest()}
@@ -131,6 +141,18 @@ def export_generator(
     files[out.with_name(f"{out.name}.json")] = [json.dumps(manifest, indent=1).encode() + b"\n"]  # last to appear
     nb.write_files(files)
     return manifest
+
+
+def _rounding(graphs: dict[str, nb.Graph], models: dict[str, nb.EmittedModel], target: str) -> dict[str, Any]:
+    """What the manifest says of rounded weights: the error of a weight and of a picture, and what is not rounded."""
+    from stylegan.rounding import picture_error
+
+    exact = {kind: nb.compile_graph(graph, target) for kind, graph in graphs.items()}
+    return {
+        "weight_error": float(f"{max(model.weights.error for model in models.values()):.1e}"),
+        "picture_error": picture_error(exact, models),
+        "kept_fp32": [text for model in models.values() for text in model.weights.kept],
+    }
 
 
 def _noise(G: Any, noise_mode: str, out: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -195,7 +217,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where they go; the default is the folder %(default)s of the working directory, not of --out",
     )
-    parser.add_argument("--target", default="fused", choices=sorted(nb.TARGETS), help="default %(default)s")
+    parser.add_argument(
+        "--target",
+        default="fused",
+        choices=sorted(nb.TARGETS),
+        help="fused: our fused layers, the fastest on CPUs; reference: as forward() says it; stock: layers of "
+        "unmodified ncnn only, for any ncnn and its Vulkan; default %(default)s",
+    )
+    parser.add_argument(
+        "--weights",
+        default="fp32",
+        choices=nb.STORAGES,
+        help="how weights are stored; fp16 halves the files, and the error that this makes is reported; "
+        "default %(default)s",
+    )
     parser.add_argument(
         "--noise-mode",
         default="const",
@@ -208,6 +243,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="StyleGAN3: the 3x3 matrix that rotates and translates the picture becomes an input (rotate= and "
         "translate= of runtime.run); without it the network's own is built in",
+    )
+    parser.add_argument(
+        "--dump-passes", metavar="DIR", help="write the graphs as text, before and after every step of the compiler"
     )
     return parser
 
@@ -310,12 +348,24 @@ def _export(args: argparse.Namespace) -> None:
         seeds_dir=args.seeds_dir,
         config=config,
         weights=weights,
+        storage=args.weights,
+        dump_passes=args.dump_passes,
     )
     for name, file in manifest["files"].items():
         print(f"{out.with_name(name)}  {file['bytes'] / 1e6:.1f} MB")
     print(f"{out.with_name(out.name + '.json')}")
     print(f"{Path(args.seeds_dir)}/N.bin for {len(seeds)} seeds: {args.seeds}")
     print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights['source']}")
+    if args.weights == "fp16":
+        from stylegan.rounding import PICTURE_SEED
+
+        said = manifest["weights"]
+        print(
+            f"weights stored as {args.weights}: rounding changes a weight by up to {said['weight_error']:.1e} and the "
+            f"picture of seed {PICTURE_SEED} by up to {said['picture_error']:.1e} of the largest magnitude"
+        )
+        for text in said["kept_fp32"]:
+            print(f"stored as fp32 all the same: {text}")
     if loaded.inferred and config is None:
         print(f"inferred from the shapes of the tensors, as the file does not say it: {dict(loaded.init_kwargs)}")
     if other:

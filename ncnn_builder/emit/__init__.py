@@ -2,5 +2,6 @@
 
 from .compile import EmittedModel, compile_graph, save
 from .files import write_files
+from .half import STORAGES, WeightStorage
 
-__all__ = ["EmittedModel", "compile_graph", "save", "write_files"]
+__all__ = ["STORAGES", "EmittedModel", "WeightStorage", "compile_graph", "save", "write_files"]

@@ -6,9 +6,11 @@ import numpy as np
 
 from ..errors import EmitError, ReadError
 from ..ir import Array
+from .half import halved
 from .layers import Layer
 
 TAG_FP32 = b"\0\0\0\0"
+TAG_FP16 = (0x01306B47).to_bytes(4, "little")
 
 
 def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
@@ -37,30 +39,44 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
                     expected=sizes[weight.name],
                     got=data.size,
                 )
+            if weight.name in layer.halves:
+                chunks += [TAG_FP16, halved(data).data.cast("B"), bytes(_padding(data.size))]
+                continue
             if weight.tagged:
                 chunks.append(TAG_FP32)
             chunks.append(data.data.cast("B"))
     return chunks
 
 
+def _padding(count: int) -> int:
+    """Bytes behind so many float16 numbers, up to a multiple of 4."""
+    return count % 2 * 2
+
+
 def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
-    """Put the weights of `data` into `layers`, flat. Raises ReadError unless every byte is used exactly once."""
+    """Put the weights of `data` into `layers`, flat, as float32.
+
+    Raises ReadError unless every byte is used exactly once.
+    """
     offset = 0
     for layer in layers:
         sizes = layer.spec.weight_sizes(layer.params)
         for weight in layer.spec.weights:
             if weight.name not in sizes:
                 continue
+            count, width = sizes[weight.name], 4
             if weight.tagged:
-                if data[offset : offset + 4] != TAG_FP32:
+                tag = data[offset : offset + 4]
+                if tag not in (TAG_FP32, TAG_FP16):
                     raise ReadError(
-                        f"{what}: no float32 tag",
+                        f"{what}: neither a float32 nor a float16 tag",
                         node=layer.name,
                         argument=weight.name,
-                        got=data[offset : offset + 4].hex(),
+                        got=tag.hex(),
                     )
                 offset += 4
-            end = offset + 4 * sizes[weight.name]
+                width = 2 if tag == TAG_FP16 else 4
+            end = offset + width * count + (_padding(count) if width == 2 else 0)
             if end > len(data):
                 raise ReadError(
                     f"{what}: ends too early",
@@ -69,7 +85,10 @@ def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
                     expected=f"{end} bytes at least",
                     got=len(data),
                 )
-            array: Array = np.frombuffer(data, "<f4", sizes[weight.name], offset)
+            array: Array = np.frombuffer(data, f"<f{width}", count, offset)
+            if width == 2:
+                array = array.astype(np.float32)
+                layer.halves.add(weight.name)
             layer.weights[weight.name] = array
             offset = end
     if offset != len(data):

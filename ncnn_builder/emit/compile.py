@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EmitError
-from ..ir import Graph, Shape
+from ..ir import Array, Graph, Shape
 from ..passes.pipeline import lower_and_optimise
 from .blob import read_bin, write_bin
 from .dump import Dump
 from .files import write_files
+from .half import WeightStorage, halved, store
 from .layers import Layer, legalise
 from .text import read_param, write_param
 
@@ -25,6 +26,7 @@ class EmittedModel:
     param, bin       what goes into the two files
     inputs, outputs  blob name -> shape (None: the net does not say, any that its layers take)
     taps             module path -> blob name
+    weights          how the weights are stored, and what was lost by it
     """
 
     param: str
@@ -33,14 +35,18 @@ class EmittedModel:
     outputs: dict[str, Shape]
     taps: dict[str, str]
     layers: int
+    weights: WeightStorage
 
 
-def compile_graph(graph: Graph, target: str = "reference", *, dump: str | PathLike[str] | None = None) -> EmittedModel:
+def compile_graph(
+    graph: Graph, target: str = "reference", *, weights: str = "fp32", dump: str | PathLike[str] | None = None
+) -> EmittedModel:
     """verify -> passes -> lower -> passes -> legalise -> write -> read back and compare.
 
-    dump: a folder that gets the graph as text before and after every step, also where a step fails.
-    Raises NcnnBuilderError: BuildError for the target, VerifyError for the graph, EmitError for what could not
-    be written faithfully.
+    weights: "fp32", or "fp16" for a file of half the size whose weights are rounded. dump: a folder that gets the
+    graph as text before and after every step, also where a step fails.
+    Raises NcnnBuilderError: BuildError for the target or weights, VerifyError for the graph, EmitError for what could
+    not be written faithfully.
     """
     steps = None if dump is None else Dump(Path(dump), graph)
     try:
@@ -49,6 +55,7 @@ def compile_graph(graph: Graph, target: str = "reference", *, dump: str | PathLi
         if steps is not None:
             steps.write()
     layers, taps = legalise(lowered)
+    storage = store(layers, weights)
     text, data = write_param(layers), b"".join(write_bin(layers))
     _compare(layers, text, data)
     return EmittedModel(
@@ -58,6 +65,7 @@ def compile_graph(graph: Graph, target: str = "reference", *, dump: str | PathLi
         {name: v.shape for name, v in lowered.outputs.items()},
         taps,
         len(layers),
+        storage,
     )
 
 
@@ -73,10 +81,17 @@ def _compare(layers: list[Layer], text: str, data: bytes) -> None:
             and meant.outputs == read.outputs
             and _singles(meant.params) == _singles(read.params)
             and meant.weights.keys() == read.weights.keys()
-            and all(np.array_equal(w.reshape(-1), read.weights[k]) for k, w in meant.weights.items())
+            and meant.halves == read.halves
+            and all(np.array_equal(_as_stored(meant, k), read.weights[k]) for k in meant.weights)
         )
         if not same:
             raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
+
+
+def _as_stored(layer: Layer, name: str) -> Array:
+    """The numbers of a weight, flat, rounded if the file rounds them."""
+    data = layer.weights[name].reshape(-1)
+    return halved(data).astype(np.float32) if name in layer.halves else data
 
 
 def _singles(params: dict[str, object]) -> dict[str, object]:
@@ -91,11 +106,16 @@ def _singles(params: dict[str, object]) -> dict[str, object]:
 
 
 def save(
-    graph: Graph, param_path: str | PathLike[str], bin_path: str | PathLike[str], target: str = "reference"
+    graph: Graph,
+    param_path: str | PathLike[str],
+    bin_path: str | PathLike[str],
+    target: str = "reference",
+    *,
+    weights: str = "fp32",
 ) -> EmittedModel:
     """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files."""
     if Path(param_path) == Path(bin_path):
         raise EmitError("both files have the same path", got=str(param_path))
-    model = compile_graph(graph, target)
+    model = compile_graph(graph, target, weights=weights)
     write_files({Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]})
     return model

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..ir import Graph
 from .files import write_files
+
+_OURS = re.compile(r"\d\d_\w+\.(before|after|unchanged)\.txt")
 
 
 class Dump:
@@ -30,5 +33,11 @@ class Dump:
             self._texts[f"{name}.after.txt"] = f"{after}\n"
 
     def write(self) -> None:
-        """Raises EmitError where the folder cannot be written."""
+        """The files of an earlier dump go, as far as they have other names.
+
+        Raises EmitError where the folder cannot be written.
+        """
         write_files({self._folder / name: [text.encode()] for name, text in self._texts.items()})
+        for path in self._folder.iterdir():
+            if _OURS.fullmatch(path.name) and path.name not in self._texts and path.is_file():
+                path.unlink()

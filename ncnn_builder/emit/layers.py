@@ -12,7 +12,10 @@ from ..opspec import OpSpec, spec_of
 
 @dataclass
 class Layer:
-    """A line of a .param file and its weights: what the reader gives back as well."""
+    """A line of a .param file and its weights: what the reader gives back as well.
+
+    halves: names of the weights that the .bin file holds as float16.
+    """
 
     spec: OpSpec
     name: str
@@ -20,6 +23,7 @@ class Layer:
     outputs: list[str]
     params: dict[str, Any]
     weights: dict[str, Array] = field(default_factory=dict)
+    halves: set[str] = field(default_factory=set)
 
 
 def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:

@@ -14,6 +14,7 @@ from . import (
     reduce,
     resample,
     shape,
+    stock,
     stylegan,
     weights,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "reduce",
     "resample",
     "shape",
+    "stock",
     "stylegan",
     "weights",
 ]

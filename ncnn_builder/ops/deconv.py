@@ -8,56 +8,116 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append, check_bottom_names, integer, integers, one, padding4, pair
-from ..ir import Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import Param, Sample, dsl, register, spec_of
 from .common import functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
 from .fused_activation import fused_activation_reference
 from .pad import pad
 
+_DECONV = (
+    Param("output_pad_right", 18, "int", "columns added"),
+    Param("output_pad_bottom", 19, "int", "rows added"),
+    Param("output_w", 20, "int", "0"),
+    Param("output_h", 21, "int", "0"),
+    Param("dynamic_weight", 28, "int", "1: weights are inputs"),
+)
 
-@register
-class DeconvolutionDepthWise(ConvBase):
-    """Transposed convolution in groups, weights [out, C / groups, kh, kw] in the file.
 
-    ncnn: deconvolutiondepthwise.cpp.
-    Here for inserting zeros by any factor: a 1x1 kernel of ones, one group per channel.
-    """
+class _Deconv(ConvBase):
+    """Weights [out, in / groups, kh, kw] in the file; as an input [in, out / groups, kh, kw], as torch has it."""
 
-    type = "DeconvolutionDepthWise"
-    params = (
-        *GEOMETRY,
-        GROUP,
-        Param("output_pad_right", 18, "int", "columns added"),
-        Param("output_pad_bottom", 19, "int", "rows added"),
-        Param("output_w", 20, "int", "0"),
-        Param("output_h", 21, "int", "0"),
-        Param("dynamic_weight", 28, "int", "0"),
-    )
     transposed = True
 
     def _weight_shape(self, x: Shape, params: Params) -> Shape:
-        return (params["num_output"], x[0] // params["group"], params["kernel_h"], params["kernel_w"])
+        shape = super()._weight_shape(x, params)
+        if params["dynamic_weight"]:
+            return shape
+        return (params["num_output"], x[0] // params.get("group", 1), *shape[2:])
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        p = params
+        p, groups = params, params.get("group", 1)
         x, w, b = self._operands(inputs, params, weights)
-        out, per, kh, kw = w.shape
-        w = w.reshape(p["group"], out // p["group"], per, kh, kw).transpose(1, 2).reshape(x.shape[1], -1, kh, kw)
+        if not p["dynamic_weight"]:
+            out, per, kh, kw = w.shape
+            w = w.reshape(groups, out // groups, per, kh, kw).transpose(1, 2).reshape(x.shape[1], -1, kh, kw)
         return [_transposed(x, w, b, p)]
+
+    def _sample(self, x: Shape, out: int, kernel: tuple[int, int], dynamic: bool, **kw: Any) -> Sample:
+        """kw: stride, padding, output_padding, groups, bias."""
+        F, rng = functional(), np.random.default_rng(24)
+        groups, bias = kw.pop("groups", 1), kw.pop("bias", False)
+        shape = (x[0], out // groups, *kernel)
+        name = "-".join(f"{k}{v}" for k, v in kw.items()).replace(" ", "")
+        name = f"{shape_id(x)}-{shape_id(shape)}-g{groups}-{name}{'-bias' if bias else ''}"
+        if dynamic:
+            return Sample(
+                f"{name}-dynamic",
+                (x, shape, *([(out,)] if bias else [])),
+                lambda g, *v: [deconv(g, v[0], v[1], v[2] if bias else None, groups=groups, **kw)],
+                lambda v, w, b=None: F.conv_transpose2d(v, w[0], None if b is None else b[0], groups=groups, **kw),
+            )
+        w, b = (rng.standard_normal(s).astype(np.float32) for s in (shape, (out,)))
+        return Sample(name, (x,), lambda g, v: [deconv(g, v, w, b if bias else None, groups=groups, **kw)])
+
+
+@register
+class Deconvolution(_Deconv):
+    """Transposed convolution of (C, H, W), weights [out, C, kh, kw]. ncnn: deconvolution.cpp.
+
+    dynamic_weight 1: the weight [C, out, kh, kw] (and bias) are inputs.
+    """
+
+    type = "Deconvolution"
+    params = (*GEOMETRY, *_DECONV)
+
+    def samples(self) -> list[Sample]:
+        return [
+            self._sample(x, out, kernel, dynamic, **kw)
+            for dynamic in (False, True)
+            for x, out, kernel, kw in (
+                ((5, 4, 6), 3, (3, 3), dict(stride=2)),
+                ((16, 5, 3), 8, (3, 3), dict(stride=2, padding=1, output_padding=1, bias=True)),
+                ((1, 4, 4), 1, (2, 3), dict(stride=(3, 2))),
+                ((8, 1, 7), 12, (1, 1), dict(stride=2)),
+            )
+        ]
+
+
+@register
+class DeconvolutionDepthWise(_Deconv):
+    """Transposed convolution in groups, weights [out, C / groups, kh, kw] in the file.
+
+    ncnn: deconvolutiondepthwise.cpp. A 1x1 kernel of ones, one group per channel, inserts zeros by any factor.
+    dynamic_weight 1: the weight [C, out / groups, kh, kw] (and bias) are inputs.
+    """
+
+    type = "DeconvolutionDepthWise"
+    params = (*GEOMETRY, GROUP, *_DECONV)
 
     def samples(self) -> list[Sample]:
         def build(g: Graph, x: Value, up: tuple[int, int]) -> list[Value]:
             return insert_zeros(g, x, up)
 
         return [
-            Sample(
-                f"zeros-{up[0]}x{up[1]}",
-                ((5, 3, 4),),
-                lambda g, x, up=up: build(g, x, up),
-                lambda x, up=up: _zeros(x, up),
-            )
-            for up in ((3, 3), (1, 2), (2, 1), (5, 2))
+            *(
+                Sample(
+                    f"zeros-{up[0]}x{up[1]}",
+                    ((5, 3, 4),),
+                    lambda g, x, up=up: build(g, x, up),
+                    lambda x, up=up: _zeros(x, up),
+                )
+                for up in ((3, 3), (1, 2), (2, 1), (5, 2))
+            ),
+            *(
+                self._sample(x, out, kernel, dynamic, **kw)
+                for dynamic in (False, True)
+                for x, out, kernel, kw in (
+                    ((5, 4, 6), 5, (3, 3), dict(stride=2, groups=5)),
+                    ((16, 4, 3), 16, (4, 1), dict(stride=(2, 1), padding=(1, 0), groups=16)),
+                    ((8, 3, 5), 4, (3, 3), dict(groups=2, bias=True)),
+                )
+            ),
         ]
 
 
@@ -138,7 +198,7 @@ class FconvTranspose2d(ConvBase):
 
 def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
     y = functional().conv_transpose2d(
-        x, w, b, (p["stride_h"], p["stride_w"]), 0, 0, p["group"], (p["dilation_h"], p["dilation_w"])
+        x, w, b, (p["stride_h"], p["stride_w"]), 0, 0, p.get("group", 1), (p["dilation_h"], p["dilation_w"])
     )
     # output padding adds rows and columns that no input reaches: they hold the bias
     y = functional().pad(y, (0, p["output_pad_right"], 0, p["output_pad_bottom"]))
@@ -151,20 +211,47 @@ def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
     return fused_activation_reference(y, p)
 
 
+def deconv(
+    g: Graph,
+    x: Value,
+    weight: Value | Array,
+    bias: Value | Array | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Value:
+    """F.conv_transpose2d as a layer of ncnn: weight [in, out / groups, kh, kw], constant or a Value, as the bias is.
+
+    padding, which is not negative, crops; output_padding adds rows below and columns behind, which hold the bias.
+    """
+    c, per, kh, kw = weight.shape
+    extra = pair(output_padding, "output_padding", least=0)
+    dynamic = isinstance(weight, Value)
+    params = {
+        **geometry(per * groups, (kh, kw), stride, padding4(padding), dilation, bias is not None, c * per * kh * kw),
+        "output_pad_right": extra[1],
+        "output_pad_bottom": extra[0],
+        "output_w": 0,
+        "output_h": 0,
+        "dynamic_weight": int(dynamic),
+    }
+    spec = spec_of("Deconvolution" if groups == 1 else "DeconvolutionDepthWise")
+    if groups > 1:
+        params["group"] = groups
+    if isinstance(weight, Value):
+        return append(g, spec, [v for v in (x, weight, bias) if isinstance(v, Value)], params)[0]
+    held = weight.reshape(groups, c // groups, per, kh, kw).swapaxes(1, 2).reshape(per * groups, c // groups, kh, kw)
+    return append(g, spec, x, params, {"weight": np.ascontiguousarray(held), "bias": bias})[0]  # type: ignore[dict-item]
+
+
 def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> list[Value]:
     """(C, H, W) -> (C, H * up[0], W * up[1]) with x at every up-th pixel, by any factors."""
     value = one(x)
-    c = value.shape[0]
-    params = {
-        **geometry(c, (1, 1), up, (0, 0, 0, 0), 1, False, c),
-        "group": c,
-        "output_pad_right": up[1] - 1,
-        "output_pad_bottom": up[0] - 1,
-        "output_w": 0,
-        "output_h": 0,
-        "dynamic_weight": 0,
-    }
-    return append(g, spec_of("DeconvolutionDepthWise"), value, params, {"weight": np.ones((c, 1, 1, 1), np.float32)})
+    ones: Array = np.ones((value.shape[0], 1, 1, 1), np.float32)
+    extra = (up[0] - 1, up[1] - 1)
+    return [deconv(g, value, ones, None, up, 0, extra, groups=value.shape[0])]
 
 
 @dsl

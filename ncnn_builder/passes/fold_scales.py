@@ -5,13 +5,14 @@ after:   z = Convolution(x, weight=w * s, bias=b * s + t)
 before:  y = MulConstant(x, scale=s, bias=0); z = Convolution(y, weight=w, bias=b)
 after:   z = Convolution(x, weight=w * s, bias=b)
 
-Likewise ConvolutionDepthWise, DeconvolutionDepthWise, InnerProduct and fully_connected, and s and t of one number for
-each channel: a BinaryOp with a constant. Exact up to the rounding of a product: (w x + b) s + t = (w s) x + (b s + t),
-and w (s x) = (w s) x, where a border of zeros stays one of zeros.
+Behind a layer likewise ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, InnerProduct, fully_connected; in
+front of one all but the transposed. s and t may be one number for each channel: a Scale, or a BinaryOp with a constant.
+Exact up to the rounding of a product: (w x + b) s + t = (w s) x + (b s + t), and w (s x) = (w s) x, where a border of
+zeros stays one of zeros.
 
 Refused: a value between the two that somebody else reads; weights that are values of the graph; behind an activation,
-unless it is a ReLU (of any slope), s > 0 and t = 0, for then s relu(y) = relu(s y); in front of the layer, an addend or
-a border that is not 0; a constant that is not of one number for each channel; a weight that leaves the range of float32.
+unless it is a ReLU (of any slope), s > 0 and t = 0, for then s relu(y) = relu(s y); in front of the layer, an addend
+or a border that is not 0; a constant that is not of one number for each channel; a weight that is no float32.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .match import Matcher, constant, rewrite_all
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
 LINEAR = ("InnerProduct", "fully_connected")
-WEIGHTED = (*CONVOLUTIONS, "DeconvolutionDepthWise", *LINEAR)
+WEIGHTED = (*CONVOLUTIONS, "Deconvolution", "DeconvolutionDepthWise", *LINEAR)
 _RELU = (1, 2)
 _PADS = ("pad_left", "pad_right", "pad_top", "pad_bottom")
 
@@ -52,7 +53,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
         layer = matcher.interior(found.x, *WEIGHTED)
         return None if layer is None else _behind(new, layer, found, matcher)
     if node.spec.type in (*CONVOLUTIONS, *LINEAR) and len(node.inputs) == 1:
-        before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp")
+        before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp", "Scale")
         found = None if before is None else _channel_affine(before)
         return None if found is None else _in_front(new, node, found, matcher)
     return None
@@ -62,6 +63,11 @@ def _channel_affine(node: Node) -> _ChannelAffine | None:
     numbers = affine(node)
     if numbers is not None:
         return _ChannelAffine(node.inputs[0], *numbers)
+    if node.spec.type == "Scale" and len(node.inputs) == 1 and len(node.inputs[0].shape) != 2:  # along the rows there
+        bias = node.weights.get("bias")
+        return _ChannelAffine(
+            node.inputs[0], node.weights["scale"].astype(np.float64), 0.0 if bias is None else bias.astype(np.float64)
+        )
     if node.spec.type != "BinaryOp" or len(node.inputs) != 2:
         return None
     a, b = node.inputs

@@ -7,10 +7,10 @@ after:   z = BinaryOp(x, add, a + b)
 before:  y = Clamp(x, a, b); z = Clamp(y, c, d)
 after:   z = Clamp(x, clamp(a, c, d), clamp(b, c, d))
 
-Exact up to the rounding of one operation that is no longer done: (a x + b) c + d = (a c) x + (b c + d). A BinaryOp
-and a MulConstant become a MulConstant; two BinaryOps become one only where one says it, so that a target that has no
-layers of ours gets none. Limits are exact: the second limits what the first lets through. A ReLU without slope is the
-limit [0, greatest float].
+Exact up to the rounding of one operation: (a x + b) c + d = (a c) x + (b c + d). Where a x and b cancel, the error is
+that of a x with x known to float32, which a computed x is not better than. A BinaryOp and a MulConstant become a
+MulConstant; two BinaryOps become one only where one says it, so that a target that has no layers of ours gets none.
+Limits are exact: the second limits what the first lets through. A ReLU without slope is the limit [0, greatest float].
 
 Refused: a value between the two that somebody else reads; a factor that is 0, or a result that is no normal float32
 (the two, rounded one after the other, would underflow or overflow otherwise).

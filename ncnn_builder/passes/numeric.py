@@ -62,10 +62,30 @@ def _crop(node: Node, x: Numbers) -> Any:
     return x[0][tuple(slice(a, b) for a, b in node.spec.ranges(x[0].shape, node.params))]
 
 
+_UNARY: dict[int, Callable[[Any], Any]] = {
+    0: np.abs,
+    1: np.negative,
+    4: np.square,
+    5: np.sqrt,
+    6: lambda a: 1 / np.sqrt(a),
+    15: np.reciprocal,
+}
+
+
+def _unary(node: Node, x: Numbers) -> Any:
+    function = _UNARY.get(node.params["op"])
+    return None if function is None else function(x[0])
+
+
+def _limits(node: Node, x: Numbers) -> Any:
+    return np.clip(x[0], node.params["min"], node.params["max"])
+
+
 EVALUATE: dict[str, Callable[[Node, Numbers], Any]] = {
     "Abs": lambda n, x: np.abs(x[0]),
     "BinaryOp": _binary,
-    "Clamp": lambda n, x: np.clip(x[0], n.params["min"], n.params["max"]),
+    "Clamp": _limits,
+    "Clip": _limits,
     "Concat": lambda n, x: np.concatenate(x, n.params["axis"]),
     "Crop": _crop,
     "F4DOp1D": _along,
@@ -77,6 +97,7 @@ EVALUATE: dict[str, Callable[[Node, Numbers], Any]] = {
     "Rsqrt": lambda n, x: 1 / np.sqrt(x[0] * n.params["scale"] + n.params["eps"]),
     "Sqrt": lambda n, x: np.sqrt(x[0] + n.params["eps"]),
     "Square": lambda n, x: np.square(x[0]),
+    "UnaryOp": _unary,
 }
 """Op type -> (node, inputs in double) -> its output, or None where this case is not covered."""
 

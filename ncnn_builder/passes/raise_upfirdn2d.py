@@ -3,9 +3,10 @@
 before:  y = Up2(x); z = Padding(y, top, bottom, left, right); u = ConvolutionDepthWise(z, k for every channel)
 after:   u = upfirdn2d(x, f=k, up=2, padding=(top, bottom, left, right), flip_filter=1)
 
-The zeros and the border may be missing; the border may be a Crop and a Padding, which is how pad() writes mixed signs,
-and the convolution's own; the convolution's stride is the factor of the pixels kept. Exact: it is the definition of
-upfirdn2d, with a correlation where the layer correlates. Then every target has its fast form of it.
+Of one channel it is a Convolution. The zeros and the border may be missing; the border may be a Crop and a Padding,
+which is how pad() writes mixed signs, and the convolution's own; the convolution's stride is the factor of the pixels
+kept. Exact: it is the definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its
+fast form of it.
 
 Refused: channels that differ in their kernel; a kernel that is no constant, or one number; a bias, an activation or a
 dilation; a border that is not 0 or not along height and width; a value on the way that somebody else reads (that part
@@ -58,11 +59,11 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
 def _kernel(node: Node, matcher: Matcher) -> Array | None:
     """[kh, kw], the same for every channel, of a convolution that does nothing else."""
     p = node.params
-    if node.spec.type != "ConvolutionDepthWise":
+    if node.spec.type not in ("ConvolutionDepthWise", "Convolution"):
         return None
     channels = node.inputs[0].shape[0]
     plain = p["dilation_h"] == p["dilation_w"] == 1 and not p["bias_term"] and not p["activation_type"]
-    if not plain or p["pad_value"] or not p["group"] == p["num_output"] == channels:
+    if not plain or p["pad_value"] or not p.get("group", 1) == p["num_output"] == channels:
         return None
     data = constant(node.inputs[1]) if p["dynamic_weight"] else node.weights["weight"]
     if data is None or data[0].size == 1 or not (data == data[:1]).all():

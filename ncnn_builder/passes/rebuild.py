@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
-from ..ir import Graph, Node, Value
+from ..ir import Graph, Node, Shape, Value
 
 Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
@@ -16,16 +16,19 @@ def rebuild(
     made_by: str,
     drop: Collection[Node] = (),
     mapping: dict[Value, Value] | None = None,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> Graph:
     """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
 
     drop: nodes that are left out; nothing that stays may need them. mapping: a dict that is filled with old Value ->
-    new Value as the graph grows, for a `rewrite` that looks further back than at the inputs.
+    new Value as the graph grows, for a `rewrite` that looks further back than at the inputs. shapes: inputs that have
+    this shape from now on.
     """
     new = Graph(graph.name)
     mapping = {} if mapping is None else mapping
     for value in graph.inputs:
-        mapping[value] = new.input(value.name, value.shape, any_shape=value.any_shape)
+        shape = (shapes or {}).get(value.name)
+        mapping[value] = new.input(value.name, shape or value.shape, any_shape=value.any_shape and shape is None)
     for node in graph.nodes:
         if node in drop:
             continue

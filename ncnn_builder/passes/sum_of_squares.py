@@ -1,6 +1,6 @@
 """Let ncnn's Reduction square the numbers that it adds up.
 
-before:  y = Square(x), or BinaryOp(x, x, mul); z = Reduction(y, operation=sum or mean, coeff=c)
+before:  y = Square(x), UnaryOp(x, square) or BinaryOp(x, x, mul); z = Reduction(y, operation=sum or mean, coeff=c)
 after:   z = Reduction(x, operation=sum of squares, coeff=c or c / n)
 
 with n the number of elements that a mean is taken of. Exact up to rounding: the same products and the same sum, and a
@@ -19,6 +19,7 @@ from ..ir import Graph, Node, Value
 from .match import Matcher, rewrite_all
 
 SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3
+UNARY_SQUARE = 4
 
 
 def sum_of_squares(graph: Graph) -> Graph:
@@ -28,8 +29,8 @@ def sum_of_squares(graph: Graph) -> Graph:
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     if node.spec.type != "Reduction" or node.params["operation"] not in (SUM, MEAN):
         return None
-    square = matcher.interior(node.inputs[0], "Square", "BinaryOp")
-    if square is None or (square.spec.type == "BinaryOp" and not _is_square(square)):
+    square = matcher.interior(node.inputs[0], "Square", "UnaryOp", "BinaryOp")
+    if square is None or not _is_square(square):
         return None
     x, p = square.inputs[0], node.params
     if x.any_shape:
@@ -42,4 +43,8 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
 
 def _is_square(node: Node) -> bool:
     """x * x."""
+    if node.spec.type == "Square":
+        return True
+    if node.spec.type == "UnaryOp":
+        return bool(node.params["op"] == UNARY_SQUARE)
     return node.params["op"] == 2 and len(node.inputs) == 2 and node.inputs[0] is node.inputs[1]

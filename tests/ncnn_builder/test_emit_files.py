@@ -98,13 +98,13 @@ def test_the_comparison_after_writing_sees_a_change() -> None:
     [
         (lambda d: d[:-1], "ends too early"),
         (lambda d: d[:-4], "ends too early"),
-        (lambda d: b"", "no float32 tag"),
-        (lambda d: d[:2], "no float32 tag"),
+        (lambda d: b"", "neither a float32 nor a float16 tag"),
+        (lambda d: d[:2], "neither a float32 nor a float16 tag"),
         (lambda d: d + b"\0", "left over"),
         (lambda d: d + b"\0\0\0\0", "left over"),
-        (lambda d: b"\x47\x6b\x30\x01" + d[4:], "no float32 tag"),
+        (lambda d: b"\x83\x8b\x34\x01" + d[4:], "neither a float32 nor a float16 tag"),
     ],
-    ids=["a byte short", "a number short", "empty", "half a tag", "a byte over", "a number over", "fp16 tag"],
+    ids=["a byte short", "a number short", "empty", "half a tag", "a byte over", "a number over", "bf16 tag"],
 )
 def test_a_wrong_bin_is_refused(change: Callable[[bytes], bytes], message: str) -> None:
     layers = layers_of(mixed())

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from parity_support import run_emitted
 from torch import nn
 
 import ncnn_builder as nb
 import ncnn_builder as ncnn_utils
 from ncnn_builder.parity import Report, interpret
+from ncnn_builder.passes.pipeline import BUILT, ORACLE, lower_and_optimise, run_passes
 from ncnn_builder.targets import lower
 
 TOLERANCE = 1e-5
@@ -317,6 +319,28 @@ def test_layer(up: int, k: int, rgb: bool) -> None:
     g.output("y", net.export_ncnn(g, names, False, 0))
     inputs = {"x": x, "ws0": w, "ws1": torch.zeros(1, 6), "mixing": torch.zeros(1, 1)}
     check(g, inputs, {"y": net(x, w)})
+
+
+@pytest.mark.parametrize("target", sorted(nb.TARGETS))
+def test_synthesis_on_every_target(target: str) -> None:
+    """The modulations are recognised, so a network in this style runs on the layers that each target has for them."""
+    torch.manual_seed(2)
+    net, w0, w1 = Synthesis(), torch.randn(1, 6), torch.randn(1, 6)
+    g = ncnn_utils.Graph("synthesis")
+    img, x = net.export_ncnn(g, [g.input("ws0", (6,)), g.input("ws1", (6,)), g.input("mixing", (4,))])
+    g.output("image", img)
+    g.output("x", x)
+    ws = torch.stack([w0, w1, w0, w1], dim=1)
+    inputs = {"ws0": w0[0].numpy(), "ws1": w1[0].numpy(), "mixing": np.float32([0, 1, 0, 1])}
+    with torch.no_grad():
+        wanted = {name: t[0].numpy() for name, t in net(ws).items()}
+    got = run_emitted(nb.compile_graph(g, target), inputs, list(wanted))
+    Report(target).add_all(got, wanted, TOLERANCE).check()
+    if target != ORACLE:
+        built = run_passes(g, BUILT, target)
+        kinds = [n.spec.type for n in built.nodes]
+        assert kinds.count("modulated_conv2d") == 5 and not {"F4DOp1D", "FconvTranspose2d", "Up2"} & set(kinds)
+        assert len(lower_and_optimise(g, target).nodes) < len(lower(g, target).nodes)
 
 
 @pytest.mark.parametrize(("dims", "keepdim"), [((2, 3, 4), False), ((1, 2, 3, 4), True), ((1,), False), ((-1,), True)])

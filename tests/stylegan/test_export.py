@@ -66,7 +66,7 @@ def test_a_bundle(capsys: pytest.CaptureFixture[str]) -> None:
     bundle = {f"deep/er/m_{g}.{s}" for g in ("mapping", "synthesis") for s in ("param", "bin")} | {"deep/er/m.json"}
     assert files == bundle | {f"seeds/{n}.bin" for n in (3, 5, 6)}
     manifest = json.loads(Path("deep/er/m.json").read_text())
-    assert manifest["weights"] == {"source": "random:7", "sha256": None, "random": True}
+    assert manifest["weights"] == {"source": "random:7", "sha256": None, "random": True, "storage": "fp32"}
     assert manifest["num_ws"] == 4 and manifest["config"] == "tiny"
     for name, file in manifest["files"].items():
         data = Path("deep/er", name).read_bytes()
@@ -142,7 +142,7 @@ def test_an_official_pickle_is_used(
     assert run("--cfg", "pickled", "--out", "m", "--seeds", "0") == 0
     weights = json.loads(Path("m.json").read_text())["weights"]
     digest = hashlib.sha256((download.cache_dir() / "pickled.pkl").read_bytes()).hexdigest()
-    assert weights == {"source": "pickled.pkl", "sha256": digest, "random": False}
+    assert weights == {"source": "pickled.pkl", "sha256": digest, "random": False, "storage": "fp32"}
     assert "RANDOM" not in capsys.readouterr().err
 
 
@@ -173,7 +173,7 @@ def test_a_checkpoint_file(kind: str) -> None:
     assert run("--cfg", "tiny", "--out", "m", "--ckpt", f"w.{kind}", "--seeds", "0") == 0
     manifest = json.loads(Path("m.json").read_text())
     digest = hashlib.sha256(Path(f"w.{kind}").read_bytes()).hexdigest()
-    assert manifest["weights"] == {"source": f"w.{kind}", "sha256": digest, "random": False}
+    assert manifest["weights"] == {"source": f"w.{kind}", "sha256": digest, "random": False, "storage": "fp32"}
     G = checkpoint.build_generator("v2ada", KWARGS, weights, "test")
     z = np.random.RandomState(0).randn(1, 16).astype(np.float32)
     with torch.no_grad():

@@ -28,6 +28,7 @@ LIGHT = [
     "stylegan.export",
     "stylegan.official",
     "stylegan.pickles",
+    "stylegan.rounding",
     "stylegan.torch_files",
     "stylegan.convert",
     "stylegan.inspect",

@@ -1,0 +1,78 @@
+"""Weights stored as float16: which, and what it costs.
+
+Only storage: ncnn makes float32 of them when it loads a file (Mat::from_float16 in modelbin.cpp), so layers compute as
+ever, with rounded weights. A weight can be stored so where it is `tagged`: the 4 bytes before it say its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import BuildError
+from ..ir import Array
+from .layers import Layer
+
+STORAGES = ("fp32", "fp16")
+SMALL = 4096
+"""Below so many numbers a weight stays float32: biases, filters, frequencies and grids, which are a thousandth of a
+file and do more harm than a convolution's weights, whose errors cancel."""
+_GREATEST = float(np.finfo(np.float16).max)
+_LEAST = float(np.finfo(np.float16).tiny)
+
+
+@dataclass
+class WeightStorage:
+    """How the weights of a model are stored.
+
+    storage    "fp32" or "fp16", as it was asked for
+    halved     number of weights that are float16
+    error      the largest rounding error, relative to the largest magnitude of its weight
+    kept       "LAYER WEIGHT: reason" of each weight that fp16 could not hold, and that is float32 therefore
+    """
+
+    storage: str = "fp32"
+    halved: int = 0
+    error: float = 0.0
+    kept: list[str] = field(default_factory=list)
+
+
+def store(layers: Iterable[Layer], storage: str) -> WeightStorage:
+    """Mark the weights that are to be written as float16. Raises BuildError for an unknown storage."""
+    if storage not in STORAGES:
+        raise BuildError("unknown storage of weights", argument="weights", expected=list(STORAGES), got=storage)
+    report = WeightStorage(storage)
+    for layer in layers if storage == "fp16" else ():
+        for weight in layer.spec.weights:
+            data = layer.weights.get(weight.name)
+            if not weight.tagged or data is None or data.size < SMALL:
+                continue
+            reason = _unfit(data)
+            if reason:
+                report.kept.append(f"{layer.name} {weight.name}: {reason}")
+                continue
+            layer.halves.add(weight.name)
+            report.halved += 1
+            report.error = max(report.error, _error(data))
+    return report
+
+
+def _unfit(data: Array) -> str | None:
+    greatest = float(np.abs(data).max())
+    if greatest > _GREATEST:
+        return f"magnitude {greatest:.3g}, float16 ends at {_GREATEST:.0f}"
+    if 0 < greatest < _LEAST:
+        return f"magnitude {greatest:.3g}, float16 has few digits below {_LEAST:.2g}"
+    return None
+
+
+def _error(data: Array) -> float:
+    greatest = float(np.abs(data).max())
+    return float(np.abs(halved(data).astype(np.float32) - data).max()) / greatest if greatest else 0.0
+
+
+def halved(data: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
+    """To the nearest float16, in the byte order of the file."""
+    return np.ascontiguousarray(data, dtype="<f2")

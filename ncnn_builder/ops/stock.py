@@ -1,0 +1,359 @@
+"""Layers of ncnn that no author calls: what the `stock` target makes the other ops of. The functions build nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..builder import ValueLike, append
+from ..ir import Array, Graph, Params, Shape, Value
+from ..opspec import OpSpec, Param, Sample, Weight, register, spec_of
+from .common import FEATURE_MAPS, Unary, elements, functional, need, need_rank, need_shape, over_shapes, shape_id
+from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
+
+UNARY = (
+    *("abs", "neg", "floor", "ceil", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos"),
+    *("atan", "reciprocal", "tanh", "log10", "round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "acosh"),
+    *("atanh", "log1p"),
+)
+
+
+@register
+class UnaryOp(Unary):
+    """y = op(x), element by element; round goes to even. ncnn: unaryop.cpp."""
+
+    type = "UnaryOp"
+    params = (Param("op", 0, "int", ", ".join(f"{i} {name}" for i, name in enumerate(UNARY))),)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        need(0 <= params["op"] < len(UNARY), "unknown operation", argument="op", got=params["op"])
+        return [inputs[0]]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [getattr(inputs[0], UNARY[params["op"]])()]
+
+    def samples(self) -> list[Sample]:
+        draws = {name: "unit" for name in ("asin", "acos", "atanh")}
+        draws |= {name: "positive" for name in ("sqrt", "rsqrt", "log", "reciprocal", "log10", "log1p")}
+        used = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "sin", "tanh", "round", "log1p")
+        return [
+            s
+            for name in used
+            for s in over_shapes(
+                name,
+                lambda g, x, name=name: unary(g, x, name),
+                lambda x, name=name: getattr(x, name)(),
+                draw=draws.get(name, "normal"),
+            )
+        ]
+
+
+def unary(g: Graph, x: ValueLike, op: str) -> Value:
+    """op: a name of UNARY."""
+    return append(g, spec_of("UnaryOp"), x, {"op": UNARY.index(op)})[0]
+
+
+@register
+class Clip(Unary):
+    """min(max(x, min), max). ncnn: clip.cpp."""
+
+    type = "Clip"
+    params = (
+        Param("min", 0, "float", "least value", float(np.finfo(np.float32).min)),
+        Param("max", 1, "float", "greatest value", float(np.finfo(np.float32).max)),
+    )
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0].clamp(params["min"], params["max"])]
+
+    def samples(self) -> list[Sample]:
+        return over_shapes("clip", lambda g, x: clip(g, x, -0.5, 0.75), lambda x: x.clamp(-0.5, 0.75))
+
+
+def clip(g: Graph, x: ValueLike, least: float, most: float) -> Value:
+    return append(g, spec_of("Clip"), x, {"min": least, "max": most})[0]
+
+
+@register
+class ELU(Unary):
+    """x where x > 0, else alpha * (exp(x) - 1). ncnn: elu.cpp."""
+
+    type = "ELU"
+    params = (Param("alpha", 0, "float", "factor of the negative side", 0.1),)
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [functional().elu(inputs[0], params["alpha"])]
+
+    def samples(self) -> list[Sample]:
+        return over_shapes("elu", lambda g, x: append(g, self, x, {"alpha": 1.0}), functional().elu)
+
+
+@register
+class SELU(Unary):
+    """lambda * x where x > 0, else lambda * alpha * (exp(x) - 1). ncnn: selu.cpp."""
+
+    type = "SELU"
+    params = (
+        Param("alpha", 0, "float", "factor of the negative side", 1.67326324),
+        Param("lambda", 1, "float", "factor of both sides", 1.050700987),
+    )
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [params["lambda"] * functional().elu(inputs[0], params["alpha"])]
+
+    def samples(self) -> list[Sample]:
+        return over_shapes("selu", lambda g, x: selu(g, x), functional().selu)
+
+
+def selu(g: Graph, x: ValueLike) -> Value:
+    return append(g, spec_of("SELU"), x, {"alpha": 1.6732632423543772, "lambda": 1.0507009873554805})[0]
+
+
+@register
+class Scale(OpSpec):
+    """x * scale (+ bias), one number per index of the outermost axis, in place. ncnn: scale.cpp.
+
+    size -233: the scale [n] is the second input; there is no bias then, as ncnn reads none from the file.
+    """
+
+    type = "Scale"
+    inputs = ("x", "scale?")
+    params = (
+        Param("size", 0, "int", "number of scales, or -233"),
+        Param("bias_term", 1, "int", "1: there is a bias"),
+    )
+    weights = (Weight("scale", False, "[n]"), Weight("bias", False, "[n]"))
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        n = params["size"]
+        return {} if n == -233 else {"scale": n, **({"bias": n} if params["bias_term"] else {})}
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
+        x, given = inputs[0], params["size"] == -233
+        need((len(inputs) == 2) == given, "a scale is an input or a weight", got=f"{len(inputs)} inputs")
+        need(not (given and params["bias_term"]), "ncnn has no bias with a scale that is an input", got="bias_term 1")
+        need_shape(inputs[1] if given else weights["scale"].shape, x[:1], "scale")
+        if params["bias_term"]:
+            need_shape(weights["bias"].shape, x[:1], "bias")
+        return [x]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        x = inputs[0]
+        along = (-1, *(1,) * (x.ndim - 1))
+        y = x * (inputs[1] if len(inputs) == 2 else weights["scale"]).reshape(along)
+        return [y + weights["bias"].reshape(along) if params["bias_term"] else y]
+
+    def samples(self) -> list[Sample]:
+        rng = np.random.default_rng(21)
+
+        def constant(x: Shape, bias: bool) -> Sample:
+            s, b = (rng.standard_normal(x[0]).astype(np.float32) for _ in "sb")
+            return Sample(f"{shape_id(x)}-{bias}", (x,), lambda g, v: [scale(g, v, s, b if bias else None)])
+
+        shapes: tuple[Shape, ...] = ((7,), (3, 5), *FEATURE_MAPS, (8, 3, 4, 5))
+        return [
+            *(constant(x, bias) for x in shapes for bias in (False, True)),
+            *(
+                Sample(
+                    f"{shape_id(x)}-input",
+                    (x, x[:1]),
+                    lambda g, v, s: [scale(g, v, s)],
+                    lambda v, s: v * s.reshape(-1, *(1,) * (v.ndim - 2)),
+                )
+                for x in shapes
+            ),
+        ]
+
+
+def scale(g: Graph, x: Value, factor: Value | Array, bias: Array | None = None) -> Value:
+    """x * factor (+ bias), each [x.shape[0]]; no bias where the factor is a Value."""
+    if isinstance(factor, Value):
+        return append(g, spec_of("Scale"), [x, factor], {"size": -233, "bias_term": 0})[0]
+    params = {"size": factor.size, "bias_term": int(bias is not None)}
+    return append(g, spec_of("Scale"), x, params, {"scale": factor, "bias": bias})[0]
+
+
+@register
+class InnerProduct(OpSpec):
+    """x @ weight.T (+ bias) with weights in the file: x [in] or [rows, in]. ncnn: innerproduct.cpp."""
+
+    type = "InnerProduct"
+    params = (
+        Param("num_output", 0, "int", "out"),
+        Param("bias_term", 1, "int", "1: there is a bias"),
+        Param("weight_data_size", 2, "int", "out * in"),
+        Param("int8_scale_term", 8, "int", "0"),
+        Param("activation_type", 9, "int", ACTIVATION_DOCS["activation_type"]),
+        Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
+    )
+    weights = (Weight("weight", True, "[out, in]"), Weight("bias", False, "[out]"))
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        bias = {"bias": params["num_output"]} if params["bias_term"] else {}
+        return {"weight": params["weight_data_size"], **bias}
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
+        x, out = inputs[0], params["num_output"]
+        need_rank(x, (1, 2), "x")
+        need_shape(weights["weight"].shape, (out, x[-1]), "weight")
+        need(params["weight_data_size"] == weights["weight"].size, "wrong size", argument="weight_data_size")
+        if params["bias_term"]:
+            need_shape(weights["bias"].shape, (out,), "bias")
+        return [(*x[:-1], out)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        y = inputs[0] @ weights["weight"].reshape(params["num_output"], -1).T
+        return [fused_activation_reference(y + weights["bias"] if params["bias_term"] else y, params)]
+
+    def samples(self) -> list[Sample]:
+        rng = np.random.default_rng(22)
+
+        def sample(x: Shape, out: int, bias: bool) -> Sample:
+            w, b = (rng.standard_normal(s).astype(np.float32) for s in ((out, x[-1]), (out,)))
+            return Sample(
+                f"{shape_id(x)}-{out}-{bias}", (x,), lambda g, v: [inner_product(g, v, w, b if bias else None)]
+            )
+
+        cases: tuple[tuple[Shape, int], ...] = (((7,), 5), ((512,), 33), ((1,), 1), ((3, 10), 4), ((64, 3), 8))
+        return [sample(x, out, bias) for x, out in cases for bias in (False, True)]
+
+
+def inner_product(g: Graph, x: ValueLike, weight: Array, bias: Array | None = None) -> Value:
+    params = {
+        "num_output": weight.shape[0],
+        "bias_term": int(bias is not None),
+        "weight_data_size": weight.size,
+        "int8_scale_term": 0,
+        "activation_type": 0,
+        "activation_params": (),
+    }
+    return append(g, spec_of("InnerProduct"), x, params, {"weight": weight, "bias": bias})[0]
+
+
+@register
+class MatMul(OpSpec):
+    """a @ b, or a @ b.T: a [in] or [rows, in], b [in, out] or, transposed, [out, in]. ncnn: matmul.cpp."""
+
+    type = "MatMul"
+    inputs = ("a", "b")
+    params = (Param("transpose_b", 0, "int", "1: b is [out, in]"),)
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        a, b = inputs
+        need_rank(a, (1, 2), "a")
+        need_rank(b, (2,), "b")
+        inner, out = b[::-1] if params["transpose_b"] else b
+        need(a[-1] == inner, "the inner sizes differ", expected=a[-1], got=list(b))
+        return [(*a[:-1], out)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [inputs[0] @ (inputs[1].T if params["transpose_b"] else inputs[1])]
+
+    def samples(self) -> list[Sample]:
+        def sample(a: Shape, b: Shape, transposed: bool) -> Sample:
+            return Sample(
+                f"{shape_id(a)}-{shape_id(b)}-{transposed}",
+                (a, b),
+                lambda g, x, y: [matmul(g, x, y, transposed)],
+                lambda x, y: x @ (y.mT if transposed else y)[0],
+            )
+
+        return [
+            *(
+                sample(a, b, False)
+                for a, b in (((3, 5), (5, 4)), ((7,), (7, 3)), ((1, 3), (3, 1)), ((20, 33), (33, 9)))
+            ),
+            *(sample(a, b, True) for a, b in (((3, 5), (4, 5)), ((7,), (3, 7)), ((1, 1), (6, 1)), ((20, 33), (9, 33)))),
+        ]
+
+
+def matmul(g: Graph, a: Value, b: Value, transpose_b: bool = False) -> Value:
+    return append(g, spec_of("MatMul"), [a, b], {"transpose_b": int(transpose_b)})[0]
+
+
+@register
+class MemoryData(OpSpec):
+    """A constant: no input, no computation. ncnn: memorydata.cpp. The shape's missing dimensions are 0."""
+
+    type = "MemoryData"
+    inputs = ()
+    params = (
+        Param("w", 0, "int", "innermost dimension"),
+        Param("h", 1, "int", "second dimension, or 0"),
+        Param("c", 2, "int", "outermost of three or four, or 0"),
+        Param("d", 11, "int", "third of four, or 0"),
+        Param("load_type", 21, "int", "0: with a tag, which float16 needs; 1: raw float32", 1),
+    )
+    weights = (Weight("data", True, "the numbers"),)
+
+    def _shape(self, params: Params) -> Shape:
+        return tuple(params[k] for k in "cdhw" if params[k])
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        return {"data": elements(self._shape(params))}
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
+        shape = self._shape(params)
+        need(params["load_type"] == 0, "the numbers have a tag", argument="load_type", expected=0, got=1)
+        need(weights["data"].size == elements(shape), "wrong number of elements", argument="data", expected=shape)
+        return [shape]
+
+    def constants(self, params: Params, weights: Mapping[str, Array]) -> list[Array]:
+        return [weights["data"].reshape(self._shape(params))]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        return [weights["data"].reshape(self._shape(params))]
+
+    def samples(self) -> list[Sample]:
+        import torch
+
+        def sample(shape: Shape) -> Sample:
+            data: Array = np.random.default_rng(23).standard_normal(shape).astype(np.float32)
+            return Sample(shape_id(shape), (), lambda g: [memory(g, data)], lambda: torch.from_numpy(data)[None])
+
+        return [sample(shape) for shape in ((9,), (3, 5), (5, 3, 7), (8, 2, 4), (2, 3, 4, 5), (1, 1, 1, 1))]
+
+
+def memory(g: Graph, data: Array) -> Value:
+    """A constant of 1 to 4 dimensions."""
+    names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[data.ndim]
+    params = {**dict.fromkeys("whcd", 0), "load_type": 0, **dict(zip(names, data.shape, strict=True))}
+    return append(g, spec_of("MemoryData"), [], params, {"data": np.ascontiguousarray(data, np.float32)})[0]
+
+
+@register
+class PixelShuffle(OpSpec):
+    """(C * r * r, H, W) -> (C, H * r, W * r). ncnn: pixelshuffle.cpp.
+
+    mode 0: channel c * r * r + i * r + j holds the pixels (y * r + i, x * r + j) of channel c, as torch has it;
+    mode 1: channel (i * r + j) * C + c does.
+    """
+
+    type = "PixelShuffle"
+    params = (Param("factor", 0, "int", "r", 1), Param("mode", 1, "int", "order of the channels"))
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        x, r = inputs[0], params["factor"]
+        need_rank(x, (3,), "x")
+        need(r >= 1 and x[0] % (r * r) == 0, "the channels do not fit", argument="factor", expected=x[0], got=r)
+        return [(x[0] // (r * r), x[1] * r, x[2] * r)]
+
+    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
+        x, r = inputs[0], params["factor"]
+        if params["mode"]:
+            x = x.reshape(r * r, -1, *x.shape[1:]).transpose(0, 1).flatten(0, 1)
+        return [functional().pixel_shuffle(x, r)]
+
+    def samples(self) -> list[Sample]:
+        shapes: tuple[tuple[Shape, int], ...] = (((4, 3, 5), 2), ((32, 4, 3), 2), ((27, 2, 3), 3), ((12, 1, 1), 2))
+        return [
+            Sample(f"{shape_id(x)}-{r}-{mode}", (x,), lambda g, v, r=r, mode=mode: [pixel_shuffle(g, v, r, mode)])
+            for x, r in shapes
+            for mode in (0, 1)
+        ]
+
+
+def pixel_shuffle(g: Graph, x: ValueLike, factor: int, mode: int = 0) -> Value:
+    return append(g, spec_of("PixelShuffle"), x, {"factor": factor, "mode": mode})[0]

@@ -1,0 +1,109 @@
+"""The `stock` target: layers that unmodified ncnn has, with static weights, for any ncnn and its Vulkan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...ir import Graph, Node, Shape, Value
+from ...ops.conv import static_conv
+from ...ops.deconv import deconv, insert_zeros
+from . import elementwise, filters
+from .elementwise import constant
+from .filters import depthwise
+from .lrelu import filtered_lrelu
+from .modulated import modulated_conv2d
+
+__all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
+
+
+def convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value] | None:
+    """A weight that is an input, but known, goes into the file."""
+    p = node.params
+    known = [constant(v) for v in inputs[1:]]
+    if not p["dynamic_weight"] or any(data is None for data in known):
+        return None
+    weight, bias = (*known, None)[:2]
+    assert weight is not None
+    border = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    stride, dilation = (p["stride_h"], p["stride_w"]), (p["dilation_h"], p["dilation_w"])
+    return static_conv(g, inputs[0], weight, bias, stride, border, dilation, p.get("group", 1))
+
+
+def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    p = node.params
+    weight, bias = (*(v if v.data is None else v.data for v in inputs[1:]), None)[:2]
+    if isinstance(bias, Value) or isinstance(weight, Value):  # one that is not known makes both inputs
+        weight, bias = (*inputs[1:], None)[:2]
+    assert weight is not None
+    return [
+        deconv(
+            g,
+            inputs[0],
+            weight,
+            bias,
+            (p["stride_h"], p["stride_w"]),
+            (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"]),
+            (p["output_pad_bottom"], p["output_pad_right"]),
+            (p["dilation_h"], p["dilation_w"]),
+            p["group"],
+        )
+    ]
+
+
+def down2(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    return [depthwise(g, inputs[0], np.ones((1, 1)), (2, 2), (0, 0, 0, 0))]
+
+
+def up(factor: int) -> Callable[[Graph, Node, list[Value]], list[Value]]:
+    return lambda g, node, inputs: insert_zeros(g, inputs[0], (factor, factor))
+
+
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] = {
+    "Abs": elementwise.abs_,
+    "AddNoise": elementwise.add_noise,
+    "BiasAct": elementwise.bias_act_layer,
+    "Clamp": elementwise.clamp,
+    "Convolution": convolution,
+    "ConvolutionDepthWise": convolution,
+    "CoordConcat": elementwise.coord_concat,
+    "Down2": down2,
+    "F4DOp1D": elementwise.f4d_op_1d,
+    "FconvTranspose2d": transposed_convolution,
+    "FilteredLrelu": filtered_lrelu,
+    "Fmatmul": elementwise.fmatmul,
+    "Lerp": elementwise.lerp,
+    "MulConstant": elementwise.mul_constant,
+    "Rsqrt": elementwise.rsqrt,
+    "Shell": elementwise.shell,
+    "Sin": elementwise.sin,
+    "Sqrt": elementwise.sqrt,
+    "Square": elementwise.square,
+    "StyleMixingSwitcher": elementwise.style_mixing_switcher,
+    "StyleganPost": elementwise.stylegan_post,
+    "Transforms": elementwise.transforms,
+    "Up2": up(2),
+    "Up4": up(4),
+    "Upfirdn2d": filters.upfirdn2d,
+    "bias_act": elementwise.bias_act,
+    "filtered_lrelu": filtered_lrelu,
+    "fully_connected": elementwise.fully_connected,
+    "modulated_conv2d": modulated_conv2d,
+    "synthesis_input": elementwise.synthesis_input,
+    "upfirdn2d": filters.upfirdn2d,
+}
+
+
+def input_shapes(graph: Graph) -> dict[str, Shape]:
+    """Inputs that could have several shapes, and the one that they have here.
+
+    ncnn's layers do not look whether a style is [w_dim] or [num_ws, w_dim]: such an input is [num_ws, w_dim].
+    """
+    return {
+        value.name: (node.inputs[2].shape[0], value.shape[-1])
+        for node in graph.nodes
+        if node.spec.type == "StyleMixingSwitcher"
+        for value in node.inputs[:2]
+        if value.any_shape
+    }

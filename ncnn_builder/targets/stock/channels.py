@@ -1,0 +1,50 @@
+"""Channels up to a multiple of 8, where ncnn's depthwise layers need that to be fast.
+
+Over channels that are no multiple of 4 ncnn's ConvolutionDepthWise runs channel by channel, each on one thread
+(x86/convolutiondepthwise_x86.cpp, create_group_ops); StyleGAN3 has 203 or 81 of them. So the convolution before the
+filters makes some channels of zeros more, the filters run over all, and a Crop takes the real ones. What comes behind
+looks through that Crop, which then nobody computes unless it is tapped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...ir import Array, Graph, Value
+from ...ops.pad import pad
+from ...ops.shape import crop
+
+FEW = 4  # below, depthwise() has a dense form
+
+
+def rounded(channels: int) -> int:
+    return channels if channels < FEW else -(-channels // 8) * 8
+
+
+def widened(g: Graph, x: Value) -> Value:
+    """x (C, H, W) with rounded(C) channels, the further ones of any content."""
+    source = uncropped(x)
+    if source is not None:
+        return source
+    return pad(g, x, behind=rounded(x.shape[0]) - x.shape[0])[0]
+
+
+def uncropped(x: Value) -> Value | None:
+    """What x is the first channels of, if that has a rounded number of them."""
+    node = x.producer
+    if node is None or node.spec.type != "Crop" or len(x.shape) != 3:
+        return None
+    if node.params["axes"] != (0,) or node.params["starts"] != (0,):
+        return None
+    source = node.inputs[0]
+    return source if source.shape[0] == rounded(x.shape[0]) else None
+
+
+def first(g: Graph, x: Value, channels: int) -> Value:
+    return x if x.shape[0] == channels else crop(g, x, [0], [channels], [0])[0]
+
+
+def padded(a: Array, axis: int, size: int) -> Array:
+    """Zeros behind the last index of an axis."""
+    widths = [(0, size - n if i == axis else 0) for i, n in enumerate(a.shape)]
+    return np.pad(a, widths) if size > a.shape[axis] else a

@@ -1,0 +1,166 @@
+"""Picture filters out of ncnn's own layers: polyphase, so that nothing is multiplied with inserted zeros."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...ir import Array, Graph, Node, Value
+from ...ops.conv import static_conv
+from ...ops.deconv import deconv
+from ...ops.pad import pad
+from ...ops.shape import concat, crop
+from .elementwise import mul, reshaped
+
+Pair: TypeAlias = "tuple[int, int]"
+Border: TypeAlias = "tuple[int, int, int, int]"  # top, bottom, left, right; negative numbers crop
+Numbers: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"  # filters are double until they are weights
+Taps: TypeAlias = "tuple[Numbers, Numbers] | Numbers"
+"""A filter as it is correlated: the taps of rows and of columns where it is their outer product, else [fh, fw]."""
+
+
+def taps_of(f: Array | None, gain: float, flip: bool) -> Taps:
+    """f [fh, fw], [n] or None, times gain; flip: correlation, as the op has it."""
+    if f is None:
+        return np.full(1, gain), np.ones(1)
+    wide = np.asarray(f, np.float64)
+    wide = wide if flip else np.flip(wide)
+    if wide.ndim == 1:
+        return wide * gain, wide
+    i, j = np.unravel_index(np.abs(wide).argmax(), wide.shape)
+    peak = wide[i, j]
+    if peak == 0:
+        return np.zeros(wide.shape[0]), np.zeros(wide.shape[1])
+    rows, columns = wide[:, j], wide[i] / peak
+    if np.abs(np.outer(rows, columns) - wide).max() <= 1e-7 * abs(peak):
+        return rows * gain, columns
+    return wide * gain
+
+
+def size_of(f: Taps) -> Pair:
+    return (f[0].size, f[1].size) if isinstance(f, tuple) else (f.shape[0], f.shape[1])
+
+
+def resample(g: Graph, x: Value, f: Taps, up: Pair, down: Pair, padding: Border) -> Value:
+    """Zeros between the pixels, padding, correlation with f, every down-th pixel: (C, H, W) -> (C, H', W')."""
+    if not isinstance(f, tuple):
+        return _filter(g, x, f, up, down, padding)
+    if up == down == (1, 1) and f[0].size * f[1].size <= 16:
+        # One pass with 16 products a pixel is as fast as two with 4 each (512x512x64: 5 ms of one core), and makes
+        # no picture between.
+        return _filter(g, x, np.outer(*f), up, down, padding)
+    top, bottom, left, right = padding
+    # Upsampling goes along the rows last, and downsampling first: the other axis is then still, or already, short.
+    for axis in (0, 1) if up[1] > down[1] else (1, 0):
+        if axis == 0:
+            x = _filter(g, x, f[0][:, None], (up[0], 1), (down[0], 1), (top, bottom, 0, 0))
+        else:
+            x = _filter(g, x, f[1][None], (1, up[1]), (1, down[1]), (0, 0, left, right))
+    return x
+
+
+def _filter(g: Graph, x: Value, f: Numbers, up: Pair, down: Pair, padding: Border) -> Value:
+    if f.size == 1 and up == (1, 1):
+        x = pad(g, x, *padding)[0]
+        return mul(g, depthwise(g, x, np.ones((1, 1)), down, (0, 0, 0, 0)), float(f.reshape(())))
+    if up == (1, 1):
+        return depthwise(g, x, f, down, padding)
+    line = f.size >= max(up) and ((f.shape[1] == 1 and up[1] == 1) or (f.shape[0] == 1 and up[0] == 1))
+    x = _interleaved(g, x, f, up, padding) if line else _upsample(g, x, f, up, padding)
+    return depthwise(g, x, np.ones((1, 1)), down, (0, 0, 0, 0))
+
+
+def depthwise(g: Graph, x: Value, f: Numbers, stride: Pair, padding: Border) -> Value:
+    """Every channel correlated with f [fh, fw].
+
+    One to three channels go through a dense convolution: ncnn runs a depthwise one over channels that are no
+    multiple of 4 channel by channel, each on one thread (convolutiondepthwise_x86.cpp, create_group_ops).
+    """
+    if f.size == 1 and f.flat[0] == 1 and stride == (1, 1) and not any(padding):
+        return x
+    channels = x.shape[0]
+    taps = f.astype(np.float32)
+    if channels < 4:
+        dense = np.zeros((channels, channels, *taps.shape), np.float32)
+        dense[range(channels), range(channels)] = taps
+        return static_conv(g, x, dense, None, stride, padding)[0]
+    kernel = np.ascontiguousarray(np.broadcast_to(taps, (channels, 1, *taps.shape)))
+    return static_conv(g, x, kernel, None, stride, padding, groups=channels)[0]
+
+
+def _interleaved(g: Graph, x: Value, f: Numbers, up: Pair, padding: Border) -> Value:
+    """Upsampling along one axis: a correlation for each phase r, of the rows up * q + r, and their interleaving.
+
+    Row up * q + r is the sum over k of f[k] * z[up * q + r - before + k], z zero except at multiples of up: only taps
+    k = first + up * j matter, and they meet x[q + offset + j]. Interleaved rows are those of the phases side by side,
+    read as shorter ones; columns likewise with one pixel a row. ncnn's transposed convolution asks for each tap at
+    each pixel whether it meets one (x86/deconvolutiondepthwise_fp32.h) and takes 1.5 to 1.9 times as long.
+    """
+    c, h, w = x.shape
+    axis = 0 if f.shape[1] == 1 else 1
+    factor, taps, size = up[axis], f.reshape(-1), x.shape[1 + axis]
+    before, after = padding[2 * axis : 2 * axis + 2]
+    length = size * factor + before + after - taps.size + 1
+    count = -(-length // factor)
+    filters, borders = [], []
+    for r in range(factor):
+        first = (before - r) % factor
+        offset = (r - before + first) // factor
+        filters.append(taps[first::factor])
+        borders.append((-offset, count + filters[-1].size - 1 - size + offset))
+    if any(max(-a, 0) + max(-b, 0) >= size for a, b in borders):  # a phase that sees only the border
+        return _upsample(g, x, f, up, padding)
+    phases = []
+    for part, border in zip(filters, borders, strict=True):
+        if axis == 0:
+            phases.append(depthwise(g, x, part[:, None], (1, 1), (*border, 0, 0)))
+        else:
+            phase = depthwise(g, x, part[None], (1, 1), (0, 0, *border))
+            phases.append(reshaped(g, phase, (c, h * count, 1)))
+    y = concat(g, phases, 3)[0]
+    y = reshaped(g, y, (c, count * factor, w) if axis == 0 else (c, h, count * factor))
+    return y if count * factor == length else crop(g, y, [0], [length], [1 + axis])[0]
+
+
+def _upsample(g: Graph, x: Value, f: Numbers, up: Pair, padding: Border) -> Value:
+    """A transposed convolution of stride `up`, cropped or widened to what the padding says.
+
+    It makes the whole convolution of x, zeros between its pixels, with f mirrored: (h - 1) * up + n rows. The result
+    begins with row n - 1 - top of that. Where this is negative, zeros before the kernel move it; where the end lies
+    beyond the last row, rows of zeros are added.
+    """
+    kernel, crop, extra = f[::-1, ::-1], [], []
+    for axis in (0, 1):
+        before, after = padding[2 * axis : 2 * axis + 2]
+        n, size = kernel.shape[axis], x.shape[1 + axis]
+        start, rows = n - 1 - before, size * up[axis] + before + after - n + 1
+        if start < 0:
+            widths = [(0, 0), (0, 0)]
+            widths[axis] = (-start, 0)
+            kernel, n, start = np.pad(kernel, widths), n - start, 0
+        behind = (size - 1) * up[axis] + n - start - rows
+        crop += [start, max(behind, 0)]
+        extra.append(max(-behind, 0))
+    weight = np.ascontiguousarray(np.broadcast_to(kernel.astype(np.float32), (x.shape[0], 1, *kernel.shape)))
+    return deconv(g, x, weight, None, up, crop, extra, groups=x.shape[0])
+
+
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    p = node.params
+    f = taps_of(weight_of(node, "f"), p["gain"], bool(p["flip_filter"]))
+    up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
+    return [resample(g, inputs[0], f, up, down, padding_of(node))]
+
+
+def padding_of(node: Node) -> Border:
+    p = node.params
+    return p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"]
+
+
+def weight_of(node: Node, name: str) -> Array | None:
+    """The filter of a composite op, or of a layer, which says its shape by parameters (a reader gives it flat)."""
+    f, h = node.weights.get(name), node.params.get(f"{name}_h")
+    if f is None or (h is not None and node.params[f"{name}_w"] == 0):
+        return None
+    return f.reshape(h, -1) if h else f

@@ -1,0 +1,132 @@
+"""The target `stock` on plain ncnn: the wheel from PyPI in a process of its own, on the CPU and through Vulkan."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from golden_files import load_golden
+from network_support import GOLDENS, NETWORK_TOLERANCE, golden_generator, latents
+from PIL import Image
+
+import ncnn_builder as nb
+from ncnn_builder.parity import Report
+from runtime import Model
+from stylegan import checkpoint, v2ada
+from stylegan.configs import get_config
+from stylegan.export import export_generator
+
+RUNNER = Path(__file__).resolve().parents[1] / "wheel_runner.py"
+README = Path(__file__).resolve().parents[2] / "README.md"
+NO_GPU = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_wheel_is_there() -> None:
+    if importlib.util.find_spec("ncnn") is None:
+        pytest.fail('no ncnn wheel: pip install -c constraints.txt -e ".[dev]" brings it')
+
+
+def on_the_wheel(bundle: Path, kind: str, inputs: dict[str, Any], vulkan: bool = False) -> np.ndarray:
+    """The output of NAME_kind, computed by the wheel's ncnn.Net in another process."""
+    job, result = bundle.with_name("job.npz"), bundle.with_name("result.npz")
+    files = {suffix: str(bundle.with_name(f"{bundle.name}_{kind}.{suffix}")) for suffix in ("param", "bin")}
+    arrays = {f"in:{name}": np.ascontiguousarray(a, np.float32) for name, a in inputs.items()}
+    np.savez(job, **files, output="output", vulkan=int(vulkan), **arrays)
+    done = subprocess.run(
+        [sys.executable, "-I", str(RUNNER), str(job), str(result)], capture_output=True, text=True, timeout=600
+    )
+    if vulkan and done.returncode == NO_GPU:
+        pytest.skip("no Vulkan device; Debian's mesa-vulkan-drivers has one in software")
+    assert done.returncode == 0, done.stdout + done.stderr
+    output: np.ndarray = np.load(result)["output"]
+    return output
+
+
+def golden_pictures(name: str, bundle: Path, vulkan: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    golden, G = load_golden(name), golden_generator(name)
+    tensors = {k: v.numpy() for k, v in golden.tensors.items()}
+    export_generator(G, bundle, "stock")
+    label = {"c": tensors["c"][0]} if G.c_dim else {}
+    none = np.zeros(G.num_ws)
+    mixing = np.arange(G.num_ws) < 4
+    w = tensors["ws_psi1"]
+    got = {
+        "w": on_the_wheel(bundle, "mapping", {"z": tensors["z"][0], "coeff": [1], **label}, vulkan),
+        "psi 0.7": on_the_wheel(bundle, "mapping", {"z": tensors["z"][0], "coeff": [0.7], **label}, vulkan),
+        "img": on_the_wheel(bundle, "synthesis", {"ws0": w[0], "ws1": w[1], "mixing": none}, vulkan),
+        "mix": on_the_wheel(bundle, "synthesis", {"ws0": w[0], "ws1": w[1], "mixing": mixing}, vulkan),
+    }
+    expected = {
+        "w": w[0, 0],
+        "psi 0.7": tensors["ws_psi0.7"][0, 0],
+        "img": tensors["img_const_85"][0],
+        "mix": tensors["img_mix_85_458_styles0-3"][0],
+    }
+    return got, expected
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_goldens_on_the_wheel(name: str, tmp_path: Path) -> None:
+    got, expected = golden_pictures(name, tmp_path / "m", vulkan=False)
+    Report(f"{name}, wheel").add_all(got, expected, NETWORK_TOLERANCE).check()
+
+
+@pytest.mark.vulkan
+@pytest.mark.parametrize("name", GOLDENS)
+def test_goldens_on_vulkan(name: str, tmp_path: Path) -> None:
+    got, expected = golden_pictures(name, tmp_path / "m", vulkan=True)
+    Report(f"{name}, Vulkan").add_all(got, expected, NETWORK_TOLERANCE).check()
+
+
+@pytest.mark.parametrize("cfg", ["v2ada_512_afhqcat", "v3_s_256_custom"])
+def test_in_full_on_the_wheel(cfg: str, tmp_path: Path) -> None:
+    config = get_config(cfg)
+    state = checkpoint.random_state(config.family, config.init_kwargs, 0)
+    G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
+    export_generator(G, tmp_path / "m", "stock", config=config)
+    inputs, ws = latents(G, 458)
+    got = on_the_wheel(tmp_path / "m", "synthesis", {"ws0": ws[0], "ws1": ws[0], "mixing": np.zeros(G.num_ws)})
+    with torch.no_grad():
+        expected = {"w": ws[0, 0].numpy(), "img": G.synthesis(ws, noise_mode="const")[0].numpy()}
+    w = on_the_wheel(tmp_path / "m", "mapping", inputs)
+    Report(f"{cfg}, wheel").add_all({"w": w, "img": got}, expected, NETWORK_TOLERANCE).check()
+
+
+def test_a_changed_weight_is_seen(tmp_path: Path) -> None:
+    name = "v2ada_skip_64"
+    got, expected = golden_pictures(name, tmp_path / "m", vulkan=False)
+    data = np.fromfile(tmp_path / "m_synthesis.bin", np.float32)
+    (data * np.float32(1.01)).tofile(tmp_path / "m_synthesis.bin")
+    inputs = load_golden(name).tensors["ws_psi1"].numpy()
+    mixing = np.zeros(len(inputs[0]))
+    got["img"] = on_the_wheel(tmp_path / "m", "synthesis", {"ws0": inputs[0], "ws1": inputs[1], "mixing": mixing})
+    with pytest.raises(nb.ParityError, match="img"):
+        Report(name).add_all(got, expected, NETWORK_TOLERANCE).check()
+
+
+def test_the_readmes_python_runs(tmp_path: Path) -> None:
+    """The lines under "Anywhere ncnn runs" make the picture that our own runtime makes."""
+    section = README.read_text().split("## Anywhere ncnn runs")[1].split("\n## ")[0]
+    code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(code) == 1 and len(code[0].splitlines()) <= 20
+    synthesis = dict(channel_base=1024, channel_max=8)
+    kwargs = dict(z_dim=512, c_dim=0, w_dim=512, img_resolution=512, img_channels=3, synthesis_kwargs=synthesis)
+    G = checkpoint.build_generator("v2ada", kwargs, checkpoint.random_state("v2ada", kwargs, seed=3), "small")
+    assert isinstance(G, v2ada.Generator) and G.num_ws == 16
+    export_generator(G, tmp_path / "cats", "stock")
+    done = subprocess.run([sys.executable, "-I", "-c", code[0]], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    m = Model(tmp_path / "cats")
+    z = np.random.RandomState(458).randn(512).astype(np.float32)
+    expected = m.image(m.mapping(z, psi=0.7)).astype(int)
+    picture = np.asarray(Image.open(tmp_path / "cat.png")).astype(int)
+    assert picture.shape == expected.shape and np.abs(picture - expected).max() <= 1
+    assert expected.std() > 1
