@@ -1,8 +1,9 @@
 // The fast form of Conv. Two ways to share the work:
 //
-// By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and the result
-// stays in its caches. By channels: for weights that are larger than the second cache each thread takes a part of the
-// output channels, and the transformed tiles are shared, so that the weights are read once.
+// By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and
+// the result stays in its caches. By channels: for weights that are larger than the second cache each thread
+// takes a part of the output channels, and the transformed tiles are shared, so that the weights are read
+// once.
 #include "conv.h"
 
 #include <cpu.h>
@@ -22,8 +23,9 @@ int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 class ConvRun
 {
 public:
-    ConvRun(const Conv& conv, const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-            const float* noise, const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt);
+    ConvRun(const Conv& conv, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
+            const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
+            const ncnn::Option& opt);
 
     int run();
 
@@ -90,10 +92,10 @@ private:
     int tiles_y_, tiles_x_;
     int offset_; // pixels of the border before the image
     int threads_;
-    bool channels_ = false; // by channels
-    int block_ = 0;         // tiles of a block
-    int block_rows_ = 1;    // with up = 2: rows of tiles of a block
-    int thread_groups_ = 0; // output groups of a thread
+    bool channels_ = false;                      // by channels
+    int block_ = 0;                              // tiles of a block
+    int block_rows_ = 1;                         // with up = 2: rows of tiles of a block
+    int thread_groups_ = 0;                      // output groups of a thread
     ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
     ptrdiff_t sum_step_ = 0, sums_step_ = 0;
     // The ring of rows that the filter of up = 2 takes: for each group `ring_rows_` of `ring_width_` pixels.
@@ -134,8 +136,9 @@ void ConvRun::plan()
     const int columns = kernels_.columns;
     threads_ = std::max(1, opt_.num_threads);
 
-    // Weights that stay in the second cache with a block serve any block; others are read for each block anew, which
-    // a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of 4 to 532 pixels.
+    // Weights that stay in the second cache with a block serve any block; others are read for each block
+    // anew, which a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of
+    // 4 to 532 pixels.
     const int least = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
     const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
     int block = std::max((int)(room / (values + sums)) / columns * columns, least);
@@ -163,8 +166,8 @@ void ConvRun::plan()
     const int shares = channels_ ? threads_ : 1;
     thread_groups_ = (panels_ + shares - 1) / shares * panel_groups_;
 
-    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel between the
-    // groups, as with a power of two they would compete for the same few lines of the cache.
+    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel
+    // between the groups, as with a power of two they would compete for the same few lines of the cache.
     value_step_ = sum_step_ = (ptrdiff_t)block_ * kConvLanes;
     values_step_ = t_.values * value_step_ + kConvLanes;
     sums_step_ = t_.sums * sum_step_ + kConvLanes;
@@ -329,19 +332,20 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
         const int row = part.row * t_.step - offset_;
         // Tiles that lie in a packed image are taken from there.
         int inside = part.count, outside = part.count; // [inside, outside) do
-        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 && row + t_.tile_h <= x_.h) {
+        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 &&
+            row + t_.tile_h <= x_.h) {
             const int room = x_.w - t_.tile_w + offset_; // of the first column of a tile
             inside = std::min(std::max((offset_ + t_.step - 1) / t_.step - part.column, 0), part.count);
-            outside = room < 0 ? inside
-                               : std::max(std::min(room / t_.step - part.column + 1, part.count), inside);
+            outside =
+                room < 0 ? inside : std::max(std::min(room / t_.step - part.column + 1, part.count), inside);
         }
         if (inside < outside) {
             const int column = (part.column + inside) * t_.step - offset_;
             const float* from = (const float*)x_.data + x_.cstep * (size_t)group * kConvLanes +
                                 ((size_t)row * x_.w + column) * x_.elempack;
             kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x_.w * x_.elempack,
-                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_.data() + (size_t)group * kConvLanes, to + (ptrdiff_t)inside * kConvLanes,
-                           value_step_, outside - inside);
+                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_.data() + (size_t)group * kConvLanes,
+                           to + (ptrdiff_t)inside * kConvLanes, value_step_, outside - inside);
         }
         fill_gathered(part, 0, inside, group, to, m);
         fill_gathered(part, outside, part.count, group, to, m);
@@ -349,7 +353,8 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
 }
 
 // Tiles first to last - 1 of a segment by way of rows with zeros beside the image.
-void ConvRun::fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const
+void ConvRun::fill_gathered(const Segment& part, int first, int last, int group, float* to,
+                            const Memory& m) const
 {
     if (first >= last)
         return;
@@ -373,17 +378,19 @@ void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int til
         for (int panel = first_panel; panel < last_panel; panel++) {
             const int group = panel * panel_groups_;
             kernels_.gemm(matrix + (size_t)group * kConvLanes * conv_.inputs,
-                          std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_, values_step_,
-                          conv_.inputs,
-                          m.sums + product.sum * sum_step_ + (group - first_panel * panel_groups_) * sums_step_, sums_step_, tiles,
-                          product.add);
+                          std::min(panel_groups_, out_groups_ - group),
+                          m.values + product.value * value_step_, values_step_, conv_.inputs,
+                          m.sums + product.sum * sum_step_ +
+                              (group - first_panel * panel_groups_) * sums_step_,
+                          sums_step_, tiles, product.add);
         }
     }
 }
 
 ConvFinish ConvRun::finish_of(int group) const
 {
-    return {scale_out_.data() + (size_t)group * kConvLanes, bias_.data() + (size_t)group * kConvLanes, activation_};
+    return {scale_out_.data() + (size_t)group * kConvLanes, bias_.data() + (size_t)group * kConvLanes,
+            activation_};
 }
 
 // Pixels of 16 channels to the result.
@@ -395,7 +402,8 @@ void ConvRun::store(int group, int row, int column, int pixels, const float* fro
     float* base = (float*)top_.data;
     const int pack = top_.elempack;
     if (packed(group))
-        return kernels_.finish_packed(finish, from, noise, base + top_.cstep * (size_t)group * kConvLanes + at * pack,
+        return kernels_.finish_packed(finish, from, noise,
+                                      base + top_.cstep * (size_t)group * kConvLanes + at * pack,
                                       (ptrdiff_t)top_.cstep * pack, pixels);
     float* row_of = m.line;
     kernels_.finish(finish, from, noise, row_of, pixels);
@@ -425,9 +433,10 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
         const int whole = packed(group) && rows == t_.pixels ? columns / t_.pixels : 0;
         if (whole > 0) {
             const size_t at = (size_t)row * top_.w + column;
-            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
-                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                                   (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
+            kernels_.output_packed(
+                t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
+                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
         }
         const int rest = part.count - whole;
         if (rest == 0)
@@ -435,7 +444,8 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
         const ptrdiff_t row_step = (ptrdiff_t)rest * t_.pixels * kConvLanes;
         kernels_.output(t_.scheme, sums + (ptrdiff_t)whole * kConvLanes, sum_step_, m.made, row_step, rest);
         for (int y = 0; y < rows; y++)
-            store(group, row + y, column + whole * t_.pixels, columns - whole * t_.pixels, m.made + y * row_step, m);
+            store(group, row + y, column + whole * t_.pixels, columns - whole * t_.pixels,
+                  m.made + y * row_step, m);
     }
 }
 
@@ -476,9 +486,10 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
             for (int k = 0; k < 4; k++)
                 rows[k] = ring + offsets[(size_t)k];
             const size_t at = (size_t)row * top_.w;
-            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
-                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                                   (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
+            kernels_.filter_packed(
+                rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
+                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
             continue;
         }
         fir_.sum({ring, offsets.data(), conv_.filter.data(), taps, 1}, column_sums, 1, columns);
@@ -543,7 +554,8 @@ void ConvRun::by_channels(ncnn::Mat& memory)
     }
 }
 
-// Each thread takes rows of tiles from the top to the bottom, after those whose pixels the filter takes as well.
+// Each thread takes rows of tiles from the top to the bottom, after those whose pixels the filter takes as
+// well.
 void ConvRun::up_by_tiles(ncnn::Mat& memory)
 {
     const int taps = (int)conv_.filter.size();
@@ -584,7 +596,8 @@ void ConvRun::up_by_tiles(ncnn::Mat& memory)
 }
 
 int Conv::run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-              const float* noise, const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt) const
+              const float* noise, const FirActivation& activation, ncnn::Mat& top,
+              const ncnn::Option& opt) const
 {
     return ConvRun(*this, x, scale_in, scale_out, bias, noise, activation, top, opt).run();
 }

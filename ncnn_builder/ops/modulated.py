@@ -113,7 +113,7 @@ class ModulatedConv2dLayer(OpSpec):
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(13)
-        fir: Array = np.array([1, 3, 3, 1], np.float32) / 8
+        fir: Array = np.array([0.125, 0.375, 0.375, 0.125], np.float32)
         lopsided: Array = np.array([0.1, 0.5, 0.4, 0.2, -0.1], np.float32)
 
         def sample(x: Shape, out: int, k: tuple[int, int], **kw: Any) -> Sample:
@@ -277,7 +277,7 @@ class ToRGBLayer(OpSpec):
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(14)
-        fir: Array = np.array([1, 3, 3, 1], np.float32) / 8
+        fir: Array = np.array([0.125, 0.375, 0.375, 0.125], np.float32)
 
         def sample(x: Shape, out: int, image: bool, bias: bool, clamp: float | None) -> Sample:
             w = (rng.standard_normal((out, x[0], 1, 1)) / np.sqrt(x[0])).astype(np.float32)
