@@ -186,6 +186,7 @@ struct ToRGB
         bias_data_size = 4,
         clamp = 5,
         filter_size = 6,
+        keep_rgb = 7,
     };
 };
 
@@ -305,6 +306,7 @@ inline constexpr Declared declared[] = {
     {"ToRGB", 4, "bias_data_size", false},
     {"ToRGB", 5, "clamp", false},
     {"ToRGB", 6, "filter_size", false},
+    {"ToRGB", 7, "keep_rgb", false},
     {"Upfirdn2d", 0, "up_y", false},
     {"Upfirdn2d", 1, "up_x", false},
     {"Upfirdn2d", 2, "down_y", false},

@@ -21,6 +21,7 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     const int bias_data_size = reader.integer(P::bias_data_size, "bias_data_size", 0, 0);
     const float clamp = reader.number(P::clamp, "clamp", -1.f);
     filter_size_ = reader.integer(P::filter_size, "filter_size", 0, 0, FirFilter::kMostTaps);
+    keep_rgb_ = reader.integer(P::keep_rgb, "keep_rgb", 0, 0, 1) != 0;
     if (reader.status() != 0)
         return -1;
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
@@ -34,7 +35,8 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     fir_.y.before = fir_.x.before = (filter_size_ + 1) / 2;
     fir_.y.after = fir_.x.after = filter_size_ / 2 - 1;
     const int inputs = filter_size_ > 0 ? 3 : 2;
-    return check_io(*this, inputs, inputs, 1, 1);
+    const int outputs = keep_rgb_ ? 2 : 1;
+    return check_io(*this, inputs, inputs, outputs, outputs);
 }
 
 int ToRGB::load_model(const ncnn::ModelBin& mb)
@@ -94,10 +96,12 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
     }
     ncnn::Mat rgb;
     rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack,
-               image ? opt.workspace_allocator : opt.blob_allocator);
+               image && !keep_rgb_ ? opt.workspace_allocator : opt.blob_allocator);
     const std::vector<float> ones((size_t)conv_.outputs, 1.f);
     if (rgb.empty() || conv_.run(x, bottom_blobs[1], ones.data(), bias_, nullptr, activation_, rgb, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
+    if (keep_rgb_)
+        top_blobs[1] = rgb;
     if (!image) {
         y = rgb;
         return 0;
