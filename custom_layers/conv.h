@@ -54,6 +54,12 @@ public:
     int out_height() const { return height * up + 2 * padding - kernel_h + 1; }
     int out_width() const { return width * up + 2 * padding - kernel_w + 1; }
 
+    // In load_param, after the sizes: reports in the name of `layer` what could not be computed.
+    int check_sizes(const ncnn::Layer& layer) const;
+
+    // In forward: x and styles are of these sizes, and prepare() was called.
+    int check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const;
+
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
     // out of memory.
     int prepare(const float* weights, bool winograd, const FirKernels& kernels);

@@ -24,6 +24,8 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     keep_rgb_ = reader.integer(P::keep_rgb, "keep_rgb", 0, 0, 1) != 0;
     if (reader.status() != 0)
         return -1;
+    if (conv_.check_sizes(*this) != 0)
+        return -1;
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
         return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size,
                     conv_.outputs);
@@ -74,15 +76,9 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
     const int inputs = image ? 3 : 2;
     if (check_blobs(*this, bottom_blobs, inputs, inputs) != 0)
         return -1;
-    if (!conv_.prepared())
-        return fail(*this, "create_pipeline was not called");
     const ncnn::Mat& x = bottom_blobs[0];
-    if (x.dims != 3 || outer_size(x) != conv_.inputs || x.h != conv_.height || x.w != conv_.width)
-        return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
-                    shape_string(x).c_str());
-    if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
-        return fail(*this, "expects styles of [%d], got %s", conv_.inputs,
-                    shape_string(bottom_blobs[1]).c_str());
+    if (conv_.check_inputs(*this, x, bottom_blobs[1]) != 0)
+        return -1;
 
     ncnn::Mat& y = top_blobs[0];
     const int pack = image ? bottom_blobs[2].elempack : best_packing(conv_.outputs, opt);
@@ -97,8 +93,11 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
     ncnn::Mat rgb;
     rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack,
                image && !keep_rgb_ ? opt.workspace_allocator : opt.blob_allocator);
-    const std::vector<float> ones((size_t)conv_.outputs, 1.f);
-    if (rgb.empty() || conv_.run(x, bottom_blobs[1], ones.data(), bias_, nullptr, activation_, rgb, opt) != 0)
+    ncnn::Mat ones(conv_.outputs, (size_t)4u, opt.workspace_allocator);
+    if (!ones.empty())
+        ones.fill(1.f);
+    if (ones.empty() || rgb.empty() ||
+        conv_.run(x, bottom_blobs[1], ones, bias_, nullptr, activation_, rgb, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
     if (keep_rgb_)
         top_blobs[1] = rgb;
