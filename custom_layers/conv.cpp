@@ -1,5 +1,7 @@
 #include "conv.h"
 
+#include <cpu.h>
+
 #include <algorithm>
 
 namespace custom_layers
@@ -22,9 +24,9 @@ const float kWeights4[6][3] = {{4.f, 0.f, 0.f},
                                {-8.f / 3, 4.f / 3, -2.f / 3},
                                {0.f, 0.f, 1.f}};
 // Of a transposed convolution: F(5, 2) of (w2, w0), and w1.
-const float kWeightsUp[7][3] = {{0.f, 0.f, 4.f},          {2.f / 3, 0.f, 2.f / 3},  {-2.f / 3, 0.f, 2.f / 3},
-                                {-4.f / 3, 0.f, -8.f / 3}, {4.f / 3, 0.f, -8.f / 3}, {1.f, 0.f, 0.f},
-                                {0.f, 1.f, 0.f}};
+const float kWeightsUp[7][3] = {
+    {0.f, 0.f, 4.f},          {2.f / 3, 0.f, 2.f / 3}, {-2.f / 3, 0.f, 2.f / 3}, {-4.f / 3, 0.f, -8.f / 3},
+    {4.f / 3, 0.f, -8.f / 3}, {1.f, 0.f, 0.f},         {0.f, 1.f, 0.f}};
 
 ConvTiles direct_tiles(int kernel_h, int kernel_w)
 {
@@ -49,8 +51,8 @@ ConvTiles winograd_tiles(ConvScheme scheme, int tile, int pixels)
     return tiles;
 }
 
-// Pixel 2q + r of an axis takes, of d[q - 1] and d[q], both with taps 2 and 0 where r is 0, and d[q] with tap 1 where
-// r is 1.
+// Pixel 2q + r of an axis takes, of d[q - 1] and d[q], both with taps 2 and 0 where r is 0, and d[q] with tap
+// 1 where r is 1.
 ConvTiles up_direct_tiles()
 {
     ConvTiles tiles;
@@ -92,9 +94,10 @@ ConvTiles up_winograd_tiles()
     return tiles;
 }
 
-// What a scheme costs for each pair of channels, as multiplications with additions. Values and sums go through memory,
-// and a weight comes from far away and stays in memory, so each costs as much as some of them. The factors are
-// measured: time, but not at the price of memory, of 16 to 512 channels of 4 to 532 pixels on 2 cores with AVX-512.
+// What a scheme costs for each pair of channels, as multiplications with additions. Values and sums go
+// through memory, and a weight comes from far away and stays in memory, so each costs as much as some of
+// them. The factors are measured: time, but not at the price of memory, of 16 to 512 channels of 4 to 532
+// pixels on 2 cores with AVX-512.
 double cost(const ConvTiles& tiles, const Conv& conv, int made_h, int made_w)
 {
     const double kPixel = 150, kWeight = 82;
@@ -120,9 +123,10 @@ void Conv::choose(bool winograd)
             options.push_back(winograd_tiles(kConvWinograd6, 8, 6));
         }
     }
-    tiles_ = *std::min_element(options.begin(), options.end(), [this](const ConvTiles& a, const ConvTiles& b) {
-        return cost(a, *this, made_h(), made_w()) < cost(b, *this, made_h(), made_w());
-    });
+    tiles_ =
+        *std::min_element(options.begin(), options.end(), [this](const ConvTiles& a, const ConvTiles& b) {
+            return cost(a, *this, made_h(), made_w()) < cost(b, *this, made_h(), made_w());
+        });
 }
 
 int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels)
@@ -181,10 +185,15 @@ int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scal
     };
     const int made_height = made_h();
     const int made_width = made_w();
-    const int threads = opt.num_threads;
+    const int threads = std::max(1, std::min(opt.num_threads, outputs));
+    // Before the threads start: nothing may be thrown in them.
+    ncnn::Mat planes(made_width, made_height, threads, (size_t)4u, opt.workspace_allocator);
+    if (planes.empty())
+        return -1;
 #pragma omp parallel for num_threads(threads)
     for (int o = 0; o < outputs; o++) {
-        std::vector<float> made((size_t)made_height * made_width, 0.f);
+        float* made = planes.channel(ncnn::get_omp_thread_num());
+        std::fill_n(made, (size_t)made_height * made_width, 0.f);
         const float* w = weights + (size_t)o * inputs * kernel_h * kernel_w;
         for (int i = 0; i < inputs; i++) {
             for (int ky = 0; ky < kernel_h; ky++) {

@@ -1,11 +1,11 @@
-// The convolution of ModulatedConv2d and ToRGB: static weights, a scale for each input channel on the way in; a scale,
-// noise, bias and activation on the way out.
+// The convolution of ModulatedConv2d and ToRGB: static weights, a scale for each input channel on the way in;
+// a scale, noise, bias and activation on the way out.
 //
 //   y[o] = activation(scale_out[o] * conv(x * scale_in, w)[o] + noise + bias[o])
 //
-// up = 1: a correlation of stride 1 with zero padding. up = 2: a transposed convolution of stride 2, then an FIR filter
-// along both axes, whose border is StyleGAN2's: padding + (taps + 1) / 2 - (kernel - 1) pixels before, and as many
-// behind that (2 H + 2 padding - kernel + 1) pixels come out.
+// up = 1: a correlation of stride 1 with zero padding. up = 2: a transposed convolution of stride 2, then an
+// FIR filter along both axes, whose border is StyleGAN2's: padding + (taps + 1) / 2 - (kernel - 1) pixels
+// before, and as many behind that (2 H + 2 padding - kernel + 1) pixels come out.
 //
 // Weights are transformed once, when the layer is loaded, for the size of x that the param file says.
 #pragma once
@@ -37,6 +37,16 @@ struct ConvTiles {
     std::vector<ConvProduct> products;
 };
 
+// How a run shares its work among threads.
+struct ConvSharing {
+    enum Way { kFew, kTiles, kChannels, kRows }; // kRows: rows of tiles, where a filter follows
+    Way way;
+    int threads;
+    int shares;    // of the rows or channels
+    int strips;    // that a row of tiles is cut into
+    int64_t bytes; // of workspace
+};
+
 class Conv
 {
 public:
@@ -54,15 +64,19 @@ public:
     int out_height() const { return height * up + 2 * padding - kernel_h + 1; }
     int out_width() const { return width * up + 2 * padding - kernel_w + 1; }
 
-    // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when out of
-    // memory.
+    // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
+    // out of memory.
     int prepare(const float* weights, bool winograd, const FirKernels& kernels);
     bool prepared() const { return fir_ != nullptr; }
+    ConvScheme scheme() const { return tiles_.scheme; }
+    ConvSharing sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const;
 
-    // top [outputs, out_height, out_width] is there, in any packing. scale_in has `inputs` numbers; scale_out and
-    // bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory.
-    int run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias, const float* noise,
-            const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt) const;
+    // top [outputs, out_height, out_width] is there, in any packing. scale_in has `inputs` numbers; scale_out
+    // and bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory. Several
+    // threads may run the same Conv at once.
+    int run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
+            const float* noise, const FirActivation& activation, ncnn::Mat& top,
+            const ncnn::Option& opt) const;
 
     // The same by its definition, pixel by pixel; it takes the weights as they were given to prepare().
     int run_scalar(const float* weights, const ncnn::Mat& x, const float* scale_in, const float* scale_out,

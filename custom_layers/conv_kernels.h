@@ -1,7 +1,8 @@
 // The inner loops of conv.cpp, compiled once for each instruction set and chosen at run time.
 //
-// As in fir_kernels.h they see pixels of 16 floats: 16 channels side by side, whatever the packing of the blobs.
-// A convolution is a list of matrix products between transformed tiles of the image and transformed weights:
+// As in fir_kernels.h they see pixels of 16 floats: 16 channels side by side, whatever the packing of the
+// blobs. A convolution is a list of matrix products between transformed tiles of the image and transformed
+// weights:
 //   image -gather-> rows -input-> values [value][channels / 16][tile][16]
 //         -gemm->   sums [sum][channels / 16][tile][16] -output-> rows -finish-> result
 #pragma once
@@ -13,8 +14,8 @@ namespace custom_layers
 
 enum { kConvLanes = kFirLanes, kConvFew = 4 };
 
-// How tiles become values, and sums become pixels. Source of the Winograd forms: Lavin and Gray 2016, "Fast Algorithms
-// for Convolutional Neural Networks"; the points are listed in conv_transforms.inc.h.
+// How tiles become values, and sums become pixels. Source of the Winograd forms: Lavin and Gray 2016, "Fast
+// Algorithms for Convolutional Neural Networks"; the points are listed in conv_transforms.inc.h.
 enum ConvScheme {
     kConvDirect,     // one pixel; a value for each tap
     kConvWinograd4,  // 3x3: 4x4 pixels from 6x6
@@ -23,7 +24,8 @@ enum ConvScheme {
     kConvUpWinograd, // the same: 10x10 pixels from 6x6
 };
 
-// What a sum becomes: y = activation(sum * scale + noise + bias), with a scale and a bias for each of 16 channels.
+// What a sum becomes: y = activation(sum * scale + noise + bias), with a scale and a bias for each of 16
+// channels.
 struct ConvFinish {
     const float* scale;
     const float* bias;
@@ -36,12 +38,13 @@ struct ConvKernels {
     int pack;         // of the blobs that are taken and given without a detour
     int columns;      // tiles that are best taken at once
 
-    // Weights of 16 output channels, rows[lane] [inputs, taps] (null: zeros), as matrices [inputs, step]: of each
-    // tap, or with `transform` [points, 3] of each point of transform * w * transform^T.
+    // Weights of 16 output channels, rows[lane] [inputs, taps] (null: zeros), as matrices [inputs, step]: of
+    // each tap, or with `transform` [points, 3] of each point of transform * w * transform^T.
     void (*weights)(const float* transform, int points, int taps, const float* const* rows, int inputs,
                     float* to, ptrdiff_t matrix_step, int step);
-    // Tiles side by side, `rows` being their first pixel, to values; each channel times its scale, unless that is null.
-    // part_step 0: pixels of 16 floats. Else a packed blob: `pack` channels, and part_step floats on the next ones.
+    // Tiles side by side, `rows` being their first pixel, to values; each channel times its scale, unless
+    // that is null. part_step 0: pixels of 16 floats. Else a packed blob: `pack` channels, and part_step
+    // floats on the next ones.
     void (*input)(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
                   ptrdiff_t part_step, const float* scale, float* to, ptrdiff_t value_step, int tiles);
     // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
@@ -59,13 +62,14 @@ struct ConvKernels {
     // The same to a packed blob.
     void (*finish_packed)(const ConvFinish& finish, const float* from, const float* noise, float* to,
                           ptrdiff_t part_step, int pixels);
-    // The same of rows filtered with four taps along both axes; rows[k] is taken by taps[k] and has three more pixels.
-    void (*filter_packed)(const float* const* rows, const float* taps, const ConvFinish& finish, const float* noise,
-                          float* to, ptrdiff_t part_step, int pixels);
-    // Few outputs of a 1x1 convolution: sums[o][i] = sum over all channels of weights[o][channel] * x[channel][i],
-    // o < outputs <= kConvFew, of a packed blob with `parts` parts of `pack` channels.
-    void (*dots)(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts, float* sums,
-                 ptrdiff_t sum_step, int pixels);
+    // The same of rows filtered with four taps along both axes; rows[k] is taken by taps[k] and has three
+    // more pixels.
+    void (*filter_packed)(const float* const* rows, const float* taps, const ConvFinish& finish,
+                          const float* noise, float* to, ptrdiff_t part_step, int pixels);
+    // Few outputs of a 1x1 convolution: sums[o][i] = sum over all channels of weights[o][channel] *
+    // x[channel][i], o < outputs <= kConvFew, of a packed blob with `parts` parts of `pack` channels.
+    void (*dots)(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts,
+                 float* sums, ptrdiff_t sum_step, int pixels);
 };
 
 // The kernels that belong to these of fir_kernels().

@@ -1,5 +1,6 @@
-// The body of conv_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each: KERNEL_ISA is the
-// name, and the compiler is told to use that set. What fir_kernels.inc.h says of linkage holds here.
+// The body of conv_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each:
+// KERNEL_ISA is the name, and the compiler is told to use that set. What fir_kernels.inc.h says of linkage
+// holds here.
 #include "conv_kernels.h"
 
 #include <stdint.h>
@@ -34,7 +35,7 @@ enum { kParts = kConvLanes / kWidth }; // vectors of 16 channels
 
 template <int groups, int columns>
 void gemm_block(const float* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
-                       ptrdiff_t sum_step, bool add)
+                ptrdiff_t sum_step, bool add)
 {
     const int vectors = groups * kParts;
     Vec total[columns][vectors];
@@ -79,14 +80,16 @@ template <int groups, int columns> struct GemmBlocks {
 };
 
 // In blocks of almost the same size: a small one would wait for its loads.
-void gemm(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs, float* sums,
-          ptrdiff_t sum_step, int tiles, bool add)
+void gemm(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
+          float* sums, ptrdiff_t sum_step, int tiles, bool add)
 {
     const int blocks = (tiles + kColumns - 1) / kColumns;
     for (int b = 0, done = 0; b < blocks; b++) {
         const int count = (tiles - done + blocks - b - 1) / (blocks - b);
-        const GemmBlock block = groups == kGroups ? GemmBlocks<kGroups, kColumns>::of(count) : GemmBlocks<1, kColumns>::of(count);
-        block(weights, values + done * kConvLanes, value_step, inputs, sums + done * kConvLanes, sum_step, add);
+        const GemmBlock block =
+            groups == kGroups ? GemmBlocks<kGroups, kColumns>::of(count) : GemmBlocks<1, kColumns>::of(count);
+        block(weights, values + done * kConvLanes, value_step, inputs, sums + done * kConvLanes, sum_step,
+              add);
         done += count;
     }
 }
@@ -192,8 +195,8 @@ struct Input {
     }
 };
 
-void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step, ptrdiff_t part_step,
-           const float* scale, float* to, ptrdiff_t value_step, int tiles)
+void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
+           ptrdiff_t part_step, const float* scale, float* to, ptrdiff_t value_step, int tiles)
 {
     const Input in = {rows, row_step, part_step, scale, to, value_step, tiles};
     switch (scheme) {
@@ -212,7 +215,10 @@ void input(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptr
 
 struct StorePixels {
     ptrdiff_t row_step;
-    void operator()(float* rows, int y, int x, Vec v) const { store(rows + y * row_step + x * kConvLanes, v); }
+    void operator()(float* rows, int y, int x, Vec v) const
+    {
+        store(rows + y * row_step + x * kConvLanes, v);
+    }
 };
 
 template <bool with_noise> struct FinishPixels {
@@ -253,7 +259,8 @@ inline void output_tile(const float* sums, ptrdiff_t sum_step, const F& put, flo
 }
 
 template <typename Transform>
-inline void transform_output(const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step, int tiles)
+inline void transform_output(const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
+                             int tiles)
 {
     const ptrdiff_t step = Transform::kPixels * kConvLanes;
     for (int t = 0; t < tiles; t++) {
@@ -263,7 +270,8 @@ inline void transform_output(const float* sums, ptrdiff_t sum_step, float* rows,
     }
 }
 
-void output(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step, int tiles)
+void output(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
+            int tiles)
 {
     switch (scheme) {
     case custom_layers::kConvWinograd4:
@@ -303,7 +311,8 @@ struct Output {
         const Activate activate(f.activation);
         for (int part = 0; part < kParts; part++) {
             FinishPixels<with_noise> put = {
-                row_step, activate, load(f.scale + part * kWidth), load(f.bias + part * kWidth), noise, noise_step};
+                row_step, activate,  load(f.scale + part * kWidth), load(f.bias + part * kWidth),
+                noise,    noise_step};
             for (int t = 0; t < tiles; t++) {
                 output_tile<Transform>(sums + t * kConvLanes + part * kWidth, sum_step, put,
                                        rows + part * part_step + t * Transform::kPixels * kWidth);
@@ -315,8 +324,9 @@ struct Output {
     }
 };
 
-void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f, const float* noise,
-                   ptrdiff_t noise_step, float* rows, ptrdiff_t row_step, ptrdiff_t part_step, int tiles)
+void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f,
+                   const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step,
+                   ptrdiff_t part_step, int tiles)
 {
     const Output out = {sums, sum_step, f, noise, noise_step, rows, row_step, part_step, tiles};
     if (scheme == custom_layers::kConvWinograd6)
@@ -327,8 +337,8 @@ void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, con
 
 // `lanes` floats from a pixel to the next.
 template <int lanes, typename Put>
-inline void finish_pixels(const ConvFinish& f, const float* from, const float* noise, float* to, ptrdiff_t part_step,
-                          int pixels, const Put& put)
+inline void finish_pixels(const ConvFinish& f, const float* from, const float* noise, float* to,
+                          ptrdiff_t part_step, int pixels, const Put& put)
 {
     const Activate activate(f.activation);
     for (int part = 0; part < kParts; part++, from += kWidth, to += part_step) {
@@ -336,7 +346,8 @@ inline void finish_pixels(const ConvFinish& f, const float* from, const float* n
         const Vec bias = load(f.bias + part * kWidth);
         if (noise) {
             for (int i = 0; i < pixels; i++)
-                put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + (bias + broadcast(noise[i]))));
+                put(to + i * lanes,
+                    activate(load(from + i * kConvLanes) * scale + (bias + broadcast(noise[i]))));
         } else {
             for (int i = 0; i < pixels; i++)
                 put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + bias));
@@ -346,13 +357,15 @@ inline void finish_pixels(const ConvFinish& f, const float* from, const float* n
 
 void finish(const ConvFinish& f, const float* from, const float* noise, float* to, int pixels)
 {
-    finish_pixels<kConvLanes>(f, from, noise, to, kWidth, pixels, [](float* at, const Vec& v) { store(at, v); });
+    finish_pixels<kConvLanes>(f, from, noise, to, kWidth, pixels,
+                              [](float* at, const Vec& v) { store(at, v); });
 }
 
 void finish_packed(const ConvFinish& f, const float* from, const float* noise, float* to, ptrdiff_t part_step,
                    int pixels)
 {
-    finish_pixels<kWidth>(f, from, noise, to, part_step, pixels, [](float* at, const Vec& v) { stream(at, v); });
+    finish_pixels<kWidth>(f, from, noise, to, part_step, pixels,
+                          [](float* at, const Vec& v) { stream(at, v); });
     end_stream();
 }
 
@@ -362,8 +375,8 @@ inline Vec weighted(const float* const* rows, const Vec* taps, ptrdiff_t at)
            (load(rows[2] + at) * taps[2] + load(rows[3] + at) * taps[3]);
 }
 
-void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f, const float* noise, float* to,
-                   ptrdiff_t part_step, int pixels)
+void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f, const float* noise,
+                   float* to, ptrdiff_t part_step, int pixels)
 {
     const Activate activate(f.activation);
     const Vec t[4] = {broadcast(taps[0]), broadcast(taps[1]), broadcast(taps[2]), broadcast(taps[3])};
@@ -466,7 +479,8 @@ void transform_weights(const float* transform, int points, const float* const* r
             for (int p = 0; p < points; p++) {
                 const float* g = transform + 3 * p;
                 for (int x = 0; x < 3; x++)
-                    half[p][x] = load(w[x] + part) * broadcast(g[0]) + load(w[3 + x] + part) * broadcast(g[1]) +
+                    half[p][x] = load(w[x] + part) * broadcast(g[0]) +
+                                 load(w[3 + x] + part) * broadcast(g[1]) +
                                  load(w[6 + x] + part) * broadcast(g[2]);
             }
             for (int p = 0; p < points; p++) {
@@ -503,7 +517,17 @@ void weights(const float* transform, int points, int taps, const float* const* r
 namespace custom_layers
 {
 extern const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA);
-const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {
-    KERNEL_TEXT(KERNEL_ISA), kGroups* kConvLanes, kWidth, kColumns, weights, input, gemm, output, output_packed,
-    finish, finish_packed, filter_packed, dots};
+const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_ISA),
+                                                            kGroups * kConvLanes,
+                                                            kWidth,
+                                                            kColumns,
+                                                            weights,
+                                                            input,
+                                                            gemm,
+                                                            output,
+                                                            output_packed,
+                                                            finish,
+                                                            finish_packed,
+                                                            filter_packed,
+                                                            dots};
 } // namespace custom_layers

@@ -1,13 +1,15 @@
 // The fast form of Conv. Two ways to share the work:
 //
-// By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and the result
-// stays in its caches. By channels: for weights that are larger than the second cache each thread takes a part of the
-// output channels, and the transformed tiles are shared, so that the weights are read once.
+// By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and
+// the result stays in its caches. By channels: for weights that are larger than the second cache each thread
+// takes a part of the output channels, and the transformed tiles are shared, so that the weights are read
+// once.
 #include "conv.h"
 
 #include <cpu.h>
 
 #include <algorithm>
+#include <new>
 
 namespace custom_layers
 {
@@ -15,6 +17,8 @@ namespace
 {
 const int64_t kMostFloats = (int64_t)1 << 29; // of a thread's memory
 const size_t kLarge = (size_t)16 << 20;       // values of a block that the threads share, in bytes
+const int kMostThreads = 1024;
+const size_t kMostBlock = (size_t)256 << 20; // values and sums of a thread's block, in bytes
 
 int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 } // namespace
@@ -22,10 +26,11 @@ int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 class ConvRun
 {
 public:
-    ConvRun(const Conv& conv, const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-            const float* noise, const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt);
+    ConvRun(const Conv& conv, const ncnn::Mat& x, ncnn::Mat& top, const ncnn::Option& opt);
 
-    int run();
+    ConvSharing sharing() const;
+    int run(const float* scale_in, const float* scale_out, const float* bias, const float* noise,
+            const FirActivation& activation);
 
 private:
     // Tiles of a row, side by side.
@@ -36,6 +41,13 @@ private:
         int at; // of the block
     };
 
+    // The lists that one thread makes, in memory that is there before the threads start: nothing may be
+    // thrown in them.
+    struct Lists {
+        std::vector<Segment> parts;
+        std::vector<int> offsets;
+    };
+
     // What one thread works in. `values` may be shared.
     struct Memory {
         float* values;
@@ -44,19 +56,23 @@ private:
         float* made;  // rows of pixels
         float* line;  // one row of pixels, and one more
         float* zeros; // one row
+        Lists* lists;
     };
 
     void plan();
+    void allot();
+    int64_t thread_floats() const;
     bool is_few() const;
     int few();
     void by_tiles(ncnn::Mat& memory);
     void by_channels(ncnn::Mat& memory);
     void up_by_tiles(ncnn::Mat& memory);
 
-    Memory memory_at(float* base, float* shared) const;
+    Memory memory_at(ncnn::Mat& memory, int thread, float* shared);
     void clear(const Memory& m) const;
-    std::vector<Segment> segments(int first, int last) const;
-    std::vector<Segment> segments(int first_row, int rows, int first_column, int columns) const;
+    const std::vector<Segment>& segments(int first, int last, const Memory& m) const;
+    const std::vector<Segment>& segments(int first_row, int rows, int first_column, int columns,
+                                         const Memory& m) const;
     void gather(int row, int rows, int column, int columns, int group, float* to, ptrdiff_t row_step,
                 const Memory& m) const;
     void fill(const std::vector<Segment>& parts, int group, const Memory& m) const;
@@ -80,42 +96,35 @@ private:
     const ncnn::Mat& x_;
     ncnn::Mat& top_;
     const ncnn::Option& opt_;
-    const float* noise_;
+    const float* noise_ = nullptr;
     std::vector<float> scale_in_; // filled up to whole groups of 16
     std::vector<float> scale_out_;
     std::vector<float> bias_;
     FirActivation activation_;
+    std::vector<Lists> lists_; // of each thread
+    std::vector<int> shifts_;  // of the taps along a row
 
     int in_groups_, out_groups_, panel_groups_, panels_;
     int tiles_y_, tiles_x_;
     int offset_; // pixels of the border before the image
     int threads_;
-    bool channels_ = false; // by channels
-    int block_ = 0;         // tiles of a block
-    int block_rows_ = 1;    // with up = 2: rows of tiles of a block
-    int thread_groups_ = 0; // output groups of a thread
+    int shares_ = 1;                             // parts of the rows, or of the channels
+    bool channels_ = false;                      // by channels
+    int block_ = 0;                              // tiles of a block
+    int block_rows_ = 1;                         // with up = 2: rows of tiles of a block
+    int thread_groups_ = 0;                      // output groups of a thread
     ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
     ptrdiff_t sum_step_ = 0, sums_step_ = 0;
     // The ring of rows that the filter of up = 2 takes: for each group `ring_rows_` of `ring_width_` pixels.
     int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0;
-    int line_width_ = 0;
     int64_t values_size_ = 0, sums_size_ = 0, rows_size_ = 0, made_size_ = 0, line_size_ = 0;
 };
 
-ConvRun::ConvRun(const Conv& conv, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
-                 const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
-                 const ncnn::Option& opt)
-    : conv_(conv), t_(conv.tiles_), fir_(*conv.fir_), kernels_(*conv.kernels_), x_(x), top_(top), opt_(opt),
-      noise_(noise), activation_(activation)
+ConvRun::ConvRun(const Conv& conv, const ncnn::Mat& x, ncnn::Mat& top, const ncnn::Option& opt)
+    : conv_(conv), t_(conv.tiles_), fir_(*conv.fir_), kernels_(*conv.kernels_), x_(x), top_(top), opt_(opt)
 {
     in_groups_ = (conv.inputs + kConvLanes - 1) / kConvLanes;
     out_groups_ = (conv.outputs + kConvLanes - 1) / kConvLanes;
-    scale_in_.assign((size_t)in_groups_ * kConvLanes, 0.f);
-    scale_out_.assign((size_t)out_groups_ * kConvLanes, 0.f);
-    bias_ = scale_out_;
-    std::copy(scale_in, scale_in + conv.inputs, scale_in_.begin());
-    std::copy(scale_out, scale_out + conv.outputs, scale_out_.begin());
-    std::copy(bias, bias + conv.outputs, bias_.begin());
     plan();
 }
 
@@ -132,11 +141,16 @@ void ConvRun::plan()
     const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
     const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);
     const int columns = kernels_.columns;
-    threads_ = std::max(1, opt_.num_threads);
+    threads_ = std::min({std::max(1, opt_.num_threads), std::max(all, panels_), kMostThreads});
 
-    // Weights that stay in the second cache with a block serve any block; others are read for each block anew, which
-    // a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of 4 to 532 pixels.
-    const int least = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
+    // Weights that stay in the second cache with a block serve any block; others are read for each block
+    // anew, which a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of
+    // 4 to 532 pixels.
+    const int most = (int)(kMostBlock / (values + sums));
+    const int least = std::max(1, std::min(columns * (weights < cache        ? 1
+                                                      : weights < 12 * cache ? 3
+                                                                             : 16),
+                                           most));
     const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
     int block = std::max((int)(room / (values + sums)) / columns * columns, least);
     // Each thread would read all weights for few tiles.
@@ -145,10 +159,14 @@ void ConvRun::plan()
                  (conv_.up == 2 && weights > 4 * cache));
     if (channels_)
         block = conv_.up == 2 ? all : std::max(least, (int)(kLarge / values) / columns * columns);
-    else if (all < block * threads_)
+    else if (all < (int64_t)block * threads_)
         block = std::max(round_up((all + threads_ - 1) / threads_, columns), 1);
-    if (conv_.up == 2 && channels_ && values * all > 4 * kLarge)
+    thread_groups_ = (channels_ ? (panels_ + threads_ - 1) / threads_ : panels_) * panel_groups_;
+    if (conv_.up == 2 && channels_ &&
+        (values * all > 4 * kLarge || sums / out_groups_ * thread_groups_ * all > kMostBlock)) {
         channels_ = false; // the filter wants all rows at once, which would be too much
+        thread_groups_ = panels_ * panel_groups_;
+    }
     if (conv_.up == 2 && !channels_) {
         block = std::max((int)(room / (values + sums)) / columns * columns, least);
         block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
@@ -160,23 +178,36 @@ void ConvRun::plan()
         block = std::min(all, round_up((all + blocks - 1) / blocks, columns));
     }
     block_ = block;
-    const int shares = channels_ ? threads_ : 1;
-    thread_groups_ = (panels_ + shares - 1) / shares * panel_groups_;
+    if (channels_)
+        shares_ = threads_;
+    else if (conv_.up == 2)
+        shares_ = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
+    else
+        shares_ = std::min(threads_, (all + block - 1) / block);
+    allot();
+}
 
-    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel between the
-    // groups, as with a power of two they would compete for the same few lines of the cache.
+// Sizes of the memory.
+void ConvRun::allot()
+{
+    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel
+    // between the groups, as with a power of two they would compete for the same few lines of the cache.
     value_step_ = sum_step_ = (ptrdiff_t)block_ * kConvLanes;
     values_step_ = t_.values * value_step_ + kConvLanes;
     sums_step_ = t_.sums * sum_step_ + kConvLanes;
     const int row_tiles = std::min(tiles_x_, block_);
     const int row_width = (row_tiles - 1) * t_.step + t_.tile_w;
-    line_width_ = std::max(std::max(row_width, top_.w + (int)conv_.filter.size()), row_tiles * t_.pixels);
+    const int line_width =
+        std::max(std::max(row_width, top_.w + (int)conv_.filter.size()), row_tiles * t_.pixels);
     if (conv_.up == 2) {
-        ring_left_ = std::max(conv_.border_before(conv_.kernel_w), 0);
-        ring_width_ = ring_left_ + tiles_x_ * t_.pixels + (int)conv_.filter.size();
+        const int taps = (int)conv_.filter.size();
+        const int before = conv_.border_before(conv_.kernel_w);
+        ring_left_ = std::max(before, 0);
+        // Beside the tiles: what the filter takes of a large border.
+        ring_width_ =
+            std::max(ring_left_ + tiles_x_ * t_.pixels + taps, ring_left_ - before + top_.w + taps - 1);
         // In whole tiles, so that the rows of one lie behind each other.
-        ring_rows_ = channels_ ? tiles_y_ * t_.pixels
-                               : block_rows_ * t_.pixels + round_up((int)conv_.filter.size(), t_.pixels);
+        ring_rows_ = channels_ ? tiles_y_ * t_.pixels : block_rows_ * t_.pixels + round_up(taps, t_.pixels);
         ring_groups_ = channels_ ? 1 : out_groups_;
         made_size_ = (int64_t)ring_groups_ * ring_rows_ * ring_width_ * kConvLanes;
     } else {
@@ -185,13 +216,20 @@ void ConvRun::plan()
     values_size_ = in_groups_ * values_step_;
     sums_size_ = thread_groups_ * sums_step_;
     rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
-    line_size_ = (int64_t)line_width_ * kConvLanes;
-    line_width_ = (int)line_size_ / kConvLanes;
+    line_size_ = (int64_t)line_width * kConvLanes;
 }
 
-ConvRun::Memory ConvRun::memory_at(float* base, float* shared) const
+int64_t ConvRun::thread_floats() const
 {
+    return (channels_ ? 0 : values_size_) + sums_size_ + rows_size_ + made_size_ + 3 * line_size_ +
+           kConvLanes;
+}
+
+ConvRun::Memory ConvRun::memory_at(ncnn::Mat& memory, int thread, float* shared)
+{
+    float* base = memory.row(thread);
     Memory m;
+    m.lists = &lists_[(size_t)thread];
     m.values = shared ? shared : base;
     m.sums = shared ? base : base + values_size_;
     m.rows = m.sums + sums_size_;
@@ -230,7 +268,8 @@ int ConvRun::few()
     }
     const int block = 256;
     const int blocks = (pixels + block - 1) / block;
-#pragma omp parallel for num_threads(threads_)
+    const int threads = std::min(threads_, blocks);
+#pragma omp parallel for num_threads(threads)
     for (int b = 0; b < blocks; b++) {
         const int first = b * block;
         const int count = std::min(block, pixels - first);
@@ -252,19 +291,51 @@ int ConvRun::few()
     return 0;
 }
 
-int ConvRun::run()
+ConvSharing ConvRun::sharing() const
 {
+    ConvSharing result = {};
+    result.way = is_few()        ? ConvSharing::kFew
+                 : channels_     ? ConvSharing::kChannels
+                 : conv_.up == 2 ? ConvSharing::kRows
+                                 : ConvSharing::kTiles;
+    result.threads = threads_;
+    result.shares = shares_;
+    const int columns = block_ / block_rows_;
+    result.strips = result.way == ConvSharing::kRows ? (tiles_x_ + columns - 1) / columns : 1;
+    result.bytes = result.way == ConvSharing::kFew
+                       ? (int64_t)conv_.outputs * ((int64_t)x_.w * x_.h + conv_.inputs) * 4
+                       : (thread_floats() * shares_ + (channels_ ? values_size_ : 0)) * 4;
+    return result;
+}
+
+int ConvRun::run(const float* scale_in, const float* scale_out, const float* bias, const float* noise,
+                 const FirActivation& activation)
+{
+    scale_in_.assign((size_t)in_groups_ * kConvLanes, 0.f);
+    scale_out_.assign((size_t)out_groups_ * kConvLanes, 0.f);
+    bias_ = scale_out_;
+    std::copy(scale_in, scale_in + conv_.inputs, scale_in_.begin());
+    std::copy(scale_out, scale_out + conv_.outputs, scale_out_.begin());
+    std::copy(bias, bias + conv_.outputs, bias_.begin());
+    noise_ = noise;
+    activation_ = activation;
     if (is_few())
         return few();
-    const int64_t own = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + kConvLanes;
-    const int64_t floats = channels_ ? own : own + values_size_;
+    const int64_t floats = thread_floats();
     if (floats > kMostFloats || values_size_ > kMostFloats)
         return -1;
     // One piece for each thread, and one for what they share.
-    ncnn::Mat memory((int)std::max(floats, channels_ ? values_size_ : 0), threads_ + (channels_ ? 1 : 0), 4u,
-                     opt_.workspace_allocator);
+    ncnn::Mat memory((int)std::max(floats, channels_ ? values_size_ : 0), shares_ + (channels_ ? 1 : 0),
+                     (size_t)4u, opt_.workspace_allocator);
     if (memory.empty())
         return -1;
+    lists_.resize((size_t)shares_);
+    for (Lists& lists : lists_) {
+        lists.parts.reserve((size_t)std::max(block_ / tiles_x_ + 2, block_rows_));
+        lists.offsets.resize(conv_.filter.size());
+    }
+    for (int k = 0; k < (int)conv_.filter.size(); k++)
+        shifts_.push_back(k * kConvLanes);
     if (channels_)
         by_channels(memory);
     else if (conv_.up == 2)
@@ -274,9 +345,10 @@ int ConvRun::run()
     return 0;
 }
 
-std::vector<ConvRun::Segment> ConvRun::segments(int first, int last) const
+const std::vector<ConvRun::Segment>& ConvRun::segments(int first, int last, const Memory& m) const
 {
-    std::vector<Segment> parts;
+    std::vector<Segment>& parts = m.lists->parts;
+    parts.clear();
     for (int at = first; at < last;) {
         const int column = at % tiles_x_;
         const int count = std::min(tiles_x_ - column, last - at);
@@ -286,9 +358,11 @@ std::vector<ConvRun::Segment> ConvRun::segments(int first, int last) const
     return parts;
 }
 
-std::vector<ConvRun::Segment> ConvRun::segments(int first_row, int rows, int first_column, int columns) const
+const std::vector<ConvRun::Segment>& ConvRun::segments(int first_row, int rows, int first_column, int columns,
+                                                       const Memory& m) const
 {
-    std::vector<Segment> parts;
+    std::vector<Segment>& parts = m.lists->parts;
+    parts.clear();
     for (int row = 0; row < rows; row++)
         parts.push_back({first_row + row, first_column, columns, row * columns});
     return parts;
@@ -329,19 +403,20 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
         const int row = part.row * t_.step - offset_;
         // Tiles that lie in a packed image are taken from there.
         int inside = part.count, outside = part.count; // [inside, outside) do
-        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 && row + t_.tile_h <= x_.h) {
+        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 &&
+            row + t_.tile_h <= x_.h) {
             const int room = x_.w - t_.tile_w + offset_; // of the first column of a tile
             inside = std::min(std::max((offset_ + t_.step - 1) / t_.step - part.column, 0), part.count);
-            outside = room < 0 ? inside
-                               : std::max(std::min(room / t_.step - part.column + 1, part.count), inside);
+            outside =
+                room < 0 ? inside : std::max(std::min(room / t_.step - part.column + 1, part.count), inside);
         }
         if (inside < outside) {
             const int column = (part.column + inside) * t_.step - offset_;
             const float* from = (const float*)x_.data + x_.cstep * (size_t)group * kConvLanes +
                                 ((size_t)row * x_.w + column) * x_.elempack;
             kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x_.w * x_.elempack,
-                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_.data() + (size_t)group * kConvLanes, to + (ptrdiff_t)inside * kConvLanes,
-                           value_step_, outside - inside);
+                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_.data() + (size_t)group * kConvLanes,
+                           to + (ptrdiff_t)inside * kConvLanes, value_step_, outside - inside);
         }
         fill_gathered(part, 0, inside, group, to, m);
         fill_gathered(part, outside, part.count, group, to, m);
@@ -349,7 +424,8 @@ void ConvRun::fill(const std::vector<Segment>& parts, int group, const Memory& m
 }
 
 // Tiles first to last - 1 of a segment by way of rows with zeros beside the image.
-void ConvRun::fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const
+void ConvRun::fill_gathered(const Segment& part, int first, int last, int group, float* to,
+                            const Memory& m) const
 {
     if (first >= last)
         return;
@@ -373,17 +449,19 @@ void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int til
         for (int panel = first_panel; panel < last_panel; panel++) {
             const int group = panel * panel_groups_;
             kernels_.gemm(matrix + (size_t)group * kConvLanes * conv_.inputs,
-                          std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_, values_step_,
-                          conv_.inputs,
-                          m.sums + product.sum * sum_step_ + (group - first_panel * panel_groups_) * sums_step_, sums_step_, tiles,
-                          product.add);
+                          std::min(panel_groups_, out_groups_ - group),
+                          m.values + product.value * value_step_, values_step_, conv_.inputs,
+                          m.sums + product.sum * sum_step_ +
+                              (group - first_panel * panel_groups_) * sums_step_,
+                          sums_step_, tiles, product.add);
         }
     }
 }
 
 ConvFinish ConvRun::finish_of(int group) const
 {
-    return {scale_out_.data() + (size_t)group * kConvLanes, bias_.data() + (size_t)group * kConvLanes, activation_};
+    return {scale_out_.data() + (size_t)group * kConvLanes, bias_.data() + (size_t)group * kConvLanes,
+            activation_};
 }
 
 // Pixels of 16 channels to the result.
@@ -395,7 +473,8 @@ void ConvRun::store(int group, int row, int column, int pixels, const float* fro
     float* base = (float*)top_.data;
     const int pack = top_.elempack;
     if (packed(group))
-        return kernels_.finish_packed(finish, from, noise, base + top_.cstep * (size_t)group * kConvLanes + at * pack,
+        return kernels_.finish_packed(finish, from, noise,
+                                      base + top_.cstep * (size_t)group * kConvLanes + at * pack,
                                       (ptrdiff_t)top_.cstep * pack, pixels);
     float* row_of = m.line;
     kernels_.finish(finish, from, noise, row_of, pixels);
@@ -425,9 +504,10 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
         const int whole = packed(group) && rows == t_.pixels ? columns / t_.pixels : 0;
         if (whole > 0) {
             const size_t at = (size_t)row * top_.w + column;
-            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
-                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                                   (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
+            kernels_.output_packed(
+                t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
+                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
         }
         const int rest = part.count - whole;
         if (rest == 0)
@@ -435,7 +515,8 @@ void ConvRun::emit(const std::vector<Segment>& parts, int group, int slot, const
         const ptrdiff_t row_step = (ptrdiff_t)rest * t_.pixels * kConvLanes;
         kernels_.output(t_.scheme, sums + (ptrdiff_t)whole * kConvLanes, sum_step_, m.made, row_step, rest);
         for (int y = 0; y < rows; y++)
-            store(group, row + y, column + whole * t_.pixels, columns - whole * t_.pixels, m.made + y * row_step, m);
+            store(group, row + y, column + whole * t_.pixels, columns - whole * t_.pixels,
+                  m.made + y * row_step, m);
     }
 }
 
@@ -459,10 +540,7 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
     const int before = conv_.border_before(conv_.kernel_h);
     // The first column that the filter takes; negative ones are zeros in the ring.
     const int left = ring_left_ - conv_.border_before(conv_.kernel_w);
-    std::vector<int> offsets((size_t)taps);
-    std::vector<int> shifts((size_t)taps);
-    for (int k = 0; k < taps; k++)
-        shifts[(size_t)k] = k * kConvLanes;
+    std::vector<int>& offsets = m.lists->offsets;
     float* column_sums = m.line + line_size_;
     for (int row = first; row < last; row++) {
         for (int k = 0; k < taps; k++) {
@@ -476,13 +554,14 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
             for (int k = 0; k < 4; k++)
                 rows[k] = ring + offsets[(size_t)k];
             const size_t at = (size_t)row * top_.w;
-            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
-                                   (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                                   (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
+            kernels_.filter_packed(
+                rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
+                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
+                (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
             continue;
         }
         fir_.sum({ring, offsets.data(), conv_.filter.data(), taps, 1}, column_sums, 1, columns);
-        fir_.sum({column_sums, shifts.data(), conv_.filter.data(), taps, 1}, m.line, 1, top_.w);
+        fir_.sum({column_sums, shifts_.data(), conv_.filter.data(), taps, 1}, m.line, 1, top_.w);
         store(group, row, 0, top_.w, m.line, m);
     }
 }
@@ -491,15 +570,15 @@ void ConvRun::by_tiles(ncnn::Mat& memory)
 {
     const int all = tiles_y_ * tiles_x_;
     const int blocks = (all + block_ - 1) / block_;
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(shares_)
     {
-        const Memory m = memory_at(memory.row(ncnn::get_omp_thread_num()), nullptr);
+        const Memory m = memory_at(memory, ncnn::get_omp_thread_num(), nullptr);
         clear(m);
 #pragma omp for schedule(dynamic)
         for (int b = 0; b < blocks; b++) {
             const int first = b * block_;
             const int last = std::min(first + block_, all);
-            const std::vector<Segment> parts = segments(first, last);
+            const std::vector<Segment>& parts = segments(first, last, m);
             for (int group = 0; group < in_groups_; group++)
                 fill(parts, group, m);
             multiply(m, 0, panels_, last - first);
@@ -512,22 +591,23 @@ void ConvRun::by_tiles(ncnn::Mat& memory)
 void ConvRun::by_channels(ncnn::Mat& memory)
 {
     const int all = tiles_y_ * tiles_x_;
-    float* shared = memory.row(threads_);
-    for (int i = 0; i < threads_; i++)
-        clear(memory_at(memory.row(i), shared));
+    float* shared = memory.row(shares_);
+    for (int i = 0; i < shares_; i++)
+        clear(memory_at(memory, i, shared));
     // Shares of the channels, not threads: there may be fewer threads than were asked for.
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(shares_)
     for (int first = 0; first < all; first += block_) {
         const int last = std::min(first + block_, all);
-        const std::vector<Segment> parts = segments(first, last);
+        const Memory own = memory_at(memory, ncnn::get_omp_thread_num(), shared);
+        const std::vector<Segment>& parts = segments(first, last, own);
 #pragma omp for schedule(dynamic)
         for (int group = 0; group < in_groups_; group++)
-            fill(parts, group, memory_at(memory.row(ncnn::get_omp_thread_num()), shared));
+            fill(parts, group, own);
 #pragma omp for schedule(static, 1)
-        for (int share = 0; share < threads_; share++) {
-            const Memory m = memory_at(memory.row(share), shared);
-            const int first_panel = (int)((int64_t)panels_ * share / threads_);
-            const int last_panel = (int)((int64_t)panels_ * (share + 1) / threads_);
+        for (int share = 0; share < shares_; share++) {
+            const Memory m = memory_at(memory, share, shared);
+            const int first_panel = (int)((int64_t)panels_ * share / shares_);
+            const int last_panel = (int)((int64_t)panels_ * (share + 1) / shares_);
             const int begin = first_panel * panel_groups_;
             const int end = std::min(last_panel * panel_groups_, out_groups_);
             multiply(m, first_panel, last_panel, last - first);
@@ -543,28 +623,29 @@ void ConvRun::by_channels(ncnn::Mat& memory)
     }
 }
 
-// Each thread takes rows of tiles from the top to the bottom, after those whose pixels the filter takes as well.
+// Each thread takes rows of tiles from the top to the bottom, after those whose pixels the filter takes as
+// well.
 void ConvRun::up_by_tiles(ncnn::Mat& memory)
 {
     const int taps = (int)conv_.filter.size();
     const int before = conv_.border_before(conv_.kernel_h);
-    const int shares = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
     const int columns = block_ / block_rows_;
     const ptrdiff_t ring_step = (ptrdiff_t)ring_rows_ * ring_width_ * kConvLanes;
-#pragma omp parallel for num_threads(threads_) schedule(static, 1)
-    for (int share = 0; share < shares; share++) {
-        const Memory m = memory_at(memory.row(ncnn::get_omp_thread_num()), nullptr);
+#pragma omp parallel for num_threads(shares_) schedule(static, 1)
+    for (int share = 0; share < shares_; share++) {
+        const Memory m = memory_at(memory, ncnn::get_omp_thread_num(), nullptr);
         clear(m);
-        const int first = (int)((int64_t)tiles_y_ * share / shares);
-        const int end = (int)((int64_t)tiles_y_ * (share + 1) / shares);
-        // Rows of the result: all whose last tap is in these tiles.
-        int next = share == 0 ? 0 : first * t_.pixels + before - (taps - 1);
+        const int first = (int)((int64_t)tiles_y_ * share / shares_);
+        const int end = (int)((int64_t)tiles_y_ * (share + 1) / shares_);
+        // Rows of the result: all whose last tap is in these tiles. A long filter leaves none to the first
+        // tiles.
+        int next = share == 0 ? 0 : std::max(0, first * t_.pixels + before - (taps - 1));
         int row = share == 0 ? 0 : std::max(0, (next - before) / t_.pixels);
         while (row < end) {
             const int rows = std::min(block_rows_, end - row);
             for (int column = 0; column < tiles_x_; column += columns) {
                 const int count = std::min(columns, tiles_x_ - column);
-                const std::vector<Segment> parts = segments(row, rows, column, count);
+                const std::vector<Segment>& parts = segments(row, rows, column, count, m);
                 for (int group = 0; group < in_groups_; group++)
                     fill(parts, group, m);
                 multiply(m, 0, panels_, rows * count);
@@ -584,9 +665,20 @@ void ConvRun::up_by_tiles(ncnn::Mat& memory)
 }
 
 int Conv::run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-              const float* noise, const FirActivation& activation, ncnn::Mat& top, const ncnn::Option& opt) const
+              const float* noise, const FirActivation& activation, ncnn::Mat& top,
+              const ncnn::Option& opt) const
 {
-    return ConvRun(*this, x, scale_in, scale_out, bias, noise, activation, top, opt).run();
+    try {
+        return ConvRun(*this, x, top, opt).run(scale_in, scale_out, bias, noise, activation);
+    } catch (const std::bad_alloc&) {
+        return -1;
+    }
+}
+
+ConvSharing Conv::sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const
+{
+    ncnn::Mat to = top;
+    return ConvRun(*this, x, to, opt).sharing();
 }
 
 } // namespace custom_layers

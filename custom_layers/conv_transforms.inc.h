@@ -1,6 +1,6 @@
-// Winograd's transforms along one axis, for conv_kernels.inc.h. F(m, r) makes m pixels of a filter with r taps from
-// m + r - 1 pixels d with as many products; Toom-Cook points are named beside each. The transforms of the weights are
-// in conv.cpp.
+// Winograd's transforms along one axis, for conv_kernels.inc.h. F(m, r) makes m pixels of a filter with r
+// taps from m + r - 1 pixels d with as many products; Toom-Cook points are named beside each. The transforms
+// of the weights are in conv.cpp.
 
 // F(6, 3) at 0, 1, -1, 2, -2, 1/2, -1/2, infinity.
 struct Winograd6 {
@@ -8,8 +8,10 @@ struct Winograd6 {
 
     static inline void input(const Vec* d, Vec* v)
     {
-        const Vec c525 = broadcast(5.25f), c425 = broadcast(4.25f), c25 = broadcast(2.5f), c125 = broadcast(1.25f);
-        const Vec two = broadcast(2.f), half = broadcast(0.5f), four = broadcast(4.f), quarter = broadcast(0.25f);
+        const Vec c525 = broadcast(5.25f), c425 = broadcast(4.25f), c25 = broadcast(2.5f),
+                  c125 = broadcast(1.25f);
+        const Vec two = broadcast(2.f), half = broadcast(0.5f), four = broadcast(4.f),
+                  quarter = broadcast(0.25f);
         v[0] = d[0] - d[6] + (d[4] - d[2]) * c525;
         v[7] = d[7] - d[1] + (d[3] - d[5]) * c525;
         Vec even = d[2] + d[6] - d[4] * c425;
@@ -40,7 +42,8 @@ struct Winograd6 {
     }
 };
 
-// F(4, 3) at 0, 1, -1, 1/2, -1/2, infinity: a third of the rounding error that 2 and -2 in place of the halves give.
+// F(4, 3) at 0, 1, -1, 1/2, -1/2, infinity: a third of the rounding error that 2 and -2 in place of the
+// halves give.
 struct Winograd4 {
     enum { kTile = 6, kStep = 4, kValues = 6, kPixels = 4 };
 
@@ -70,8 +73,8 @@ struct Winograd4 {
     }
 };
 
-// A transposed convolution of stride 2 with taps w0, w1, w2: pixel 2q is w2 * d[q - 1] + w0 * d[q], which is F(5, 2)
-// at the points of F(4, 3), and pixel 2q + 1 is w1 * d[q], one product with the pixel as it is.
+// A transposed convolution of stride 2 with taps w0, w1, w2: pixel 2q is w2 * d[q - 1] + w0 * d[q], which is
+// F(5, 2) at the points of F(4, 3), and pixel 2q + 1 is w1 * d[q], one product with the pixel as it is.
 struct UpWinograd {
     enum { kTile = 6, kStep = 5, kValues = 11, kPixels = 10 };
 
