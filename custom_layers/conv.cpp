@@ -1,5 +1,7 @@
 #include "conv.h"
 
+#include <cpu.h>
+
 #include <algorithm>
 
 namespace custom_layers
@@ -209,10 +211,15 @@ int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scal
     };
     const int made_height = made_h();
     const int made_width = made_w();
-    const int threads = opt.num_threads;
+    const int threads = std::max(1, std::min(opt.num_threads, outputs));
+    // Before the threads start: nothing may be thrown in them.
+    ncnn::Mat planes(made_width, made_height, threads, (size_t)4u, opt.workspace_allocator);
+    if (planes.empty())
+        return -1;
 #pragma omp parallel for num_threads(threads)
     for (int o = 0; o < outputs; o++) {
-        std::vector<float> made((size_t)made_height * made_width, 0.f);
+        float* made = planes.channel(ncnn::get_omp_thread_num());
+        std::fill_n(made, (size_t)made_height * made_width, 0.f);
         const float* w = weights + (size_t)o * inputs * kernel_h * kernel_w;
         for (int i = 0; i < inputs; i++) {
             for (int ky = 0; ky < kernel_h; ky++) {

@@ -37,6 +37,16 @@ struct ConvTiles {
     std::vector<ConvProduct> products;
 };
 
+// How a run shares its work among threads.
+struct ConvSharing {
+    enum Way { kFew, kTiles, kChannels, kRows }; // kRows: rows of tiles, where a filter follows
+    Way way;
+    int threads;
+    int shares;    // of the rows or channels
+    int strips;    // that a row of tiles is cut into
+    int64_t bytes; // of workspace
+};
+
 class Conv
 {
 public:
@@ -64,9 +74,12 @@ public:
     // out of memory.
     int prepare(const float* weights, bool winograd, const FirKernels& kernels);
     bool prepared() const { return fir_ != nullptr; }
+    ConvScheme scheme() const { return tiles_.scheme; }
+    ConvSharing sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const;
 
     // top [outputs, out_height, out_width] is there, in any packing. scale_in has `inputs` numbers; scale_out
-    // and bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory.
+    // and bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory. Several
+    // threads may run the same Conv at once.
     int run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
             const float* noise, const FirActivation& activation, ncnn::Mat& top,
             const ncnn::Option& opt) const;

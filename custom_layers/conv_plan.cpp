@@ -6,8 +6,10 @@ namespace custom_layers
 {
 namespace
 {
-const int64_t kMostFloats = INT_MAX;    // of the memory of all threads
-const size_t kLarge = (size_t)16 << 20; // values of a block that the threads share, in bytes
+const int64_t kMostFloats = INT_MAX; // of the memory of all threads
+const int kMostThreads = 1024;
+const size_t kMostBlock = (size_t)256 << 20; // values and sums of a thread's block, in bytes
+const size_t kLarge = (size_t)16 << 20;      // values of a block that the threads share, in bytes
 
 int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 } // namespace
@@ -19,10 +21,10 @@ ConvRun::ConvRun(const Conv& conv, const ncnn::Mat& x, const float* noise, const
 {
     in_groups_ = (conv.inputs + kConvLanes - 1) / kConvLanes;
     out_groups_ = (conv.outputs + kConvLanes - 1) / kConvLanes;
-    threads_ = std::max(1, opt.num_threads);
+    plan();
 }
 
-int ConvRun::plan()
+void ConvRun::plan()
 {
     panel_groups_ = kernels_.panel / kConvLanes;
     panels_ = (out_groups_ + panel_groups_ - 1) / panel_groups_;
@@ -35,37 +37,49 @@ int ConvRun::plan()
     const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
     const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);
     const int columns = kernels_.columns;
+    threads_ = std::min({std::max(1, opt_.num_threads), std::max(all, panels_), kMostThreads});
 
     // Weights that stay in the second cache with a block serve any block; others are read for each block
     // anew, which a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of
     // 4 to 532 pixels.
-    const int least = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
+    const int repaid = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
+    const int least = std::max(1, std::min(repaid, (int)(kMostBlock / (values + sums))));
     const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
     int block = std::max((int)(room / (values + sums)) / columns * columns, least);
     // Each thread would read all weights for few tiles.
     channels_ = threads_ > 1 && panels_ >= threads_ &&
                 (all < threads_ * 2 * columns || (weights > cache && all < threads_ * 16 * columns) ||
                  (conv_.up == 2 && weights > 4 * cache));
-    if (channels_)
-        block = conv_.up == 2 ? all : std::max(least, (int)(kLarge / values) / columns * columns);
-    else if (all < block * threads_)
-        block = std::max(round_up((all + threads_ - 1) / threads_, columns), 1);
-    if (conv_.up == 2 && channels_ && values * all > 4 * kLarge)
+    const int share_groups = (panels_ + threads_ - 1) / threads_ * panel_groups_;
+    if (conv_.up == 2 && (values * all > 4 * kLarge || sums / out_groups_ * share_groups * all > kMostBlock))
         channels_ = false; // the filter wants all rows at once, which would be too much
-    if (conv_.up == 2 && !channels_) {
-        block = std::max((int)(room / (values + sums)) / columns * columns, least);
-        block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
-        const int parts = (tiles_x_ * block_rows_ + block - 1) / block;
-        block = (tiles_x_ + parts - 1) / parts * block_rows_;
-    } else {
-        block_rows_ = tiles_y_;
-        const int blocks = (all + block - 1) / block; // of the same size
-        block = std::min(all, round_up((all + blocks - 1) / blocks, columns));
-    }
-    block_ = block;
-    const int shares = channels_ ? threads_ : 1;
-    thread_groups_ = (panels_ + shares - 1) / shares * panel_groups_;
+    thread_groups_ = channels_ ? share_groups : panels_ * panel_groups_;
 
+    if (conv_.up == 2 && !channels_) {
+        block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
+        const int strips = (tiles_x_ * block_rows_ + block - 1) / block;
+        block_ = (tiles_x_ + strips - 1) / strips * block_rows_;
+    } else {
+        if (channels_)
+            block = conv_.up == 2 ? all : std::max(least, (int)(kLarge / values) / columns * columns);
+        else if (all < (int64_t)block * threads_)
+            block = std::max(round_up((all + threads_ - 1) / threads_, columns), 1);
+        const int blocks = (all + block - 1) / block; // of the same size
+        block_ = std::min(all, round_up((all + blocks - 1) / blocks, columns));
+        block_rows_ = tiles_y_;
+    }
+    if (channels_)
+        shares_ = threads_;
+    else if (conv_.up == 2)
+        shares_ = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
+    else
+        shares_ = std::min(threads_, (all + block_ - 1) / block_);
+    allot();
+}
+
+// Sizes of the memory.
+void ConvRun::allot()
+{
     // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel
     // between the groups, as with a power of two they would compete for the same few lines of the cache.
     value_step_ = sum_step_ = (ptrdiff_t)block_ * kConvLanes;
@@ -93,13 +107,16 @@ int ConvRun::plan()
     rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
     line_size_ = (int64_t)line_width * kConvLanes;
 
-    piece_size_ = sums_size_ + rows_size_ + made_size_ + 3 * line_size_;
-    if (!channels_)
-        piece_size_ += values_size_;
-    const int64_t floats = threads_ * piece_size_ + (channels_ ? values_size_ : 0);
-    if (floats > kMostFloats)
+    piece_size_ = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + (channels_ ? 0 : values_size_);
+}
+
+int64_t ConvRun::floats() const { return shares_ * piece_size_ + (channels_ ? values_size_ : 0); }
+
+int ConvRun::take_memory()
+{
+    if (floats() > kMostFloats)
         return -1;
-    memory_.create((int)floats, (size_t)4u, opt_.workspace_allocator);
+    memory_.create((int)floats(), (size_t)4u, opt_.workspace_allocator);
     return memory_.empty() ? -1 : 0;
 }
 

@@ -21,7 +21,7 @@ int ConvRun::run(const float* scale_in, const float* scale_out, const float* bia
     std::copy(bias, bias + conv_.outputs, bias_);
     if (is_few())
         return few();
-    if (plan() != 0)
+    if (take_memory() != 0)
         return -1;
     if (channels_)
         by_channels();
@@ -54,7 +54,8 @@ int ConvRun::few()
     }
     const int block = 256;
     const int blocks = (pixels + block - 1) / block;
-#pragma omp parallel for num_threads(threads_)
+    const int threads = std::min(threads_, blocks);
+#pragma omp parallel for num_threads(threads)
     for (int b = 0; b < blocks; b++) {
         const int first = b * block;
         const int count = std::min(block, pixels - first);
@@ -80,7 +81,7 @@ void ConvRun::by_tiles() const
 {
     const int all = tiles_y_ * tiles_x_;
     const int blocks = (all + block_ - 1) / block_;
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(shares_)
     {
         const Memory m = memory_of(ncnn::get_omp_thread_num());
         clear(m);
@@ -101,10 +102,10 @@ void ConvRun::by_tiles() const
 void ConvRun::by_channels() const
 {
     const int all = tiles_y_ * tiles_x_;
-    for (int i = 0; i < threads_; i++)
+    for (int i = 0; i < shares_; i++)
         clear(memory_of(i));
     // Shares of the channels, not threads: there may be fewer threads than were asked for.
-#pragma omp parallel num_threads(threads_)
+#pragma omp parallel num_threads(shares_)
     for (int first = 0; first < all; first += block_) {
         const int last = std::min(first + block_, all);
         const Block block = tiles(first, last);
@@ -112,10 +113,10 @@ void ConvRun::by_channels() const
         for (int group = 0; group < in_groups_; group++)
             fill(block, group, memory_of(ncnn::get_omp_thread_num()));
 #pragma omp for schedule(static, 1)
-        for (int share = 0; share < threads_; share++) {
+        for (int share = 0; share < shares_; share++) {
             const Memory m = memory_of(share);
-            const int first_panel = (int)((int64_t)panels_ * share / threads_);
-            const int last_panel = (int)((int64_t)panels_ * (share + 1) / threads_);
+            const int first_panel = (int)((int64_t)panels_ * share / shares_);
+            const int last_panel = (int)((int64_t)panels_ * (share + 1) / shares_);
             const int begin = first_panel * panel_groups_;
             const int end = std::min(last_panel * panel_groups_, out_groups_);
             multiply(m, first_panel, last_panel, last - first);
@@ -137,16 +138,16 @@ void ConvRun::up_by_tiles() const
 {
     const int taps = (int)conv_.filter.size();
     const int before = conv_.border_before(conv_.kernel_h);
-    const int shares = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
     const int columns = block_ / block_rows_;
     const ptrdiff_t ring_step = (ptrdiff_t)ring_rows_ * ring_width_ * kConvLanes;
-#pragma omp parallel for num_threads(threads_) schedule(static, 1)
-    for (int share = 0; share < shares; share++) {
+#pragma omp parallel for num_threads(shares_) schedule(static, 1)
+    for (int share = 0; share < shares_; share++) {
         const Memory m = memory_of(ncnn::get_omp_thread_num());
         clear(m);
-        const int first = (int)((int64_t)tiles_y_ * share / shares);
-        const int end = (int)((int64_t)tiles_y_ * (share + 1) / shares);
-        // Rows of the result: all whose last tap is in these tiles.
+        const int first = (int)((int64_t)tiles_y_ * share / shares_);
+        const int end = (int)((int64_t)tiles_y_ * (share + 1) / shares_);
+        // Rows of the result: all whose last tap is in these tiles. A long filter leaves none to the first
+        // tiles.
         int next = share == 0 ? 0 : std::max(first * t_.pixels + before - (taps - 1), 0);
         int row = share == 0 ? 0 : std::max(0, (next - before) / t_.pixels);
         while (row < end) {
@@ -172,11 +173,30 @@ void ConvRun::up_by_tiles() const
     }
 }
 
+ConvSharing ConvRun::sharing() const
+{
+    if (is_few())
+        return {ConvSharing::kFew, threads_, 1, 1,
+                (int64_t)conv_.outputs * ((int64_t)x_.w * x_.h + conv_.inputs) * 4};
+    const int columns = block_ / block_rows_;
+    const bool rows = conv_.up == 2 && !channels_;
+    return {channels_ ? ConvSharing::kChannels
+            : rows    ? ConvSharing::kRows
+                      : ConvSharing::kTiles,
+            threads_, shares_, rows ? (tiles_x_ + columns - 1) / columns : 1, floats() * 4};
+}
+
 int Conv::run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
               const float* noise, const FirActivation& activation, ncnn::Mat& top,
               const ncnn::Option& opt) const
 {
     return ConvRun(*this, x, noise, activation, top, opt).run(scale_in, scale_out, bias);
+}
+
+ConvSharing Conv::sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const
+{
+    ncnn::Mat to = top;
+    return ConvRun(*this, x, nullptr, FirActivation(), to, opt).sharing();
 }
 
 } // namespace custom_layers

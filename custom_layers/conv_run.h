@@ -24,6 +24,8 @@ public:
     // 0, or -1 when out of memory.
     int run(const float* scale_in, const float* scale_out, const float* bias);
 
+    ConvSharing sharing() const;
+
 private:
     // Tiles of a row, side by side.
     struct Segment {
@@ -61,7 +63,10 @@ private:
         float* zeros; // one row
     };
 
-    int plan();
+    void plan();
+    void allot();
+    int64_t floats() const; // of the workspace
+    int take_memory();
     bool is_few() const;
     int few();
     void by_tiles() const;
@@ -110,6 +115,7 @@ private:
     int tiles_y_, tiles_x_;
     int offset_; // pixels of the border before the image
     int threads_;
+    int shares_ = 1;                             // parts of the rows, or of the channels
     bool channels_ = false;                      // by channels
     int block_ = 0;                              // tiles of a block
     int block_rows_ = 1;                         // with up = 2: rows of tiles of a block

@@ -1,4 +1,5 @@
-// rgb = clamp(w * (s * x) + b), y = rgb + up2(image); inputs [x, s] or [x, s, image], outputs [y] or [y, rgb].
+// rgb = clamp(w * (s * x) + b), y = rgb + up2(image); inputs [x, s] or [x, s, image], outputs [y] or [y,
+// rgb].
 //
 // x [I, H, W] of the size in the param file; s [I]; image [O, H / 2, W / 2], upsampled by zeros and a filter;
 // y [O, H, W]. Weights in the model file: w [O, I] (tagged: float32 or float16), b [O] and the filter [n],
