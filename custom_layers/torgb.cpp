@@ -87,7 +87,7 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
         if (from.dims != 3 || outer_size(from) != conv_.outputs || from.h * 2 != x.h || from.w * 2 != x.w)
             return fail(*this, "expects an image of [%d, %d, %d], got %s", conv_.outputs, x.h / 2, x.w / 2,
                         shape_string(from).c_str());
-        if (fir_.run(*this, from, nullptr, nullptr, y, opt) != 0)
+        if (fir_.run(*this, from, nullptr, y, opt) != 0)
             return -1;
     }
     ncnn::Mat rgb;

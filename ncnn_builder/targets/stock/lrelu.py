@@ -32,8 +32,6 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     early = gain if gain > 0 else 1.0  # the leaky ReLU lets a positive factor through
     fu = taps_of(weight_of(node, "fu"), early * up**2, flip)
     fd = taps_of(weight_of(node, "fd"), 1.0, flip)
-    if len(inputs) == 2:
-        x = scale(g, x, inputs[1])
     if channels >= FEW and max(*size_of(fu), *size_of(fd), up, down) > 1:
         x = widened(g, x)
     if b is not None:
