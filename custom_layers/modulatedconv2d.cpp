@@ -7,10 +7,7 @@
 namespace custom_layers
 {
 
-ModulatedConv2d::ModulatedConv2d()
-{
-    support_packing = true;
-}
+ModulatedConv2d::ModulatedConv2d() { support_packing = true; }
 
 int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
 {
@@ -39,14 +36,22 @@ int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
     if (conv_.up == 2 && (conv_.kernel_h != 3 || conv_.kernel_w != 3))
         return fail(*this, "expects a kernel of 3x3 for up=2, got %dx%d", conv_.kernel_h, conv_.kernel_w);
     if ((conv_.up == 2) != (filter_size_ > 0))
-        return fail(*this, "expects a filter for up=2 only, got filter_size=%d for up=%d", filter_size_, conv_.up);
+        return fail(*this, "expects a filter for up=2 only, got filter_size=%d for up=%d", filter_size_,
+                    conv_.up);
     if (conv_.out_height() < 1 || conv_.out_width() < 1)
-        return fail(*this, "expects a kernel of at most the padded x, got %dx%d", conv_.kernel_h, conv_.kernel_w);
+        return fail(*this, "expects a kernel of at most the padded x, got %dx%d", conv_.kernel_h,
+                    conv_.kernel_w);
+    // Counts of pixels fit an int, with room for the border of a filter.
+    const double pixels = (double)conv_.height * conv_.width * conv_.up * conv_.up;
+    if (pixels > 1 << 28 || (double)conv_.out_height() * conv_.out_width() > 1 << 28)
+        return fail(*this, "expects at most 2^28 pixels, got %d * %d and %d * %d", conv_.height, conv_.width,
+                    conv_.out_height(), conv_.out_width());
     if ((double)conv_.outputs * conv_.inputs * conv_.kernel_h * conv_.kernel_w > 1 << 29)
         return fail(*this, "expects at most 2^29 weights, got %d * %d * %d * %d", conv_.outputs, conv_.inputs,
                     conv_.kernel_h, conv_.kernel_w);
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
-        return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size, conv_.outputs);
+        return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size,
+                    conv_.outputs);
     bias_term_ = bias_data_size != 0;
     activation_.positive = act_gain;
     activation_.negative = act_gain * slope;
@@ -58,14 +63,11 @@ int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
 int ModulatedConv2d::load_model(const ncnn::ModelBin& mb)
 {
     const int taps = conv_.kernel_h * conv_.kernel_w;
-    weight_ = mb.load(conv_.outputs * conv_.inputs * taps, 0);
-    if (weight_.empty())
-        return fail(*this, "misses its weight of %d values", conv_.outputs * conv_.inputs * taps);
-    if (noise_ == kConstant) {
-        plane_ = mb.load(conv_.out_height() * conv_.out_width(), 0);
-        if (plane_.empty())
-            return fail(*this, "misses its noise of %d * %d values", conv_.out_height(), conv_.out_width());
-    }
+    if (load_tagged(*this, mb, "weight", conv_.outputs * conv_.inputs * taps, weight_) != 0)
+        return -1;
+    if (noise_ == kConstant &&
+        load_tagged(*this, mb, "noise", conv_.out_height() * conv_.out_width(), plane_) != 0)
+        return -1;
     bias_.create(conv_.outputs);
     if (bias_.empty())
         return -1;
@@ -122,7 +124,8 @@ int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::ve
         return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
                     shape_string(x).c_str());
     if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
-        return fail(*this, "expects styles of [%d], got %s", conv_.inputs, shape_string(bottom_blobs[1]).c_str());
+        return fail(*this, "expects styles of [%d], got %s", conv_.inputs,
+                    shape_string(bottom_blobs[1]).c_str());
     ncnn::Mat noise = plane_;
     if (noise_ == kInput) {
         if (value_count(bottom_blobs[2]) != (size_t)conv_.out_height() * conv_.out_width())
@@ -140,7 +143,8 @@ int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::ve
         for (int i = 0; i < conv_.inputs; i++)
             energy[(size_t)i] = styles[i] * styles[i];
         for (int o = 0; o < conv_.outputs; o++) {
-            // Eight sums side by side: vector registers to fill, and less rounding error than one running sum.
+            // Eight sums side by side: vector registers to fill, and less rounding error than one running
+            // sum.
             float sums[8] = {};
             const float* row = squares_.row(o);
             int i = 0;
@@ -150,14 +154,16 @@ int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::ve
             }
             for (; i < conv_.inputs; i++)
                 sums[0] += row[i] * energy[(size_t)i];
-            const float sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+            const float sum =
+                ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
             factors[(size_t)o] = gain_ / sqrtf(sum + 1e-8f);
         }
     }
 
     ncnn::Mat& y = top_blobs[0];
     const int pack = best_packing(conv_.outputs, opt);
-    y.create(conv_.out_width(), conv_.out_height(), conv_.outputs / pack, 4u * pack, pack, opt.blob_allocator);
+    y.create(conv_.out_width(), conv_.out_height(), conv_.outputs / pack, 4u * pack, pack,
+             opt.blob_allocator);
     if (y.empty() || conv_.run(x, styles, factors.data(), bias_, noise, activation_, y, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, conv_.out_height(),
                     conv_.out_width());

@@ -1,8 +1,9 @@
 // y = clamp(lrelu(d * conv(w, s * x) + noise + b) * act_gain); inputs [x, s] or [x, s, noise].
 //
-// x [I, H, W] of the size in the param file; s [I]; noise [H', W'] for all channels, an input or a constant; y [O, H', W'].
-// d[o] = gain, or with demodulation gain * rsqrt(sum over i, k of (w[o, i, k] * s[i])^2 + 1e-8). Weights in the model
-// file: w [O, I, kh, kw] and the noise (tagged: float32 or float16), b [O] and the filter of up = 2 (raw float32).
+// x [I, H, W] of the size in the param file; s [I]; noise [H', W'] for all channels, an input or a constant;
+// y [O, H', W']. d[o] = gain, or with demodulation gain * rsqrt(sum over i, k of (w[o, i, k] * s[i])^2 +
+// 1e-8). Weights in the model file: w [O, I, kh, kw] and the noise (tagged: float32 or float16), b [O] and
+// the filter of up = 2 (raw float32).
 #pragma once
 
 #include "conv.h"

@@ -7,10 +7,7 @@
 namespace custom_layers
 {
 
-ToRGB::ToRGB()
-{
-    support_packing = true;
-}
+ToRGB::ToRGB() { support_packing = true; }
 
 int ToRGB::load_param(const ncnn::ParamDict& pd)
 {
@@ -27,7 +24,12 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     if (reader.status() != 0)
         return -1;
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
-        return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size, conv_.outputs);
+        return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size,
+                    conv_.outputs);
+    if ((double)conv_.height * conv_.width > 1 << 28)
+        return fail(*this, "expects at most 2^28 pixels, got %d * %d", conv_.height, conv_.width);
+    if ((double)conv_.outputs * conv_.inputs > 1 << 29)
+        return fail(*this, "expects at most 2^29 weights, got %d * %d", conv_.outputs, conv_.inputs);
     if (filter_size_ > 0 && (conv_.height % 2 != 0 || conv_.width % 2 != 0))
         return fail(*this, "expects an even size with an image, got %dx%d", conv_.height, conv_.width);
     bias_term_ = bias_data_size != 0;
@@ -41,9 +43,8 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
 
 int ToRGB::load_model(const ncnn::ModelBin& mb)
 {
-    weight_ = mb.load(conv_.outputs * conv_.inputs, 0);
-    if (weight_.empty())
-        return fail(*this, "misses its weight of %d * %d values", conv_.outputs, conv_.inputs);
+    if (load_tagged(*this, mb, "weight", conv_.outputs * conv_.inputs, weight_) != 0)
+        return -1;
     bias_.create(conv_.outputs);
     if (bias_.empty())
         return -1;
@@ -81,7 +82,8 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
         return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
                     shape_string(x).c_str());
     if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
-        return fail(*this, "expects styles of [%d], got %s", conv_.inputs, shape_string(bottom_blobs[1]).c_str());
+        return fail(*this, "expects styles of [%d], got %s", conv_.inputs,
+                    shape_string(bottom_blobs[1]).c_str());
 
     ncnn::Mat& y = top_blobs[0];
     const int pack = image ? bottom_blobs[2].elempack : best_packing(conv_.outputs, opt);
@@ -94,7 +96,8 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
             return -1;
     }
     ncnn::Mat rgb;
-    rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack, image ? opt.workspace_allocator : opt.blob_allocator);
+    rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack,
+               image ? opt.workspace_allocator : opt.blob_allocator);
     const std::vector<float> ones((size_t)conv_.outputs, 1.f);
     if (rgb.empty() || conv_.run(x, bottom_blobs[1], ones.data(), bias_, nullptr, activation_, rgb, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
@@ -102,11 +105,11 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
         y = rgb;
         return 0;
     }
-    const int size = x.w * x.h * pack;
+    const size_t size = (size_t)x.w * x.h * pack;
     for (int c = 0; c < y.c; c++) {
         float* to = y.channel(c);
         const float* from = rgb.channel(c);
-        for (int i = 0; i < size; i++)
+        for (size_t i = 0; i < size; i++)
             to[i] += from[i];
     }
     return 0;

@@ -1,8 +1,8 @@
 // y = clamp(w * (s * x) + b) + up2(image); inputs [x, s] or [x, s, image].
 //
-// x [I, H, W] of the size in the param file; s [I]; image [O, H / 2, W / 2], upsampled by zeros and a filter; y [O, H, W].
-// Weights in the model file: w [O, I] (tagged: float32 or float16), b [O] and the filter [n], along both axes (raw
-// float32).
+// x [I, H, W] of the size in the param file; s [I]; image [O, H / 2, W / 2], upsampled by zeros and a filter;
+// y [O, H, W]. Weights in the model file: w [O, I] (tagged: float32 or float16), b [O] and the filter [n],
+// along both axes (raw float32).
 #pragma once
 
 #include "conv.h"

@@ -31,7 +31,7 @@ EXTRA_TYPES = ["Noop", "Split", "Eltwise", "Permute", "Interp", "Crop", "Reducti
                "ShuffleChannel", "Embed", "LSTM", "GRU", "RNN", "CumulativeSum", "Normalize", "MVN", "Quantize",
                "Dequantize", "Cast", "Packing", "Unfold", "GridSample", "DeconvolutionDepthWise", "Convolution1D",
                "FconvTranspose2d", "Deconvolution1D", "Pooling1D", "CopyTo", "Power", "Exp", "Log",
-               "MultiHeadAttention", "Convolution3D", "Deconvolution3D", "Pooling3D"]  # fmt: skip
+               "MultiHeadAttention", "ModulatedConv2d", "ToRGB", "Convolution3D", "Deconvolution3D", "Pooling3D"]  # fmt: skip
 
 
 def numbers(rng: random.Random, lines: list[str]) -> None:
