@@ -132,14 +132,16 @@ void Conv::choose(bool winograd)
 // Sizes are at most 2^15 each, so that products of two fit an int.
 int Conv::check_sizes(const ncnn::Layer& layer) const
 {
-    const double most = 1 << 29;
     if (out_height() < 1 || out_width() < 1)
         return fail(layer, "expects a kernel of at most the padded x, got %dx%d", kernel_h, kernel_w);
-    if ((double)outputs * inputs * kernel_h * kernel_w > most)
+    if ((double)outputs * inputs * kernel_h * kernel_w > 1 << 29)
         return fail(layer, "expects at most 2^29 weights, got %d * %d * %d * %d", outputs, inputs, kernel_h,
                     kernel_w);
-    if ((double)out_height() * out_width() > most)
-        return fail(layer, "expects a result of at most 2^29 pixels, got %d * %d", out_height(), out_width());
+    // Counts of pixels fit an int, with room for the border of a filter.
+    const double pixels = std::max((double)height * width * up * up, (double)out_height() * out_width());
+    if (pixels > 1 << 28)
+        return fail(layer, "expects at most 2^28 pixels, got %d * %d and %d * %d", height, width,
+                    out_height(), out_width());
     return 0;
 }
 

@@ -125,6 +125,18 @@ int load_values(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* 
     return 0;
 }
 
+int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,
+                ncnn::Mat& values)
+{
+    values = mb.load(count, 0);
+    if (!values.empty() && values.elembits() == 32)
+        return 0;
+    const char* got = values.empty() ? "too few bytes" : "another type";
+    values.release();
+    return fail(layer, "expects %d values of %s as float32 or float16 in the model file, got %s", count, name,
+                got);
+}
+
 int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* bias, ncnn::Mat& top,
              const ncnn::Option& opt) const
 {

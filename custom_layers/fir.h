@@ -96,6 +96,10 @@ private:
 int load_values(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,
                 ncnn::Mat& values);
 
+// `count` values that are tagged as float32 or float16, as float32.
+int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,
+                ncnn::Mat& values);
+
 // The fast form. 0, -1 when out of memory, or 1 when its buffers would be larger than they may be: then
 // nothing was done.
 int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* bias,

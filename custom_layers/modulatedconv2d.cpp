@@ -54,14 +54,11 @@ int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
 int ModulatedConv2d::load_model(const ncnn::ModelBin& mb)
 {
     const int taps = conv_.kernel_h * conv_.kernel_w;
-    weight_ = mb.load(conv_.outputs * conv_.inputs * taps, 0);
-    if (weight_.empty())
-        return fail(*this, "misses its weight of %d values", conv_.outputs * conv_.inputs * taps);
-    if (noise_ == kConstant) {
-        plane_ = mb.load(conv_.out_height() * conv_.out_width(), 0);
-        if (plane_.empty())
-            return fail(*this, "misses its noise of %d * %d values", conv_.out_height(), conv_.out_width());
-    }
+    if (load_tagged(*this, mb, "weight", conv_.outputs * conv_.inputs * taps, weight_) != 0)
+        return -1;
+    if (noise_ == kConstant &&
+        load_tagged(*this, mb, "noise", conv_.out_height() * conv_.out_width(), plane_) != 0)
+        return -1;
     bias_.create(conv_.outputs);
     if (bias_.empty())
         return -1;

@@ -43,9 +43,8 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
 
 int ToRGB::load_model(const ncnn::ModelBin& mb)
 {
-    weight_ = mb.load(conv_.outputs * conv_.inputs, 0);
-    if (weight_.empty())
-        return fail(*this, "misses its weight of %d * %d values", conv_.outputs, conv_.inputs);
+    if (load_tagged(*this, mb, "weight", conv_.outputs * conv_.inputs, weight_) != 0)
+        return -1;
     bias_.create(conv_.outputs);
     if (bias_.empty())
         return -1;
@@ -105,11 +104,11 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
         y = rgb;
         return 0;
     }
-    const int size = x.w * x.h * pack;
+    const size_t size = (size_t)x.w * x.h * pack;
     for (int c = 0; c < y.c; c++) {
         float* to = y.channel(c);
         const float* from = rgb.channel(c);
-        for (int i = 0; i < size; i++)
+        for (size_t i = 0; i < size; i++)
             to[i] += from[i];
     }
     return 0;

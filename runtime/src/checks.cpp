@@ -1,5 +1,7 @@
 #include "checks.h"
 
+#include <custom_layers/param_ids.h>
+
 #include <cstdint>
 #include <layer_type.h>
 
@@ -159,8 +161,27 @@ std::string bad_wiring(const ncnn::Layer& layer)
     return "";
 }
 
-int weight_count(const LayerLine& layer)
+// What the line of one of our convolutions asks for: the weight, and noise that is a constant.
+static long long modulated_weight_count(const LayerLine& l)
 {
+    using P = custom_layers::param::ModulatedConv2d;
+    const long long kernel_h = l.integer(P::kernel_h, 1), kernel_w = l.integer(P::kernel_w, 1);
+    const long long up = l.integer(P::up, 1), border = 2LL * l.integer(P::padding, 0) + 1;
+    const long long noise = l.integer(P::noise, 0) != 1
+                                ? 0
+                                : (l.integer(P::height, 0) * up + border - kernel_h) *
+                                      (l.integer(P::width, 0) * up + border - kernel_w);
+    return (long long)l.integer(P::num_output, 0) * l.integer(P::num_input, 0) * kernel_h * kernel_w + noise;
+}
+
+long long weight_count(const LayerLine& layer)
+{
+    if (layer.type == "ModulatedConv2d")
+        return modulated_weight_count(layer);
+    if (layer.type == "ToRGB") {
+        using P = custom_layers::param::ToRGB;
+        return (long long)layer.integer(P::num_output, 0) * layer.integer(P::num_input, 0);
+    }
     static const std::unordered_map<std::string, int> ids = {
         {"Convolution", 6},
         {"ConvolutionDepthWise", 6},

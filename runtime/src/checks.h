@@ -56,8 +56,9 @@ std::string bad_arity(const LayerLine& layer);
 // has its parameters; empty when nothing is.
 std::string bad_wiring(const ncnn::Layer& layer);
 
-// How many weights the line says that the layer's first blob has; 0 where the type has no such parameter.
-int weight_count(const LayerLine& layer);
+// How many weights the line says that the layer has at least: those of its tagged blobs, whose parameters
+// were accepted; 0 where the type has no such parameter.
+long long weight_count(const LayerLine& layer);
 
 // A Fault about the inputs.
 Fault refuse(const std::string& what, const std::string& expected, const std::vector<Shape>& got);

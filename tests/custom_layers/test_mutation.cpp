@@ -141,7 +141,8 @@ TEST(mutation, a_changed_filter_or_bias_shows)
 
 TEST(mutation, every_layer_is_here)
 {
-    std::set<std::string> covered = {"Shell"};
+    // Those that have a model file are in tests of their own.
+    std::set<std::string> covered = {"Shell", "ModulatedConv2d", "ToRGB"};
     for (const Mutation& m : kMutations)
         covered.insert(m.type);
     size_t count = 0;

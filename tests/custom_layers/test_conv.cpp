@@ -1,0 +1,225 @@
+// The class Conv: every instruction set, scheme and packing, and the scalar form, against a naive oracle.
+#include "check.h"
+#include "conv_oracle.h"
+
+#include <math.h>
+
+#include <algorithm>
+#include <utility>
+
+using custom_layers::Conv;
+using custom_layers::ConvScheme;
+using custom_layers::FirKernels;
+
+namespace
+{
+// Numbers that are the same at every run.
+class Random
+{
+public:
+    explicit Random(unsigned seed) : state_(seed * 2654435761u + 1u) {}
+
+    int integer(int low, int high)
+    {
+        state_ = state_ * 1664525u + 1013904223u;
+        return low + (int)((state_ >> 10) % (unsigned)(high - low + 1));
+    }
+    int one_of(const std::vector<int>& values) { return values[(size_t)integer(0, (int)values.size() - 1)]; }
+
+private:
+    unsigned state_;
+};
+} // namespace
+
+static void random_activation(Random& random, ConvCase& c)
+{
+    const int kind = random.integer(0, 3); // linear, leaky ReLU, that with a negative gain, a limit as well
+    if (kind >= 1) {
+        c.positive = kind == 2 ? -0.75f : 1.4142135f;
+        c.negative = c.positive * 0.2f;
+    }
+    if (kind == 3)
+        c.limit = 2.f;
+}
+
+static ConvCase random_case(Random& random)
+{
+    const std::vector<int> channels = {1, 3, 5, 16, 17, 32, 33, 48, 64, 161};
+    const std::vector<int> sizes = {1, 1, 4, 7, 9, 33, 70, 100};
+    ConvCase c;
+    do {
+        c = ConvCase(random.one_of(channels), random.one_of(channels), random.one_of(sizes),
+                     random.one_of(sizes));
+        c.padding = random.integer(0, 3);
+        if (random.integer(0, 2) == 0) {
+            c.upsampled(random.one_of({1, 3, 4, 4, 5, 8}), c.padding);
+        } else {
+            c.kernel_h = random.one_of({1, 2, 3, 3, 3, 5});
+            c.kernel_w = c.kernel_h == 2 ? 5 : c.kernel_h;
+        }
+        c.winograd = random.integer(0, 3) != 0;
+        c.noise = random.integer(0, 1) == 1;
+    } while (c.out_h() < 1 || c.out_w() < 1 || c.cost() > 5e6);
+    random_activation(random, c);
+    return c;
+}
+
+static int random_pack(Random& random, int channels)
+{
+    int pack = 0;
+    do {
+        pack = random.one_of({1, 4, 8, 16});
+    } while (channels % pack != 0);
+    return pack;
+}
+
+static void check_form(const Conv& conv, const ConvCase& c, const ConvData& data, const ncnn::Mat& want,
+                       const ConvForm& form)
+{
+    check_close(run_conv(conv, c, data, form), want, form.kernels ? conv_tolerance(conv.scheme()) : 4e-6,
+                text("%s %s %s", c.name().c_str(), form.name().c_str(),
+                     form.kernels ? scheme_name(conv.scheme()) : "definition"));
+}
+
+TEST(conv, random_sweep)
+{
+    Random random(1);
+    for (unsigned i = 0; i < 200; i++) {
+        const ConvCase c = random_case(random);
+        const ConvData data(c, 10 * i);
+        const ncnn::Mat want = conv_oracle(c, data);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            Conv conv = conv_of(c);
+            if (kernels)
+                check(conv.prepare(data.weights.data(), c.winograd, *kernels) == 0, "%s: out of memory",
+                      c.name().c_str());
+            for (int k = 0; k < (kernels ? 3 : 1); k++) {
+                const int x_pack = random_pack(random, c.inputs), y_pack = random_pack(random, c.outputs);
+                check_form(conv, c, data, want,
+                           {kernels, x_pack, y_pack, random.one_of({1, 2, 3, 5}), random.one_of({0, 0, 4})});
+            }
+        }
+    }
+}
+
+// The same case with channels and a size that the scheme is chosen for, and as little to do as possible: what
+// is chosen follows measurements, and may change.
+static ConvCase case_of(ConvScheme scheme, const ConvCase& like)
+{
+    ConvCase best;
+    bool found = false;
+    for (int channels : {32, 64, 96, 160}) {
+        for (int size = 3; size < 80; size += 1 + size / 8) {
+            ConvCase c = like;
+            c.inputs = c.outputs = channels;
+            c.height = size;
+            c.width = size + 2;
+            if (found && c.cost() >= best.cost())
+                break;
+            Conv conv = conv_of(c);
+            const std::vector<float> weights((size_t)channels * channels * c.kernel_h * c.kernel_w, 0.f);
+            conv.prepare(weights.data(), true, *conv_kernel_sets()[0]);
+            if (conv.scheme() != scheme)
+                continue;
+            best = c;
+            found = true;
+            break;
+        }
+    }
+    check(found, "%s: %s is never chosen", like.name().c_str(), scheme_name(scheme));
+    return best;
+}
+
+// Each scheme in each packing of x and y, with whole groups of 16 channels and with a part of one; inside, at
+// the border, and with rows cut by the end of the picture.
+TEST(conv, schemes_and_packings)
+{
+    const std::pair<ConvScheme, ConvCase> cases[] = {
+        {custom_layers::kConvDirect, ConvCase(1, 1, 1, 1, 1, 0)},
+        {custom_layers::kConvDirect, ConvCase(1, 1, 1, 1, 5, 2)},
+        {custom_layers::kConvWinograd4, ConvCase(1, 1, 1, 1, 3, 1)},
+        {custom_layers::kConvWinograd4, ConvCase(1, 1, 1, 1, 3, 3)},
+        {custom_layers::kConvWinograd6, ConvCase(1, 1, 1, 1, 3, 1)},
+        {custom_layers::kConvWinograd6, ConvCase(1, 1, 1, 1, 3, 0)},
+        {custom_layers::kConvUpDirect, ConvCase().upsampled(4)},
+        {custom_layers::kConvUpDirect, ConvCase().upsampled(5, 2)},
+        {custom_layers::kConvUpWinograd, ConvCase().upsampled(4)},
+        {custom_layers::kConvUpWinograd, ConvCase().upsampled(3, 3)},
+    };
+    unsigned seed = 5000;
+    for (const auto& wanted : cases) {
+        ConvCase c = case_of(wanted.first, wanted.second);
+        for (int less : {0, 4}) { // 4 channels less: a group of 12 at the end
+            c.inputs -= less;
+            c.outputs -= less;
+            c.noise = less == 0;
+            const ConvData data(c, seed++);
+            const ncnn::Mat want = conv_oracle(c, data);
+            for (const FirKernels* kernels : conv_kernel_sets()) {
+                Conv conv = conv_of(c);
+                if (kernels) {
+                    conv.prepare(data.weights.data(), true, *kernels);
+                    check(less != 0 || conv.scheme() == wanted.first, "%s is not done by %s but %s",
+                          c.name().c_str(), scheme_name(wanted.first), scheme_name(conv.scheme()));
+                }
+                for (int x_pack : {1, 4, 8, 16}) {
+                    for (int y_pack : {1, 4, 8, 16}) {
+                        const bool once =
+                            !kernels && (x_pack != 4 || y_pack != 4); // slow, and knows no groups
+                        if (c.inputs % x_pack == 0 && c.outputs % y_pack == 0 && !once)
+                            check_form(conv, c, data, want,
+                                       {kernels, x_pack, y_pack, 1 + (x_pack + y_pack) % 3, 0});
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Pictures: outputs that are too few for the matrix product.
+TEST(conv, few_outputs)
+{
+    for (int outputs = 1; outputs <= 5; outputs++) {
+        for (bool noise : {false, true}) {
+            ConvCase c(48, outputs, 19, 31, 1, 0);
+            c.noise = noise;
+            c.limit = noise ? 0.5f : INFINITY;
+            c.negative = noise ? -0.5f : 1.f;
+            const ConvData data(c, 6000);
+            const ncnn::Mat want = conv_oracle(c, data);
+            int few = 0;
+            for (const FirKernels* kernels : conv_kernel_sets()) {
+                Conv conv = conv_of(c);
+                if (kernels)
+                    conv.prepare(data.weights.data(), false, *kernels);
+                for (int x_pack : {1, 4, 8, 16}) {
+                    check_form(conv, c, data, want, {kernels, x_pack, 1, 1 + x_pack % 3, 0});
+                    if (!kernels)
+                        continue;
+                    const ncnn::Mat x(31, 19, 48 / x_pack, (size_t)4u * x_pack, x_pack), y(31, 19, outputs);
+                    few += conv.sharing(x, y, ncnn::Option()).way == custom_layers::ConvSharing::kFew;
+                }
+            }
+            // Of each set of kernels, the packing that is its own.
+            const int sets = outputs <= custom_layers::kConvFew ? (int)conv_kernel_sets().size() - 1 : 0;
+            check(few == sets, "%d outputs: dot products were taken %d times, not %d", outputs, few, sets);
+        }
+    }
+}
+
+// Infinite numbers and NaN stay where they are, without Winograd's transforms.
+TEST(conv, not_a_number)
+{
+    ConvCase c(16, 16, 5, 6, 1, 0);
+    ConvData data(c, 7000);
+    data.x[7] = NAN;
+    data.x[30 + 9] = INFINITY;
+    const ncnn::Mat want = conv_oracle(c, data);
+    for (const FirKernels* kernels : conv_kernel_sets()) {
+        Conv conv = conv_of(c);
+        if (kernels)
+            conv.prepare(data.weights.data(), false, *kernels);
+        for (int pack : {1, 4, 8, 16})
+            check_form(conv, c, data, want, {kernels, pack, pack, 1, 0});
+    }
+}

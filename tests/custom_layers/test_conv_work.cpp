@@ -1,0 +1,301 @@
+// How Conv shares its work among threads, and what it keeps in memory: each way is run and checked, with
+// pictures and filters of awkward sizes.
+#include "check.h"
+#include "conv_oracle.h"
+
+#include <stdlib.h>
+
+#include <functional>
+#include <thread>
+
+using custom_layers::Conv;
+using custom_layers::ConvSharing;
+using custom_layers::FirKernels;
+
+static ConvSharing sharing_of(const Conv& conv, const ConvCase& c, int threads)
+{
+    ncnn::Mat x, y; // sizes only
+    x.w = c.width;
+    x.h = c.height;
+    x.c = c.inputs;
+    y.w = c.out_w();
+    y.h = c.out_h();
+    y.c = c.outputs;
+    x.elempack = y.elempack = 1;
+    ncnn::Option opt;
+    opt.num_threads = threads;
+    return conv.sharing(x, y, opt);
+}
+
+static Conv prepared(const ConvCase& c, const ConvData& data, const FirKernels* kernels)
+{
+    Conv conv = conv_of(c);
+    if (kernels)
+        check(conv.prepare(data.weights.data(), c.winograd, *kernels) == 0, "%s: out of memory",
+              c.name().c_str());
+    return conv;
+}
+
+static void check_case(const ConvCase& c, unsigned seed, const std::vector<int>& threads = {1, 2, 3, 5})
+{
+    const ConvData data(c, seed);
+    const ncnn::Mat want = conv_oracle(c, data);
+    for (const FirKernels* kernels : conv_kernel_sets()) {
+        const Conv conv = prepared(c, data, kernels);
+        for (int count : threads) {
+            const int x_pack = c.inputs % 16 == 0 ? 16 : 1, y_pack = c.outputs % 16 == 0 ? 16 : 1;
+            const ConvForm form = {kernels, x_pack, y_pack, count, 0};
+            check_close(run_conv(conv, c, data, form), want, kernels ? conv_tolerance(conv.scheme()) : 3e-6,
+                        text("%s %s", c.name().c_str(), form.name().c_str()));
+        }
+    }
+}
+
+// The sizes are found, not given: which way is taken depends on the caches of the machine.
+static ConvCase grown(ConvCase c, int threads, bool tall,
+                      const std::function<bool(const ConvSharing&)>& wanted)
+{
+    const Conv conv = prepared(c, ConvData(c, 1), conv_kernel_sets()[0]);
+    for (int& size = tall ? c.height : c.width; size < 1 << 14; size += size / 2) {
+        Conv larger = conv;
+        larger.height = c.height;
+        larger.width = c.width;
+        if (wanted(sharing_of(larger, c, threads)))
+            return c;
+    }
+    check(false, "%s: no size has this way of sharing", c.name().c_str());
+    return c;
+}
+
+TEST(conv_work, by_tiles)
+{
+    for (bool winograd : {false, true}) {
+        ConvCase c(5, 17, 70, 33);
+        c.winograd = winograd;
+        const ConvData data(c, 1);
+        const ConvSharing sharing = sharing_of(prepared(c, data, conv_kernel_sets()[0]), c, 2);
+        check(sharing.way == ConvSharing::kTiles && sharing.shares == 2, "way %d, %d shares", sharing.way,
+              sharing.shares);
+        check_case(c, 100);
+    }
+}
+
+TEST(conv_work, by_channels)
+{
+    // More panels of channels than threads, and fewer tiles than they want; an odd panel; a picture of one
+    // pixel.
+    for (ConvCase c : {ConvCase(48, 161, 2, 3), ConvCase(33, 192, 1, 1), ConvCase(16, 161, 3, 2, 1, 0),
+                       ConvCase(20, 161, 2, 1).upsampled(4), ConvCase(33, 192, 1, 2).upsampled(5, 2)}) {
+        const ConvData data(c, 2);
+        for (int threads : {2, 3, 5}) {
+            const ConvSharing sharing = sharing_of(prepared(c, data, conv_kernel_sets()[0]), c, threads);
+            check(sharing.way == ConvSharing::kChannels && sharing.shares == threads, "%s: way %d, %d shares",
+                  c.name().c_str(), sharing.way, sharing.shares);
+        }
+        check_case(c, 200);
+    }
+    // Of several blocks, if the machine's caches make it so.
+    check_case(ConvCase(64, 161, 4, 5), 201);
+    check_case(ConvCase(17, 161, 4, 4).upsampled(4), 202);
+}
+
+TEST(conv_work, rows_shared)
+{
+    const auto wanted = [](const ConvSharing& s) { return s.way == ConvSharing::kRows && s.shares >= 3; };
+    for (int taps : {3, 4, 8}) {
+        ConvCase c = ConvCase(16, 5, 40, 90).upsampled(taps);
+        c.noise = true;
+        c.winograd = taps != 3;
+        check_case(grown(c, 3, true, wanted), 300 + (unsigned)taps, {1, 2, 3});
+    }
+}
+
+TEST(conv_work, rows_in_strips)
+{
+    const auto wanted = [](const ConvSharing& s) { return s.way == ConvSharing::kRows && s.strips >= 3; };
+    for (bool winograd : {false, true}) {
+        ConvCase c = ConvCase(32, 16, 3, 100).upsampled(4, 1);
+        c.winograd = winograd;
+        check_case(grown(c, 2, false, wanted), 400, {1, 2});
+    }
+}
+
+// A filter that is longer than the rows of the first threads: they have nothing to finish.
+TEST(conv_work, rows_shared_with_a_long_filter)
+{
+    const auto wanted = [](const ConvSharing& s) { return s.way == ConvSharing::kRows && s.shares >= 3; };
+    for (int taps : {64, 255}) {
+        ConvCase c = grown(ConvCase(3, 5, 24, 40).upsampled(taps, 0), 5, false, wanted);
+        check_case(c, 500 + (unsigned)taps);
+        c.winograd = false;
+        check_case(c, 501 + (unsigned)taps, {3});
+    }
+}
+
+TEST(conv_work, long_filters_of_tiny_pictures)
+{
+    for (int taps : {8, 9, 31, 128, 256}) {
+        for (int size : {1, 2}) {
+            for (int padding : {1, 2, 5}) {
+                ConvCase c = ConvCase(4, 20, size, size).upsampled(taps, padding);
+                check_case(c, 600, {1, 2});
+                c.winograd = false;
+                c.inputs = c.outputs = 16;
+                check_case(c, 601, {2});
+            }
+        }
+    }
+}
+
+TEST(conv_work, large_borders)
+{
+    for (int padding : {4, 9, 40}) {
+        for (int taps : {1, 4, 7})
+            check_case(ConvCase(16, 32, 4, 5).upsampled(taps, padding), 700, {1, 2});
+        check_case(ConvCase(5, 16, 3, 4, 3, padding), 701, {1, 3});
+        check_case(ConvCase(16, 3, 1, 1, 1, padding), 702, {2});
+    }
+}
+
+TEST(conv_work, threads_that_make_no_sense)
+{
+    for (int threads : {0, -3, 64, 1 << 30}) {
+        check_case(ConvCase(3, 5, 4, 5), 800, {threads});
+        check_case(ConvCase(16, 3, 4, 5, 1, 0), 801, {threads});
+        check_case(ConvCase(3, 5, 4, 5).upsampled(4), 802, {threads});
+        check_case(ConvCase(5, 70, 2, 2).upsampled(4), 803, {threads});
+    }
+}
+
+// The same bytes at each run; with other threads and packings, the same up to rounding.
+TEST(conv_work, repeatable)
+{
+    for (ConvCase c : {ConvCase(48, 64, 33, 31), ConvCase(32, 48, 9, 9, 5, 2), ConvCase(48, 160, 4, 4),
+                       ConvCase(64, 32, 33, 20).upsampled(4), ConvCase(16, 160, 4, 4).upsampled(5)}) {
+        const ConvData data(c, 9);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            const Conv conv = prepared(c, data, kernels);
+            const double tolerance = kernels ? conv_tolerance(conv.scheme()) : 0.0;
+            const ncnn::Mat first = run_conv(conv, c, data, {kernels, 16, 16, 1, 0});
+            for (int threads : {1, 2, 3, 5}) {
+                for (int pack : {1, 4, 8, 16}) {
+                    if (!kernels && pack != threads) // slow
+                        continue;
+                    const ConvForm form = {kernels, 16, pack, threads, 0};
+                    const ConvForm turned = {kernels, pack, 16, threads, 0};
+                    const ncnn::Mat y = run_conv(conv, c, data, form);
+                    const std::string what = text("%s %s", c.name().c_str(), form.name().c_str());
+                    check_close(run_conv(conv, c, data, form), y, 0.0, what + " again");
+                    check_close(y, first, tolerance, what + " and one thread");
+                    check_close(run_conv(conv, c, data, turned), first, tolerance,
+                                what + " the other way round");
+                }
+            }
+        }
+    }
+}
+
+TEST(conv_work, two_runs_at_once)
+{
+    for (ConvCase c :
+         {ConvCase(33, 48, 20, 31), ConvCase(16, 160, 4, 4), ConvCase(16, 32, 20, 17).upsampled(4)}) {
+        const ConvData data(c, 10);
+        const Conv conv = prepared(c, data, conv_kernel_sets()[0]);
+        const ConvForm form = {conv_kernel_sets()[0], 1, 1, 2, 0};
+        const ncnn::Mat want = run_conv(conv, c, data, form);
+        ncnn::Mat got[3];
+        std::vector<std::thread> threads;
+        for (ncnn::Mat& y : got)
+            threads.emplace_back([&] {
+                for (int i = 0; i < 5; i++)
+                    y = run_conv(conv, c, data, form);
+            });
+        for (std::thread& thread : threads)
+            thread.join();
+        for (const ncnn::Mat& y : got)
+            check_close(y, want, 0.0, c.name() + " at once");
+    }
+}
+
+// Fewer threads than were asked for, as inside another parallel region.
+TEST(conv_work, fewer_threads_than_asked)
+{
+    for (ConvCase c : {ConvCase(33, 48, 20, 31), ConvCase(16, 160, 4, 4),
+                       ConvCase(16, 32, 20, 17).upsampled(4), ConvCase(16, 160, 4, 4).upsampled(4)}) {
+        const ConvData data(c, 11);
+        const ncnn::Mat want = conv_oracle(c, data);
+        const Conv conv = prepared(c, data, conv_kernel_sets()[0]);
+        ncnn::Mat got;
+#pragma omp parallel num_threads(2)
+#pragma omp single
+        got = run_conv(conv, c, data, {conv_kernel_sets()[0], 1, 1, 5, 0});
+        check_close(got, want, 3e-5, c.name());
+    }
+}
+
+// No memory: an error, not an end of the program.
+TEST(conv_work, out_of_memory)
+{
+    class None : public ncnn::Allocator
+    {
+        void* fastMalloc(size_t) override { return nullptr; }
+        void fastFree(void*) override {}
+    } none;
+    for (ConvCase c :
+         {ConvCase(16, 3, 4, 4, 1, 0), ConvCase(16, 16, 4, 4), ConvCase(5, 6, 4, 4).upsampled(4)}) {
+        const ConvData data(c, 12);
+        ncnn::Option opt;
+        opt.workspace_allocator = &none;
+        ncnn::Mat x(4, 4, c.inputs), y(c.out_w(), c.out_h(), c.outputs);
+        x.fill(0.f);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            const Conv conv = prepared(c, data, kernels);
+            const custom_layers::FirActivation activation;
+            const int status =
+                kernels ? conv.run(x, data.scale_in.data(), data.scale_out.data(), data.bias.data(), nullptr,
+                                   activation, y, opt)
+                        : conv.run_scalar(data.weights.data(), x, data.scale_in.data(), data.scale_out.data(),
+                                          data.bias.data(), nullptr, activation, y, opt);
+            check(status == -1, "%s: status %d without memory", c.name().c_str(), status);
+        }
+    }
+}
+
+// Large layers work in little memory.
+TEST(conv_work, workspace_of_large_layers)
+{
+    struct Layer {
+        ConvCase c;
+        int most; // MB for each thread
+    };
+    const Layer layers[] = {
+        {ConvCase(512, 512, 64, 64), 60},
+        {ConvCase(512, 256, 64, 64).upsampled(4), 110},
+        {ConvCase(64, 64, 512, 512), 20},
+        {ConvCase(64, 32, 512, 512).upsampled(4), 20},
+        {ConvCase(32, 32, 1024, 1024), 20},
+        {ConvCase(512, 512, 1024, 1024), 80},
+        {ConvCase(512, 512, 1024, 1024).upsampled(4), 260},
+        {ConvCase(32, 32, 2048, 2048), 30},
+        {ConvCase(128, 64, 1024, 1024).upsampled(4), 60},
+        {ConvCase(512, 512, 4, 4).upsampled(4), 60},
+        {ConvCase(128, 512, 150, 150).upsampled(4), 260},
+        {ConvCase(512, 512, 2048, 2048, 5, 2), 80},
+    };
+    for (const Layer& layer : layers) {
+        const ConvCase& c = layer.c;
+        Conv conv = conv_of(c);
+        const std::vector<float> weights((size_t)c.inputs * c.outputs * c.kernel_h * c.kernel_w, 0.f);
+        conv.prepare(weights.data(), true, *conv_kernel_sets()[0]);
+        for (int threads : {1, 2, 8, 32}) {
+            const ConvSharing sharing = sharing_of(conv, c, threads);
+            const double megabytes = (double)sharing.bytes / (1 << 20);
+            if (getenv("CONV_WORKSPACE"))
+                printf("    %d->%d@%dx%d up %d, %s, %d threads: way %d, %d shares, %d strips, %.1f MB\n",
+                       c.inputs, c.outputs, c.height, c.width, c.up, scheme_name(conv.scheme()), threads,
+                       sharing.way, sharing.shares, sharing.strips, megabytes);
+            check(sharing.bytes > 0 && megabytes <= (double)layer.most * sharing.shares,
+                  "%s: %g MB for %d shares", c.name().c_str(), megabytes, sharing.shares);
+        }
+    }
+}
