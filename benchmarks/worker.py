@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -170,7 +171,15 @@ def main(folder: str, loader: str, artefact: str, threads: str) -> None:
         start = time.perf_counter()
         result = picture()
         seconds = time.perf_counter() - start
-        answer(seconds=seconds, peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        answer(seconds=seconds, peak_mb=peak_mb())
+
+
+def peak_mb() -> float:
+    """The most memory that this program had at once. ru_maxrss would count the process that started it as well."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,32 @@ void Conv::choose(bool winograd)
         });
 }
 
+// Sizes are at most 2^15 each, so that products of two fit an int.
+int Conv::check_sizes(const ncnn::Layer& layer) const
+{
+    const double most = 1 << 29;
+    if (out_height() < 1 || out_width() < 1)
+        return fail(layer, "expects a kernel of at most the padded x, got %dx%d", kernel_h, kernel_w);
+    if ((double)outputs * inputs * kernel_h * kernel_w > most)
+        return fail(layer, "expects at most 2^29 weights, got %d * %d * %d * %d", outputs, inputs, kernel_h,
+                    kernel_w);
+    if ((double)out_height() * out_width() > most)
+        return fail(layer, "expects a result of at most 2^29 pixels, got %d * %d", out_height(), out_width());
+    return 0;
+}
+
+int Conv::check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const
+{
+    if (!prepared())
+        return fail(layer, "create_pipeline was not called");
+    if (x.dims != 3 || outer_size(x) != inputs || x.h != height || x.w != width)
+        return fail(layer, "expects x of [%d, %d, %d], got %s", inputs, height, width,
+                    shape_string(x).c_str());
+    if (styles.dims != 1 || outer_size(styles) != inputs)
+        return fail(layer, "expects styles of [%d], got %s", inputs, shape_string(styles).c_str());
+    return 0;
+}
+
 int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels)
 {
     choose(winograd);

@@ -50,7 +50,8 @@ struct ConvSharing {
 class Conv
 {
 public:
-    // Sizes of x and of the kernel, with at most 2^28 pixels in x and y; `up` is 1 or 2 (then the kernel is 3x3 and there is a filter).
+    // Sizes of x and of the kernel, with at most 2^29 pixels in y; `up` is 1 or 2 (then the kernel is 3x3 and
+    // there is a filter).
     int inputs = 0;
     int outputs = 0;
     int kernel_h = 1;
@@ -63,6 +64,12 @@ public:
 
     int out_height() const { return height * up + 2 * padding - kernel_h + 1; }
     int out_width() const { return width * up + 2 * padding - kernel_w + 1; }
+
+    // In load_param, after the sizes: reports in the name of `layer` what could not be computed.
+    int check_sizes(const ncnn::Layer& layer) const;
+
+    // In forward: x and styles are of these sizes, and prepare() was called.
+    int check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const;
 
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
     // out of memory.

@@ -21,7 +21,6 @@ int FilteredLrelu::load_param(const ncnn::ParamDict& pd)
     fir_.y.down = fir_.x.down = reader.integer(P::down, "down", 1, 1, FirAxis::kMostFactor);
     fir_.load_padding(reader, P::pad_top, P::pad_bottom, P::pad_left, P::pad_right);
     bias_data_size_ = reader.integer(P::bias_data_size, "bias_data_size", 0, 0);
-    scale_term_ = reader.integer(P::scale_term, "scale_term", 0, 0, 1) != 0;
     const float gain = reader.number(P::gain, "gain", 1.f);
     const float slope = reader.number(P::slope, "slope", 0.2f);
     const float clamp = reader.number(P::clamp, "clamp", -1.f);
@@ -32,9 +31,7 @@ int FilteredLrelu::load_param(const ncnn::ParamDict& pd)
     fir_.activation.positive = gain;
     fir_.activation.negative = gain * slope;
     fir_.activation.limit = clamp < 0.f ? INFINITY : clamp;
-    one_blob_only = !scale_term_;
-    const int inputs = scale_term_ ? 2 : 1;
-    return check_io(*this, inputs, inputs, 1, 1);
+    return check_io(*this, 1, 1, 1, 1);
 }
 
 int FilteredLrelu::load_model(const ncnn::ModelBin& mb)
@@ -48,39 +45,16 @@ int FilteredLrelu::load_model(const ncnn::ModelBin& mb)
     return 0;
 }
 
-int FilteredLrelu::run(const ncnn::Mat& x, const float* scale, ncnn::Mat& top, const ncnn::Option& opt) const
+int FilteredLrelu::forward(const ncnn::Mat& bottom_blob, ncnn::Mat& top_blob, const ncnn::Option& opt) const
 {
     if (!loaded_)
         return fail(*this, "has no weights: load_model was not called or failed");
-    if (bias_data_size_ != 0 && (x.dims != 3 || outer_size(x) != bias_data_size_))
-        return fail(*this, "expects [%d, H, W], as many channels as b has values, got %s", bias_data_size_,
-                    shape_string(x).c_str());
-    return fir_.run(*this, x, scale, bias_, top, opt);
-}
-
-int FilteredLrelu::forward(const ncnn::Mat& bottom_blob, ncnn::Mat& top_blob, const ncnn::Option& opt) const
-{
-    if (scale_term_)
-        return fail(*this, "expects 2 inputs, got 1: %s", shape_string(bottom_blob).c_str());
     if (check_blob(*this, bottom_blob) != 0)
         return -1;
-    return run(bottom_blob, nullptr, top_blob, opt);
-}
-
-int FilteredLrelu::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,
-                           const ncnn::Option& opt) const
-{
-    const int inputs = scale_term_ ? 2 : 1;
-    if (check_blobs(*this, bottom_blobs, inputs, inputs) != 0)
-        return -1;
-    const ncnn::Mat& x = bottom_blobs[0];
-    if (!scale_term_)
-        return run(x, nullptr, top_blobs[0], opt);
-    const ncnn::Mat& scale = bottom_blobs[1];
-    if (scale.dims != 1 || outer_size(scale) != outer_size(x))
-        return fail(*this, "expects a scale of [%d] for x of %s, got %s", outer_size(x),
-                    shape_string(x).c_str(), shape_string(scale).c_str());
-    return run(x, scale, top_blobs[0], opt);
+    if (bias_data_size_ != 0 && (bottom_blob.dims != 3 || outer_size(bottom_blob) != bias_data_size_))
+        return fail(*this, "expects [%d, H, W], as many channels as b has values, got %s", bias_data_size_,
+                    shape_string(bottom_blob).c_str());
+    return fir_.run(*this, bottom_blob, bias_, top_blob, opt);
 }
 
 } // namespace custom_layers

@@ -1,10 +1,8 @@
-// y = down(FIR_d(clamp(lrelu(FIR_u(up_zeros(x * scale + b)) * gain)))) of StyleGAN3; inputs [x] or [x,
-// scale].
+// y = down(FIR_d(clamp(lrelu(FIR_u(up_zeros(x + b)) * gain)))) of StyleGAN3.
 //
-// x [C, H, W]; scale [C]; weights in the model file, raw float32: the two filters as the author gave them
-// (1-D: for both axes, 2-D, or none), b [C]. The up filter has a gain of up^2. Negative padding crops; the
-// bias is not added to padding. y [C, OH, OW], OH = (H * up + top + bottom - (fu_h - 1) - fd_h) / down + 1,
-// and OW likewise.
+// x [C, H, W]; weights in the model file, raw float32: the two filters as the author gave them (1-D: for both
+// axes, 2-D, or none), b [C]. The up filter has a gain of up^2. Negative padding crops; the bias is not added
+// to padding. y [C, OH, OW], OH = (H * up + top + bottom - (fu_h - 1) - fd_h) / down + 1, and OW likewise.
 #pragma once
 
 #include "fir.h"
@@ -19,16 +17,11 @@ public:
     int load_param(const ncnn::ParamDict& pd) override;
     int load_model(const ncnn::ModelBin& mb) override;
     int forward(const ncnn::Mat& bottom_blob, ncnn::Mat& top_blob, const ncnn::Option& opt) const override;
-    int forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,
-                const ncnn::Option& opt) const override;
 
 private:
-    int run(const ncnn::Mat& x, const float* scale, ncnn::Mat& top, const ncnn::Option& opt) const;
-
     FirSource up_;
     FirSource down_;
     int bias_data_size_ = 0;
-    bool scale_term_ = false;
     bool flip_ = false;
     bool loaded_ = false;
     ncnn::Mat bias_;

@@ -137,14 +137,14 @@ int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* 
                 got);
 }
 
-int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* scale, const float* bias,
-             ncnn::Mat& top, const ncnn::Option& opt) const
+int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* bias, ncnn::Mat& top,
+             const ncnn::Option& opt) const
 {
-    return run(layer, image, scale, bias, top, opt, fir_kernels()[0]);
+    return run(layer, image, bias, top, opt, fir_kernels()[0]);
 }
 
-int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* scale, const float* bias,
-             ncnn::Mat& top, const ncnn::Option& opt, const FirKernels* kernels) const
+int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* bias, ncnn::Mat& top,
+             const ncnn::Option& opt, const FirKernels* kernels) const
 {
     if (image.dims != 3)
         return fail(layer, "expects [C, H, W], got %s", shape_string(image).c_str());
@@ -162,15 +162,14 @@ int Fir::run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* scal
         return fail(layer, "out of memory for [%d, %lld, %lld]", outer_size(image), (long long)outh,
                     (long long)outw);
 
-    int ret = kernels ? run_fir_tiles(*this, *kernels, image, scale, bias, top, opt) : 1;
+    int ret = kernels ? run_fir_tiles(*this, *kernels, image, bias, top, opt) : 1;
     if (ret == 1)
-        ret = run_scalar(image, scale, bias, top, opt);
+        ret = run_scalar(image, bias, top, opt);
     return ret == 0 ? 0 : fail(layer, "out of memory for %s", shape_string(image).c_str());
 }
 
 // The definition. Sums in double: this form is also what the fast one is compared with.
-int Fir::run_scalar(const ncnn::Mat& image, const float* scale, const float* bias, ncnn::Mat& top,
-                    const ncnn::Option& opt) const
+int Fir::run_scalar(const ncnn::Mat& image, const float* bias, ncnn::Mat& top, const ncnn::Option& opt) const
 {
     ncnn::Mat plane((int)x.filtered(image.w, up.w), (int)y.filtered(image.h, up.h), 4u,
                     opt.workspace_allocator);
@@ -180,7 +179,6 @@ int Fir::run_scalar(const ncnn::Mat& image, const float* scale, const float* bia
     for (int c = 0; c < image.c * pack; c++) {
         const float* from = (const float*)image.data + image.cstep * (c / pack) * pack + c % pack;
         float* to = (float*)top.data + top.cstep * (c / pack) * pack + c % pack;
-        const float s = scale ? scale[c] : 1.f;
         const float b = bias ? bias[c] : 0.f;
 
 #pragma omp parallel for num_threads(opt.num_threads)
@@ -193,7 +191,7 @@ int Fir::run_scalar(const ncnn::Mat& image, const float* scale, const float* bia
                         const int j = x.pixel(r, kx);
                         if (i < 0 || j < 0 || i >= image.h || j >= image.w)
                             continue;
-                        const float v = from[((size_t)i * image.w + j) * pack] * s + b;
+                        const float v = from[((size_t)i * image.w + j) * pack] + b;
                         sum += (double)up.full[ky * up.w + kx] * v;
                     }
                 }

@@ -79,18 +79,17 @@ public:
     // Reads the four paddings.
     void load_padding(ParamReader& reader, int top, int bottom, int left, int right);
 
-    // top = the above for every channel of image * scale + bias; `scale` and `bias` have a number per channel
-    // or are null. The result is packed as the image is. Every fault is reported in the name of `layer`.
-    int run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* scale, const float* bias,
-            ncnn::Mat& top, const ncnn::Option& opt) const;
+    // top = the above for every channel of image + bias; `bias` has a number per channel or is null. The
+    // result is packed as the image is. Every fault is reported in the name of `layer`.
+    int run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* bias, ncnn::Mat& top,
+            const ncnn::Option& opt) const;
 
     // The same with given kernels; null: the scalar form.
-    int run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* scale, const float* bias,
-            ncnn::Mat& top, const ncnn::Option& opt, const FirKernels* kernels) const;
+    int run(const ncnn::Layer& layer, const ncnn::Mat& image, const float* bias, ncnn::Mat& top,
+            const ncnn::Option& opt, const FirKernels* kernels) const;
 
 private:
-    int run_scalar(const ncnn::Mat& image, const float* scale, const float* bias, ncnn::Mat& top,
-                   const ncnn::Option& opt) const;
+    int run_scalar(const ncnn::Mat& image, const float* bias, ncnn::Mat& top, const ncnn::Option& opt) const;
 };
 
 // `count` raw floats of the model file; nothing if it is 0.
@@ -103,7 +102,7 @@ int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* 
 
 // The fast form. 0, -1 when out of memory, or 1 when its buffers would be larger than they may be: then
 // nothing was done.
-int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* scale,
-                  const float* bias, ncnn::Mat& top, const ncnn::Option& opt);
+int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* bias,
+                  ncnn::Mat& top, const ncnn::Option& opt);
 
 } // namespace custom_layers

@@ -1,5 +1,5 @@
-// The body of fir_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each: KERNEL_ISA is
-// the name, and the compiler is told to use that set.
+// The body of fir_kernels.h for one instruction set. CMakeLists.txt makes a source of it for each: KERNEL_ISA
+// is the name, and the compiler is told to use that set.
 //
 // Nothing here may have external linkage but the one table at the end, and nothing of the standard library
 // may be instantiated: the linker would keep one copy of an inline function for the whole program, perhaps
@@ -330,6 +330,6 @@ void scatter(const float* from, float* const* to, int pack, ptrdiff_t ahead, int
 namespace custom_layers
 {
 extern const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA);
-const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_ISA), sum_rows, sum_activate, sum_pair,
-                                                    sum_folded,        gather,   scatter};
+const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA) = {
+    KERNEL_TEXT(KERNEL_ISA), sum_rows, sum_activate, sum_pair, sum_folded, gather, scatter};
 } // namespace custom_layers

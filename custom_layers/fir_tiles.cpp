@@ -20,6 +20,8 @@ namespace
 const int kTileColumns = 96;
 // Buffers of one thread, in floats.
 const int64_t kMostFloats = 1 << 20;
+// What FirKernels::gather multiplies the lanes with.
+const float kOnes[kFirLanes] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 // The taps of one phase of a filter, and where they start.
 struct Phase {
@@ -54,7 +56,6 @@ struct Plan {
     const Fir& fir;
     const FirKernels& kernels;
     const ncnn::Mat& image;
-    const float* scale;
     const float* bias;
     ncnn::Mat& top;
 
@@ -78,15 +79,13 @@ struct Plan {
     std::vector<Phase> phases_y;
     std::vector<std::vector<float>> taps_y;
 
-    Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
-         ncnn::Mat& to);
+    Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* b, ncnn::Mat& to);
 
     bool filtered_ring() const { return !fir.down.separable; }
 };
 
-Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* s, const float* b,
-           ncnn::Mat& to)
-    : fir(f), kernels(k), image(from), scale(s), bias(b), top(to)
+Plan::Plan(const Fir& f, const FirKernels& k, const ncnn::Mat& from, const float* b, ncnn::Mat& to)
+    : fir(f), kernels(k), image(from), bias(b), top(to)
 {
     const int tiles = (top.w + kTileColumns - 1) / kTileColumns;
     columns = std::min(((top.w + tiles - 1) / tiles + 7) / 8 * 8, top.w);
@@ -179,7 +178,6 @@ private:
     float* to_[kFirLanes];
     int from_row_[kFirLanes];
     int to_row_[kFirLanes];
-    float scale_[kFirLanes];
     float bias_[kFirLanes];
 
     // The columns.
@@ -203,7 +201,6 @@ void Tile::choose_lanes(int group)
         const int channel = index % channels;
         const int band = index / channels;
         const bool used = band < plan_.bands;
-        scale_[lane] = used && plan_.scale ? plan_.scale[channel] : 1.f;
         bias_[lane] = used && plan_.bias ? plan_.bias[channel] : 0.f;
         // Only the first lane of an element is looked at.
         from_[lane] = used ? (const float*)plan_.image.data + plan_.image.cstep * channel : nullptr;
@@ -259,13 +256,11 @@ void Tile::load_row(int row)
     const int left = std::min(std::max(-first_input_, 0), input_columns_);
     const int end = std::max(std::min(input_columns_, plan_.image.w - first_input_), left);
     const float* from[kFirLanes];
-    float scale[kFirLanes];
     float bias[kFirLanes];
     for (int lane = 0; lane < kFirLanes; lane++) {
         const int first = lane - lane % pack;
         const int64_t r = (int64_t)row + from_row_[first];
         const bool inside = from_[first] && r >= 0 && r < plan_.image.h;
-        scale[lane] = inside ? scale_[lane] : 1.f;
         bias[lane] = inside ? bias_[lane] : 0.f;
         if (lane == first)
             from[lane / pack] =
@@ -277,7 +272,7 @@ void Tile::load_row(int row)
         return;
     }
     std::fill_n(to, at(left), 0.f);
-    plan_.kernels.gather(from, pack, (ptrdiff_t)plan_.image.w * pack, scale, bias, to + at(left), end - left);
+    plan_.kernels.gather(from, pack, (ptrdiff_t)plan_.image.w * pack, kOnes, bias, to + at(left), end - left);
     std::fill(to + at(end), to + at(input_columns_), 0.f);
 }
 
@@ -439,10 +434,10 @@ void Tile::run(int group, int first_column)
 }
 } // namespace
 
-int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* scale,
-                  const float* bias, ncnn::Mat& top, const ncnn::Option& opt)
+int run_fir_tiles(const Fir& fir, const FirKernels& kernels, const ncnn::Mat& image, const float* bias,
+                  ncnn::Mat& top, const ncnn::Option& opt)
 {
-    const Plan plan(fir, kernels, image, scale, bias, top);
+    const Plan plan(fir, kernels, image, bias, top);
     const int64_t floats = (int64_t)plan.pixels * kFirLanes;
     if (floats > kMostFloats)
         return 1;

@@ -38,17 +38,8 @@ int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
     if ((conv_.up == 2) != (filter_size_ > 0))
         return fail(*this, "expects a filter for up=2 only, got filter_size=%d for up=%d", filter_size_,
                     conv_.up);
-    if (conv_.out_height() < 1 || conv_.out_width() < 1)
-        return fail(*this, "expects a kernel of at most the padded x, got %dx%d", conv_.kernel_h,
-                    conv_.kernel_w);
-    // Counts of pixels fit an int, with room for the border of a filter.
-    const double pixels = (double)conv_.height * conv_.width * conv_.up * conv_.up;
-    if (pixels > 1 << 28 || (double)conv_.out_height() * conv_.out_width() > 1 << 28)
-        return fail(*this, "expects at most 2^28 pixels, got %d * %d and %d * %d", conv_.height, conv_.width,
-                    conv_.out_height(), conv_.out_width());
-    if ((double)conv_.outputs * conv_.inputs * conv_.kernel_h * conv_.kernel_w > 1 << 29)
-        return fail(*this, "expects at most 2^29 weights, got %d * %d * %d * %d", conv_.outputs, conv_.inputs,
-                    conv_.kernel_h, conv_.kernel_w);
+    if (conv_.check_sizes(*this) != 0)
+        return -1;
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
         return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size,
                     conv_.outputs);
@@ -111,21 +102,41 @@ int ModulatedConv2d::create_pipeline(const ncnn::Option& opt)
     return 0;
 }
 
+int ModulatedConv2d::demodulation(const float* styles, float* factors, const ncnn::Option& opt) const
+{
+    ncnn::Mat energy(conv_.inputs, (size_t)4u, opt.workspace_allocator);
+    if (energy.empty())
+        return -1;
+    for (int i = 0; i < conv_.inputs; i++)
+        energy[i] = styles[i] * styles[i];
+    for (int o = 0; o < conv_.outputs; o++) {
+        // Eight sums side by side: vector registers to fill, and less rounding error than one running sum.
+        float sums[8] = {};
+        const float* row = squares_.row(o);
+        const float* e = energy;
+        int i = 0;
+        for (; i + 8 <= conv_.inputs; i += 8) {
+            for (int k = 0; k < 8; k++)
+                sums[k] += row[i + k] * e[i + k];
+        }
+        for (; i < conv_.inputs; i++)
+            sums[0] += row[i] * e[i];
+        const float sum =
+            ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+        factors[o] = gain_ / sqrtf(sum + 1e-8f);
+    }
+    return 0;
+}
+
 int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,
                              const ncnn::Option& opt) const
 {
     const int inputs = noise_ == kInput ? 3 : 2;
     if (check_blobs(*this, bottom_blobs, inputs, inputs) != 0)
         return -1;
-    if (!conv_.prepared())
-        return fail(*this, "create_pipeline was not called");
     const ncnn::Mat& x = bottom_blobs[0];
-    if (x.dims != 3 || outer_size(x) != conv_.inputs || x.h != conv_.height || x.w != conv_.width)
-        return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
-                    shape_string(x).c_str());
-    if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
-        return fail(*this, "expects styles of [%d], got %s", conv_.inputs,
-                    shape_string(bottom_blobs[1]).c_str());
+    if (conv_.check_inputs(*this, x, bottom_blobs[1]) != 0)
+        return -1;
     ncnn::Mat noise = plane_;
     if (noise_ == kInput) {
         if (value_count(bottom_blobs[2]) != (size_t)conv_.out_height() * conv_.out_width())
@@ -137,34 +148,17 @@ int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::ve
     }
 
     const float* styles = bottom_blobs[1]; // a packed vector lies in order
-    std::vector<float> factors((size_t)conv_.outputs, gain_);
-    if (demodulate_) {
-        std::vector<float> energy((size_t)conv_.inputs);
-        for (int i = 0; i < conv_.inputs; i++)
-            energy[(size_t)i] = styles[i] * styles[i];
-        for (int o = 0; o < conv_.outputs; o++) {
-            // Eight sums side by side: vector registers to fill, and less rounding error than one running
-            // sum.
-            float sums[8] = {};
-            const float* row = squares_.row(o);
-            int i = 0;
-            for (; i + 8 <= conv_.inputs; i += 8) {
-                for (int k = 0; k < 8; k++)
-                    sums[k] += row[i + k] * energy[(size_t)(i + k)];
-            }
-            for (; i < conv_.inputs; i++)
-                sums[0] += row[i] * energy[(size_t)i];
-            const float sum =
-                ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-            factors[(size_t)o] = gain_ / sqrtf(sum + 1e-8f);
-        }
-    }
+    ncnn::Mat factors(conv_.outputs, (size_t)4u, opt.workspace_allocator);
+    if (factors.empty() || (demodulate_ && demodulation(styles, factors, opt) != 0))
+        return fail(*this, "out of memory for the factors of %d channels", conv_.outputs);
+    if (!demodulate_)
+        factors.fill(gain_);
 
     ncnn::Mat& y = top_blobs[0];
     const int pack = best_packing(conv_.outputs, opt);
     y.create(conv_.out_width(), conv_.out_height(), conv_.outputs / pack, 4u * pack, pack,
              opt.blob_allocator);
-    if (y.empty() || conv_.run(x, styles, factors.data(), bias_, noise, activation_, y, opt) != 0)
+    if (y.empty() || conv_.run(x, styles, factors, bias_, noise, activation_, y, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, conv_.out_height(),
                     conv_.out_width());
     return 0;

@@ -25,6 +25,9 @@ public:
 private:
     enum Noise { kNone, kConstant, kInput };
 
+    // factors[o] = d[o]; 0, or -1 when out of memory.
+    int demodulation(const float* styles, float* factors, const ncnn::Option& opt) const;
+
     Conv conv_;
     Noise noise_ = kNone;
     bool demodulate_ = false;

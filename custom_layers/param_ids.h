@@ -75,7 +75,6 @@ struct FilteredLrelu
         fd_h = 8,
         fd_w = 9,
         bias_data_size = 10,
-        scale_term = 11,
         gain = 12,
         slope = 13,
         clamp = 14,
@@ -186,6 +185,7 @@ struct ToRGB
         bias_data_size = 4,
         clamp = 5,
         filter_size = 6,
+        keep_rgb = 7,
     };
 };
 
@@ -257,7 +257,6 @@ inline constexpr Declared declared[] = {
     {"FilteredLrelu", 8, "fd_h", false},
     {"FilteredLrelu", 9, "fd_w", false},
     {"FilteredLrelu", 10, "bias_data_size", false},
-    {"FilteredLrelu", 11, "scale_term", false},
     {"FilteredLrelu", 12, "gain", false},
     {"FilteredLrelu", 13, "slope", false},
     {"FilteredLrelu", 14, "clamp", false},
@@ -305,6 +304,7 @@ inline constexpr Declared declared[] = {
     {"ToRGB", 4, "bias_data_size", false},
     {"ToRGB", 5, "clamp", false},
     {"ToRGB", 6, "filter_size", false},
+    {"ToRGB", 7, "keep_rgb", false},
     {"Upfirdn2d", 0, "up_y", false},
     {"Upfirdn2d", 1, "up_x", false},
     {"Upfirdn2d", 2, "down_y", false},

@@ -21,15 +21,14 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     const int bias_data_size = reader.integer(P::bias_data_size, "bias_data_size", 0, 0);
     const float clamp = reader.number(P::clamp, "clamp", -1.f);
     filter_size_ = reader.integer(P::filter_size, "filter_size", 0, 0, FirFilter::kMostTaps);
+    keep_rgb_ = reader.integer(P::keep_rgb, "keep_rgb", 0, 0, 1) != 0;
     if (reader.status() != 0)
+        return -1;
+    if (conv_.check_sizes(*this) != 0)
         return -1;
     if (bias_data_size != 0 && bias_data_size != conv_.outputs)
         return fail(*this, "expects bias_data_size of 0 or num_output, got %d for %d", bias_data_size,
                     conv_.outputs);
-    if ((double)conv_.height * conv_.width > 1 << 28)
-        return fail(*this, "expects at most 2^28 pixels, got %d * %d", conv_.height, conv_.width);
-    if ((double)conv_.outputs * conv_.inputs > 1 << 29)
-        return fail(*this, "expects at most 2^29 weights, got %d * %d", conv_.outputs, conv_.inputs);
     if (filter_size_ > 0 && (conv_.height % 2 != 0 || conv_.width % 2 != 0))
         return fail(*this, "expects an even size with an image, got %dx%d", conv_.height, conv_.width);
     bias_term_ = bias_data_size != 0;
@@ -38,7 +37,8 @@ int ToRGB::load_param(const ncnn::ParamDict& pd)
     fir_.y.before = fir_.x.before = (filter_size_ + 1) / 2;
     fir_.y.after = fir_.x.after = filter_size_ / 2 - 1;
     const int inputs = filter_size_ > 0 ? 3 : 2;
-    return check_io(*this, inputs, inputs, 1, 1);
+    const int outputs = keep_rgb_ ? 2 : 1;
+    return check_io(*this, inputs, inputs, outputs, outputs);
 }
 
 int ToRGB::load_model(const ncnn::ModelBin& mb)
@@ -75,15 +75,9 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
     const int inputs = image ? 3 : 2;
     if (check_blobs(*this, bottom_blobs, inputs, inputs) != 0)
         return -1;
-    if (!conv_.prepared())
-        return fail(*this, "create_pipeline was not called");
     const ncnn::Mat& x = bottom_blobs[0];
-    if (x.dims != 3 || outer_size(x) != conv_.inputs || x.h != conv_.height || x.w != conv_.width)
-        return fail(*this, "expects x of [%d, %d, %d], got %s", conv_.inputs, conv_.height, conv_.width,
-                    shape_string(x).c_str());
-    if (bottom_blobs[1].dims != 1 || outer_size(bottom_blobs[1]) != conv_.inputs)
-        return fail(*this, "expects styles of [%d], got %s", conv_.inputs,
-                    shape_string(bottom_blobs[1]).c_str());
+    if (conv_.check_inputs(*this, x, bottom_blobs[1]) != 0)
+        return -1;
 
     ncnn::Mat& y = top_blobs[0];
     const int pack = image ? bottom_blobs[2].elempack : best_packing(conv_.outputs, opt);
@@ -92,15 +86,20 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
         if (from.dims != 3 || outer_size(from) != conv_.outputs || from.h * 2 != x.h || from.w * 2 != x.w)
             return fail(*this, "expects an image of [%d, %d, %d], got %s", conv_.outputs, x.h / 2, x.w / 2,
                         shape_string(from).c_str());
-        if (fir_.run(*this, from, nullptr, nullptr, y, opt) != 0)
+        if (fir_.run(*this, from, nullptr, y, opt) != 0)
             return -1;
     }
     ncnn::Mat rgb;
     rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack,
-               image ? opt.workspace_allocator : opt.blob_allocator);
-    const std::vector<float> ones((size_t)conv_.outputs, 1.f);
-    if (rgb.empty() || conv_.run(x, bottom_blobs[1], ones.data(), bias_, nullptr, activation_, rgb, opt) != 0)
+               image && !keep_rgb_ ? opt.workspace_allocator : opt.blob_allocator);
+    ncnn::Mat ones(conv_.outputs, (size_t)4u, opt.workspace_allocator);
+    if (!ones.empty())
+        ones.fill(1.f);
+    if (ones.empty() || rgb.empty() ||
+        conv_.run(x, bottom_blobs[1], ones, bias_, nullptr, activation_, rgb, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
+    if (keep_rgb_)
+        top_blobs[1] = rgb;
     if (!image) {
         y = rgb;
         return 0;

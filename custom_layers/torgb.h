@@ -1,4 +1,5 @@
-// y = clamp(w * (s * x) + b) + up2(image); inputs [x, s] or [x, s, image].
+// rgb = clamp(w * (s * x) + b), y = rgb + up2(image); inputs [x, s] or [x, s, image], outputs [y] or [y,
+// rgb].
 //
 // x [I, H, W] of the size in the param file; s [I]; image [O, H / 2, W / 2], upsampled by zeros and a filter;
 // y [O, H, W]. Weights in the model file: w [O, I] (tagged: float32 or float16), b [O] and the filter [n],
@@ -26,6 +27,7 @@ private:
     Fir fir_;
     bool bias_term_ = false;
     int filter_size_ = 0; // 0: no image
+    bool keep_rgb_ = false;
     FirActivation activation_;
     ncnn::Mat weight_; // until create_pipeline has laid it out
     ncnn::Mat bias_;

@@ -42,7 +42,7 @@ int Upfirdn2d::forward(const ncnn::Mat& bottom_blob, ncnn::Mat& top_blob, const 
         return fail(*this, "has no weights: load_model was not called or failed");
     if (check_blob(*this, bottom_blob) != 0)
         return -1;
-    return fir_.run(*this, bottom_blob, nullptr, nullptr, top_blob, opt);
+    return fir_.run(*this, bottom_blob, nullptr, top_blob, opt);
 }
 
 } // namespace custom_layers

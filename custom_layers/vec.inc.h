@@ -1,6 +1,6 @@
-// A vector register of floats for the kernels that are compiled once for each instruction set. Included into the
-// unnamed namespace of such a source only: whatever has external linkage here could be kept by the linker for the
-// whole program, and run on a machine that has no such instructions.
+// A vector register of floats for the kernels that are compiled once for each instruction set. Included into
+// the unnamed namespace of such a source only: whatever has external linkage here could be kept by the linker
+// for the whole program, and run on a machine that has no such instructions.
 
 #if defined(__AVX512F__)
 enum { kWidth = 16 };

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names
+from ..builder import ValueLike, append, array
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import need, need_rank, need_shape, shape_id
@@ -55,8 +55,8 @@ def _shaped(name: str, params: Params, weights: Mapping[str, Any]) -> Any:
 class FilteredLreluSpec(OpSpec):
     """StyleGAN3's filtered_lrelu: the leaky ReLU of a picture at a higher rate, so that it makes no aliases.
 
-    x (C, H, W) * scale [C] + b [C] -> every pixel followed by up - 1 zeros -> padded (negative: cropped) -> convolved
-    with fu * up^2 -> clamp(lrelu * gain) -> convolved with fd -> every down-th pixel. Filters: [n] along both axes,
+    x (C, H, W) + b [C] -> every pixel followed by up - 1 zeros -> padded (negative: cropped) -> convolved with
+    fu * up^2 -> clamp(lrelu * gain) -> convolved with fd -> every down-th pixel. Filters: [n] along both axes,
     [fh, fw], or none; correlation if flip_filter. y (C, OH, OW), OH = (H * up + top + bottom - (fu_h - 1) - fd_h) //
     down + 1. Source: Karras et al. 2021, "Alias-Free Generative Adversarial Networks", section 3.2 and its op
     filtered_lrelu.
@@ -64,7 +64,6 @@ class FilteredLreluSpec(OpSpec):
 
     type = "FilteredLrelu"
     custom = True
-    inputs = ("x", "scale?")
     params = (
         Param("up", 0, "int", "factor of the zeros", 1),
         Param("down", 1, "int", "factor of the pixels kept", 1),
@@ -77,7 +76,6 @@ class FilteredLreluSpec(OpSpec):
         Param("fd_h", 8, "int", "rows of the down filter; 0: 1-D"),
         Param("fd_w", 9, "int", "its columns; 0: no filter"),
         Param("bias_data_size", 10, "int", "number of elements of b; 0: none"),
-        Param("scale_term", 11, "int", "1: there is a second input"),
         Param("gain", 12, "float", "factor after the activation", 1.0),
         Param("slope", 13, "float", "of the activation's negative side", 0.2),
         Param("clamp", 14, "float", "limit of the magnitude; below 0: none", -1.0),
@@ -97,9 +95,6 @@ class FilteredLreluSpec(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         x, p = inputs[0], params
         need_rank(x, (3,), "x")
-        need((len(inputs) == 2) == bool(p["scale_term"]), "scale_term and the inputs disagree", got=len(inputs))
-        if len(inputs) == 2:
-            need_shape(inputs[1], (x[0],), "scale")
         for name in ("fu", "fd"):
             _check(name, p, weights)
         if p["bias_data_size"] or "b" in weights:
@@ -107,10 +102,8 @@ class FilteredLreluSpec(OpSpec):
         return [out_shape(x, (p["up"],) * 2, (p["down"],) * 2, p, _taps("fu", p), _taps("fd", p))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        x, scale = (*inputs, None)[:2]
-        x = x if scale is None else x * scale[:, None, None]
         fu, fd = (_shaped(name, params, weights) for name in ("fu", "fd"))
-        return [filtered_lrelu_reference(x, fu, fd, weights.get("b"), params)]
+        return [filtered_lrelu_reference(inputs[0], fu, fd, weights.get("b"), params)]
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(11)
@@ -122,28 +115,29 @@ class FilteredLreluSpec(OpSpec):
             "none": None,
         }
 
-        def sample(x: Shape, fu: str, fd: str, up: int, down: int, padding: Any, **kw: Any) -> Sample:
-            """kw: bias and scale are switches; the rest goes to FilteredLrelu."""
-            bias, scale = kw.pop("bias", True), kw.pop("scale", False)
+        def sample(
+            x: Shape, fu: str, fd: str, up: int, down: int, padding: Any, bias: bool = True, **kw: Any
+        ) -> Sample:
+            """bias is a switch; kw goes to FilteredLrelu."""
             b = rng.standard_normal(x[0]).astype(np.float32) if bias else None
             options = "-".join(f"{k}{v}" for k, v in kw.items())
-            name = f"{shape_id(x)}-up{up}x{fu}-down{down}x{fd}-b{bias:d}s{scale:d}-{options}-{padding}"
+            name = f"{shape_id(x)}-up{up}x{fu}-down{down}x{fd}-b{bias:d}-{options}-{padding}"
             return Sample(
                 name.replace(" ", ""),
-                (x, (x[0],)) if scale else (x,),
-                lambda g, *v: FilteredLrelu(g, v, filters[fu], filters[fd], b, up, down, padding, **kw),
+                (x,),
+                lambda g, v: FilteredLrelu(g, v, filters[fu], filters[fd], b, up, down, padding, **kw),
             )
 
         return [
             # config T: 1-D filters, a critically sampled layer, layers of StyleGAN3's sizes
             sample((16, 7, 9), "12", "12", 2, 2, (9, 8, 10, 9), clamp=256),
-            sample((20, 14, 7), "24", "12", 4, 2, (-3, -6, 12, 10), clamp=256, scale=True),
+            sample((20, 14, 7), "24", "12", 4, 2, (-3, -6, 12, 10), clamp=256),
             sample((8, 6, 26), "12", "12", 2, 2, (13, 12, -8, -11), bias=False),
             sample((3, 38, 38), "24", "12", 4, 2, (-7, -8, -7, -8), clamp=0.5),
-            sample((5, 6, 8), "24", "24", 4, 4, (22, 23, 22, 21), scale=True),
+            sample((5, 6, 8), "24", "24", 4, 4, (22, 23, 22, 21)),
             # config R: a radial filter, and one that has no symmetry
             sample((16, 8, 7), "12", "radial", 2, 2, (9, 8, 9, 8), clamp=256),
-            sample((1, 20, 20), "24", "radial", 4, 2, (-5, -8, 1, 0), scale=True),
+            sample((1, 20, 20), "24", "radial", 4, 2, (-5, -8, 1, 0)),
             sample((5, 9, 8), "12", "3x5", 2, 2, 6),
             sample((8, 9, 8), "12", "3x5", 2, 1, 4, flip_filter=True, bias=False),
             # a 2-D up filter, other factors, filters shorter than the factor
@@ -154,7 +148,7 @@ class FilteredLreluSpec(OpSpec):
             sample((3, 5, 6), "3", "8", 4, 1, (2, 5, 4, 3)),
             sample((16, 10, 9), "6", "3", 2, 4, 4),
             sample((5, 6, 7), "3", "none", 2, 1, 2, gain=-1.5, slope=0.1),
-            sample((20, 6, 7), "none", "6", 1, 2, 3, gain=1.0, slope=1.5, scale=True),
+            sample((20, 6, 7), "none", "6", 1, 2, 3, gain=1.0, slope=1.5),
             sample((3, 6, 7), "none", "none", 1, 1, 0, gain=1.0, slope=1.0, clamp=0.7),
             sample((3, 6, 7), "none", "none", 3, 2, (1, -2, 2, 0)),
             # one row, one column, one pixel
@@ -174,7 +168,7 @@ def _lowpass(rng: np.random.Generator, n: int) -> Array:
 @dsl
 def FilteredLrelu(
     g: Graph,
-    bottom_names: ValueLike,
+    x: ValueLike,
     fu: Any | None = None,
     fd: Any | None = None,
     b: Any | None = None,
@@ -186,22 +180,20 @@ def FilteredLrelu(
     clamp: SupportsFloat | None = None,
     flip_filter: bool = False,
 ) -> list[Value]:
-    """Inputs [x] or [x, scale]: x * scale + b upsampled with fu, leaky ReLU, downsampled with fd.
+    """x + b upsampled with fu, leaky ReLU, downsampled with fd.
 
-    x (C, H, W), scale [C], b an array [C] or None. fu, fd: [n] for a separable filter, [fh, fw], or None. padding:
-    one number, (vertical, horizontal) or (top, bottom, left, right), at the upsampled rate; negative numbers crop.
-    gain: None is sqrt(2); clamp: None or a negative number is none. Raises BuildError where nothing is left.
+    x (C, H, W), b an array [C] or None. fu, fd: [n] for a separable filter, [fh, fw], or None. padding: one number,
+    (vertical, horizontal) or (top, bottom, left, right), at the upsampled rate; negative numbers crop. gain: None is
+    sqrt(2); clamp: None or a negative number is none. Raises BuildError where nothing is left.
     """
-    values = check_bottom_names(bottom_names)
     weights = filtered_lrelu_weights(fu, fd, b)
     params = {
         **filtered_lrelu_params(up, down, padding, gain, slope, clamp, flip_filter),
         **_size("fu", weights["fu"]),
         **_size("fd", weights["fd"]),
         "bias_data_size": 0 if weights["b"] is None else weights["b"].size,
-        "scale_term": int(len(values) == 2),
     }
-    return append(g, spec_of("FilteredLrelu"), values, params, weights)
+    return append(g, spec_of("FilteredLrelu"), x, params, weights)
 
 
 @register

@@ -11,7 +11,7 @@ from ..builder import ValueLike, append, array, check_bottom_names, integer, num
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
-from .fir import MOST_TAPS, upfirdn2d_reference
+from .fir import MOST_TAPS, flag, upfirdn2d_reference
 
 NOISE_NONE, NOISE_CONSTANT, NOISE_INPUT = 0, 1, 2
 
@@ -80,6 +80,7 @@ class ModulatedConv2dLayer(OpSpec):
         need(p["up"] == 1 or kernel == [3, 3], "bad kernel", argument="weight", expected="3x3 for up = 2", got=kernel)
         need((p["up"] == 2) == (p["filter_size"] > 0), "a filter for up = 2 only", argument="f", got=p["filter_size"])
         need(min(kernel) >= 1 and p["padding"] >= 0, "bad padding or kernel", got=[*kernel, p["padding"]])
+        need(p["filter_size"] <= MOST_TAPS, "bad filter", argument="f", expected=f"at most {MOST_TAPS} taps")
         out = (p["num_output"], *_out_size(p))
         need(min(out) > 0, "nothing is left", argument="x", got=list(x))
         if len(inputs) == 3:
@@ -113,7 +114,7 @@ class ModulatedConv2dLayer(OpSpec):
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(13)
-        fir: Array = np.array([1, 3, 3, 1], np.float32) / 8
+        fir: Array = np.array([0.125, 0.375, 0.375, 0.125], np.float32)
         lopsided: Array = np.array([0.1, 0.5, 0.4, 0.2, -0.1], np.float32)
 
         def sample(x: Shape, out: int, k: tuple[int, int], **kw: Any) -> Sample:
@@ -193,7 +194,7 @@ def ModulatedConv2d(
         "padding": integer(padding, "padding"),
         "height": values[0].shape[1],
         "width": values[0].shape[2],
-        "demodulate": int(bool(demodulate)),
+        "demodulate": flag(demodulate, "demodulate"),
         "gain": number(gain, "gain"),
         "noise": NOISE_CONSTANT if noise is not None else NOISE_INPUT if len(values) == 3 else NOISE_NONE,
         "bias_data_size": 0 if data["bias"] is None else data["bias"].size,
@@ -217,14 +218,15 @@ def _out_size(p: Params) -> tuple[int, int]:
 class ToRGBLayer(OpSpec):
     """StyleGAN2's ToRGB with the picture of the block before it: a modulated 1x1 convolution without demodulation.
 
-    y = clamp(w * (s * x) + bias) + up2(image); x (I, H, W), s [I], image (O, H / 2, W / 2) upsampled by zeros and the
-    filter f times 4 along both axes, y (O, H, W).
+    rgb = clamp(w * (s * x) + bias), y = rgb + up2(image); x (I, H, W), s [I], image (O, H / 2, W / 2) upsampled by
+    zeros and the filter f times 4 along both axes, y and rgb (O, H, W). rgb is there for those who compare modules.
     Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 4.2 (skip connections).
     """
 
     type = "ToRGB"
     custom = True
     inputs = ("x", "styles", "image?")
+    outputs = ("y", "rgb?")
     params = (
         Param("num_output", 0, "int", "O"),
         Param("num_input", 1, "int", "I"),
@@ -233,6 +235,7 @@ class ToRGBLayer(OpSpec):
         Param("bias_data_size", 4, "int", "O, or 0: no bias"),
         Param("clamp", 5, "float", "limit of the magnitude before the image is added; below 0: none", -1.0),
         Param("filter_size", 6, "int", "taps of f; 0: there is no image"),
+        Param("keep_rgb", 7, "int", "1: the second output"),
     )
     weights = (
         Weight("weight", True, "[O, I]"),
@@ -260,7 +263,7 @@ class ToRGBLayer(OpSpec):
         for name, size in self.weight_sizes(p).items():
             need(name in weights and weights[name].size == size, "wrong size", argument=name, expected=size)
         need(p["bias_data_size"] in (0, p["num_output"]), "wrong size", argument="bias", expected=p["num_output"])
-        return [(p["num_output"], p["height"], p["width"])]
+        return [(p["num_output"], p["height"], p["width"])] * (1 + p["keep_rgb"])
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, styles = inputs[:2]
@@ -268,25 +271,25 @@ class ToRGBLayer(OpSpec):
         y = functional().conv2d(x[None], w[:, :, None, None])[0]
         if "bias" in weights:
             y = y + weights["bias"][:, None, None]
-        y = y if params["clamp"] < 0 else y.clamp(-params["clamp"], params["clamp"])
+        rgb = y = y if params["clamp"] < 0 else y.clamp(-params["clamp"], params["clamp"])
         if len(inputs) == 3:
             n = params["filter_size"]
             padding = ((n + 1) // 2, (n - 2) // 2) * 2
             y = y + upfirdn2d_reference(inputs[2], weights["f"], (2, 2), (1, 1), padding, 4.0, False)
-        return [y]
+        return [y, rgb] if params["keep_rgb"] else [y]
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(14)
-        fir: Array = np.array([1, 3, 3, 1], np.float32) / 8
+        fir: Array = np.array([0.125, 0.375, 0.375, 0.125], np.float32)
 
-        def sample(x: Shape, out: int, image: bool, bias: bool, clamp: float | None) -> Sample:
+        def sample(x: Shape, out: int, image: bool, bias: bool, clamp: float | None, rgb: bool = False) -> Sample:
             w = (rng.standard_normal((out, x[0], 1, 1)) / np.sqrt(x[0])).astype(np.float32)
             b = rng.standard_normal(out).astype(np.float32) if bias else None
             half = (out, x[1] // 2, x[2] // 2)
             return Sample(
-                f"{shape_id(x)}-{out}-{image}-{bias}-{clamp}",
+                f"{shape_id(x)}-{out}-{image}-{bias}-{clamp}-{rgb}",
                 (x, (x[0],), half) if image else (x, (x[0],)),
-                lambda g, *v: ToRGB(g, v, w, fir if image else None, b, clamp),
+                lambda g, *v: ToRGB(g, v, w, fir if image else None, b, clamp, rgb),
             )
 
         return [
@@ -296,6 +299,8 @@ class ToRGBLayer(OpSpec):
             sample((3, 2, 2), 20, True, True, None),
             sample((64, 70, 64), 16, True, True, 256),
             sample((1, 5, 7), 2, False, False, 0.1),
+            sample((16, 8, 8), 3, True, True, 256, rgb=True),
+            sample((5, 6, 4), 3, False, True, None, rgb=True),
         ]
 
 
@@ -307,10 +312,12 @@ def ToRGB(
     f: Any | None = None,
     bias: Any | None = None,
     clamp: SupportsFloat | None = None,
+    keep_rgb: bool = False,
 ) -> list[Value]:
     """Inputs [x, styles] or [x, styles, image]: clamp(modulated 1x1 convolution + bias), plus the upsampled image.
 
     weight [O, I, 1, 1]. f [n]: the filter of the upsampling, with an image. clamp: None or a negative number is none.
+    keep_rgb: a second result, without the image.
     """
     values = check_bottom_names(bottom_names)
     need_rank(values[0].shape, (3,), "x")
@@ -329,5 +336,6 @@ def ToRGB(
         "bias_data_size": 0 if data["bias"] is None else data["bias"].size,
         "clamp": -1.0 if clamp is None else number(clamp, "clamp"),
         "filter_size": 0 if data["f"] is None else data["f"].size,
+        "keep_rgb": flag(keep_rgb, "keep_rgb"),
     }
     return append(g, spec_of("ToRGB"), values, params, data)

@@ -4,7 +4,7 @@ before:  y = ModulatedConv2d(x, s); z = BiasAct(y, b, act=lrelu, alpha=0.2, gain
 after:   z = ModulatedConv2d(x, s, bias=b, slope=0.2, act_gain=g, clamp=c)
 before:  y = ModulatedConv2d(x, s, kernel 1x1, demodulate=0, bias=b, clamp=c); u = Upfirdn2d(image, f, up=2, gain=4)
          z = BinaryOp(u, y, Add)
-after:   z = ToRGB(x, s, image, weight, f, bias=b, clamp=c)
+after:   z, y = ToRGB(x, s, image, weight, f, bias=b, clamp=c)   y only where it is a tap
 
 Exact: the layers compute the very formulas that stood behind them, on numbers that are still in registers.
 Refused: a value between the two that somebody else reads; a convolution that has an activation already; an activation
@@ -64,9 +64,10 @@ def _activated(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
 
 
 def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> list[Value] | None:
-    up, conv = matcher.interior(image, "Upfirdn2d"), matcher.interior(rgb, "ModulatedConv2d")
-    if up is None or conv is None:
+    up, conv = matcher.interior(image, "Upfirdn2d"), rgb.producer
+    if up is None or conv is None or conv.spec.type != "ModulatedConv2d" or len(rgb.uses) != 1:
         return None
+    keep = not matcher.private(rgb)  # a module's result, for those who compare modules
     p, f = up.params, up.weights.get("f")
     n = 0 if f is None or p["f_h"] else p["f_w"]
     padding = ((n + 1) // 2, (n - 2) // 2) * 2
@@ -82,7 +83,11 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> list[Valu
     if c["gain"] != 1:
         weight = weight * np.float32(c["gain"])
     inputs = [*(matcher.new(v) for v in conv.inputs), matcher.new(up.inputs[0])]
-    return ToRGB(new, inputs, weight, f[::-1] if p["flip_filter"] else f, conv.weights.get("bias"), c["clamp"])
+    f = f[::-1] if p["flip_filter"] else f
+    outputs = ToRGB(new, inputs, weight, f, conv.weights.get("bias"), c["clamp"], keep)
+    if keep:
+        matcher.move(rgb, outputs[1])
+    return outputs[:1]
 
 
 def _plain(conv: Node) -> bool:

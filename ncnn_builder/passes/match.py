@@ -51,6 +51,10 @@ class Matcher:
         """The Value in the graph that is being built."""
         return self._new[value]
 
+    def move(self, value: Value, to: Value) -> None:
+        """From here on `to` holds what `value` held: a tap or output of it goes there."""
+        self._new[value] = to
+
 
 Rewrite = Callable[[Graph, Node, Matcher], "list[Value] | None"]
 """(graph that is built, old node, matcher) -> the new Values of its outputs, or None to leave it as it is."""

@@ -52,7 +52,7 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
 
 
 def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
-    """One layer; `reference` for what it does not do: factors above 2, kernels other than 3x3 upsampled, odd filters."""
+    """One layer; `reference` where it does not fit: up above 2, another kernel than 3x3 upsampled, an odd filter."""
     p, weight, f = node.params, node.weights["weight"], node.weights.get("resample_filter")
     up, line = p["up"], separated(f)
     if up > 2 or (up == 2 and (weight.shape[2:] != (3, 3) or (line is not None and line.ndim == 2))):

@@ -54,7 +54,7 @@ struct Case {
     bool flip = false;
     Taps fu, fd;
     float up_gain = 1, gain = 1, slope = 1, clamp = -1;
-    bool scale = false, bias = false;
+    bool bias = false;
 
     int out_h() const { return (shape[1] * up_y + top + bottom - (fu.h() - 1) - fd.h() + down_y) / down_y; }
     int out_w() const { return (shape[2] * up_x + left + right - (fu.w() - 1) - fd.w() + down_x) / down_x; }
@@ -70,9 +70,9 @@ struct Case {
     {
         return text(
             "x=[%d, %d, %d] up=%d,%d down=%d,%d pad=%d,%d,%d,%d fu=%dx%d fd=%dx%d flip=%d gain=%g slope=%g "
-            "clamp=%g scale=%d bias=%d",
+            "clamp=%g bias=%d",
             shape[0], shape[1], shape[2], up_y, up_x, down_y, down_x, top, bottom, left, right, fu.rows,
-            fu.columns, fd.rows, fd.columns, flip, gain, slope, clamp, scale, bias);
+            fu.columns, fd.rows, fd.columns, flip, gain, slope, clamp, bias);
     }
 };
 } // namespace
@@ -93,7 +93,7 @@ static Plane filtered(const Plane& x, const Taps& taps, bool flip)
     return y;
 }
 
-static ncnn::Mat expected(const Case& c, const ncnn::Mat& x, const ncnn::Mat& scale, const ncnn::Mat& bias)
+static ncnn::Mat expected(const Case& c, const ncnn::Mat& x, const ncnn::Mat& bias)
 {
     ncnn::Mat y = zeros({c.shape[0], c.out_h(), c.out_w()});
     for (int channel = 0; channel < c.shape[0]; channel++) {
@@ -104,8 +104,7 @@ static ncnn::Mat expected(const Case& c, const ncnn::Mat& x, const ncnn::Mat& sc
                 const int column = j * c.up_x + c.left;
                 if (row >= 0 && column >= 0 && row < padded.h && column < padded.w)
                     padded.at(row, column) =
-                        (double)x.channel(channel).row(i)[j] * (c.scale ? scale[channel] : 1.f) +
-                        (c.bias ? bias[channel] : 0.f);
+                        (double)x.channel(channel).row(i)[j] + (c.bias ? bias[channel] : 0.f);
             }
         }
         Plane t = filtered(padded, c.fu, c.flip);
@@ -217,7 +216,6 @@ static Case random_case(Random& random)
             c.gain = c.slope = 1.f;
             c.clamp = -1.f;
         }
-        c.scale = random.integer(0, 1) == 1;
         c.bias = random.integer(0, 1) == 1;
     } while (!c.possible());
     return c;
@@ -236,8 +234,8 @@ static std::vector<const FirKernels*> all_forms()
 static const char* form_name(const FirKernels* kernels) { return kernels ? kernels->name : "scalar"; }
 
 // The result unpacked; empty after a failure.
-static ncnn::Mat run_fir(const Fir& fir, const ncnn::Mat& x, const float* scale, const float* bias, int pack,
-                         int threads, const FirKernels* kernels)
+static ncnn::Mat run_fir(const Fir& fir, const ncnn::Mat& x, const float* bias, int pack, int threads,
+                         const FirKernels* kernels)
 {
     ncnn::Option opt;
     opt.num_threads = threads;
@@ -246,7 +244,7 @@ static ncnn::Mat run_fir(const Fir& fir, const ncnn::Mat& x, const float* scale,
     const custom_layers::FilteredLrelu layer;
     ncnn::Mat top;
     ncnn::Mat y;
-    if (fir.run(layer, packed, scale, bias, top, opt, kernels) != 0 || top.elempack != pack)
+    if (fir.run(layer, packed, bias, top, opt, kernels) != 0 || top.elempack != pack)
         return y;
     ncnn::convert_packing(top, y, 1, opt);
     return y;
@@ -255,9 +253,8 @@ static ncnn::Mat run_fir(const Fir& fir, const ncnn::Mat& x, const float* scale,
 static void check_case(const Case& c, unsigned seed)
 {
     const ncnn::Mat x = random_mat(c.shape, seed);
-    const ncnn::Mat scale = random_mat({c.shape[0]}, seed + 1);
-    const ncnn::Mat bias = random_mat({c.shape[0]}, seed + 2);
-    const ncnn::Mat want = expected(c, x, scale, bias);
+    const ncnn::Mat bias = random_mat({c.shape[0]}, seed + 1);
+    const ncnn::Mat want = expected(c, x, bias);
     const Fir fir = fir_of(c);
     for (int pack : {1, 4, 8, 16}) {
         if (c.shape[0] % pack != 0)
@@ -265,9 +262,8 @@ static void check_case(const Case& c, unsigned seed)
         for (const FirKernels* kernels : all_forms()) {
             const int threads = 1 + (int)(seed + pack) % 3;
             check_close(
-                run_fir(fir, x, c.scale ? (const float*)scale : nullptr,
-                        c.bias ? (const float*)bias : nullptr, pack, threads, kernels),
-                want, kTolerance,
+                run_fir(fir, x, c.bias ? (const float*)bias : nullptr, pack, threads, kernels), want,
+                kTolerance,
                 text("%s pack=%d threads=%d %s", c.name().c_str(), pack, threads, form_name(kernels)));
         }
     }
@@ -352,7 +348,7 @@ TEST(fir, huge_filter)
     const ncnn::Mat x = random_mat(c.shape, 5);
     ncnn::Mat top(2, 3, 2);
     const Fir fir = fir_of(c);
-    check(custom_layers::run_fir_tiles(fir, *custom_layers::fir_kernels()[0], x, nullptr, nullptr, top,
+    check(custom_layers::run_fir_tiles(fir, *custom_layers::fir_kernels()[0], x, nullptr, top,
                                        ncnn::Option()) == 1,
           "the fast form took a filter of 256x256");
     check_case(c, 5);
@@ -375,13 +371,13 @@ TEST(fir, a_nan_stays_and_an_infinity_is_limited)
         c.clamp = 3.f;
         ncnn::Mat x = random_mat(c.shape, 7);
         x.channel(5).row(4)[4] = bad;
-        const ncnn::Mat want = expected(c, x, ncnn::Mat(), ncnn::Mat());
+        const ncnn::Mat want = expected(c, x, ncnn::Mat());
         int odd = 0;
         for (float v : values_of(want))
             odd += v != v;
         check((odd > 0) == (bad != bad), "the oracle has %d NaN for %g", odd, bad);
         for (const FirKernels* kernels : all_forms())
-            check_close(run_fir(fir_of(c), x, nullptr, nullptr, 16, 2, kernels), want, kTolerance,
+            check_close(run_fir(fir_of(c), x, nullptr, 16, 2, kernels), want, kTolerance,
                         text("%g %s", bad, form_name(kernels)));
     }
 }
@@ -424,7 +420,7 @@ TEST(fir, workspace_is_small)
         ncnn::convert_packing(random_mat(c.shape, 8), packed, 16, opt);
         const custom_layers::FilteredLrelu layer;
         ncnn::Mat top;
-        check(fir_of(c).run(layer, packed, nullptr, nullptr, top, opt) == 0, "failed");
+        check(fir_of(c).run(layer, packed, nullptr, top, opt) == 0, "failed");
         check(allocator.largest > 0 && allocator.largest < 2 * (512 << 10), "%zu bytes of workspace",
               allocator.largest);
     }
@@ -447,12 +443,11 @@ TEST(fir, mutation)
         c.slope = 0.2f;
         const ncnn::Mat x = random_mat(c.shape, 10);
         for (const FirKernels* kernels : all_forms()) {
-            const ncnn::Mat good = run_fir(fir_of(c), x, nullptr, nullptr, 4, 1, kernels);
+            const ncnn::Mat good = run_fir(fir_of(c), x, nullptr, 4, 1, kernels);
             for (int which = 0; which < 2 * (int)c.fu.values.size(); which++) {
                 Case changed = c;
                 (which % 2 ? changed.fd : changed.fu).values[which / 2] += 0.01f;
-                const double apart =
-                    difference(run_fir(fir_of(changed), x, nullptr, nullptr, 4, 1, kernels), good);
+                const double apart = difference(run_fir(fir_of(changed), x, nullptr, 4, 1, kernels), good);
                 check(apart > 10 * kTolerance && std::isfinite(apart), "kind=%d tap %d of filter %d, %s: %g",
                       kind, which / 2, which % 2, form_name(kernels), apart);
             }
@@ -479,10 +474,10 @@ TEST(fir, every_set_of_the_machine_is_tested)
 
 static std::string lrelu_params(const Case& c)
 {
-    return text("0=%d 1=%d 2=%d 3=%d 4=%d 5=%d 6=%d 7=%d 8=%d 9=%d 10=%d 11=%d 12=%s 13=%s 14=%s 15=%d",
-                c.up_y, c.down_y, c.top, c.bottom, c.left, c.right, c.fu.rows, c.fu.columns, c.fd.rows,
-                c.fd.columns, c.bias ? c.shape[0] : 0, c.scale, num(c.gain).c_str(), num(c.slope).c_str(),
-                num(c.clamp).c_str(), c.flip);
+    return text("0=%d 1=%d 2=%d 3=%d 4=%d 5=%d 6=%d 7=%d 8=%d 9=%d 10=%d 12=%s 13=%s 14=%s 15=%d", c.up_y,
+                c.down_y, c.top, c.bottom, c.left, c.right, c.fu.rows, c.fu.columns, c.fd.rows, c.fd.columns,
+                c.bias ? c.shape[0] : 0, num(c.gain).c_str(), num(c.slope).c_str(), num(c.clamp).c_str(),
+                c.flip);
 }
 
 static std::vector<float> joined(const std::vector<std::vector<float>>& parts)
@@ -504,16 +499,13 @@ TEST(filteredlrelu, in_a_net)
         if (!c.possible())
             continue;
         const ncnn::Mat x = random_mat(c.shape, i);
-        const ncnn::Mat scale = random_mat({c.shape[0]}, i + 1);
-        const ncnn::Mat bias = random_mat({c.shape[0]}, i + 2);
-        const ncnn::Mat want = expected(c, x, scale, bias);
+        const ncnn::Mat bias = random_mat({c.shape[0]}, i + 1);
+        const ncnn::Mat want = expected(c, x, bias);
         const std::vector<float> weights =
             joined({c.fu.values, c.fd.values, c.bias ? values_of(bias) : std::vector<float>()});
-        const std::vector<ncnn::Mat> inputs =
-            c.scale ? std::vector<ncnn::Mat>{x, scale} : std::vector<ncnn::Mat>{x};
         for (const Mode& mode : all_modes()) {
-            const Outcome got = run_net(layer_text("FilteredLrelu", lrelu_params(c), (int)inputs.size(), 1),
-                                        weights, inputs, 1, mode, i % 2 == 1);
+            const Outcome got = run_net(layer_text("FilteredLrelu", lrelu_params(c), 1, 1), weights, {x}, 1,
+                                        mode, i % 2 == 1);
             const std::string what = c.name() + " " + mode.name();
             if (check(got.status == 0, "%s: %s", what.c_str(), got.error.c_str()))
                 check_close(got.outputs[0], want, kTolerance, what);
@@ -574,14 +566,14 @@ TEST(upfirdn2d, in_a_net)
         c.fd = Taps();
         c.gain = c.slope = 1.f;
         c.clamp = -1.f;
-        c.scale = c.bias = false;
+        c.bias = false;
         c.up_gain = -1.5f;
         if (i % 3 == 0)
             c.up_y = c.up_x = 1;
         if (!c.possible())
             continue;
         const ncnn::Mat x = random_mat(c.shape, i);
-        const ncnn::Mat want = expected(c, x, ncnn::Mat(), ncnn::Mat());
+        const ncnn::Mat want = expected(c, x, ncnn::Mat());
         for (const Mode& mode : all_modes()) {
             const Outcome got = run_net(layer_text("Upfirdn2d", updown_params(c), 1, 1), c.fu.values, {x}, 1,
                                         mode, i % 2 == 1);

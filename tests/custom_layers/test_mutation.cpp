@@ -58,7 +58,6 @@ static const Mutation kMutations[] = {
     {"FilteredLrelu", "12=-1.0", "12=-1.001", {{3, 4, 4}}},
     {"FilteredLrelu", "14=0.5", "14=0.501", {{3, 4, 4}}},
     {"FilteredLrelu", "0=2 1=2", "0=2 1=2 2=1 3=-1", {{16, 4, 4}}},
-    {"FilteredLrelu", "11=1", nullptr, {{16, 4, 4}, {16}}, 1},
     {"FilteredLrelu", "", nullptr, {{3, 4, 4}}},
     {"Down2", "", nullptr, {{3, 4, 4}}},
     {"Up2", "", nullptr, {{3, 4, 4}}},

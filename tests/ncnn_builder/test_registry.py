@@ -27,7 +27,8 @@ COMPOSITE = [(spec, sample) for spec, sample in SAMPLES if spec.composite]
 CUSTOM = sorted(spec.type for spec in SPECS if spec.custom)
 LAYERS = Path(codegen.HEADER).parent
 HELPERS = {  # sources that are no layer
-    *("activation", "checks", "error", "fir", "fir_kernels", "fir_tiles", "gemm", "register_all", "resample"),
+    *("activation", "checks", "conv", "conv_run", "error", "fir", "fir_tiles", "gemm", "kernels", "register_all"),
+    "resample",
 }
 
 # Not a call of the DSL: Input comes from Graph.inputs, and Split from emission.

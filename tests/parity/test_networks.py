@@ -103,17 +103,18 @@ def test_pictures_against_the_golden(name: str, target: str, tmp_path: Path) -> 
     assert np.abs(m.image(w[0]).astype(int) - picture.astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", ["skip", "t"])
-def test_blended_mixing_against_torch(name: str, tmp_path: Path) -> None:
+def test_blended_mixing_against_torch(name: str, target: str, tmp_path: Path) -> None:
     G = network(name)
     (_, a), (_, b) = latents(G, 1), latents(G, 2)
     mixing = np.linspace(0, 1, G.num_ws, dtype=np.float32)
     ws = a + (b - a) * torch.from_numpy(mixing)[None, :, None]
-    export_generator(G, tmp_path / "m")
+    export_generator(G, tmp_path / "m", target)
     got = Model(tmp_path / "m").synthesis(a[0, 0].numpy(), b[0].numpy(), mixing=mixing)
     with torch.no_grad():
         expected = G.synthesis(ws, noise_mode="const")[0].numpy()
-    Report("blended").add_all({"img": got}, {"img": expected}, NETWORK_TOLERANCE).check()
+    Report(f"blended, {target}").add_all({"img": got}, {"img": expected}, NETWORK_TOLERANCE).check()
 
 
 # -- isolated: each module alone, fed with torch's numbers ---------------------------------------------------------

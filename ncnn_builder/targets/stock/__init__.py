@@ -14,6 +14,7 @@ from .elementwise import constant
 from .filters import depthwise
 from .lrelu import filtered_lrelu
 from .modulated import modulated_conv2d
+from .unfused import modulated_layer, to_rgb
 
 __all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
 
@@ -74,6 +75,7 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] =
     "FilteredLrelu": filtered_lrelu,
     "Fmatmul": elementwise.fmatmul,
     "Lerp": elementwise.lerp,
+    "ModulatedConv2d": modulated_layer,
     "MulConstant": elementwise.mul_constant,
     "Rsqrt": elementwise.rsqrt,
     "Shell": elementwise.shell,
@@ -82,6 +84,7 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] =
     "Square": elementwise.square,
     "StyleMixingSwitcher": elementwise.style_mixing_switcher,
     "StyleganPost": elementwise.stylegan_post,
+    "ToRGB": to_rgb,
     "Transforms": elementwise.transforms,
     "Up2": up(2),
     "Up4": up(4),

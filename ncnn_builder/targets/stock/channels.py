@@ -22,7 +22,7 @@ def rounded(channels: int) -> int:
 
 
 def widened(g: Graph, x: Value) -> Value:
-    """x (C, H, W) with rounded(C) channels, the further ones of any content."""
+    """x (C, H, W) with rounded(C) channels; there are only zeros in the further ones."""
     source = uncropped(x)
     if source is not None:
         return source
@@ -30,9 +30,12 @@ def widened(g: Graph, x: Value) -> Value:
 
 
 def uncropped(x: Value) -> Value | None:
-    """What x is the first channels of, if that has a rounded number of them."""
+    """What x is the first channels of, if that has a rounded number of them and this target has cropped it.
+
+    Only then are the further channels known to be finite, so that they vanish against weights of zero.
+    """
     node = x.producer
-    if node is None or node.spec.type != "Crop" or len(x.shape) != 3:
+    if node is None or node.spec.type != "Crop" or node.made_by is None or len(x.shape) != 3:
         return None
     if node.params["axes"] != (0,) or node.params["starts"] != (0,):
         return None

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...builder import append
 from ...ir import Graph, Node, Shape, Value
+from ...ops.shape import crop
 from ...ops.stock import clip, scale
 from ...opspec import spec_of
 from .channels import FEW, first, padded, widened
@@ -31,8 +32,6 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     early = gain if gain > 0 else 1.0  # the leaky ReLU lets a positive factor through
     fu = taps_of(weight_of(node, "fu"), early * up**2, flip)
     fd = taps_of(weight_of(node, "fd"), 1.0, flip)
-    if len(inputs) == 2:
-        x = scale(g, x, inputs[1])
     if channels >= FEW and max(*size_of(fu), *size_of(fd), up, down) > 1:
         x = widened(g, x)
     if b is not None:
@@ -52,6 +51,8 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
         y = resample(g, t, fd, (1, 1), (down, down), (0, 0, 0, 0))
     else:
         y = _by_classes(g, x, fu, fd, up, down, classes, act)
+        size = node.outputs[0].shape[1:]
+        y = y if y.shape[1:] == size else crop(g, y, [0, 0], list(size), [1, 2])[0]
     return [first(g, y, channels)]
 
 
@@ -74,12 +75,16 @@ def _classes(node: Node, x: Shape, fu: Taps, fd: Taps) -> list[list[Class]] | No
     result = []
     for axis in (0, 1):
         before, classes = padding[2 * axis], []
+        down_taps = [len(range(c, size_of(fd)[axis], groups)) for c in range(groups)]
+        # A few rows more than the result has, to be cropped of it, where then no class has to be cropped: see
+        # filters, which makes whole groups of up / G rows.
+        rows = [[down // groups * (out[1 + axis] - 1 + more) + n for n in down_taps] for more in range(up // groups)]
+        needed = next((r for r in rows if all(n % (up // groups) == 0 for n in r)), rows[0])
         for c in range(groups):
             tap = (before - c) % groups
             offset = (c - before + tap) // groups
-            needed = down // groups * (out[1 + axis] - 1) + len(range(c, size_of(fd)[axis], groups))
             taps = len(range(tap, size_of(fu)[axis], groups))
-            classes.append(Class(tap, -offset, needed + taps - 1 - x[1 + axis] * (up // groups) + offset))
+            classes.append(Class(tap, -offset, needed[c] + taps - 1 - x[1 + axis] * (up // groups) + offset))
             if max(offset, 0) + max(-classes[-1].after, 0) >= x[1 + axis] * (up // groups):
                 return None
         result.append(classes)

@@ -1,0 +1,143 @@
+#include "conv_run.h"
+
+#include <cpu.h>
+
+namespace custom_layers
+{
+namespace
+{
+const int64_t kMostFloats = INT_MAX; // of the memory of all threads
+const int kMostThreads = 1024;
+const size_t kMostBlock = (size_t)256 << 20; // values and sums of a thread's block, in bytes
+const size_t kLarge = (size_t)16 << 20;      // values of a block that the threads share, in bytes
+
+int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
+} // namespace
+
+ConvRun::ConvRun(const Conv& conv, const ncnn::Mat& x, const float* noise, const FirActivation& activation,
+                 ncnn::Mat& top, const ncnn::Option& opt)
+    : conv_(conv), t_(conv.tiles_), fir_(*conv.fir_), kernels_(*conv.kernels_), x_(x), top_(top), opt_(opt),
+      noise_(noise), activation_(activation)
+{
+    in_groups_ = (conv.inputs + kConvLanes - 1) / kConvLanes;
+    out_groups_ = (conv.outputs + kConvLanes - 1) / kConvLanes;
+    plan();
+}
+
+void ConvRun::plan()
+{
+    panel_groups_ = kernels_.panel / kConvLanes;
+    panels_ = (out_groups_ + panel_groups_ - 1) / panel_groups_;
+    tiles_y_ = (conv_.made_h() + t_.pixels - 1) / t_.pixels;
+    tiles_x_ = (conv_.made_w() + t_.pixels - 1) / t_.pixels;
+    offset_ = conv_.up == 1 ? conv_.padding : 1;
+    const int all = tiles_y_ * tiles_x_;
+    const size_t cache = (size_t)std::max(ncnn::get_cpu_level2_cache_size(), 256 * 1024);
+    const size_t weights = conv_.weights_.total() * sizeof(float);
+    const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
+    const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);
+    const int columns = kernels_.columns;
+    threads_ = std::min({std::max(1, opt_.num_threads), std::max(all, panels_), kMostThreads});
+
+    // Weights that stay in the second cache with a block serve any block; others are read for each block
+    // anew, which a block of some size has to repay. Measured on a cache of 2 MB, with 16 to 1024 channels of
+    // 4 to 532 pixels.
+    const int repaid = columns * (weights < cache ? 1 : weights < 12 * cache ? 3 : 16);
+    const int least = std::max(1, std::min(repaid, (int)(kMostBlock / (values + sums))));
+    const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
+    int block = std::max((int)(room / (values + sums)) / columns * columns, least);
+    // Each thread would read all weights for few tiles.
+    channels_ = threads_ > 1 && panels_ >= threads_ &&
+                (all < threads_ * 2 * columns || (weights > cache && all < threads_ * 16 * columns) ||
+                 (conv_.up == 2 && weights > 4 * cache));
+    const int share_groups = (panels_ + threads_ - 1) / threads_ * panel_groups_;
+    if (conv_.up == 2 && (values * all > 4 * kLarge || sums / out_groups_ * share_groups * all > kMostBlock))
+        channels_ = false; // the filter wants all rows at once, which would be too much
+    thread_groups_ = channels_ ? share_groups : panels_ * panel_groups_;
+
+    if (conv_.up == 2 && !channels_) {
+        block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
+        const int strips = (tiles_x_ * block_rows_ + block - 1) / block;
+        block_ = (tiles_x_ + strips - 1) / strips * block_rows_;
+    } else {
+        if (channels_)
+            block = conv_.up == 2 ? all : std::max(least, (int)(kLarge / values) / columns * columns);
+        else if (all < (int64_t)block * threads_)
+            block = std::max(round_up((all + threads_ - 1) / threads_, columns), 1);
+        const int blocks = (all + block - 1) / block; // of the same size
+        block_ = std::min(all, round_up((all + blocks - 1) / blocks, columns));
+        block_rows_ = tiles_y_;
+    }
+    if (channels_)
+        shares_ = threads_;
+    else if (conv_.up == 2)
+        shares_ = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
+    else
+        shares_ = std::min(threads_, (all + block_ - 1) / block_);
+    allot();
+}
+
+// Sizes of the memory.
+void ConvRun::allot()
+{
+    // All values of a group side by side: what a tile writes and reads then lies in few pages. One pixel
+    // between the groups, as with a power of two they would compete for the same few lines of the cache.
+    value_step_ = sum_step_ = (ptrdiff_t)block_ * kConvLanes;
+    values_step_ = t_.values * value_step_ + kConvLanes;
+    sums_step_ = t_.sums * sum_step_ + kConvLanes;
+    const int row_tiles = std::min(tiles_x_, block_);
+    const int row_width = (row_tiles - 1) * t_.step + t_.tile_w;
+    const int line_width =
+        std::max(std::max(row_width, top_.w + (int)conv_.filter.size()), row_tiles * t_.pixels);
+    if (conv_.up == 2) {
+        ring_left_ = std::max(conv_.border_before(conv_.kernel_w), 0);
+        const int left = ring_left_ - conv_.border_before(conv_.kernel_w); // the first column that is taken
+        ring_width_ =
+            std::max(ring_left_ + tiles_x_ * t_.pixels, left + top_.w + (int)conv_.filter.size() - 1);
+        // In whole tiles, so that the rows of one lie behind each other.
+        ring_rows_ = channels_ ? tiles_y_ * t_.pixels
+                               : block_rows_ * t_.pixels + round_up((int)conv_.filter.size(), t_.pixels);
+        ring_groups_ = channels_ ? 1 : out_groups_;
+        made_size_ = (int64_t)ring_groups_ * ring_rows_ * ring_width_ * kConvLanes;
+    } else {
+        made_size_ = (int64_t)row_tiles * t_.pixels * t_.pixels * kConvLanes;
+    }
+    values_size_ = in_groups_ * values_step_;
+    sums_size_ = thread_groups_ * sums_step_;
+    rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
+    line_size_ = (int64_t)line_width * kConvLanes;
+
+    piece_size_ = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + (channels_ ? 0 : values_size_);
+}
+
+int64_t ConvRun::floats() const { return shares_ * piece_size_ + (channels_ ? values_size_ : 0); }
+
+int ConvRun::take_memory()
+{
+    if (floats() > kMostFloats)
+        return -1;
+    memory_.create((int)floats(), (size_t)4u, opt_.workspace_allocator);
+    return memory_.empty() ? -1 : 0;
+}
+
+ConvRun::Memory ConvRun::memory_of(int thread) const
+{
+    float* piece = (float*)memory_.data + thread * piece_size_;
+    Memory m;
+    m.values = channels_ ? (float*)memory_.data : piece;
+    m.sums = piece + values_size_; // of the threads' own pieces, or behind what they share
+    m.rows = m.sums + sums_size_;
+    m.made = m.rows + rows_size_;
+    m.line = m.made + made_size_;
+    m.zeros = m.line + 2 * line_size_;
+    return m;
+}
+
+void ConvRun::clear(const Memory& m) const
+{
+    std::fill_n(m.zeros, line_size_, 0.f);
+    if (conv_.up == 2)
+        std::fill_n(m.made, made_size_, 0.f); // columns beside the image
+}
+
+} // namespace custom_layers

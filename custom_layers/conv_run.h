@@ -1,0 +1,130 @@
+// One run of the fast form of Conv. Two ways to share the work:
+//
+// By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and
+// the result stays in its caches. By channels: for weights that are larger than the second cache each thread
+// takes a part of the output channels, and the transformed tiles are shared, so that the weights are read
+// once.
+//
+// conv_plan.cpp decides, conv_run.cpp shares the work, conv_tiles.cpp does it.
+#pragma once
+
+#include "conv.h"
+
+#include <algorithm>
+
+namespace custom_layers
+{
+
+class ConvRun
+{
+public:
+    ConvRun(const Conv& conv, const ncnn::Mat& x, const float* noise, const FirActivation& activation,
+            ncnn::Mat& top, const ncnn::Option& opt);
+
+    // 0, or -1 when out of memory.
+    int run(const float* scale_in, const float* scale_out, const float* bias);
+
+    ConvSharing sharing() const;
+
+private:
+    // Tiles of a row, side by side.
+    struct Segment {
+        int row;
+        int column;
+        int count;
+        int at; // of the block
+    };
+
+    // `count` tiles from (row, column) on, row by row between the columns `begin` and `end`.
+    struct Block {
+        int row;
+        int column;
+        int count;
+        int begin;
+        int end;
+
+        template <typename F> void each(const F& f) const
+        {
+            Segment part = {row, column, 0, 0};
+            for (; part.at < count; part.at += part.count, part.row++, part.column = begin) {
+                part.count = std::min(end - part.column, count - part.at);
+                f(part);
+            }
+        }
+    };
+
+    // What one thread works in. `values` may be shared.
+    struct Memory {
+        float* values;
+        float* sums;
+        float* rows;  // of the image
+        float* made;  // rows of pixels
+        float* line;  // one row of pixels, and one more
+        float* zeros; // one row
+    };
+
+    void plan();
+    void allot();
+    int64_t floats() const; // of the workspace
+    int take_memory();
+    bool is_few() const;
+    int few();
+    void by_tiles() const;
+    void by_channels() const;
+    void up_by_tiles() const;
+
+    Memory memory_of(int thread) const;
+    void clear(const Memory& m) const;
+    // Tiles first to last - 1 of all.
+    Block tiles(int first, int last) const
+    {
+        return {first / tiles_x_, first % tiles_x_, last - first, 0, tiles_x_};
+    }
+    void gather(int row, int rows, int column, int columns, int group, float* to, ptrdiff_t row_step,
+                const Memory& m) const;
+    void fill(const Block& block, int group, const Memory& m) const;
+    void fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const;
+    void multiply(const Memory& m, int first_panel, int last_panel, int tiles) const;
+    ConvFinish finish_of(int group) const;
+    // The result is as the kernels write it, and has all channels of the group.
+    bool packed(int group) const
+    {
+        return top_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.outputs;
+    }
+    void emit(const Block& block, int group, int slot, const Memory& m) const;
+    void place(const Block& block, int slot, float* ring, const Memory& m) const;
+    void filter_rows(int first, int last, int group, const float* ring, const Memory& m) const;
+    void store(int group, int row, int column, int pixels, const float* from, const Memory& m) const;
+
+    const Conv& conv_;
+    const ConvTiles& t_;
+    const FirKernels& fir_;
+    const ConvKernels& kernels_;
+    const ncnn::Mat& x_;
+    ncnn::Mat& top_;
+    const ncnn::Option& opt_;
+    const float* noise_;
+    ncnn::Mat factors_; // the three below, filled up to whole groups of 16
+    float* scale_in_ = nullptr;
+    float* scale_out_ = nullptr;
+    float* bias_ = nullptr;
+    ncnn::Mat memory_; // what the threads share, then a piece for each
+    FirActivation activation_;
+
+    int in_groups_, out_groups_, panel_groups_, panels_;
+    int tiles_y_, tiles_x_;
+    int offset_; // pixels of the border before the image
+    int threads_;
+    int shares_ = 1;                             // parts of the rows, or of the channels
+    bool channels_ = false;                      // by channels
+    int block_ = 0;                              // tiles of a block
+    int block_rows_ = 1;                         // with up = 2: rows of tiles of a block
+    int thread_groups_ = 0;                      // output groups of a thread
+    ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
+    ptrdiff_t sum_step_ = 0, sums_step_ = 0;
+    // The ring of rows that the filter of up = 2 takes: for each group `ring_rows_` of `ring_width_` pixels.
+    int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0;
+    int64_t values_size_ = 0, sums_size_ = 0, rows_size_ = 0, made_size_ = 0, line_size_ = 0, piece_size_ = 0;
+};
+
+} // namespace custom_layers

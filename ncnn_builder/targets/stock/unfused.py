@@ -1,0 +1,66 @@
+"""Our fused layers as the composite ops that they were made of, each lowered as usual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...ir import Graph, Node, Value
+from ...ops import composite
+from ...ops.modulated import NOISE_CONSTANT
+from .elementwise import add, bias_act
+from .filters import upfirdn2d
+from .modulated import modulated_conv2d
+
+
+def modulated_layer(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """ModulatedConv2d: modulated_conv2d, then bias_act."""
+    p, weights = node.params, node.weights
+    shape = (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])
+    noise = weights["noise"].reshape(node.outputs[0].shape[1:]) if p["noise"] == NOISE_CONSTANT else None
+    meant = _meant(
+        inputs,
+        lambda s, values: composite.modulated_conv2d(
+            s,
+            values,
+            weights["weight"].reshape(shape),
+            noise,
+            up=p["up"],
+            padding=p["padding"],
+            resample_filter=weights.get("f"),
+            demodulate=bool(p["demodulate"]),
+            flip_weight=p["up"] == 1,  # the weight of a transposed convolution mirrors by itself
+            gain=p["gain"],
+        ),
+    )
+    y = modulated_conv2d(g, meant, inputs)
+    return _activated(g, y, weights.get("bias"), p["slope"], p["act_gain"], p["clamp"])
+
+
+def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+    """ToRGB: modulated_conv2d and bias_act, the image through upfirdn2d, and their sum."""
+    p, weights = node.params, node.weights
+    weight = weights["weight"].reshape(p["num_output"], p["num_input"], 1, 1)
+    meant = _meant(inputs[:2], lambda s, values: composite.modulated_conv2d(s, values, weight, demodulate=False))
+    rgb = _activated(g, modulated_conv2d(g, meant, inputs[:2]), weights.get("bias"), 1.0, 1.0, p["clamp"])
+    y = rgb[0]
+    if len(inputs) == 3:
+        n = p["filter_size"]
+        padding = ((n + 1) // 2, (n - 2) // 2) * 2
+        image = _meant(inputs[2:], lambda s, x: composite.upfirdn2d(s, x, weights["f"], up=2, padding=padding, gain=4))
+        y = add(g, upfirdn2d(g, image, inputs[2:])[0], y)
+    return [y, *rgb] if p["keep_rgb"] else [y]
+
+
+def _activated(g: Graph, y: list[Value], bias: Any, slope: float, gain: float, clamp: float) -> list[Value]:
+    if bias is None and slope == 1 and gain == 1 and clamp < 0:
+        return y
+    meant = _meant(y, lambda s, x: composite.bias_act(s, x, bias, "lrelu", slope, gain, clamp))
+    return bias_act(g, meant, y)
+
+
+def _meant(inputs: list[Value], build: Callable[[Graph, list[Value]], list[Value]]) -> Node:
+    """The node that this call makes, in a graph of its own."""
+    scratch = Graph()
+    build(scratch, [scratch.input(f"x{i}", v.shape) for i, v in enumerate(inputs)])
+    return scratch.nodes[0]
