@@ -108,6 +108,9 @@ void ConvRun::allot()
     line_size_ = (int64_t)line_width * kConvLanes;
 
     piece_size_ = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + (channels_ ? 0 : values_size_);
+    // Fewer threads are better than none, where a layer is large and the threads are many.
+    if (!channels_)
+        shares_ = (int)std::max<int64_t>(1, std::min<int64_t>(shares_, kMostFloats / piece_size_));
 }
 
 int64_t ConvRun::floats() const { return shares_ * piece_size_ + (channels_ ? values_size_ : 0); }

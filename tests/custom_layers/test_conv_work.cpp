@@ -287,14 +287,14 @@ TEST(conv_work, workspace_of_large_layers)
         Conv conv = conv_of(c);
         const std::vector<float> weights((size_t)c.inputs * c.outputs * c.kernel_h * c.kernel_w, 0.f);
         conv.prepare(weights.data(), true, *conv_kernel_sets()[0]);
-        for (int threads : {1, 2, 8, 32}) {
+        for (int threads : {1, 2, 8, 32, 200}) {
             const ConvSharing sharing = sharing_of(conv, c, threads);
             const double megabytes = (double)sharing.bytes / (1 << 20);
             if (getenv("CONV_WORKSPACE"))
                 printf("    %d->%d@%dx%d up %d, %s, %d threads: way %d, %d shares, %d strips, %.1f MB\n",
                        c.inputs, c.outputs, c.height, c.width, c.up, scheme_name(conv.scheme()), threads,
                        sharing.way, sharing.shares, sharing.strips, megabytes);
-            check(sharing.bytes > 0 && megabytes <= (double)layer.most * sharing.shares,
+            check(sharing.bytes > 0 && megabytes <= 8192 && megabytes <= (double)layer.most * sharing.shares,
                   "%s: %g MB for %d shares", c.name().c_str(), megabytes, sharing.shares);
         }
     }

@@ -256,6 +256,7 @@ TEST(torgb, sweep)
                 std::vector<ncnn::Mat> inputs = {mat_of({in, c.height, c.width}, data.x),
                                                  mat_of({in}, data.scale_in)};
                 ncnn::Mat want = conv_oracle(c, data);
+                const ncnn::Mat rgb = want.clone();
                 if (!taps.empty()) {
                     inputs.push_back(random_mat({out, c.height / 2, c.width / 2}, seed));
                     const ncnn::Mat image = upsampled(inputs[2], taps);
@@ -270,6 +271,11 @@ TEST(torgb, sweep)
                     const std::string what = text("ToRGB %s %s", params.c_str(), mode.name().c_str());
                     if (check(got.status == 0, "%s: %s", what.c_str(), got.error.c_str()))
                         check_close(got.outputs[0], want, 3e-6, what);
+                    const Outcome both = run_layer("ToRGB", params + " 7=1", inputs, mode, 2, file);
+                    if (check(both.status == 0, "%s, keep_rgb: %s", what.c_str(), both.error.c_str())) {
+                        check_close(both.outputs[0], want, 3e-6, what + ", keep_rgb");
+                        check_close(both.outputs[1], rgb, 3e-6, what + ", the kept picture");
+                    }
                 }
                 seed++;
             }

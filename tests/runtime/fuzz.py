@@ -30,8 +30,9 @@ EXTRA_TYPES = ["Noop", "Split", "Eltwise", "Permute", "Interp", "Crop", "Reducti
                "UnaryOp", "Sigmoid", "ReLU", "ELU", "HardSwish", "ExpandDims", "Squeeze", "Tile", "LRN", "Reorg",
                "ShuffleChannel", "Embed", "LSTM", "GRU", "RNN", "CumulativeSum", "Normalize", "MVN", "Quantize",
                "Dequantize", "Cast", "Packing", "Unfold", "GridSample", "DeconvolutionDepthWise", "Convolution1D",
-               "FconvTranspose2d", "Deconvolution1D", "Pooling1D", "CopyTo", "Power", "Exp", "Log", "MultiHeadAttention",
-               "Convolution3D", "Deconvolution3D", "Pooling3D", "ModulatedConv2d", "ToRGB"]  # fmt: skip
+               "FconvTranspose2d", "Deconvolution1D", "Pooling1D", "CopyTo", "Power", "Exp", "Log",
+               "MultiHeadAttention", "Convolution3D", "Deconvolution3D", "Pooling3D",
+               "ModulatedConv2d", "ToRGB"]  # fmt: skip
 
 
 def numbers(rng: random.Random, lines: list[str]) -> None:
