@@ -50,8 +50,8 @@ struct ConvSharing {
 class Conv
 {
 public:
-    // Sizes of x and of the kernel, with at most 2^29 pixels in y; `up` is 1 or 2 (then the kernel is 3x3 and
-    // there is a filter).
+    // Sizes of x and of the kernel, with at most 2^28 pixels in x and y; `up` is 1 or 2 (then the kernel is
+    // 3x3 and there is a filter).
     int inputs = 0;
     int outputs = 0;
     int kernel_h = 1;

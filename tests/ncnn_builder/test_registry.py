@@ -27,7 +27,20 @@ COMPOSITE = [(spec, sample) for spec, sample in SAMPLES if spec.composite]
 CUSTOM = sorted(spec.type for spec in SPECS if spec.custom)
 LAYERS = Path(codegen.HEADER).parent
 HELPERS = {  # sources that are no layer
-    *("activation", "checks", "conv", "conv_run", "error", "fir", "fir_tiles", "gemm", "kernels", "register_all"),
+    *(
+        "activation",
+        "checks",
+        "conv",
+        "conv_plan",
+        "conv_run",
+        "conv_tiles",
+        "error",
+        "fir",
+        "fir_tiles",
+        "gemm",
+        "kernels",
+        "register_all",
+    ),
     "resample",
 }
 
