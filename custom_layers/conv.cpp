@@ -1,5 +1,7 @@
 #include "conv.h"
 
+#include "fir.h"
+
 #include <cpu.h>
 
 #include <algorithm>
@@ -39,13 +41,15 @@ ConvTiles direct_tiles(int kernel_h, int kernel_w)
     return tiles;
 }
 
-ConvTiles winograd_tiles(ConvScheme scheme, int tile, int pixels)
+ConvTiles winograd_tiles(ConvScheme scheme, int tile, int pixels, const float* transform)
 {
     ConvTiles tiles;
     tiles.scheme = scheme;
     tiles.tile_h = tiles.tile_w = tile;
     tiles.step = tiles.pixels = pixels;
     tiles.values = tiles.sums = tiles.matrices = tile * tile;
+    tiles.transform = transform;
+    tiles.points = tile;
     for (int k = 0; k < tiles.values; k++)
         tiles.products.push_back({k, k, k, false});
     return tiles;
@@ -82,10 +86,12 @@ ConvTiles up_winograd_tiles()
     tiles.pixels = 2 * pixels;
     const int values = points + pixels;
     tiles.values = tiles.sums = values * values;
-    tiles.matrices = (points + 1) * (points + 1);
+    tiles.transform = kWeightsUp[0];
+    tiles.points = points + 1;
+    tiles.matrices = tiles.points * tiles.points;
     // Pixels taken as they are share a matrix, so their products come one after the other.
     for (int matrix = 0; matrix < tiles.matrices; matrix++) {
-        const int y0 = matrix / (points + 1), x0 = matrix % (points + 1);
+        const int y0 = matrix / tiles.points, x0 = matrix % tiles.points;
         for (int y = y0; y < (y0 == points ? values : y0 + 1); y++) {
             for (int x = x0; x < (x0 == points ? values : x0 + 1); x++)
                 tiles.products.push_back({values * y + x, values * y + x, matrix, false});
@@ -119,8 +125,8 @@ void Conv::choose(bool winograd)
     } else {
         options.push_back(direct_tiles(kernel_h, kernel_w));
         if (winograd && kernel_h == 3 && kernel_w == 3) {
-            options.push_back(winograd_tiles(kConvWinograd4, 6, 4));
-            options.push_back(winograd_tiles(kConvWinograd6, 8, 6));
+            options.push_back(winograd_tiles(kConvWinograd4, 6, 4, kWeights4[0]));
+            options.push_back(winograd_tiles(kConvWinograd6, 8, 6, kWeights6[0]));
         }
     }
     tiles_ =
@@ -163,24 +169,6 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
     const ConvKernels& conv = conv_kernels(kernels);
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
-    const float* transform = nullptr;
-    int points = 0;
-    switch (tiles_.scheme) {
-    case kConvWinograd6:
-        transform = kWeights6[0];
-        points = 8;
-        break;
-    case kConvWinograd4:
-        transform = kWeights4[0];
-        points = 6;
-        break;
-    case kConvUpWinograd:
-        transform = kWeightsUp[0];
-        points = 7;
-        break;
-    default:
-        break;
-    }
     weights_.create((int)matrix, tiles_.matrices);
     if (weights_.empty())
         return -1;
@@ -196,7 +184,7 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
         const int first = group / panel_groups * panel_groups; // of its panel
         const int width = std::min(panel_groups, groups - first) * kConvLanes;
         float* to = (float*)weights_ + (size_t)first * kConvLanes * inputs + (group - first) * kConvLanes;
-        conv.weights(transform, points, (int)taps, rows, inputs, to, (ptrdiff_t)matrix, width);
+        conv.weights(tiles_.transform, tiles_.points, (int)taps, rows, inputs, to, (ptrdiff_t)matrix, width);
     }
     fir_ = &kernels;
     kernels_ = &conv;
@@ -257,8 +245,7 @@ int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scal
                     }
                 }
                 v = v * scale_out[o] + (noise ? noise[(size_t)y * top.w + column] : 0.f) + bias[o];
-                v *= v < 0.f ? activation.negative : activation.positive;
-                *to = v < -activation.limit ? -activation.limit : v > activation.limit ? activation.limit : v;
+                *to = activate(activation, v);
             }
         }
     }

@@ -34,6 +34,8 @@ struct ConvTiles {
     int values = 1;
     int sums = 1;
     int matrices = 1;
+    const float* transform = nullptr; // of three taps [points, 3]; null: weights are taken as they are
+    int points = 0;
     std::vector<ConvProduct> products;
 };
 

@@ -509,11 +509,6 @@ void weights(const float* transform, int points, int taps, const float* const* r
 }
 } // namespace
 
-#define KERNEL_JOIN_(a, b) a##b
-#define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
-#define KERNEL_TEXT_(a) #a
-#define KERNEL_TEXT(a) KERNEL_TEXT_(a)
-
 namespace custom_layers
 {
 extern const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA);

@@ -1,4 +1,5 @@
 #include "conv_run.h"
+#include "fir.h"
 
 #include <cpu.h>
 
@@ -67,10 +68,8 @@ int ConvRun::few()
             const float scale = scale_out_[o];
             const float bias = bias_[o];
             for (int i = 0; i < count; i++) {
-                float v = from[i] * scale + bias + (noise_ ? noise_[first + i] : 0.f);
-                v *= v < 0.f ? activation_.negative : activation_.positive;
-                v = v < -activation_.limit ? -activation_.limit : v;
-                to[i] = v > activation_.limit ? activation_.limit : v;
+                const float v = from[i] * scale + bias + (noise_ ? noise_[first + i] : 0.f);
+                to[i] = activate(activation_, v);
             }
         }
     }

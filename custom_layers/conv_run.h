@@ -91,6 +91,15 @@ private:
     {
         return top_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.outputs;
     }
+    float* packed_at(int group, int row, int column) const
+    {
+        return (float*)top_.data + top_.cstep * (size_t)group * kConvLanes +
+               ((size_t)row * top_.w + column) * top_.elempack;
+    }
+    const float* noise_at(int row, int column) const
+    {
+        return noise_ ? noise_ + (size_t)row * top_.w + column : nullptr;
+    }
     void emit(const Block& block, int group, int slot, const Memory& m) const;
     void place(const Block& block, int slot, float* ring, const Memory& m) const;
     void filter_rows(int first, int last, int group, const float* ring, const Memory& m) const;

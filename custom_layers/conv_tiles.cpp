@@ -103,21 +103,19 @@ ConvFinish ConvRun::finish_of(int group) const
 void ConvRun::store(int group, int row, int column, int pixels, const float* from, const Memory& m) const
 {
     const ConvFinish finish = finish_of(group);
-    const size_t at = (size_t)row * top_.w + column;
-    const float* noise = noise_ ? noise_ + at : nullptr;
-    float* base = (float*)top_.data;
+    const float* noise = noise_at(row, column);
     const int pack = top_.elempack;
     if (packed(group))
-        return kernels_.finish_packed(finish, from, noise,
-                                      base + top_.cstep * (size_t)group * kConvLanes + at * pack,
+        return kernels_.finish_packed(finish, from, noise, packed_at(group, row, column),
                                       (ptrdiff_t)top_.cstep * pack, pixels);
     float* row_of = m.line;
     kernels_.finish(finish, from, noise, row_of, pixels);
+    const size_t at = ((size_t)row * top_.w + column) * pack;
     float* to[kConvLanes];
     for (int lane = 0; lane < kConvLanes; lane += pack) {
         const int channel = group * kConvLanes + lane;
-        to[lane / pack] =
-            channel < conv_.outputs ? base + top_.cstep * (size_t)channel + at * pack : m.line + line_size_;
+        to[lane / pack] = channel < conv_.outputs ? (float*)top_.data + top_.cstep * (size_t)channel + at
+                                                  : m.line + line_size_;
     }
     fir_.scatter(row_of, to, pack, 0, pixels);
 }
@@ -138,11 +136,9 @@ void ConvRun::emit(const Block& block, int group, int slot, const Memory& m) con
         // Whole tiles go to a packed result at once.
         const int whole = packed(group) && rows == t_.pixels ? columns / t_.pixels : 0;
         if (whole > 0) {
-            const size_t at = (size_t)row * top_.w + column;
-            kernels_.output_packed(
-                t_.scheme, sums, sum_step_, finish_of(group), noise_ ? noise_ + at : nullptr, top_.w,
-                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack, whole);
+            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group), noise_at(row, column),
+                                   top_.w, packed_at(group, row, column), (ptrdiff_t)top_.w * top_.elempack,
+                                   (ptrdiff_t)top_.cstep * top_.elempack, whole);
         }
         const int rest = part.count - whole;
         if (rest == 0)
@@ -190,11 +186,8 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
             const float* rows[4];
             for (int k = 0; k < 4; k++)
                 rows[k] = ring + offsets[k];
-            const size_t at = (size_t)row * top_.w;
-            kernels_.filter_packed(
-                rows, conv_.filter.data(), finish_of(group), noise_ ? noise_ + at : nullptr,
-                (float*)top_.data + top_.cstep * (size_t)group * kConvLanes + at * top_.elempack,
-                (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
+            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), noise_at(row, 0),
+                                   packed_at(group, row, 0), (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
             continue;
         }
         fir_.sum({ring, offsets, conv_.filter.data(), taps, 1}, column_sums, 1, columns);

@@ -125,6 +125,18 @@ int load_values(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* 
     return 0;
 }
 
+int load_or_zeros(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, bool present,
+                  int count, ncnn::Mat& values)
+{
+    if (present)
+        return load_values(layer, mb, name, count, values);
+    values.create(count);
+    if (values.empty())
+        return -1;
+    values.fill(0.f);
+    return 0;
+}
+
 int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,
                 ncnn::Mat& values)
 {
@@ -195,10 +207,7 @@ int Fir::run_scalar(const ncnn::Mat& image, const float* bias, ncnn::Mat& top, c
                         sum += (double)up.full[ky * up.w + kx] * v;
                     }
                 }
-                const float v = (float)sum * (sum < 0 ? activation.negative : activation.positive);
-                plane.row(q)[r] = v < -activation.limit  ? -activation.limit
-                                  : v > activation.limit ? activation.limit
-                                                         : v;
+                plane.row(q)[r] = activate(activation, (float)sum);
             }
         }
 

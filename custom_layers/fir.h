@@ -48,6 +48,13 @@ struct FirSource {
                    float gain, FirFilter& filter) const;
 };
 
+// One value of a scalar form; the kernels do the same.
+inline float activate(const FirActivation& activation, float v)
+{
+    v *= v < 0.f ? activation.negative : activation.positive;
+    return v < -activation.limit ? -activation.limit : v > activation.limit ? activation.limit : v;
+}
+
 struct FirAxis {
     static const int kMostFactor = 64;
     static const int kMostPadding = 1 << 20;
@@ -95,6 +102,10 @@ private:
 // `count` raw floats of the model file; nothing if it is 0.
 int load_values(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,
                 ncnn::Mat& values);
+
+// The same, or zeros in their place.
+int load_or_zeros(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, bool present,
+                  int count, ncnn::Mat& values);
 
 // `count` values that are tagged as float32 or float16, as float32.
 int load_tagged(const ncnn::Layer& layer, const ncnn::ModelBin& mb, const char* name, int count,

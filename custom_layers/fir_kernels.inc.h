@@ -322,11 +322,6 @@ void scatter(const float* from, float* const* to, int pack, ptrdiff_t ahead, int
 }
 } // namespace
 
-#define KERNEL_JOIN_(a, b) a##b
-#define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
-#define KERNEL_TEXT_(a) #a
-#define KERNEL_TEXT(a) KERNEL_TEXT_(a)
-
 namespace custom_layers
 {
 extern const FirKernels KERNEL_JOIN(fir_kernels_, KERNEL_ISA);

@@ -59,11 +59,7 @@ int ModulatedConv2d::load_model(const ncnn::ModelBin& mb)
     if (noise_ == kConstant &&
         load_tagged(*this, mb, "noise", conv_.out_height() * conv_.out_width(), plane_) != 0)
         return -1;
-    bias_.create(conv_.outputs);
-    if (bias_.empty())
-        return -1;
-    bias_.fill(0.f);
-    if (bias_term_ && load_values(*this, mb, "bias", conv_.outputs, bias_) != 0)
+    if (load_or_zeros(*this, mb, "bias", bias_term_, conv_.outputs, bias_) != 0)
         return -1;
     ncnn::Mat filter;
     if (load_values(*this, mb, "f", filter_size_, filter) != 0)

@@ -45,11 +45,7 @@ int ToRGB::load_model(const ncnn::ModelBin& mb)
 {
     if (load_tagged(*this, mb, "weight", conv_.outputs * conv_.inputs, weight_) != 0)
         return -1;
-    bias_.create(conv_.outputs);
-    if (bias_.empty())
-        return -1;
-    bias_.fill(0.f);
-    if (bias_term_ && load_values(*this, mb, "bias", conv_.outputs, bias_) != 0)
+    if (load_or_zeros(*this, mb, "bias", bias_term_, conv_.outputs, bias_) != 0)
         return -1;
     ncnn::Mat filter;
     if (load_values(*this, mb, "f", filter_size_, filter) != 0)

@@ -79,3 +79,9 @@ struct Activate {
     Vec operator()(Vec v) const { return limit_value(v * select_negative(v, negative, positive), low, high); }
     Vec positive, negative, low, high;
 };
+
+// For the name of the table that a source ends with, and of its instruction set.
+#define KERNEL_JOIN_(a, b) a##b
+#define KERNEL_JOIN(a, b) KERNEL_JOIN_(a, b)
+#define KERNEL_TEXT_(a) #a
+#define KERNEL_TEXT(a) KERNEL_TEXT_(a)

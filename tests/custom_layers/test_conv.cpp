@@ -1,6 +1,7 @@
 // The class Conv: every instruction set, scheme and packing, and the scalar form, against a naive oracle.
 #include "check.h"
 #include "conv_oracle.h"
+#include "random.h"
 
 #include <math.h>
 
@@ -10,26 +11,6 @@
 using custom_layers::Conv;
 using custom_layers::ConvScheme;
 using custom_layers::FirKernels;
-
-namespace
-{
-// Numbers that are the same at every run.
-class Random
-{
-public:
-    explicit Random(unsigned seed) : state_(seed * 2654435761u + 1u) {}
-
-    int integer(int low, int high)
-    {
-        state_ = state_ * 1664525u + 1013904223u;
-        return low + (int)((state_ >> 10) % (unsigned)(high - low + 1));
-    }
-    int one_of(const std::vector<int>& values) { return values[(size_t)integer(0, (int)values.size() - 1)]; }
-
-private:
-    unsigned state_;
-};
-} // namespace
 
 static void random_activation(Random& random, ConvCase& c)
 {

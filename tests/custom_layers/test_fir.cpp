@@ -2,6 +2,7 @@
 // oracle that really inserts the zeros, pads, and multiplies with every tap.
 #include "check.h"
 #include "net.h"
+#include "random.h"
 
 #include <custom_layers/error.h>
 #include <custom_layers/filteredlrelu.h>
@@ -142,27 +143,6 @@ static Fir fir_of(const Case& c)
         fir.activation.limit = c.clamp;
     return fir;
 }
-
-// Numbers that are the same at every run.
-class Random
-{
-public:
-    explicit Random(unsigned seed) : state_(seed * 2654435761u + 1u) {}
-
-    int integer(int low, int high)
-    {
-        state_ = state_ * 1664525u + 1013904223u;
-        return low + (int)((state_ >> 10) % (unsigned)(high - low + 1));
-    }
-    int one_of(const std::vector<int>& values) { return values[integer(0, (int)values.size() - 1)]; }
-    float number(float low, float high)
-    {
-        return low + (high - low) * integer(0, 1 << 20) / (float)(1 << 20);
-    }
-
-private:
-    unsigned state_;
-};
 
 // kind: 0 none, 1 1-D, 2 2-D of no symmetry, 3 2-D that is a product, 4 2-D of mirrored rows
 static Taps random_taps(Random& random, int kind, int most)
