@@ -11,7 +11,7 @@ from ..builder import ValueLike, append, array, integer, number, one
 from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
-from .fir import flag, out_shape, taps, upfirdn2d_params, upfirdn2d_reference
+from .fir import flag, out_shape, paddings, taps, upfirdn2d_params, upfirdn2d_reference
 from .stylegan import ACTIVATIONS, BIAS_ACT_DOCS, bias_act_params, bias_act_reference
 
 _BIAS_ACT_PARAMS = (
@@ -183,7 +183,7 @@ class Upfirdn2d(OpSpec):
                 weights.get("f"),
                 (p["up_y"], p["up_x"]),
                 (p["down_y"], p["down_x"]),
-                (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"]),
+                paddings(p),
                 p["gain"],
                 bool(p["flip_filter"]),
             )

@@ -59,6 +59,26 @@ def out_shape(x: Shape, up: Shape, down: Shape, params: Params, fu: tuple[int, i
     return (x[0], *out)
 
 
+def paddings(params: Params) -> tuple[int, int, int, int]:
+    """top, bottom, left, right of an op or layer that has them under these names."""
+    return params["pad_top"], params["pad_bottom"], params["pad_left"], params["pad_right"]
+
+
+def upsampling_border(taps: int, up: int) -> tuple[int, int]:
+    """Zeros before and after a picture that StyleGAN2 upsamples with a filter, so that it grows `up` times."""
+    return (taps + up - 1) // 2, (taps - up) // 2
+
+
+def border_behind(padding: int, up: int, taps: int, kernel: int) -> tuple[int, int]:
+    """Border of the filter behind a transposed convolution that takes the place of upsampling and a convolution.
+
+    StyleGAN2 pads the upsampled picture by upsampling_border() and the convolution's padding; the transposed
+    convolution has put kernel - 1 zeros before and kernel - up after it already.
+    """
+    before, after = upsampling_border(taps, up)
+    return padding + before - (kernel - 1), padding + after - (kernel - up)
+
+
 def flag(value: Any, argument: str) -> int:
     """1 or 0 for a truth value. Raises BuildError for anything else."""
     need(value in (True, False), "not a truth value", argument=argument, expected="True or False", got=value)

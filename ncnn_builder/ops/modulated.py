@@ -11,7 +11,7 @@ from ..builder import ValueLike, append, array, check_bottom_names, integer, num
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
-from .fir import MOST_TAPS, flag, upfirdn2d_reference
+from .fir import MOST_TAPS, border_behind, flag, upfirdn2d_reference, upsampling_border
 
 NOISE_NONE, NOISE_CONSTANT, NOISE_INPUT = 0, 1, 2
 
@@ -101,9 +101,8 @@ class ModulatedConv2dLayer(OpSpec):
             y = F.conv2d(x[None], w, padding=p["padding"])[0]
         else:
             y = F.conv_transpose2d(x[None], w.transpose(0, 1), stride=2)[0]
-            n, k = p["filter_size"], p["kernel_h"]
-            before, after = p["padding"] + (n + 1) // 2 - (k - 1), p["padding"] + (n - 2) // 2 - (k - 2)
-            y = upfirdn2d_reference(y, weights["f"], (1, 1), (1, 1), (before, after) * 2, 4.0, False)
+            border = border_behind(p["padding"], 2, p["filter_size"], p["kernel_h"])
+            y = upfirdn2d_reference(y, weights["f"], (1, 1), (1, 1), border * 2, 4.0, False)
         noise = inputs[2] if len(inputs) == 3 else weights.get("noise")
         if noise is not None:
             y = y + noise.reshape(y.shape[1:])
@@ -273,8 +272,7 @@ class ToRGBLayer(OpSpec):
             y = y + weights["bias"][:, None, None]
         rgb = y = y if params["clamp"] < 0 else y.clamp(-params["clamp"], params["clamp"])
         if len(inputs) == 3:
-            n = params["filter_size"]
-            padding = ((n + 1) // 2, (n - 2) // 2) * 2
+            padding = upsampling_border(params["filter_size"], 2) * 2
             y = y + upfirdn2d_reference(inputs[2], weights["f"], (2, 2), (1, 1), padding, 4.0, False)
         return [y, rgb] if params["keep_rgb"] else [y]
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
+from ..ops.fir import paddings
 from .affine import ADD, DIV, MUL, RSUB, SUB, affine
 from .match import Matcher, constant, rewrite_all
 
@@ -31,7 +32,6 @@ CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
 LINEAR = ("InnerProduct", "fully_connected")
 WEIGHTED = (*CONVOLUTIONS, "Deconvolution", "DeconvolutionDepthWise", *LINEAR)
 _RELU = (1, 2)
-_PADS = ("pad_left", "pad_right", "pad_top", "pad_bottom")
 
 
 def fold_scales(graph: Graph) -> Graph:
@@ -118,7 +118,7 @@ def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) 
     p, weight = layer.params, layer.weights["weight"].astype(np.float64)
     if np.any(found.bias) or not np.all(found.scale):
         return None
-    if layer.spec.type in CONVOLUTIONS and p["pad_value"] != 0 and any(p[side] for side in _PADS):
+    if layer.spec.type in CONVOLUTIONS and p["pad_value"] != 0 and any(paddings(p)):
         return None
     group, per = p.get("group", 1), weight.shape[1]
     if weight.ndim == 2 and found.x.shape[-1] != per:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
+from ..ops.fir import paddings, upsampling_border
 from ..ops.modulated import NOISE_NONE, ToRGB
 from ..ops.stylegan import ACTIVATIONS
 from .match import Matcher, constant, rewrite_all
@@ -70,10 +71,9 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> list[Valu
     keep = not matcher.private(rgb)  # a module's result, for those who compare modules
     p, f = up.params, up.weights.get("f")
     n = 0 if f is None or p["f_h"] else p["f_w"]
-    padding = ((n + 1) // 2, (n - 2) // 2) * 2
+    padding = upsampling_border(n, 2) * 2
     upsampled = {"up_y": 2, "up_x": 2, "down_y": 1, "down_x": 1, "gain": 4.0}
-    given = tuple(p[name] for name in ("pad_top", "pad_bottom", "pad_left", "pad_right"))
-    if f is None or not n or given != padding or any(p[name] != value for name, value in upsampled.items()):
+    if f is None or not n or paddings(p) != padding or any(p[name] != value for name, value in upsampled.items()):
         return None
     c = conv.params
     kernel = (c["kernel_h"], c["kernel_w"], c["up"], c["padding"])

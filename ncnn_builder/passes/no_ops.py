@@ -18,6 +18,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Graph, Node, Value
+from ..ops.fir import paddings
 from .affine import affine
 from .match import Matcher, rewrite_all
 
@@ -69,4 +70,4 @@ def _does_nothing(node: Node) -> bool:
 
 
 def _no_pad(node: Node) -> bool:
-    return not any(node.params[side] for side in ("pad_top", "pad_bottom", "pad_left", "pad_right"))
+    return not any(paddings(node.params))

@@ -30,13 +30,13 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
+from ..ops.fir import PADDINGS, border_behind
 from ..ops.shape import order_of
 from ..opspec import spec_of
 from .match import Matcher, Refused, constant, rewrite_all
 
 EPS = 1e-8  # the one that modulated_conv2d has
 CONVOLUTION, TRANSPOSED = "Convolution", "FconvTranspose2d"
-_PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 _MUL = 0
 _SWAP = order_of((1, 0, 2, 3))
 
@@ -124,7 +124,7 @@ def _plain(conv: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], d
     _need_bare(conv)
     _need(p["stride_h"] == p["stride_w"] == 1, "a stride")
     _need(
-        len({p[side] for side in _PADS}) == 1 and p["pad_value"] == 0,
+        len({p[side] for side in PADDINGS}) == 1 and p["pad_value"] == 0,
         "the border is not the same on all sides, or not 0",
     )
     found = _modulated(conv.inputs[1], matcher, axis_out=0)
@@ -140,18 +140,17 @@ def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any
     _need(up == p["stride_w"] and up > 1, "the factors of the upsampling differ, or are 1")
     _need(p["group"] == 1, "groups")
     _need(
-        not any(p[k] for k in (*_PADS, "output_pad_right", "output_pad_bottom")),
+        not any(p[k] for k in (*PADDINGS, "output_pad_right", "output_pad_bottom")),
         "the transposed convolution has a border",
     )
     if f is None:
         raise Refused("no filter behind the transposed convolution")
     _need(q["up_y"] == q["up_x"] == q["down_y"] == q["down_x"] == 1, "the filter changes the size")
     taps, kernel = (f.shape[0], f.shape[-1]), (p["kernel_h"], p["kernel_w"])
-    paddings = []
+    borders = []
     for n, k, sides in zip(taps, kernel, (("pad_top", "pad_bottom"), ("pad_left", "pad_right")), strict=True):
-        paddings.append(q[sides[0]] - (n + up - 1) // 2 + (k - 1))
-        paddings.append(q[sides[1]] - (n - up) // 2 + (k - up))
-    _need(len(set(paddings)) == 1, "the border of the filter is none of an upsampling convolution")
+        borders += [q[side] - behind for side, behind in zip(sides, border_behind(0, up, n, k), strict=True)]
+    _need(len(set(borders)) == 1, "the border of the filter is none of an upsampling convolution")
     found = _modulated(conv.inputs[1], matcher, axis_out=1)
     # The composite op convolves with f * up^2: correlating with f is convolving with f turned round.
     turned = np.flip(f) if q["flip_filter"] else f
@@ -160,7 +159,7 @@ def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any
         _need(gain > 0, "a negative gain of a separable filter")
         gain **= 0.5
     weights = {"weight": found.weight, "resample_filter": np.ascontiguousarray(turned * np.float32(gain))}
-    return [conv.inputs[0], found.styles], _params(found, up, paddings[0], 0), weights
+    return [conv.inputs[0], found.styles], _params(found, up, borders[0], 0), weights
 
 
 def _params(found: _Modulated, up: int, padding: int, flip_weight: int) -> dict[str, Any]:

@@ -22,12 +22,10 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import MOST_FACTOR, MOST_TAPS, upfirdn2d_params
+from ..ops.fir import MOST_FACTOR, MOST_TAPS, paddings, upfirdn2d_params
 from ..ops.shape import Crop
 from ..opspec import spec_of
 from .match import Matcher, constant, rewrite_all
-
-_PADS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
 def raise_upfirdn2d(graph: Graph) -> Graph:
@@ -48,9 +46,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     if kernel is None:
         return None
     p = node.params
-    found = _zeros(
-        _cropped(_padded(_Filter(node.inputs[0], tuple(p[side] for side in _PADS)), matcher), matcher), matcher
-    )
+    found = _zeros(_cropped(_padded(_Filter(node.inputs[0], paddings(p)), matcher), matcher), matcher)
     down = (p["stride_h"], p["stride_w"])
     params = upfirdn2d_params(found.up, down, found.padding, True, 1.0)
     return append(new, spec_of("upfirdn2d"), matcher.new(found.x), params, {"f": kernel})

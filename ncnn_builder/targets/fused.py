@@ -14,6 +14,7 @@ import numpy as np
 
 from ..ir import Array, Graph, Node, Value
 from ..ops.filters import FilteredLrelu, Upfirdn2d
+from ..ops.fir import paddings
 from ..ops.modulated import ModulatedConv2d
 from . import reference
 
@@ -43,7 +44,7 @@ def _upfirdn2d(
 
 def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     p, fu, fd = node.params, node.weights.get("fu"), node.weights.get("fd")
-    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    padding = paddings(p)
     if fu is None and fd is None and p["up"] == p["down"] == 1 and not any(padding):
         return reference.filtered_lrelu(g, node, inputs)  # bias and activation alone, or nothing
     b, flip = node.weights.get("b"), bool(p["flip_filter"])

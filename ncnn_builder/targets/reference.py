@@ -7,6 +7,7 @@ can be laid out when exporting is not permuted at run time, and an identity filt
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..ops.alias_free import pixel_centres
 from ..ops.conv import Fconv2d, static_conv
 from ..ops.deconv import Fconv_transpose2d, insert_zeros
 from ..ops.elementwise import MulConstant, binaryOp, clamp, rsqrt, sin, sqrt, square
+from ..ops.fir import border_behind, paddings
 from ..ops.linear import Fmatmul
 from ..ops.pad import pad
 from ..ops.reduce import really_reduction
@@ -59,7 +61,7 @@ def upfirdn2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None)
     """`fir` is what emits the filter."""
     p = node.params
     up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
-    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    padding = paddings(p)
     f, flip = node.weights.get("f"), bool(p["flip_filter"])
     return [(fir or _upfirdn2d)(g, inputs[0], f, up, down, padding, p["gain"], flip)]
 
@@ -148,21 +150,20 @@ def modulated_conv2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None 
 def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Array | None, fir: Fir) -> Value:
     """Upsampling by zeros and f, then convolution, with the two exchanged: conv_transpose2d with stride `up`, then f.
 
-    The official code pads the picture with zeros by p + (n + up - 1) // 2 before and p + (n - up) // 2 after for
-    a filter of n taps; the transposed convolution has put k - 1 and k - up of these there already.
+    The border of the filter is border_behind().
     """
-    border = []
-    for taps, k in zip((1, 1) if f is None else (f.shape[0], f.shape[-1]), w.shape[2:], strict=True):
-        border += [padding + (taps + up - 1) // 2 - (k - 1), padding + (taps - up) // 2 - (k - up)]
+    size = (1, 1) if f is None else (f.shape[0], f.shape[-1])
+    top, bottom, left, right = chain(
+        *(border_behind(padding, up, n, k) for n, k in zip(size, w.shape[2:], strict=True))
+    )
     y = Fconv_transpose2d(g, [x, w], w.shape, stride=up)[0]
-    top, bottom, left, right = border
     return fir(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
 
 
 def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     """BiasAct (bias) -> upfirdn2d -> BiasAct (activation) -> upfirdn2d; one BiasAct where nothing lies between."""
     p, x, b, fu = node.params, inputs[0], node.weights.get("b"), node.weights.get("fu")
-    padding = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    padding = paddings(p)
     flip, up, down = bool(p["flip_filter"]), (p["up"],) * 2, (p["down"],) * 2
     if b is not None and (fu is not None or p["up"] > 1 or any(padding)):
         x = BiasAct(g, [x, _row(g, b)], "linear")[0]

@@ -9,6 +9,7 @@ import numpy as np
 from ...ir import Graph, Node, Shape, Value
 from ...ops.conv import static_conv
 from ...ops.deconv import deconv, insert_zeros
+from ...ops.fir import paddings
 from . import elementwise, filters
 from .elementwise import constant
 from .filters import depthwise
@@ -27,7 +28,7 @@ def convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value] | None
         return None
     weight, bias = (*known, None)[:2]
     assert weight is not None
-    border = (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"])
+    border = paddings(p)
     stride, dilation = (p["stride_h"], p["stride_w"]), (p["dilation_h"], p["dilation_w"])
     return static_conv(g, inputs[0], weight, bias, stride, border, dilation, p.get("group", 1))
 
@@ -45,7 +46,7 @@ def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Va
             weight,
             bias,
             (p["stride_h"], p["stride_w"]),
-            (p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"]),
+            paddings(p),
             (p["output_pad_bottom"], p["output_pad_right"]),
             (p["dilation_h"], p["dilation_w"]),
             p["group"],

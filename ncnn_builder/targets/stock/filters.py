@@ -9,6 +9,7 @@ import numpy as np
 from ...ir import Array, Graph, Node, Value
 from ...ops.conv import static_conv
 from ...ops.deconv import deconv
+from ...ops.fir import paddings
 from ...ops.pad import pad
 from ...ops.shape import concat, crop
 from .elementwise import mul, reshaped
@@ -150,12 +151,7 @@ def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     p = node.params
     f = taps_of(weight_of(node, "f"), p["gain"], bool(p["flip_filter"]))
     up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
-    return [resample(g, inputs[0], f, up, down, padding_of(node))]
-
-
-def padding_of(node: Node) -> Border:
-    p = node.params
-    return p["pad_top"], p["pad_bottom"], p["pad_left"], p["pad_right"]
+    return [resample(g, inputs[0], f, up, down, paddings(p))]
 
 
 def weight_of(node: Node, name: str) -> Array | None:

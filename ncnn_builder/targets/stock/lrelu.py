@@ -9,12 +9,13 @@ import numpy as np
 
 from ...builder import append
 from ...ir import Graph, Node, Shape, Value
+from ...ops.fir import paddings
 from ...ops.shape import crop
 from ...ops.stock import clip, scale
 from ...opspec import spec_of
 from .channels import FEW, first, padded, widened
 from .elementwise import add, mul
-from .filters import Taps, padding_of, resample, size_of, taps_of, weight_of
+from .filters import Taps, resample, size_of, taps_of, weight_of
 
 _ONE = np.ones(1)
 
@@ -47,7 +48,7 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     groups = int(np.gcd(up, down))
     classes = _classes(node, x.shape, fu, fd) if min(*size_of(fu), *size_of(fd)) >= groups > 1 else None
     if classes is None:
-        t = act(resample(g, x, fu, (up, up), (1, 1), padding_of(node)))
+        t = act(resample(g, x, fu, (up, up), (1, 1), paddings(node.params)))
         y = resample(g, t, fd, (1, 1), (down, down), (0, 0, 0, 0))
     else:
         y = _by_classes(g, x, fu, fd, up, down, classes, act)
@@ -70,7 +71,7 @@ def _classes(node: Node, x: Shape, fu: Taps, fd: Taps) -> list[list[Class]] | No
     Row G q + c is the sum over k of fu[k] * z[G q + c - before + k] with z zero except at multiples of up. Only taps
     k = first + G j matter, and z[G (q + j + offset)] is the picture upsampled by up / G, moved by offset.
     """
-    up, down, padding, out = node.params["up"], node.params["down"], padding_of(node), node.outputs[0].shape
+    up, down, padding, out = node.params["up"], node.params["down"], paddings(node.params), node.outputs[0].shape
     groups = int(np.gcd(up, down))
     result = []
     for axis in (0, 1):

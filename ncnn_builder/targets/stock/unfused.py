@@ -7,6 +7,7 @@ from typing import Any
 
 from ...ir import Graph, Node, Value
 from ...ops import composite
+from ...ops.fir import upsampling_border
 from ...ops.modulated import NOISE_CONSTANT
 from .elementwise import add, bias_act
 from .filters import upfirdn2d
@@ -45,8 +46,7 @@ def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     rgb = _activated(g, modulated_conv2d(g, meant, inputs[:2]), weights.get("bias"), 1.0, 1.0, p["clamp"])
     y = rgb[0]
     if len(inputs) == 3:
-        n = p["filter_size"]
-        padding = ((n + 1) // 2, (n - 2) // 2) * 2
+        padding = upsampling_border(p["filter_size"], 2) * 2
         image = _meant(inputs[2:], lambda s, x: composite.upfirdn2d(s, x, weights["f"], up=2, padding=padding, gain=4))
         y = add(g, upfirdn2d(g, image, inputs[2:])[0], y)
     return [y, *rgb] if p["keep_rgb"] else [y]
