@@ -98,6 +98,15 @@ class Manifest:
     def file(self, name: str) -> Path:
         return self.path.parent / name
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the nets compute, whatever the bundle is called."""
+        nets = (self.graphs[name] for name in ("mapping", "synthesis"))
+        planes = [self.noise.planes] if self.noise.planes else []
+        names = [*(name for net in nets for name in (net.param, net.bin)), *planes]
+        parts = [*(self.files[name].sha256 for name in names), json.dumps(self.transform)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
     def check_files(self) -> None:
         """Raises BundleError for the first file that is missing, or whose size or SHA-256 has changed."""
         for name, record in self.files.items():

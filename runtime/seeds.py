@@ -1,27 +1,101 @@
-"""Latents from files: a seed file is an int32 zero, then z as little-endian float32; .npy and .npz hold styles."""
+"""Seeds: numbers, the word w_avg, and files.
+
+A seed file is an int32 zero, then z as little-endian float32; .npy and .npz hold styles.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 import zlib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
 import numpy as np
 
-from .errors import SeedError, byte_count
+from .errors import SeedError, UsageError, byte_count
 from .manifest import Manifest
 from .values import FloatArray
 
 STYLE_SUFFIXES = (".npy", ".npz")
+W_AVG = "w_avg"
+LARGEST_SEED = 2**32 - 1
+MOST_SEEDS = 100_000
+NUMBERS = re.compile(r"([0-9]{1,12})(?:[-_]([0-9]{1,12}))?", re.ASCII)
 
 
-def read_latent(path: str | os.PathLike[str], manifest: Manifest) -> tuple[Literal["z", "w"], FloatArray]:
-    """("z", [z_dim]) from a seed file, ("w", [w_dim] or [num_ws, w_dim]) from .npy or .npz. Raises SeedError."""
-    if Path(path).suffix.lower() in STYLE_SUFFIXES:
-        return "w", read_style(path, manifest.num_ws, manifest.w_dim)
-    return "z", read_seed(path, manifest.z_dim)
+@dataclass(frozen=True)
+class Seed:
+    """Where a style comes from, as it is written: 85, w_avg, or a file."""
+
+    text: str
+
+    @cached_property
+    def number(self) -> int | None:
+        return int(self.text) if self.text.isascii() and self.text.isdigit() else None
+
+    @property
+    def is_style(self) -> bool:
+        """Whether it is a style already, which needs no mapping and no label."""
+        if self.number is not None:
+            return False
+        return self.text == W_AVG or Path(self.text).suffix.lower() in STYLE_SUFFIXES
+
+    @property
+    def stem(self) -> str:
+        """What a file of its picture is called, such as seed0085."""
+        return Path(self.text).stem if self.number is None else f"seed{self.number:04d}"
+
+    def plain(self, z_dim: int) -> str:
+        """As it is written, or its number where that is all that is in its file: a number makes it on any machine."""
+        stem = Path(self.text).stem
+        if self.number is not None or self.is_style or not (stem.isascii() and stem.isdigit()):
+            return self.text
+        same = int(stem) <= LARGEST_SEED and np.array_equal(read_seed(self.text, z_dim), latent(int(stem), z_dim))
+        return str(int(stem)) if same else self.text
+
+
+def latent(seed: int, z_dim: int) -> FloatArray:
+    """z, float32 [z_dim], as the official scripts draw it: RandomState(seed).randn(1, z_dim)."""
+    z: FloatArray = np.random.RandomState(seed).randn(1, z_dim)[0].astype(np.float32)
+    return z
+
+
+def parse_seeds(key: str, text: str) -> list[Seed]:
+    """`85,100,0-20,seeds/458.bin,w_avg` in the order given; 0_20 is a range too. Raises UsageError."""
+    seeds: list[Seed] = []
+    for part in text.split(","):
+        found = NUMBERS.fullmatch(part)
+        if not part or (part[0].isdigit() and not found and not Path(part).suffix):
+            expected = f"numbers, ranges, {W_AVG} and files, such as {key}=85,100,0-20,seeds/458.bin"
+            raise UsageError(f"{key}= is not a list of seeds", expected=expected, got=text)
+        if not found:
+            seeds.append(Seed(part))
+            continue
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first or last > LARGEST_SEED:
+            what = f"{key}={part} is an empty range" if last < first else f"{key}={part} is too large"
+            expected = f"{last}-{first}" if last < first else f"0 to {LARGEST_SEED}"
+            raise UsageError(what, expected=expected)
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise UsageError(f"{key}= has too many seeds", expected=f"at most {MOST_SEEDS} at a time")
+        seeds.extend(Seed(str(number)) for number in range(first, last + 1))
+    return seeds
+
+
+def read_latent(seed: Seed, manifest: Manifest) -> tuple[Literal["z", "w"], FloatArray]:
+    """("z", [z_dim]) from a number or a seed file, ("w", [w_dim] or [num_ws, w_dim]) from .npy or .npz.
+
+    Raises SeedError. w_avg is the model's affair.
+    """
+    if seed.number is not None:
+        return "z", latent(seed.number, manifest.z_dim)
+    if seed.is_style:
+        return "w", read_style(seed.text, manifest.num_ws, manifest.w_dim)
+    return "z", read_seed(seed.text, manifest.z_dim)
 
 
 def read_style(path: str | os.PathLike[str], num_ws: int, w_dim: int) -> FloatArray:

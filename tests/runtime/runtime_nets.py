@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 TAG_FLOAT32 = b"\0\0\0\0"
 
@@ -195,3 +196,13 @@ def _graph(stem: str, inputs: dict[str, list[int]], outputs: dict[str, list[int]
 def _record(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def latent(seed: int) -> np.ndarray:
+    """z of a seed, for the bundle's z_dim."""
+    return np.random.RandomState(seed).randn(6)
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from runtime_nets import write_bundle, write_seed
+from runtime_nets import latent, pixels, write_bundle, write_seed
 
 from runtime import Model, transform_matrix
 from runtime.arguments import parse
 from runtime.run import main
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a model of 3 styles and seeds 1.bin, 2.bin, 3.bin."""
-    write_bundle(tmp_path)
-    for i in (1, 2, 3):
-        write_seed(tmp_path / f"{i}.bin", latent(i))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def latent(seed: int) -> np.ndarray:
-    return np.random.RandomState(seed).randn(6)
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def test_image(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,43 +40,6 @@ def test_mix(place: Path, styles: str | None, mixing: list[int]) -> None:
 def test_default_styles_are_the_first_seven(tmp_path: Path) -> None:
     request = parse(["mode=mix", "a", "b"])
     assert request.chosen_styles(16) == set(range(7)) and request.chosen_styles(3) == {0, 1, 2}
-
-
-@pytest.mark.parametrize(("channels", "height", "width"), [(3, 5, 6), (3, 32, 48), (1, 33, 47)])
-def test_a2b(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int, height: int, width: int) -> None:
-    av = pytest.importorskip("av", reason="the extra [video] is not installed")
-    write_bundle(tmp_path, channels=channels, height=height, width=width)
-    seeds = [write_seed(tmp_path / f"{i}.bin", latent(i)).name for i in (1, 2, 3)]
-    monkeypatch.chdir(tmp_path)
-    assert main(["mode=a2b", *seeds, "frames=4", "fps=25"]) == 0
-    with av.open("a2b.mp4") as container:
-        stream = container.streams.video[0]
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-        assert stream.codec_context.name == "h264" and stream.codec_context.pix_fmt == "yuv420p"
-        assert stream.average_rate == 25
-    assert len(frames) == 2 * 4 + 1
-    assert frames[0].shape == (height + height % 2, width + width % 2, 3)
-    model = Model("tiny")
-    ws = [model.mapping(latent(i)) for i in (1, 2, 3)]
-    for index, w in ((0, ws[0]), (2, (ws[0] + ws[1]) / 2), (4, ws[1]), (8, ws[2])):
-        want = model.image(w).astype(float)
-        # Noise is the hardest picture for a video: the codec keeps its brightness, not each pixel.
-        got = frames[index][:height, :width].astype(float)
-        assert abs(got.mean() - want.mean()) < 12, index
-    assert not list(tmp_path.glob(".a2b*"))
-
-
-@pytest.mark.parametrize(
-    ("text", "rate"), [("29.97", "2997/100"), ("23.976", "2997/125"), ("1", "1"), ("1000", "1000")]
-)
-def test_frame_rates_are_exact(place: Path, text: str, rate: str) -> None:
-    av = pytest.importorskip("av", reason="the extra [video] is not installed")
-    assert parse(["mode=a2b", "a", "b", f"fps={text}"]).fps == Fraction(rate)
-    assert main(["mode=a2b", "1.bin", "2.bin", "frames=3", f"fps={text}"]) == 0
-    with av.open("a2b.mp4") as container:
-        stream = container.streams.video[0]
-        times = [frame.pts * stream.time_base for frame in container.decode(video=0)]
-    assert [time * Fraction(rate) for time in times] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", ["p.jpg", "p.PNG", "sub/p.webp", "p.bmp"])
@@ -202,90 +142,6 @@ def test_help(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "mode=mix" in out and "styles=0-6" in out and "examples:" in out and err == ""
 
 
-def damage(name: str, change: Callable[[bytes], bytes]) -> Callable[[], None]:
-    def apply() -> None:
-        path = Path(name)
-        path.write_bytes(change(path.read_bytes()))
-
-    return apply
-
-
-def nothing() -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says", "prepare"),
-    [
-        ([], "bad mode; expected mode=image", nothing),
-        (["mode=nosuch", "1.bin"], "bad mode.*got nosuch", nothing),
-        (["mode=image"], "wrong number of seeds; expected 1 seed file; got 0", nothing),
-        (["mode=image", "1.bin", "2.bin"], "expected 1 seed file; got 2", nothing),
-        (["mode=mix", "1.bin"], "expected 2 seed files; got 1", nothing),
-        (["mode=a2b", "1.bin"], "expected 2 seed files or more; got 1", nothing),
-        (["mode=image", "1.bin", "colour=red"], "unknown key colour=", nothing),
-        (["mode=image", "1.bin", "trun=1"], "Did you mean trunc=", nothing),
-        (["mode=image", "1.bin", "trunc=1", "trunc=1"], "trunc= is given twice", nothing),
-        (["mode=image", "1.bin", "trunc="], "trunc= has no value", nothing),
-        (["mode=image", "1.bin", "trunc=much"], "trunc= is not a number", nothing),
-        (["mode=image", "1.bin", "trunc=nan"], "trunc= is not a number", nothing),
-        (["mode=image", "1.bin", "trunc=1e39"], "trunc= is not a number that float32 can hold.*got 1e39", nothing),
-        (["mode=image", "1.bin", "rotate=far"], "rotate= is not a number; expected such as rotate=20", nothing),
-        (["mode=image", "1.bin", "rotate=inf"], "rotate= is not a number; expected such as rotate=20", nothing),
-        (["mode=image", "1.bin", "rotate=1_0"], "rotate= is not a number", nothing),
-        (["mode=image", "1.bin", "rotate=1e7"], "rotate is out of range; expected -1000000 to 1000000", nothing),
-        (["mode=image", "1.bin", "translate=3e38,0"], "translate is out of range; expected -1000 to 1000", nothing),
-        (["mode=image", "1.bin", "translate=1"], "translate= is not two numbers; expected such as translate", nothing),
-        (["mode=image", "1.bin", "translate=1,x"], "translate= is not a number.*got x", nothing),
-        (["mode=image", "1.bin", "rotate=5"], "'transform', which tiny.json has not.*--transform-input", nothing),
-        (["mode=image", "1.bin", "--verbose"], "unknown option --verbose", nothing),
-        (["mode=image", "1.bin", "threads=0"], "threads= is not a fitting number; expected a whole number, 1", nothing),
-        (["mode=image", "1.bin", "threads=two"], "threads= is not a fitting number", nothing),
-        (["mode=image", "1.bin", "class=1"], "the model has no labels", nothing),
-        (["mode=image", "1.bin", "styles=0"], "styles= belongs to mode=mix", nothing),
-        (["mode=mix", "1.bin", "2.bin", "frames=2"], "frames= belongs to mode=a2b", nothing),
-        (["mode=mix", "1.bin", "2.bin", "styles=0-3"], "styles= is out of range; expected 0 to 2; got 3", nothing),
-        (["mode=mix", "1.bin", "2.bin", "styles=2-1"], "styles= is not a list", nothing),
-        (["mode=mix", "1.bin", "2.bin", "styles=a"], "styles= is not a list", nothing),
-        (["mode=mix", "1.bin", "2.bin", "styles=0,,1"], "styles= is not a list", nothing),
-        (["mode=a2b", "1.bin", "2.bin", "frames=0"], "frames= is not a fitting number", nothing),
-        (["mode=a2b", "1.bin", "2.bin", "fps=-1"], "fps= is not a fitting number", nothing),
-        (["mode=a2b", "1.bin", "2.bin", "fps=29.9701"], "expected 1 to 1000 with at most 3 decimals", nothing),
-        (["mode=a2b", "1.bin", "2.bin", "fps=1001"], "fps= is not a fitting number", nothing),
-        (["mode=a2b", "1.bin", "2.bin", "out=x.png"], "unknown kind of file; expected .mp4", nothing),
-        (["mode=image", "1.bin", "out=x.xyz"], "unknown kind of file", nothing),
-        (["mode=image", "1.bin", "out=x"], "got no suffix", nothing),
-        (["mode=image", "1.bin", "out=no/where/x.png"], "there is no directory", nothing),
-        (["mode=image", "1.bin", "out=/proc/x.png"], "cannot be written", nothing),
-        (["mode=image", "nosuch.bin"], "nosuch.bin: no such seed file", nothing),
-        (["mode=image", "."], "cannot be read", nothing),
-        (["mode=image", "1.bin"], r"expected 28 bytes .* got 20 bytes", damage("1.bin", lambda b: b[:20])),
-        (["mode=image", "1.bin"], r"wrong length.* got 32 bytes", damage("1.bin", lambda b: b + b"1234")),
-        (["mode=image", "1.bin"], "not a seed file", damage("1.bin", lambda b: b"\1" + b[1:])),
-        (["mode=image", "1.bin"], "NaN", damage("1.bin", lambda b: b[:24] + struct.pack("<f", float("nan")))),
-        (["mode=image", "1.bin", "model=other"], "other.json: no such model; expected NAME", nothing),
-        (["mode=image", "1.bin", "model=tiny_synthesis.param"], "got tiny_synthesis.param", nothing),
-        (["mode=image", "1.bin"], r"got 1 byte$", damage("1.bin", lambda b: b[:1])),
-        (["mode=image", "1.bin"], "there is no model in", lambda: Path("tiny.json").unlink()),
-        (["mode=image", "1.bin"], "layer draw.*too short", damage("tiny_synthesis.bin", lambda b: b[:99])),
-        (["mode=image", "1.bin"], "truncated", damage("tiny_synthesis.param", lambda b: b[:100])),
-        (["mode=image", "1.bin"], "unknown layer", damage("tiny_mapping.param", lambda b: b.replace(b"Le", b"De"))),
-    ],
-)  # fmt: skip
-@pytest.mark.filterwarnings("error")
-def test_mistakes(
-    place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str, prepare: Callable[[], None]
-) -> None:
-    prepare()
-    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    message = [line for line in err.splitlines() if not line.startswith("model: ")]
-    assert len(message) == 1 and message[0].startswith("error: "), err
-    assert re.search(says, message[0]), message[0]
-    assert out == "" and {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
-
-
 def test_an_old_picture_survives_a_failure(place: Path) -> None:
     (place / "image.png").write_bytes(b"old")
     Path("tiny_synthesis.bin").write_bytes(b"")
@@ -297,23 +153,6 @@ def test_new_files_have_ordinary_permissions(place: Path) -> None:
     main(["mode=image", "1.bin"])
     (place / "plain").touch()
     assert (place / "image.png").stat().st_mode == (place / "plain").stat().st_mode
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_no_partial_video(place: Path, number: signal.Signals, status: int) -> None:
-    pytest.importorskip("av", reason="the extra [video] is not installed")
-    command = [sys.executable, "-m", "runtime.run", "mode=a2b", "1.bin", "2.bin", "frames=100000000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.time() + 60
-    while not list(place.glob(".a2b*")) and time.time() < deadline:
-        time.sleep(0.02)
-    assert list(place.glob(".a2b*")), "the video is being written"
-    time.sleep(0.3)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (status, "") and "Traceback" not in err
-    assert not list(place.glob("*.mp4")) and not list(place.glob(".a2b*"))
 
 
 def test_as_a_program(place: Path) -> None:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from runtime_nets import write_bundle, write_seed
+from runtime_nets import pixels, write_bundle, write_seed
 
 from runtime import InputError, Model, SeedError
 from runtime.manifest import load_manifest
 from runtime.run import main
-from runtime.seeds import read_latent
+from runtime.seeds import Seed, read_latent
 
 Z = np.random.RandomState(1).randn(6)
 PLUS = np.random.default_rng(2).standard_normal((3, 4)).astype(np.float32)
@@ -32,11 +31,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def pixels(name: str) -> np.ndarray:
-    with Image.open(name) as image:
-        return np.asarray(image)
-
-
 @pytest.mark.parametrize("dtype", ["f4", "f8", "f2", ">f4"])
 @pytest.mark.parametrize("array", [PLUS, PLUS[None], PLUS[0], PLUS[:1], np.asfortranarray(PLUS)])
 @pytest.mark.parametrize("kind", ["npy", "npz"])
@@ -47,7 +41,7 @@ def test_styles_from_files(place: Path, kind: str, array: np.ndarray, dtype: str
         np.save(path, values)
     else:
         np.savez_compressed(path, w=values, other=np.array(["text"]))
-    what, w = read_latent(path, load_manifest("tiny"))
+    what, w = read_latent(Seed(str(path)), load_manifest("tiny"))
     assert what == "w" and w.dtype == np.float32 and w.shape in ((4,), (3, 4))
     np.testing.assert_array_equal(w, np.squeeze(values.astype(np.float32), tuple(i for i in (0,) if len(array) == 1)))
 
@@ -142,7 +136,7 @@ def test_bad_files(place: Path, name: str, data: bytes | None, says: str) -> Non
     if data is not None:
         Path(name).write_bytes(data)
     with pytest.raises(SeedError, match=says):
-        read_latent(name, load_manifest("tiny"))
+        read_latent(Seed(str(name)), load_manifest("tiny"))
     assert main(["mode=image", name]) == 2
     assert not Path("executed").exists() and not Path("image.png").exists()
 

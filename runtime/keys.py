@@ -1,0 +1,166 @@
+"""The keys of the command line, declared once: how each is read, where it belongs, what --help says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .errors import UsageError
+from .seeds import Seed, parse_seeds
+
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
+StyleRanges = list[tuple[int, int]]  # with both ends
+
+# What each mode makes, and its default name.
+MODES = {
+    "image": "the pictures of seeds: one file, a file each, or a table (grid=)",
+    "grid": "a table: the seed of each row with styles of the seed of each column",
+    "mix": "the picture of seed A with chosen styles of seed B",
+    "a2b": "a video from each seed to the next",
+    "w_avg": "the picture of the mean style",
+    "info": "what a picture says of itself, and the command that makes it again",
+}
+PAINTING = tuple(mode for mode in MODES if mode != "info")
+
+
+@dataclass(frozen=True)
+class Key:
+    """read: (key, text) -> value, or UsageError. modes: where the key has a meaning. shown: key=value in --help."""
+
+    read: Callable[[str, str], Any]
+    shown: str
+    help: str
+    modes: tuple[str, ...] = PAINTING
+
+
+def number(key: str, text: str) -> float:
+    example = {"rotate": "20", "translate": "0.1,-0.05"}.get(key, "0.7")
+    if not NUMBER.fullmatch(text):
+        raise UsageError(f"{key}= is not a number", expected=f"such as {key}={example}", got=text)
+    value = float(text)
+    if not abs(value) <= float(np.finfo(np.float32).max):
+        raise UsageError(f"{key}= is not a number that float32 can hold", expected=f"such as {key}={example}", got=text)
+    return value
+
+
+def part(key: str, text: str) -> float:
+    value = number(key, text)
+    if not 0 <= value <= 1:
+        raise UsageError(f"{key}= is out of range", expected="0 to 1", got=text)
+    return value
+
+
+def whole(low: int, high: int = 10**9) -> Callable[[str, str], int]:
+    def read(key: str, text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 12) or not low <= int(text) <= high:
+            span = f"{low} or more" if high == 10**9 else f"{low} to {high}"
+            raise UsageError(f"{key}= is not a fitting number", expected=f"a whole number, {span}", got=text)
+        return int(text)
+
+    return read
+
+
+def word(*words: str) -> Callable[[str, str], str]:
+    def read(key: str, text: str) -> str:
+        if text not in words:
+            raise UsageError(f"{key}= is none of its words", expected=" or ".join(words), got=text)
+        return text
+
+    return read
+
+
+def truth(key: str, text: str) -> bool:
+    return word("true", "false")(key, text) == "true"
+
+
+def text(key: str, text: str) -> str:
+    return text
+
+
+def style_ranges(key: str, text: str) -> StyleRanges:
+    ranges = []
+    for piece in text.split(","):
+        first, dash, last = piece.partition("-")
+        ends = [first, last] if dash else [first, first]
+        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends) or int(ends[0]) > int(ends[1]):
+            raise UsageError(f"{key}= is not a list of styles", expected="such as 0-6 or 0,2,8-11", got=text)
+        ranges.append((int(ends[0]), int(ends[1])))
+    return ranges
+
+
+def translation(key: str, text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise UsageError(f"{key}= is not two numbers", expected="such as translate=0.1,-0.05", got=text)
+    x, y = (number(key, piece) for piece in parts)
+    return x, y
+
+
+def frame_rate(key: str, text: str) -> Fraction:
+    """Exact, because a video counts time in fractions of a second."""
+    rate = Fraction(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) else Fraction(0)
+    if not 1 <= rate <= 1000:
+        expected = "1 to 1000 with at most 3 decimals, such as 25 or 29.97"
+        raise UsageError(f"{key}= is not a fitting number", expected=expected, got=text)
+    return rate
+
+
+def columns_by_rows(key: str, text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", text)
+    if not found:
+        raise UsageError(f"{key}= is not a size", expected="columns x rows, such as grid=5x3", got=text)
+    return int(found[1]), int(found[2])
+
+
+def one_seed(key: str, text: str) -> Seed:
+    seeds = parse_seeds(key, text)
+    if len(seeds) != 1:
+        raise UsageError(f"{key}= is not one seed", expected=f"such as {key}=458 or {key}=w_avg", got=text)
+    return seeds[0]
+
+
+KEYS = {
+    "mode": Key(word(*MODES), "mode=WORD", "what to make, see above", tuple(MODES)),
+    "model": Key(text, "model=PATH", "the bundle, PATH/NAME or PATH/NAME.json (default: the newest one here)"),
+    "seeds": Key(parse_seeds, "seeds=LIST", "the seeds, such as 85,100,0-20", ("image", "mix", "a2b")),
+    "rows": Key(parse_seeds, "rows=LIST", "grid: the seeds of the rows, which keep their colours", ("grid",)),
+    "cols": Key(parse_seeds, "cols=LIST", "grid: the seeds of the columns, which give the styles", ("grid",)),
+    "trunc": Key(number, "trunc=1.0", "truncation: 1 keeps each style, 0 is the mean one"),
+    "cutoff": Key(whole(0, 1024), "cutoff=N", "truncates the first N styles only"),
+    "grid": Key(columns_by_rows, "grid=5x3", "image: one picture, a table of 5 columns and 3 rows", ("image",)),
+    "styles": Key(
+        style_ranges,
+        "styles=0-6",
+        "mix, grid, a2b with mix=: the styles that come from the other seed,\n"
+        "such as 0-6 or 0,2,8-11 (first: pose, last: colour)",
+        ("mix", "grid", "a2b"),
+    ),
+    "weight": Key(part, "weight=1.0", "likewise: how much these styles take, 0 to 1", ("mix", "grid", "a2b")),
+    "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
+    "frames": Key(whole(1), "frames=120", "a2b: frames from one seed to the next", ("a2b",)),
+    "fps": Key(frame_rate, "fps=30", "a2b: frames a second, such as 25 or 29.97", ("a2b",)),
+    "loop": Key(truth, "loop=true", "a2b: from the last seed back to the first, without a seam", ("a2b",)),
+    "ease": Key(
+        word("linear", "cubic"),
+        "ease=linear",
+        "a2b: the pace between two seeds; cubic starts and stops softly",
+        ("a2b",),
+    ),
+    "noise": Key(
+        word("const", "random", "none"), "noise=WORD", "StyleGAN2: const, random or none, as --noise-mode left it open"
+    ),
+    "noise_seed": Key(
+        whole(0, 2**32 - 1), "noise_seed=0", "of random noise; each further picture takes the next number"
+    ),
+    "noise_strength": Key(number, "noise_strength=1.0", "multiplies the noise"),
+    "rotate": Key(number, "rotate=DEG", "StyleGAN3 exported with --transform-input: turn it counterclockwise"),
+    "translate": Key(translation, "translate=X,Y", "likewise: move it right and down, in widths of the picture"),
+    "class": Key(whole(0), "class=N", "the label, for a model that has labels"),
+    "out": Key(text, "out=PATH", "where to write; the suffix says the format, see above"),
+    "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),
+}

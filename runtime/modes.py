@@ -1,0 +1,224 @@
+"""What each mode makes. A mode looks at everything that can be wrong before it computes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .arguments import Request
+from .errors import UsageError
+from .files import check_directory, check_file
+from .frames import FrameDirectory, Ledger, PartialVideo
+from .journey import Journey
+from .manifest import Manifest, is_manifest, load_manifest
+from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, Table, save_picture
+from .progress import progress
+from .recipe import PREFIX, read_recipe, recipe, show
+from .renderer import Renderer, Shot
+from .seeds import W_AVG, Seed
+from .values import FloatArray
+from .video import ENCODINGS, GIF, MOST_GIF_FPS, VIDEO_SUFFIXES, import_av
+
+
+def image(request: Request) -> Path:
+    """Pictures of seeds: one file, a file each in a directory, or a table."""
+    seeds, out = request.seeds, request.out
+    if request.grid:
+        return _table_of_seeds(request)
+    if out is None:
+        out = "images/" if len(seeds) > 1 else "image.png"
+    if len(seeds) > 1 and Path(out).suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES):
+        expected = "a directory, or grid= for one picture of all"
+        raise UsageError(f"out={out} is one file, and there are {len(seeds)} seeds", expected=expected)
+    if len(seeds) == 1 and not _is_directory(out):
+        return _one_picture(request, seeds[0], out)
+    directory = check_directory(out)
+    manifest = choose_model(request, ".png")
+    renderer = Renderer(request, manifest, seeds, len(seeds))
+    shots = (Shot(i, renderer.style(seed)) for i, seed in enumerate(seeds))
+    names = _names(seeds)
+    pictures = progress(renderer.pictures(shots), len(seeds), str(directory), "picture", request.quiet)
+    for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
+        directory.mkdir(exist_ok=True)
+        text = recipe(request, manifest, renderer, seeds=seeds[i : i + 1], number=i)
+        save_picture(directory / name, picture, text)
+    return directory / names[0] if len(seeds) == 1 else directory
+
+
+def w_avg(request: Request) -> Path:
+    """The picture of the mean style."""
+    return _one_picture(request, Seed(W_AVG), request.out or "w_avg.png")
+
+
+def _one_picture(request: Request, seed: Seed, out: str) -> Path:
+    path = check_file(out, PICTURE_SUFFIXES)
+    manifest = choose_model(request, path.suffix)
+    renderer = Renderer(request, manifest, [seed], 1)
+    picture = next(renderer.pictures([Shot(0, renderer.style(seed))]))
+    save_picture(path, picture, recipe(request, manifest, renderer))
+    return path
+
+
+def _table_of_seeds(request: Request) -> Path:
+    path = check_file(request.out or "grid.png", PICTURE_SUFFIXES)
+    manifest = choose_model(request, path.suffix)
+    columns, rows = request.grid or (1, 1)
+    renderer = Renderer(request, manifest, request.seeds, len(request.seeds))
+    shots = [Shot(i, renderer.style(seed)) for i, seed in enumerate(request.seeds)]
+    table = Table(rows, columns)
+    pictures = progress(renderer.pictures(shots), len(shots), path.name, "picture", request.quiet)
+    for i, picture in enumerate(pictures):
+        table.put(i // columns, i % columns, picture)
+    save_picture(path, table.picture(), recipe(request, manifest, renderer))
+    return path
+
+
+def grid(request: Request) -> Path:
+    """The style-mixing table: above it the seeds of the columns, left of it those of the rows.
+
+    The picture of a row and a column is the row's seed, with the chosen styles of the column's.
+    """
+    path = check_file(request.out or "grid.png", PICTURE_SUFFIXES)
+    manifest = choose_model(request, path.suffix)
+    rows, cols = request.rows, request.cols
+    total = (len(rows) + 1) * (len(cols) + 1) - 1
+    renderer = Renderer(request, manifest, [*rows, *cols], total)
+    mixing = renderer.mixing()
+    styles = [None, *(renderer.style(seed) for seed in cols)]
+    places: list[tuple[int, int]] = []
+
+    def shots() -> Iterator[Shot]:
+        for row, left in enumerate([None, *(renderer.style(seed) for seed in rows)]):
+            for column, top in enumerate(styles):
+                number = len(places)
+                if left is not None and top is not None:
+                    shot = Shot(number, left, top, mixing)
+                elif left is not None or top is not None:
+                    shot = Shot(number, left if top is None else top)  # type: ignore[arg-type]
+                else:
+                    continue
+                places.append((row, column))
+                yield shot
+
+    table = Table(len(rows) + 1, len(cols) + 1)
+    pictures = progress(renderer.pictures(shots()), total, path.name, "picture", request.quiet)
+    for i, picture in enumerate(pictures):
+        table.put(*places[i], picture)
+    save_picture(path, table.picture(), recipe(request, manifest, renderer))
+    return path
+
+
+def mix(request: Request) -> Path:
+    """The first seed with chosen styles of the second."""
+    path = check_file(request.out or "mix.png", PICTURE_SUFFIXES)
+    manifest = choose_model(request, path.suffix)
+    renderer = Renderer(request, manifest, request.seeds, 1)
+    a, b = (renderer.style(seed) for seed in request.seeds)
+    picture = next(renderer.pictures([Shot(0, a, b, renderer.mixing())]))
+    save_picture(path, picture, recipe(request, manifest, renderer))
+    return path
+
+
+def a2b(request: Request) -> Path:
+    """A video, or its frames in a directory; goes on where it was stopped."""
+    out = request.out or "a2b.mp4"
+    in_directory = not Path(out).suffix or _is_directory(out)
+    path = check_directory(out) if in_directory else check_file(out, VIDEO_SUFFIXES)
+    if not in_directory:
+        import_av()
+        if ENCODINGS[path.suffix.lower()] is GIF and request.fps > MOST_GIF_FPS:
+            raise UsageError("fps= is too large for a GIF", expected=f"1 to {MOST_GIF_FPS}", got=request.given["fps"])
+    manifest = choose_model(request, ".png" if in_directory else path.suffix)
+    seeds = [*request.seeds, *([request.mix] if request.mix else [])]
+    stops = len(request.seeds)
+    total = stops * request.frames if request.loop else (stops - 1) * request.frames + 1
+    renderer = Renderer(request, manifest, seeds, total)
+    journey = Journey(renderer.styles(request.seeds), request.frames, request.loop, request.ease)
+    mixed = renderer.style(request.mix) if request.mix else None
+    mixing = renderer.mixing() if request.mix else None
+    text = recipe(request, manifest, renderer)
+    key = _key(request, manifest, renderer, journey, [] if mixed is None else [mixed, np.array(mixing)])
+    ledger = Ledger(key, len(journey), f"{text[PREFIX + 'command']} out={out}")
+    store: FrameDirectory | PartialVideo
+    if in_directory:
+        store = FrameDirectory(path, ledger, lambda i: {**text, PREFIX + "frame": f"{i} of {total}"})
+    else:
+        store = PartialVideo(path, ledger, request.fps)
+    missing = store.missing
+    if len(missing) < total and not request.quiet:
+        print(f"{total - len(missing)} of {total} frames are there already", file=sys.stderr)
+    shots = (Shot(i, journey.style(i), mixed, mixing) for i in missing)
+    pictures = progress(renderer.pictures(shots), total, path.name, "frame", request.quiet, total - len(missing))
+    try:
+        for i, picture in zip(missing, pictures, strict=True):
+            store.add(i, picture)
+        store.finish()
+    except BaseException:
+        if kept := store.stop():
+            remark = f"{kept} of {total} frames are kept in {store.place}: the same command goes on with them"
+            print(remark, file=sys.stderr)
+        raise
+    return path
+
+
+def _key(request: Request, manifest: Manifest, renderer: Renderer, journey: Journey, mixed: list[FloatArray]) -> str:
+    """A hash of all that the frames depend on."""
+    settings = (
+        manifest.digest,
+        *(journey.steps, journey.loop, journey.ease, str(request.fps)),
+        *(renderer.noise, renderer.noise_seed(0), request.noise_strength, request.rotate, request.translate),
+    )
+    digest = hashlib.sha256(repr(settings).encode())
+    for array in (*journey.stops, *mixed):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def info(request: Request) -> str:
+    """What pictures say of themselves. Raises UsageError for the first that says nothing."""
+    return "\n\n".join(show(read_recipe(path)) for path in request.files)
+
+
+PAINTERS: dict[str, Callable[[Request], Path]] = {"image": image, "grid": grid, "mix": mix, "a2b": a2b, "w_avg": w_avg}
+
+
+def _is_directory(out: str) -> bool:
+    return out.endswith(("/", "\\")) or Path(out).is_dir()
+
+
+def _names(seeds: list[Seed]) -> list[str]:
+    """seed0085.png, 458.png ...; a name that comes again gets a number."""
+    names: list[str] = []
+    taken: dict[str, int] = {}
+    for seed in seeds:
+        again = taken[seed.stem] = taken.get(seed.stem, 0) + 1
+        names.append(f"{seed.stem}.png" if again == 1 else f"{seed.stem}-{again}.png")
+    return names
+
+
+def choose_model(request: Request, suffix: str) -> Manifest:
+    """The manifest of model=, or the newest one here. Raises UsageError where its pictures cannot be written so."""
+    manifest = load_manifest(request.model or newest_model(Path.cwd()))
+    if request.model is None and not request.quiet:
+        print(f"model: {manifest.path.name}", file=sys.stderr)
+    channels = manifest.img_channels
+    if channels not in (1, 3, 4) or (suffix.lower() in VIDEO_SUFFIXES and channels == 4):
+        raise UsageError(f"pictures of {channels} channels cannot be written as {suffix}")
+    if channels == 4 and suffix.lower() in SUFFIXES_WITHOUT_ALPHA:
+        raise UsageError(f"pictures of 4 channels cannot be written as {suffix}", expected="out= with .png")
+    return manifest
+
+
+def newest_model(directory: Path) -> Path:
+    """The manifest in `directory` that was written last. Raises UsageError when there is none."""
+    found = [path for path in directory.glob("*.json") if is_manifest(path)]
+    if not found:
+        raise UsageError(
+            f"there is no model in {directory}",
+            fix="Export one here, or give model=PATH/NAME (--help tells more)",
+        )
+    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

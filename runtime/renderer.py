@@ -1,0 +1,124 @@
+"""A loaded model with the settings of one command: styles of its seeds, and pictures of styles."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arguments import Request
+from .batch import in_order, share_threads
+from .errors import UsageError
+from .manifest import Manifest
+from .model import Model, RandomWeightsWarning
+from .net import check_threads
+from .pictures import Picture
+from .seeds import W_AVG, Seed, read_latent
+from .values import FloatArray
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to make. number: its place in the command, which random noise counts by."""
+
+    number: int
+    w: FloatArray
+    w1: FloatArray | None = None
+    mixing: list[float] | None = None
+
+
+class Renderer:
+    """Loads the model for so many pictures.
+
+    Everything that is wrong with the request for this model is said (UsageError, SeedError, BundleError ...) before
+    anything is computed.
+    """
+
+    def __init__(self, request: Request, manifest: Manifest, seeds: Iterable[Seed], pictures: int) -> None:
+        self._request, self._manifest = request, manifest
+        self._transform = request.transform()
+        self._check()
+        distinct = dict.fromkeys(seeds)
+        latents = {seed: read_latent(seed, manifest) for seed in distinct if seed.text != W_AVG}
+        needs_label = request.label_class is not None or any(kind == "z" for kind, _ in latents.values())
+        label = request.label(manifest.c_dim) if needs_label else None
+
+        threads, self._at_once = share_threads(check_threads(request.threads), pictures, manifest.img_resolution)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RandomWeightsWarning)  # said below, in our words
+            self.model = Model(manifest.path, threads=threads)
+        if self.model.warning and not request.quiet:
+            print(f"warning: {self.model.warning}", file=sys.stderr)
+        self._check_noise()
+        self._styles: dict[Seed, FloatArray] = {}
+        for seed in distinct:
+            if seed.text == W_AVG:
+                w = self.model.truncate(self.model.w_avg, request.trunc, request.cutoff)
+            elif latents[seed][0] == "w":
+                w = self.model.truncate(latents[seed][1], request.trunc, request.cutoff)
+            else:
+                w = self.model.mapping(latents[seed][1], request.trunc, label, request.cutoff)
+            self._styles[seed] = w
+
+    @property
+    def noise(self) -> str:
+        return self._request.noise or self.model.noise_choices[0]
+
+    def style(self, seed: Seed) -> FloatArray:
+        """[w_dim], or [num_ws, w_dim] where its layers have styles of their own."""
+        return self._styles[seed]
+
+    def styles(self, seeds: Iterable[Seed]) -> list[FloatArray]:
+        """The styles in one shape: all [num_ws, w_dim] if one of them is."""
+        ws = [self._styles[seed] for seed in seeds]
+        if len({w.shape for w in ws}) > 1:
+            ws = [np.broadcast_to(w, (self._manifest.num_ws, self._manifest.w_dim)) for w in ws]
+        return ws
+
+    def mixing(self) -> list[float]:
+        """How much of the other seed each style takes, after styles= and weight=."""
+        chosen = self._request.chosen_styles(self._manifest.num_ws)
+        return [self._request.weight if i in chosen else 0.0 for i in range(self._manifest.num_ws)]
+
+    def noise_seed(self, number: int) -> int | None:
+        return ((self._request.noise_seed or 0) + number) % 2**32 if self.noise == "random" else None
+
+    def pictures(self, shots: Iterable[Shot]) -> Iterator[Picture]:
+        """uint8 [H, W, C] of each shot, in order, several at the same time where that is faster."""
+        return in_order(self._picture, shots, self._at_once)
+
+    def _picture(self, shot: Shot) -> Picture:
+        controls: dict[str, Any] = {"noise": self.noise, "noise_seed": self.noise_seed(shot.number)}
+        controls["noise_strength"] = self._request.noise_strength
+        return self.model.image(shot.w, shot.w1, shot.mixing, transform=self._transform, **controls)
+
+    def _check(self) -> None:
+        request, manifest = self._request, self._manifest
+        if self._transform is not None and manifest.transform is None:
+            raise UsageError(
+                f"rotate= and translate= need the input 'transform', which {manifest.path.name} has not",
+                fix="Export StyleGAN3 with --transform-input",
+            )
+        if request.cutoff is not None and request.cutoff > manifest.num_ws:
+            raise UsageError("cutoff= is out of range", expected=f"0 to {manifest.num_ws}", got=str(request.cutoff))
+        request.chosen_styles(manifest.num_ws)
+
+    def _check_noise(self) -> None:
+        """Said before anything is computed, and in the words of the command line."""
+        request, choices = self._request, self.model.noise_choices
+        if request.noise is not None and request.noise not in choices:
+            raise UsageError(
+                f"noise={request.noise} is not in this model",
+                expected=" or ".join(f"noise={choice}" for choice in choices),
+                fix="Export with --noise-mode input for const, random and none",
+            )
+        if request.noise_seed is not None and self.noise != "random":
+            raise UsageError("noise_seed= is for random noise", expected="noise=random")
+        if request.noise_strength != 1 and not self._manifest.noise.layers:
+            raise UsageError(
+                "noise_strength= cannot change this model's noise: it is built in", fix="Export with --noise-mode input"
+            )

@@ -1,0 +1,171 @@
+"""Videos: frames are written as they come, and parts of a video are joined. av is imported when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import UsageError
+from .files import whole_file
+from .pictures import Picture
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How frames become a stream. suffix: of the container that holds parts of such a video without loss of time."""
+
+    codec: str
+    pixels: str
+    suffix: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+H264 = Encoding("libx264", "yuv420p", ".mp4", {"crf": "18"})  # what every player shows
+VP9 = Encoding("libvpx-vp9", "yuv420p", ".webm", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"})
+GIF = Encoding("gif", "pal8", ".mkv")
+LOSSLESS = Encoding("ffv1", "bgr0", ".mkv")
+ENCODINGS = {".mp4": H264, ".mkv": H264, ".mov": H264, ".webm": VP9, ".gif": GIF}
+VIDEO_SUFFIXES = tuple(ENCODINGS)
+MOST_GIF_FPS = 50  # browsers show faster ones slowly
+
+
+class VideoWriter:
+    """One video file; the suffix of `path` says the format.
+
+    An odd width or height is made even by repeating the last column or row where the pixels are yuv420p, which
+    halves both. A GIF counts time in hundredths of a second: its frames are as near to `fps` as that allows.
+    """
+
+    def __init__(self, path: Path, fps: Fraction, encoding: Encoding | None = None) -> None:
+        self._av = import_av()
+        self._container = self._av.open(str(path), mode="w")
+        self._fps = fps
+        self._encoding = encoding or ENCODINGS[path.suffix.lower()]
+        self._stream: Any = None
+        self._palette: Any = None
+        self._count = 0
+
+    def add(self, picture: Picture) -> None:
+        """uint8 [H, W, C] with 1 or 3 channels; all of one size."""
+        if picture.shape[2] == 1:
+            picture = np.repeat(picture, 3, axis=2)
+        if self._encoding.pixels == "yuv420p":
+            height, width = picture.shape[:2]
+            picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if self._stream is None:
+            self._begin(picture.shape[1], picture.shape[0])
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+        frame.pts, frame.time_base = self._count, 1 / self._fps
+        self._count += 1
+        if self._palette is not None:
+            self._palette.push(frame)
+            frame = self._palette.pull()
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def _begin(self, width: int, height: int) -> None:
+        encoding = self._encoding
+        self._stream = self._container.add_stream(encoding.codec, rate=self._fps, options=dict(encoding.options))
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = encoding.pixels
+        if encoding is GIF:
+            self._palette = _palette_graph(width, height, self._fps)
+
+    def close(self, finish: bool) -> None:
+        """Ends the file; without `finish` what the encoder still holds is dropped."""
+        if finish and self._stream is not None:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+        self._container.close()
+
+
+def _palette_graph(width: int, height: int, fps: Fraction) -> Any:
+    """Each frame with a palette of its own: one for all would need all of them at once."""
+    from av.filter import Graph
+    from av.video.format import VideoFormat
+
+    graph = Graph()
+    source = graph.add_buffer(width=width, height=height, format=VideoFormat("rgb24"), time_base=1 / fps)
+    split = graph.add("split")
+    make = graph.add("palettegen", "stats_mode=single")
+    use = graph.add("paletteuse", "new=1")
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(make, 1, 0)
+    make.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def write_video(path: Path, fps: Fraction, frames: Iterable[Picture], encoding: Encoding | None = None) -> None:
+    """All frames as one file, whole or not at all."""
+    with whole_file(path) as temporary:
+        video = VideoWriter(temporary, fps, encoding)
+        finished = False
+        try:
+            for picture in frames:
+                video.add(picture)
+            finished = True
+        finally:
+            video.close(finished)
+
+
+def part_encoding(suffix: str) -> Encoding:
+    """How the parts of a video are kept until they are joined: as they will be, or without loss for a GIF.
+
+    The packets of a GIF cannot be joined: the palette of its first frame belongs to the file.
+    """
+    encoding = ENCODINGS[suffix.lower()]
+    return LOSSLESS if encoding is GIF else encoding
+
+
+def join(parts: list[Path], path: Path, fps: Fraction) -> None:
+    """Parts that `part_encoding` encoded, one after another, as one video; only a GIF is encoded anew."""
+    if ENCODINGS[path.suffix.lower()] is GIF:
+        write_video(path, fps, (frame for part in parts for frame in frames_of(part)))
+        return
+    av = import_av()
+    with whole_file(path) as temporary, av.open(str(temporary), mode="w") as output:
+        stream, start = None, 0
+        for part in parts:
+            with av.open(str(part)) as source:
+                template = source.streams.video[0]
+                if stream is None:
+                    stream = output.add_stream_from_template(template)
+                    stream.time_base = 1 / fps
+                count = 0
+                for packet in source.demux(template):
+                    if packet.dts is None:  # marks the end
+                        continue
+                    # Containers round time; in frames it is whole again.
+                    unit = template.time_base * fps
+                    packet.pts = start + round(packet.pts * unit)
+                    packet.dts = start + round(packet.dts * unit)
+                    packet.duration, packet.time_base, packet.stream = 1, 1 / fps, stream
+                    output.mux(packet)
+                    count += 1
+                start += count
+
+
+def frames_of(path: Path) -> Iterator[Picture]:
+    """The frames of a video, uint8 [H, W, 3], one at a time."""
+    with import_av().open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24")
+
+
+def import_av() -> Any:
+    """The module av, or a UsageError that says how to get it."""
+    try:
+        import av
+    except ImportError as error:
+        fix = "Install it with `pip install av`, or this project with its extra [video]"
+        raise UsageError("videos need the package av", got=f"no {error.name}", fix=fix) from None
+    return av
