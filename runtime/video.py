@@ -31,6 +31,7 @@ GIF = Encoding("gif", "pal8", ".mkv")
 LOSSLESS = Encoding("ffv1", "bgr0", ".mkv")
 ENCODINGS = {".mp4": H264, ".mkv": H264, ".mov": H264, ".webm": VP9, ".gif": GIF}
 VIDEO_SUFFIXES = tuple(ENCODINGS)
+SAME_BYTES = {"fflags": "+bitexact"}  # Matroska would write a random number into each file
 MOST_GIF_FPS = 50  # browsers show faster ones slowly
 
 
@@ -43,7 +44,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: Fraction, encoding: Encoding | None = None) -> None:
         self._av = import_av()
-        self._container = self._av.open(str(path), mode="w")
+        self._container = self._av.open(str(path), mode="w", options=SAME_BYTES)
         self._fps = fps
         self._encoding = encoding or ENCODINGS[path.suffix.lower()]
         self._stream: Any = None
@@ -132,7 +133,7 @@ def join(parts: list[Path], path: Path, fps: Fraction) -> None:
         write_video(path, fps, (frame for part in parts for frame in frames_of(part)))
         return
     av = import_av()
-    with whole_file(path) as temporary, av.open(str(temporary), mode="w") as output:
+    with whole_file(path) as temporary, av.open(str(temporary), mode="w", options=SAME_BYTES) as output:
         stream, start = None, 0
         for part in parts:
             with av.open(str(part)) as source:
