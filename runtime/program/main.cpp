@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <future>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -47,14 +49,16 @@ static bool is_terminal()
 #endif
 }
 
-// Frame 0 is A, frame `frames` is B, and between them the way is straight in w.
+// Frame 0 is A, frame `frames` is B, and between them the way is straight in w. Each is written while the
+// next one is computed.
 static void draw_frames(const Generator& generator, const Style& a, const Style& b, const Request& request)
 {
     std::signal(SIGINT, stop);
     std::signal(SIGTERM, stop);
     const bool progress = is_terminal();
+    bool odd = false;
     FrameFolder folder("a2b");
-    Picture picture;
+    std::future<void> writing; // declared after the folder, so that it ends first
     for (int i = 0; i <= request.frames; i++) {
         if (stopped)
             throw Stopped();
@@ -62,14 +66,18 @@ static void draw_frames(const Generator& generator, const Style& a, const Style&
         Style w(a.size());
         for (size_t k = 0; k < w.size(); k++)
             w[k] = i == request.frames ? b[k] : a[k] + part * (b[k] - a[k]);
-        picture = generator.picture(w);
-        folder.add(picture);
+        Picture picture = generator.picture(w);
+        odd = picture.width % 2 || picture.height % 2;
+        if (writing.valid())
+            writing.get(); // raises what the writing raised
+        writing =
+            std::async(std::launch::async, [&folder, picture = std::move(picture)] { folder.add(picture); });
         if (progress)
             fprintf(stderr, "\rframe %d of %d%s", i, request.frames, i == request.frames ? "\n" : "");
     }
+    writing.get();
     folder.finish();
-    const bool odd =
-        picture.width % 2 || picture.height % 2; // yuv420p, which every player shows, halves both
+    // yuv420p, which every player shows, halves width and height.
     printf("a2b/00000.png to a2b/%s\n", folder.last().c_str());
     printf("For a video: ffmpeg -framerate %s -i a2b/%%05d.png %s-c:v libx264 -crf 18 -pix_fmt yuv420p "
            "a2b.mp4\n",
@@ -90,7 +98,7 @@ static void carry_out(const Request& request)
     std::vector<float> mixing((size_t)request.num_ws, 0.f);
     for (int style : request.styles)
         mixing[(size_t)style] = 1;
-    write_png(file, generator.picture(ws.front(), ws.back(), mixing));
+    write_png(file, generator.picture(ws.front(), ws.back(), mixing), Packing::small);
     printf("%s\n", file);
 }
 

@@ -32,7 +32,7 @@ static Fault unwritable(const fs::path& path, const std::string& reason)
     return fault;
 }
 
-static std::vector<unsigned char> encode(const fs::path& path, const Picture& picture)
+static std::vector<unsigned char> encode(const fs::path& path, const Picture& picture, Packing packing)
 {
     png_image image = {};
     image.version = PNG_IMAGE_VERSION;
@@ -51,6 +51,8 @@ static std::vector<unsigned char> encode(const fs::path& path, const Picture& pi
     default:
         throw unwritable(path, "a picture has 1, 3 or 4 channels, not " + std::to_string(picture.channels));
     }
+    if (packing == Packing::quick)
+        image.flags = PNG_IMAGE_FLAG_FAST;
     png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
     std::vector<unsigned char> data(size);
     if (!png_image_write_to_memory(&image, data.data(), &size, 0, picture.values.data(), 0, nullptr))
@@ -112,9 +114,9 @@ void check_writable(const fs::path& path)
     NewFile tried(path);
 }
 
-void write_png(const fs::path& path, const Picture& picture)
+void write_png(const fs::path& path, const Picture& picture, Packing packing)
 {
-    const std::vector<unsigned char> data = encode(path, picture);
+    const std::vector<unsigned char> data = encode(path, picture, packing);
     NewFile(path).keep(data);
 }
 
@@ -160,7 +162,7 @@ std::string FrameFolder::name(int number)
 
 void FrameFolder::add(const Picture& picture)
 {
-    write_png(temporary / name(count), picture);
+    write_png(temporary / name(count), picture, Packing::quick); // for ffmpeg, not to be kept
     count++;
 }
 

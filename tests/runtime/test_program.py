@@ -15,6 +15,7 @@ import torch
 from network_support import GOLDENS, TARGETS, golden_generator, network
 from PIL import Image
 from program_support import SEEDS, call, cpp_build, listing, nets
+from runtime_nets import write_bundle, write_seed
 
 from runtime import Model
 from stylegan.export import export_generator
@@ -147,6 +148,14 @@ def test_from_a_to_b(program: Path, bundle: Any, name: str, target: str) -> None
     with av.open(str(place / found[2]), format="image2", options={"framerate": found[1]}) as container:
         assert len(list(container.decode(video=0))) == 3
         assert float(container.streams.video[0].average_rate) == pytest.approx(29.97)
+
+
+@pytest.mark.parametrize(("width", "padded"), [(6, False), (7, True)])
+def test_odd_pictures_are_padded_for_the_video(program: Path, tmp_path: Path, width: int, padded: bool) -> None:
+    write_bundle(tmp_path, width=width, height=8)
+    seed = write_seed(tmp_path / "1.bin", np.ones(6))
+    done = call(program, tmp_path, 2, 6, 3, 1, seed, seed, *nets("tiny"), 1, 30)
+    assert done.returncode == 0 and ("-vf 'pad=" in done.stdout) == padded
 
 
 def test_a_changed_weight_is_another_picture(program: Path, bundle: Any, tmp_path: Path) -> None:
