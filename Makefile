@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo test lint layers-test setup-demo setup-dev clean
+.PHONY: demo test lint cpp layers-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -20,13 +20,24 @@ lint: setup-dev
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' | grep -v param_ids.h)
 
-# The custom layers' own tests in C++; SANITIZE=ON runs them under ASan and UBSan.
+# What is C++ alone: the layers, the program stylegan, an installed prefix, and the example that is built against it.
+# SANITIZE=ON builds all but the example for ASan and UBSan.
 SANITIZE ?= OFF
-layers-test: setup-dev
-	PATH=$(BIN):$$PATH cmake -S . -B build/layers-$(SANITIZE) -DNCNN_BUILDER_BUILD_TESTS=ON \
-	  -DNCNN_BUILDER_SANITIZE=$(SANITIZE) -DPython_EXECUTABLE=$(BIN)/python
-	cmake --build build/layers-$(SANITIZE) --parallel
-	ctest --test-dir build/layers-$(SANITIZE) --output-on-failure
+CPP := build/cpp-$(SANITIZE)
+CMAKE := $(BIN)/cmake
+cpp: setup-dev
+	$(CMAKE) -S . -B $(CPP) -DNCNN_BUILDER_BUILD_TESTS=ON -DNCNN_BUILDER_SANITIZE=$(SANITIZE) \
+	  -DPython_EXECUTABLE=$(BIN)/python
+	$(CMAKE) --build $(CPP) --parallel
+	$(CMAKE) --install $(CPP) --prefix $(CPP)/prefix
+ifeq ($(SANITIZE),OFF)
+	$(CMAKE) -S examples/cpp -B $(CPP)/example -DCMAKE_PREFIX_PATH=$(abspath $(CPP)/prefix)
+	$(CMAKE) --build $(CPP)/example
+endif
+
+# The custom layers' own tests in C++.
+layers-test: cpp
+	$(BIN)/ctest --test-dir $(CPP) --output-on-failure
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,7 +48,7 @@ setup-demo: $(BIN)/python
 
 setup-dev: $(BIN)/python
 	@echo "Installing. The first time ncnn is built: about 10 minutes on 2 cores."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]" unearth
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]" unearth cmake
 
 clean:
 	rm -rf build demo $(VENV)

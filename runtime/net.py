@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _ncnn
+from ._ncnn import default_threads, memory_limit
 from .errors import BlobError, InputError, OptionError, brief
-from .machine import default_threads, memory_limit
 from .values import FloatArray as FloatArray
 from .values import whole_number
 

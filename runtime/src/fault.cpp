@@ -44,6 +44,26 @@ Fault& Fault::remedy(std::string value)
     return *this;
 }
 
+std::string Fault::message() const
+{
+    std::string all;
+    if (!file.empty())
+        all += file + (line ? ":" + std::to_string(line) : "") + ": ";
+    if (!layer.empty() || !layer_type.empty())
+        all +=
+            "layer " + (layer.empty() ? "?" : layer) + " (" + (layer_type.empty() ? "?" : layer_type) + "): ";
+    all += text;
+    if (!expected.empty())
+        all += "; expected " + expected;
+    if (!got.empty())
+        all += "; got " + got;
+    if (!reason.empty())
+        all += "; reason: " + reason;
+    if (!fix.empty())
+        all += ". " + fix;
+    return all;
+}
+
 static size_t edit_distance(const std::string& a, const std::string& b)
 {
     std::vector<size_t> row(b.size() + 1);

@@ -25,6 +25,9 @@ public:
     Fault& because(std::string value);
     Fault& remedy(std::string value);
 
+    // All of it in one line, as str() of the Python exception.
+    std::string message() const;
+
     Kind kind;
     std::string text; // the sentence; the rest is empty or 0 where it does not apply
     std::string file;

@@ -1,11 +1,11 @@
 // The extension module runtime._ncnn. Its Net is the C++ one; runtime/net.py wraps it for people.
 #include "arrays.h"
 #include "fault.h"
+#include "machine.h"
 #include "net.h"
 
 #include <custom_layers/register_all.h>
 
-#include <cpu.h>
 #include <platform.h>
 
 #include <pybind11/pybind11.h>
@@ -154,7 +154,8 @@ PYBIND11_MODULE(_ncnn, m)
     });
     m.attr("ncnn_version") = NCNN_VERSION_STRING;
     m.def("layer_types", layer_types);
-    m.def("physical_cores", ncnn::get_physical_cpu_count);
+    m.def("default_threads", runtime::default_threads);
+    m.def("memory_limit", runtime::memory_limit);
 
     py::class_<runtime::Net>(m, "Net")
         .def(py::init(&load), "param"_a, "bin"_a, py::kw_only(), "threads"_a, "fp16_storage"_a,

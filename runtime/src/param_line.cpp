@@ -34,8 +34,7 @@ bool parse_int(const std::string& token, int& value)
     return true;
 }
 
-// Decimal digits with a point or an exponent, finite as float32, at most the 127 characters that ncnn scans.
-static bool is_real(const std::string& token)
+bool parse_real(const std::string& token, float& value)
 {
     if (token.empty() || token.size() > 127)
         return false;
@@ -57,7 +56,8 @@ static bool is_real(const std::string& token)
         while (i < token.size() && digit(token[i]))
             i++;
     }
-    return i == token.size() && std::isfinite((float)strtod(token.c_str(), nullptr));
+    value = (float)strtod(token.c_str(), nullptr);
+    return i == token.size() && std::isfinite(value);
 }
 
 static bool looks_real(const std::string& token) { return token.find_first_of(".eE") != std::string::npos; }
@@ -104,12 +104,10 @@ static Param parse_numbers(int id, const std::vector<std::string>& elements, boo
                        : (real ? Param::Type::real : Param::Type::integer);
     for (const std::string& element : elements) {
         int value = 0;
-        if (real ? !is_real(element) : !parse_int(element, value))
+        if (real ? !parse_real(element, param.value) : !parse_int(element, value))
             throw bad_value(id, element, real ? "a finite number" : "a whole number of 32 bits");
         if (!real)
             param.ints.push_back(value);
-        else if (!array)
-            param.value = (float)strtod(element.c_str(), nullptr);
     }
     return param;
 }

@@ -15,7 +15,7 @@ struct Param {
     enum class Type { integer, real, integers, reals, text };
     Type type;
     std::vector<int> ints;
-    float value = 0; // of a real
+    float value = 0; // of a real; of an array, the last
 };
 
 struct LayerLine {

@@ -1,0 +1,191 @@
+#include "generator.h"
+
+#include <runtime/src/fault.h>
+#include <runtime/src/machine.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using runtime::Fault;
+using runtime::Kind;
+using runtime::Net;
+using runtime::Shape;
+
+namespace stylegan
+{
+
+static runtime::Options options()
+{
+    runtime::Options options;
+    options.threads = runtime::default_threads();
+    options.memory_limit = runtime::memory_limit();
+    return options;
+}
+
+static const Net::Input* find(const Net& net, const std::string& name)
+{
+    for (const Net::Input& input : net.inputs())
+        if (input.name == name)
+            return &input;
+    return nullptr;
+}
+
+// Why an input that is none of ours is there, and what to do about it.
+static Fault open_input(const std::string& name)
+{
+    Fault fault(Kind::input,
+                "the net has the input " + runtime::quoted(name) + ", which nothing is given for");
+    if (name == "c")
+        return fault.because("the network has labels")
+            .remedy("`python -m runtime.run class=N` draws pictures of such networks");
+    if (name == "transform")
+        return fault.because("it was exported with --transform-input")
+            .remedy("Export it without, or use `python -m runtime.run`");
+    if (name.compare(0, 5, "noise") == 0)
+        return fault.because("its noise was left open")
+            .remedy("Export it with --noise-mode const or none, or use `python -m runtime.run`");
+    return fault;
+}
+
+// Raises a Fault unless the net's inputs are just `names`, and one of its blobs is the output.
+static void check_inputs(const Net& net, const std::string& file, const char* kind,
+                         const std::vector<std::string>& names)
+{
+    std::vector<std::string> found;
+    for (const Net::Input& input : net.inputs())
+        found.push_back(input.name);
+    for (const std::string& name : names)
+        if (!find(net, name))
+            throw Fault(Kind::input, std::string("not a ") + kind + " net")
+                .at(file)
+                .wants("the inputs " + runtime::join(names))
+                .has(found.empty() ? "none" : runtime::join(found))
+                .remedy("The mapping's two files come first, then the synthesis's");
+    for (const std::string& name : found)
+        if (std::find(names.begin(), names.end(), name) == names.end())
+            throw open_input(name).at(file);
+    net.blob("output");
+}
+
+// The length of a one-dimensional input, as the file declares it.
+static int length_of(const Net& net, const std::string& file, const char* name)
+{
+    const std::optional<std::vector<int>>& shape = find(net, name)->shape;
+    if (shape && shape->size() == 1)
+        return shape->front();
+    throw Fault(Kind::input, "the input " + runtime::quoted(name) + " does not say its length")
+        .at(file)
+        .remedy("Export the network again");
+}
+
+static void check_number(const char* name, int given, int found, const std::string& file)
+{
+    if (given != found)
+        throw Fault(Kind::input, std::string(name) + " is not this network's")
+            .at(file)
+            .wants(std::to_string(found))
+            .has(std::to_string(given));
+}
+
+Generator::Generator(const Files& files, int z_dim, int num_ws)
+    : num_ws(num_ws), mapping_file(files.mapping_param), synthesis_file(files.synthesis_param),
+      mapping(files.mapping_param, files.mapping_bin, options()),
+      synthesis(files.synthesis_param, files.synthesis_bin, options())
+{
+    check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
+    check_inputs(synthesis, synthesis_file, "synthesis", {"ws0", "ws1", "mixing"});
+    check_number("Z_DIM", z_dim, length_of(mapping, mapping_file, "z"), mapping_file);
+    check_number("the length of 'coeff'", 1, length_of(mapping, mapping_file, "coeff"), mapping_file);
+    check_number("NUM_WS", num_ws, length_of(synthesis, synthesis_file, "mixing"), synthesis_file);
+}
+
+static ncnn::Mat vector_of(const std::vector<float>& values)
+{
+    ncnn::Mat m((int)values.size());
+    if (m.empty())
+        throw std::bad_alloc();
+    memcpy(m.data, values.data(), values.size() * sizeof(float));
+    return m;
+}
+
+// The net's output, float32 of `dims` dimensions.
+static ncnn::Mat run(const Net& net, const std::string& file,
+                     const std::vector<std::pair<const char*, ncnn::Mat>>& inputs, int dims)
+{
+    std::vector<std::pair<int, ncnn::Mat>> given;
+    for (const auto& [name, values] : inputs)
+        given.emplace_back(net.blob(name), values);
+    ncnn::Mat output = net.run(given, {net.blob("output")})[0];
+    if (output.dims != dims || output.elembits() != 32 || output.elempack != 1)
+        throw Fault(Kind::blob, "the net's output is of another kind")
+            .at(file)
+            .wants("float32 of " + std::to_string(dims) + (dims == 1 ? " dimension" : " dimensions"))
+            .has(Shape::of(output).text());
+    return output;
+}
+
+Style Generator::style(const std::vector<float>& z, float psi) const
+{
+    const std::vector<std::string>& unused = mapping.outputs();
+    if (psi != 1 && std::find(unused.begin(), unused.end(), "coeff") != unused.end())
+        throw Fault(Kind::input, "this network keeps no w_avg, so there is no truncation")
+            .at(mapping_file)
+            .wants("TRUNC 1");
+    const ncnn::Mat w = run(mapping, mapping_file, {{"z", vector_of(z)}, {"coeff", vector_of({psi})}}, 1);
+    const float* values = w;
+    for (int i = 0; i < w.w; i++)
+        if (!std::isfinite(values[i]))
+            throw Fault(Kind::input,
+                        "the style is not finite: the seed or TRUNC lies far outside what the network knows")
+                .at(mapping_file);
+    return Style(values, values + w.w);
+}
+
+// The style as the input takes it: repeated where that is [num_ws, w_dim], as of the target stock.
+ncnn::Mat Generator::rows(const char* input, const Style& w) const
+{
+    const std::optional<std::vector<int>>& shape = find(synthesis, input)->shape;
+    if (!shape || shape->size() == 1)
+        return vector_of(w);
+    ncnn::Mat all((int)w.size(), num_ws);
+    if (all.empty())
+        throw std::bad_alloc();
+    for (int i = 0; i < num_ws; i++)
+        memcpy(all.row(i), w.data(), w.size() * sizeof(float));
+    if (*shape != Shape::of(all).sizes())
+        throw Fault(Kind::input, "the mapping's styles do not fit the input " + runtime::quoted(input))
+            .at(synthesis_file)
+            .has(Shape::of(all).text())
+            .remedy("Is it the synthesis net of another network?");
+    return all;
+}
+
+Picture Generator::picture(const Style& w0, const Style& w1, const std::vector<float>& mixing) const
+{
+    const ncnn::Mat output =
+        run(synthesis, synthesis_file,
+            {{"ws0", rows("ws0", w0)}, {"ws1", rows("ws1", w1)}, {"mixing", vector_of(mixing)}}, 3);
+    Picture picture{output.w, output.h, output.c,
+                    std::vector<unsigned char>((size_t)output.w * output.h * output.c)};
+    const size_t pixels = (size_t)output.w * output.h, channels = (size_t)output.c;
+    for (size_t c = 0; c < channels; c++) {
+        const float* values = output.channel((int)c);
+        for (size_t i = 0; i < pixels; i++) {
+            if (!std::isfinite(values[i]))
+                throw Fault(Kind::input,
+                            "the picture is not finite: its style lies far outside what the network knows")
+                    .at(synthesis_file);
+            const float level = values[i] * 127.5f + 128.f;
+            picture.values[i * channels + c] = (unsigned char)std::clamp(level, 0.f, 255.f);
+        }
+    }
+    return picture;
+}
+
+Picture Generator::picture(const Style& w) const
+{
+    return picture(w, w, std::vector<float>((size_t)num_ws, 0.f));
+}
+
+} // namespace stylegan

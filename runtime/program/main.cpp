@@ -1,0 +1,147 @@
+// stylegan: pictures of an exported generator, without Python. What it computes is what `python -m
+// runtime.run` does.
+#include "arguments.h"
+#include "generator.h"
+#include "pictures.h"
+#include "seeds.h"
+
+#include <runtime/src/fault.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <future>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+namespace stylegan
+{
+
+static volatile std::sig_atomic_t stopped = 0; // the signal that asks to end
+
+extern "C" {
+static void stop(int number)
+{
+    stopped = number;
+    std::signal(number, SIG_DFL); // a second one ends it at once
+}
+}
+
+namespace
+{
+
+struct Stopped {};
+
+} // namespace
+
+static bool is_terminal()
+{
+#if defined(__unix__) || defined(__APPLE__)
+    return isatty(STDERR_FILENO);
+#else
+    return false;
+#endif
+}
+
+// Frame 0 is A, frame `frames` is B, and between them the way is straight in w. Each is written while the
+// next one is computed.
+static void draw_frames(const Generator& generator, const Style& a, const Style& b, const Request& request)
+{
+    std::signal(SIGINT, stop);
+    std::signal(SIGTERM, stop);
+    const bool progress = is_terminal();
+    bool odd = false;
+    FrameFolder folder("a2b");
+    std::future<void> writing; // declared after the folder, so that it ends first
+    for (int i = 0; i <= request.frames; i++) {
+        if (stopped)
+            throw Stopped();
+        const float part = (float)((double)i / request.frames);
+        Style w(a.size());
+        for (size_t k = 0; k < w.size(); k++)
+            w[k] = i == request.frames ? b[k] : a[k] + part * (b[k] - a[k]);
+        Picture picture = generator.picture(w);
+        odd = picture.width % 2 || picture.height % 2;
+        if (writing.valid())
+            writing.get(); // raises what the writing raised
+        writing =
+            std::async(std::launch::async, [&folder, picture = std::move(picture)] { folder.add(picture); });
+        if (progress)
+            fprintf(stderr, "\rframe %d of %d%s", i, request.frames, i == request.frames ? "\n" : "");
+    }
+    writing.get();
+    folder.finish();
+    // yuv420p, which every player shows, halves width and height.
+    printf("a2b/00000.png to a2b/%s\n", folder.last().c_str());
+    printf("For a video: ffmpeg -framerate %s -i a2b/%%05d.png %s-c:v libx264 -crf 18 -pix_fmt yuv420p "
+           "a2b.mp4\n",
+           request.fps.c_str(), odd ? "-vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' " : "");
+}
+
+static void carry_out(const Request& request)
+{
+    const char* const file = request.mode == Mode::mix ? "mix.png" : "image.png";
+    if (request.mode != Mode::a2b)
+        check_writable(file);
+    const Generator generator(request.files, request.z_dim, request.num_ws);
+    std::vector<Style> ws;
+    for (const std::string& seed : request.seeds)
+        ws.push_back(generator.style(read_seed(seed, request.z_dim), request.trunc));
+    if (request.mode == Mode::a2b)
+        return draw_frames(generator, ws[0], ws[1], request);
+    std::vector<float> mixing((size_t)request.num_ws, 0.f);
+    for (int style : request.styles)
+        mixing[(size_t)style] = 1;
+    write_png(file, generator.picture(ws.front(), ws.back(), mixing), Packing::small);
+    printf("%s\n", file);
+}
+
+// One line, whatever bytes a file's name holds.
+static int complain(std::string message)
+{
+    for (char& c : message)
+        if ((unsigned char)c < 32 || c == 127)
+            c = '?';
+    fprintf(stderr, "error: %s\n", message.c_str());
+    return 2;
+}
+
+} // namespace stylegan
+
+// 0; 2 after a message for what the user can mend; 128 and the signal's number where one stopped it.
+int main(int argc, char** argv)
+{
+    using namespace stylegan;
+#ifdef SIGXFSZ
+    std::signal(SIGXFSZ, SIG_IGN); // a limit on the size of files becomes an error of writing
+#endif
+    const std::vector<std::string> arguments(argv + (argc > 0), argv + argc);
+    for (const std::string& argument : arguments)
+        if (argument == "-h" || argument == "--help") {
+            fputs(usage, stdout);
+            return 0;
+        }
+    if (arguments.empty()) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    try {
+        carry_out(parse(arguments));
+    } catch (const runtime::Fault& fault) {
+        return complain(fault.message());
+    } catch (const Stopped&) {
+        fputs("stopped\n", stderr);
+        return 128 + stopped;
+    } catch (const std::bad_alloc&) {
+        return complain("out of memory");
+    } catch (const std::exception& error) {
+        return complain(error.what());
+    }
+    return 0;
+}

@@ -1,0 +1,52 @@
+#include "machine.h"
+
+#include <cpu.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+namespace runtime
+{
+
+static int allowed_cpus()
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0) // it fails beyond 1024 CPUs
+        return CPU_COUNT(&set);
+#endif
+    return (int)std::thread::hardware_concurrency();
+}
+
+int default_threads()
+{
+    constexpr int most = 16;
+    return std::max(1, std::min({allowed_cpus(), ncnn::get_physical_cpu_count(), most}));
+}
+
+size_t memory_limit()
+{
+    uint64_t limit = SIZE_MAX;
+#if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && size > 0)
+        limit = std::min(limit, (uint64_t)pages * (uint64_t)size);
+#endif
+    for (const char* name : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        uint64_t bytes = 0;
+        if (std::ifstream(name) >> bytes) // else it is not there, or "max"
+            limit = std::min(limit, bytes);
+    }
+    return (size_t)limit;
+}
+
+} // namespace runtime
