@@ -23,6 +23,7 @@ sys.meta_path.insert(0, NoTorch())
 LIGHT = [
     "stylegan",
     "stylegan.configs",
+    "stylegan.command_line",
     "stylegan.seeds",
     "stylegan.download",
     "stylegan.export",
