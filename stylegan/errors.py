@@ -27,6 +27,10 @@ class CheckpointError(StyleganError):
     """A checkpoint cannot be fetched, read, or does not fit the network."""
 
 
+class ProjectionError(StyleganError):
+    """A picture cannot be projected: the picture, the features, the settings or a saved state are not fit for it."""
+
+
 def needs(module: str | None) -> str:
     """The sentence of PackageMissing; `module` is what could not be imported."""
     package = (module or "a package").partition(".")[0]

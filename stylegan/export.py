@@ -14,15 +14,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ncnn_builder as nb
-from stylegan.configs import CONFIGS, WHICH, Config, get_config
-from stylegan.errors import CheckpointError, ConfigError, StyleganError
+from stylegan import command_line
+from stylegan.configs import Config
+from stylegan.errors import StyleganError
 from stylegan.seeds import checked_seeds, parse_seeds, seed_bytes
-
-if TYPE_CHECKING:
-    from stylegan.checkpoint import Checkpoint
 
 NOISE_MODES = ("const", "none", "random", "input")
 NCNN_VERSION = "1.0.20261020"
@@ -193,23 +191,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m stylegan.export",
         description="Export a StyleGAN generator to ncnn: OUT_mapping.param/.bin, OUT_synthesis.param/.bin, OUT.json, "
         "and seed files.",
-        epilog="Configurations: " + ", ".join(CONFIGS),
+        epilog=command_line.EPILOG,
     )
-    parser.add_argument(
-        "--cfg", metavar="NAME", help="configuration, see below; not needed where --ckpt names a file or URL"
-    )
+    command_line.add_arguments(parser)
     parser.add_argument("--out", required=True, metavar="PATH", help="where the bundle goes: DIR/NAME")
-    parser.add_argument(
-        "--ckpt",
-        metavar="FILE",
-        help="file or http(s) URL: an official .pkl, a .pt, .pth or .safetensors file with the generator's state_dict; "
-        "or random[:SEED]. Without it: the configuration's official file from the cache or the network, else random "
-        "weights with a warning",
-    )
-    parser.add_argument(
-        "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
-    )
-    parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of the checkpoint file must be")
     parser.add_argument("--seeds", default="0-1500", metavar="LIST", help="seed files to write (default %(default)s)")
     parser.add_argument(
         "--seeds-dir",
@@ -250,72 +235,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _random_seed(ckpt: str) -> int | None:
-    """The SEED of random[:SEED], 0 without it; None where `ckpt` names a file."""
-    if not ckpt:
-        raise CheckpointError("--ckpt '': expected a file or random[:SEED], got an empty name")
-    word, colon, number = ckpt.partition(":")
-    if word != "random":
-        return None
-    if not colon:
-        return 0
-    if not number.isdecimal() or int(number) >= 2**63:
-        raise CheckpointError(f"--ckpt {ckpt}: expected random or random:SEED with a whole number SEED, got {number!r}")
-    return int(number)
-
-
-def _official(config: Config) -> tuple[Path | None, str]:
-    """The official checkpoint, from the cache or the network; or None and why not."""
-    if config.url is None:
-        return None, f"configuration {config.name} has no official checkpoint"
-    from stylegan import download
-
-    try:
-        return download.cached_file(config.url) or download.fetch(config.url, download.cache_dir()), ""
-    except CheckpointError as error:
-        return None, str(error)
-
-
-def _configuration(cfg: str | None, ckpt: str | None, sha256: str | None) -> Config | None:
-    """The configuration, None where a checkpoint file takes its place; what cannot be is refused before torch loads."""
-    random = ckpt is not None and _random_seed(ckpt) is not None
-    if cfg is None and (ckpt is None or random):
-        raise ConfigError("--cfg is missing: expected a configuration, or --ckpt with a file or URL")
-    if random and sha256 is not None:
-        raise CheckpointError(f"--ckpt {ckpt} is no file: leave out --sha256")
-    return None if cfg is None else get_config(cfg)
-
-
-def _load(args: argparse.Namespace, config: Config | None) -> tuple[Checkpoint, dict[str, Any], str]:
-    """(the weights, what the manifest says of them, why they are random although nobody asked for it)."""
-    from stylegan import checkpoint
-
-    ckpt, reason = args.ckpt, ""
-    if config is not None:
-        if ckpt is None:
-            path, reason = _official(config)
-            if path is None and args.sha256 is not None:
-                raise CheckpointError(f"no file to compare with --sha256: {reason}")
-            ckpt = "random" if path is None else str(path)
-        seed = _random_seed(ckpt)
-        if seed is not None:
-            state = checkpoint.random_state(config.family, config.init_kwargs, seed)
-            made = checkpoint.Checkpoint(config.family, config.init_kwargs, state, f"random:{seed}", "")
-            return made, {"source": made.source, "sha256": None, "random": True}, reason
-        loaded = checkpoint.load_for(config, ckpt, args.which, args.sha256)
-    else:
-        loaded = checkpoint.load(ckpt, args.which, args.sha256)
-    return loaded, {"source": loaded.source, "sha256": loaded.sha256, "random": False}, reason
-
-
-def _warn_random(reason: str) -> None:
-    bar = "!" * 100
-    sys.stderr.write(
-        f"{bar}\nWARNING: RANDOM WEIGHTS. The pictures will be patterns without meaning.\n"
-        f"Reason: {reason}.\nGive a checkpoint with --ckpt FILE, or --ckpt random to say that you want this.\n{bar}\n"
-    )
-
-
 def _seeds_of_another_length(folder: Path, seeds: list[int], z_dim: int) -> list[Path]:
     """Seed files of one working directory serve several models only while these agree in z_dim."""
     size = len(seed_bytes(0, z_dim))
@@ -331,11 +250,12 @@ def _warn_seeds(other: list[Path], z_dim: int) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    config = _configuration(args.cfg, args.ckpt, args.sha256)
+    config = command_line.configuration(args)
     seeds, out = parse_seeds(args.seeds), _bundle_path(args.out)
     from stylegan import checkpoint
 
-    loaded, weights, reason = _load(args, config)
+    weights = command_line.load(args, config)
+    loaded = weights.checkpoint
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
     other = _seeds_of_another_length(Path(args.seeds_dir), seeds, G.z_dim)
     manifest = export_generator(
@@ -347,7 +267,7 @@ def _export(args: argparse.Namespace) -> None:
         transform_input=args.transform_input,
         seeds_dir=args.seeds_dir,
         config=config,
-        weights=weights,
+        weights=weights.origin,
         storage=args.weights,
         dump_passes=args.dump_passes,
     )
@@ -355,7 +275,7 @@ def _export(args: argparse.Namespace) -> None:
         print(f"{out.with_name(name)}  {file['bytes'] / 1e6:.1f} MB")
     print(f"{out.with_name(out.name + '.json')}")
     print(f"{Path(args.seeds_dir)}/N.bin for {len(seeds)} seeds: {args.seeds}")
-    print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights['source']}")
+    print(f"num_ws {manifest['num_ws']}, target {args.target}, weights {weights.origin['source']}")
     if args.weights == "fp16":
         from stylegan.rounding import PICTURE_SEED
 
@@ -370,8 +290,8 @@ def _export(args: argparse.Namespace) -> None:
         print(f"inferred from the shapes of the tensors, as the file does not say it: {dict(loaded.init_kwargs)}")
     if other:
         _warn_seeds(other, G.z_dim)
-    if reason:
-        _warn_random(reason)
+    if weights.reason:
+        command_line.warn_random(weights.reason)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

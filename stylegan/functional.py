@@ -212,6 +212,10 @@ def modulated_conv2d(
     w'[n, o, i] = weight[o, i] * styles[n, i]; demodulation divides each w'[n, o] by its norm (with 1e-8 under
     the root). `gain` multiplies the weights after that. `noise` is added to the result and must broadcast to it.
     """
+    if styles.requires_grad and not weight.requires_grad and torch.is_grad_enabled():
+        return _modulated_conv2d_of_fixed_weights(
+            x, weight, styles, noise, up, padding, resample_filter, demodulate, gain
+        )
     n, _, h, w_in = x.shape
     o, i, kh, kw = weight.shape
     w = weight[None] * styles.reshape(n, 1, i, 1, 1)  # [N, O, I, kh, kw]
@@ -223,6 +227,31 @@ def modulated_conv2d(
     x = x.reshape(1, n * i, h, w_in)
     x = conv2d_resample(x, w.reshape(n * o, i, kh, kw), resample_filter, up=up, padding=padding, groups=n)
     x = x.reshape(n, o, *x.shape[2:])
+    return x if noise is None else x + noise
+
+
+def _modulated_conv2d_of_fixed_weights(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    noise: Tensor | None,
+    up: int,
+    padding: int,
+    resample_filter: Tensor | None,
+    demodulate: bool,
+    gain: Tensor | float,
+) -> Tensor:
+    """The same, where a gradient is wanted for the styles and not for the weights: they stay as they are, so that there
+    is none of the modulated weights either, a third of the work.
+
+    Styles scale the input instead, and demodulation the output: sum_ik w'[o, i, k]^2 = sum_i s[i]^2 sum_k w[o, i, k]^2.
+    """
+    x = conv2d_resample(x * styles[:, :, None, None], weight, resample_filter, up=up, padding=padding)
+    if demodulate:
+        norms = styles.square() @ weight.square().sum(dim=[2, 3]).t() + 1e-8  # [N, O]
+        x = x * norms.rsqrt()[:, :, None, None]
+    if isinstance(gain, Tensor) or gain != 1:
+        x = x * gain
     return x if noise is None else x + noise
 
 

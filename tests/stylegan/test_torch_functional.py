@@ -183,3 +183,25 @@ def test_modulated_convolution_is_the_static_form(up: int, demodulate: bool) -> 
         d = (s.square() @ w.square().sum(dim=[2, 3]).t() + 1e-8).rsqrt()  # [N, O]
         want = want * d[:, :, None, None]
     torch.testing.assert_close(got, want + noise, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize("demodulate", [True, False])
+@pytest.mark.parametrize("gain", [1, 0.3, torch.tensor(1.7, dtype=torch.float64)])
+def test_modulated_convolution_of_fixed_weights(up: int, demodulate: bool, gain: float | torch.Tensor) -> None:
+    """The same picture and gradients as where the weights take one and the modulated ones are made."""
+    x, w, s, noise = (
+        torch.randn(*shape, dtype=torch.float64)
+        for shape in [(3, 4, 5, 6), (7, 4, 3, 3), (3, 4), (3, 1, 5 * up, 6 * up)]
+    )
+    f = setup_filter([1, 3, 3, 1]).double()
+    got = []
+    for fixed in (False, True):
+        inputs = [x.clone().requires_grad_(), s.clone().requires_grad_(), noise.clone().requires_grad_()]
+        weight = w.clone().requires_grad_(not fixed)
+        y = modulated_conv2d(inputs[0], weight, inputs[1], inputs[2], up, 1, f, demodulate, gain)
+        y.square().sum().backward()
+        got.append([y.detach(), *(i.grad for i in inputs)])
+        assert (weight.grad is None) == fixed
+    for ordinary, of_fixed in zip(*got, strict=True):
+        torch.testing.assert_close(of_fixed, ordinary, rtol=1e-10, atol=1e-10)

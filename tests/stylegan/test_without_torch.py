@@ -23,6 +23,7 @@ sys.meta_path.insert(0, NoTorch())
 LIGHT = [
     "stylegan",
     "stylegan.configs",
+    "stylegan.command_line",
     "stylegan.seeds",
     "stylegan.download",
     "stylegan.export",
@@ -32,6 +33,7 @@ LIGHT = [
     "stylegan.torch_files",
     "stylegan.convert",
     "stylegan.inspect",
+    "stylegan.project",
 ]
 
 
@@ -46,7 +48,10 @@ def torch_modules() -> list[str]:
     import stylegan
 
     light = {name.removeprefix("stylegan.") for name in LIGHT} | {"__init__", "_torch", "errors"}
-    names = {path.stem for directory in stylegan.__path__ for path in Path(directory).glob("*.py")}
+    names = set()
+    for directory in map(Path, stylegan.__path__):
+        for path in directory.rglob("*.py"):
+            names.add(".".join(path.relative_to(directory).with_suffix("").parts).removesuffix(".__init__"))
     return sorted(names - light)
 
 
@@ -57,16 +62,17 @@ def test_light_modules_import(name: str) -> None:
 
 
 def test_there_are_torch_modules() -> None:
-    assert {"checkpoint", "functional", "layers", "v2ada", "v2ada_layers"} <= set(torch_modules())
+    assert {"checkpoint", "functional", "layers", "v2ada", "projector", "projector.run"} <= set(torch_modules())
 
 
 @pytest.mark.parametrize("name", torch_modules())
-@pytest.mark.parametrize("statement", ["import stylegan.{}", "from stylegan import {}"])
+@pytest.mark.parametrize("statement", ["import {0}.{1}", "from {0} import {1}"])
 def test_torch_modules_say_one_sentence(name: str, statement: str) -> None:
+    package, _, module = f"stylegan.{name}".rpartition(".")
     code = f"""
 from stylegan.errors import StyleganError, TorchMissing
 try:
-    {statement.format(name)}
+    {statement.format(package, module)}
 except StyleganError as error:
     assert isinstance(error, TorchMissing) and isinstance(error, ImportError)
     print(error)

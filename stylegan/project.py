@@ -1,0 +1,213 @@
+"""Find the style of a picture: `python -m stylegan.project --ckpt afhqcat.pkl --target cat.jpg --out cat`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ncnn_builder as nb
+from stylegan import command_line
+from stylegan.errors import ProjectionError, StyleganError
+
+if TYPE_CHECKING:
+    import torch
+
+    from stylegan.projector.run import Work
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.project",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Find the style w whose picture is nearest to a given one. OUT gets\n"
+        "  projected_w.npz   the style: python -m runtime.run mode=image OUT/projected_w.npz\n"
+        "  target.png        the picture as the network can make it: square, of its resolution\n"
+        "  projected.png     the picture of the style\n"
+        "  project.mp4       how it was found, beside the target\n"
+        "  project.json      settings, distances, what was compared\n"
+        "Ctrl-C and SIGTERM save the work, and the same command goes on with it.",
+        epilog=textwrap.fill(command_line.EPILOG, 100),
+    )
+    command_line.add_arguments(parser)
+    parser.add_argument(
+        "--target", required=True, metavar="PICTURE", help="the picture; of one that is not square the middle"
+    )
+    parser.add_argument("--out", default="projected", metavar="DIR", help="folder (default %(default)s)")
+    parser.add_argument(
+        "--features",
+        metavar="FILE",
+        help="what pictures are compared by: a TorchScript file in the form of the official vgg16.pt (it is a program, "
+        "and is EXECUTED: name only files that you trust), vgg16 for the official file itself (from the cache or the "
+        "network, executed only if its sha256 is the known one), or pixels, which needs no file. Default: vgg16, or "
+        "pixels where it cannot be had",
+    )
+    parser.add_argument("--steps", type=int, default=1000, metavar="N", help="default %(default)s")
+    parser.add_argument("--lr", type=float, default=0.1, metavar="X", help="learning rate (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=303, metavar="N", help="of random numbers (default %(default)s)")
+    parser.add_argument(
+        "--w-plus",
+        action="store_true",
+        help="a style of its own for every layer: nearer to the picture, but less of what the network knows to draw",
+    )
+    parser.add_argument("--class", type=int, dest="label", metavar="N", help="the label, for a network that has labels")
+    parser.add_argument("--fps", default="30", metavar="N", help="frames a second of the video (default %(default)s)")
+    parser.add_argument("--no-video", action="store_true", help="no project.mp4")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+    parser.add_argument("--restart", action="store_true", help="begin anew where OUT holds unfinished work")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
+    return parser
+
+
+class _Stop:
+    """Inside it the first SIGINT or SIGTERM is noted in `signal`, and a second one acts as it usually does.
+
+    A step that is broken off would leave a state that cannot be continued.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._usual: dict[int, Any] = {}
+
+    def __enter__(self) -> _Stop:
+        if threading.current_thread() is threading.main_thread():
+            self._usual = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, number: int, _: object) -> None:
+        self.signal = number
+        self.__exit__()
+
+    def __exit__(self, *_: object) -> None:
+        for number, usual in self._usual.items():
+            signal.signal(number, usual)
+        self._usual = {}
+
+    def check(self) -> None:
+        """Raise Stopped if there was a signal."""
+        if self.signal is not None:
+            from stylegan.projector.run import Stopped
+
+            raise Stopped
+
+
+def _prepare(args: argparse.Namespace) -> Work:
+    """Everything that can be wrong is looked at before anything is computed, and what is read fast comes first."""
+    config = command_line.configuration(args)
+    fps, out = _frame_rate(args.fps), Path(args.out)
+    from stylegan import checkpoint
+    from stylegan._torch import torch
+    from stylegan.projector import PIXELS, Projector, Settings, choose, picture, results
+    from stylegan.projector.run import Work, saved_work
+
+    settings = Settings(args.steps, args.lr, args.seed, args.w_plus)
+    opened = picture.open_target(args.target)
+    results.check_folder(out)
+    device = _device(args.device)
+    weights = command_line.load(args, config)
+    loaded = weights.checkpoint
+    G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
+    label = _label(args.label, G.c_dim)
+    target = picture.fit_target(opened, G.img_resolution, G.img_channels)
+    distance, reason = choose(args.features, G.img_channels)
+    asked = {
+        "network": f"{loaded.source} of {args.cfg}" if not loaded.sha256 else f"{args.which} of {loaded.sha256}",
+        "target": hashlib.sha256(target.tobytes()).hexdigest(),
+        **dataclasses.asdict(settings),
+        "class": args.label,
+        "features": distance.sha256 or PIXELS,
+    }
+    found = None if args.restart else saved_work(out, asked)
+    if weights.reason:
+        command_line.warn_random(weights.reason)
+    obstacle = "" if args.no_video else results.video_obstacle(G.img_channels)
+    if obstacle:
+        sys.stderr.write(f"stylegan.project: there will be no video: {obstacle}\n")
+    pixels = torch.from_numpy(target).permute(2, 0, 1)
+    projector = Projector(G.to(device), pixels, distance, settings, label, None if found is None else found.state)
+    return Work(
+        projector=projector,
+        target=target,
+        out=out,
+        asked=asked,
+        origin={**weights.origin, "config": args.cfg, "family": loaded.family, "which": args.which},
+        distance=f"{distance.description} ({reason})" if reason else distance.description,
+        fps=None if args.no_video or obstacle else fps,
+        quiet=args.quiet,
+        seconds=found.seconds if found else 0.0,
+    )
+
+
+def _frame_rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text).limit_denominator(1000)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        rate = Fraction(0)
+    if not 1 <= rate <= 1000:
+        raise ProjectionError(f"--fps {text}: expected 1 to 1000, such as 25 or 29.97")
+    return rate
+
+
+def _device(name: str | None) -> torch.device:
+    from stylegan._torch import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name).item()
+        return torch.device(name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise ProjectionError(f"--device {name}: cannot be used: {reason}; expected cpu or cuda[:N]") from None
+
+
+def _label(number: int | None, c_dim: int) -> torch.Tensor | None:
+    from stylegan._torch import torch
+
+    if c_dim == 0 and number is None:
+        return None
+    if c_dim == 0:
+        raise ProjectionError(f"--class {number}: the network has no labels")
+    if number is None or not 0 <= number < c_dim:
+        got = "none" if number is None else number
+        raise ProjectionError(f"--class: the network has labels: expected 0 to {c_dim - 1}, got {got}")
+    return torch.eye(c_dim)[number]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Returns the exit code: 0, 2 after one message for anything the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        work = _prepare(args)
+        with _Stop() as stop:
+            finished = work.carry_out(stop.check)
+    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
+        sys.stderr.write(f"stylegan.project: {error}\n")
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
+            raise
+        sys.stderr.write("stylegan.project: out of memory\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.project: interrupted\n")
+        return 130
+    if not finished and stop.signal is not None:
+        sys.stderr.write(f"stylegan.project: {work.stopped_at()}\n")
+        return 128 + stop.signal
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
