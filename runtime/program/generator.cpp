@@ -96,7 +96,8 @@ Generator::Generator(const Files& files, int z_dim, int num_ws)
     check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
     check_inputs(synthesis, synthesis_file, "synthesis", {"ws0", "ws1", "mixing"});
     check_number("Z_DIM", z_dim, length_of(mapping, mapping_file, "z"), mapping_file);
-    check_number("the length of 'coeff'", 1, length_of(mapping, mapping_file, "coeff"), mapping_file);
+    if (length_of(mapping, mapping_file, "coeff") != 1)
+        throw Fault(Kind::input, "the input 'coeff' has the wrong length").at(mapping_file).wants("1");
     check_number("NUM_WS", num_ws, length_of(synthesis, synthesis_file, "mixing"), synthesis_file);
 }
 

@@ -86,11 +86,12 @@ public:
 
     void keep(const std::vector<unsigned char>& data)
     {
-        const bool written = fwrite(data.data(), 1, data.size(), file) == data.size();
-        const bool flushed = fclose(file) == 0; // also where the disk is found full
+        const bool written = fwrite(data.data(), 1, data.size(), file) == data.size() && fflush(file) == 0;
+        const int reason = errno;
+        const bool closed = fclose(file) == 0; // some file systems say only here that they are full
         file = nullptr;
-        if (!written || !flushed)
-            throw unwritable(target, strerror(errno));
+        if (!written || !closed)
+            throw unwritable(target, strerror(written ? errno : reason));
         std::error_code error;
         fs::rename(name, target, error);
         if (error)
@@ -162,7 +163,11 @@ std::string FrameFolder::name(int number)
 
 void FrameFolder::add(const Picture& picture)
 {
-    write_png(temporary / name(count), picture, Packing::quick); // for ffmpeg, not to be kept
+    try {
+        write_png(temporary / name(count), picture, Packing::quick); // for ffmpeg, not to be kept
+    } catch (Fault& fault) {
+        throw fault.at((path / name(count)).u8string());
+    }
     count++;
 }
 
@@ -170,12 +175,17 @@ void FrameFolder::finish()
 {
     const fs::path earlier = beside(path);
     std::error_code error;
-    if (fs::exists(path, error))
+    const bool replaces = fs::exists(path, error);
+    if (replaces)
         fs::rename(path, earlier, error);
     if (!error)
         fs::rename(temporary, path, error);
-    if (error)
+    if (error) {
+        std::error_code ignored;
+        if (replaces && !fs::exists(path, ignored))
+            fs::rename(earlier, path, ignored);
         throw unwritable(path, error.message());
+    }
     temporary.clear();
     fs::remove_all(earlier, error);
 }

@@ -181,7 +181,7 @@ def test_a_full_disk(program: Path, place: Path, arguments: list[object], out: s
     before = listing(place)
     for size in (0, 60):
         message = check_refused(call(program, place, *arguments, file_size=size))
-        assert "it cannot be written; reason: File too large" in message
+        assert message.startswith(f"error: {out}") and "it cannot be written; reason: File too large" in message
         assert listing(place) == before
     done = call(program, place, *arguments)
     assert done.returncode == 0 and (place / out).exists(), "the control"
