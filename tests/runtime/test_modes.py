@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from runtime_nets import latent, pixels, write_bundle, write_seed
 
-from runtime import Model
+from runtime import InputError, Model
 from runtime.arguments import parse
 from runtime.batch import in_order, share_threads
 from runtime.journey import Journey
@@ -266,3 +266,19 @@ def test_at_the_same_time_and_one_after_the_other_are_the_same(place: Path) -> N
     for threads in (1, 3):
         assert main(["mode=image", "seeds=0-9", "grid=5x2", f"threads={threads}", f"out={threads}.png"]) == 0
     np.testing.assert_array_equal(pixels("1.png"), pixels("3.png"))
+
+
+def test_images_of_a_model(place: Path) -> None:
+    model = Model("tiny", threads=1)
+    ws = [w_of(i) for i in range(7)]
+    want = [model.image(w) for w in ws]
+    for at_once in (1, 3):
+        got = list(model.images(ws, at_once=at_once))
+        assert len(got) == 7 and all((a == b).all() for a, b in zip(got, want, strict=True))
+    pictures = model.images([ws[0], ws[1][:2]], at_once=2)
+    np.testing.assert_array_equal(next(pictures), want[0])
+    with pytest.raises(InputError, match="w has the wrong shape"):
+        next(pictures)
+    for bad in (0, True, 1.5, "2", 9999):
+        with pytest.raises(InputError, match="at_once is out of range; expected 1 to 1024"):
+            model.images(ws, at_once=bad)  # type: ignore[arg-type]
