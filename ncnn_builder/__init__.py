@@ -7,20 +7,23 @@ from .builder import ValueLike, check_bottom_names, child, create_top_names, new
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
-from .ops.activation import activation
+from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
+from .ops.binary import binaryOp
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.deconv import Fconv_transpose2d
-from .ops.elementwise import MulConstant, abs, binaryOp, clamp, lerp, rsqrt, sin, sqrt, square
+from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
 from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.pad import pad
+from .ops.piecewise import absval, threshold
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
+from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
 from .targets import TARGETS
@@ -74,6 +77,7 @@ __all__ = [
     "Weight",
     "WeightStorage",
     "abs",
+    "absval",
     "activation",
     "adaptive_avg_pool2d",
     "bias_act",
@@ -87,18 +91,25 @@ __all__ = [
     "coordconcat",
     "create_top_names",
     "crop",
+    "deepcopy",
     "down2",
+    "dropout",
+    "exp",
     "filtered_lrelu",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
     "interpolate",
     "lerp",
+    "log",
     "modulated_conv2d",
     "newest_bottom_names",
+    "noop",
     "pad",
     "permute",
     "pooling",
+    "power",
+    "prelu",
     "really_permute",
     "really_reduction",
     "really_reshape",
@@ -114,6 +125,8 @@ __all__ = [
     "sqrt",
     "square",
     "synthesis_input",
+    "threshold",
+    "unaryOp",
     "up2",
     "up4",
     "upfirdn2d",

@@ -21,6 +21,7 @@ from .errors import BuildError
 from .ir import Array, Params, Shape
 
 Kind = Literal["int", "float", "ints", "floats"]
+Draw = Literal["normal", "positive", "unit", "integer", "index"]
 
 
 _HERE = str(Path(__file__).resolve().parent)
@@ -35,10 +36,23 @@ def caller() -> str:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A default that follows from parameters declared before: text says how, as ncnn's source does; of computes it."""
+
+    text: str
+    of: Callable[[Params], Any]
+
+
+def same_as(name: str) -> Derived:
+    """The default of a parameter that is another one's value where a file leaves it out, such as a kernel's height."""
+    return Derived(name, lambda params: params[name])
+
+
+@dataclass(frozen=True)
 class Param:
     """A parameter: its name, its ncnn id (None in a composite op), its kind, and what it means.
 
-    default is the value that ncnn takes when a file leaves it out. What we write leaves nothing out.
+    default is the value that ncnn takes when a file leaves it out, or a Derived. What we write leaves nothing out.
     """
 
     name: str
@@ -70,14 +84,15 @@ class Sample:
 
     inputs: shapes without batch; torch gets them with a batch dimension of one, and returns the same.
     torch=None: the op's own reference is the oracle.
-    draw: how the inputs are drawn: "normal", "positive" (0.1 to 2.1) or "unit" (0 to 1).
+    draw: how the inputs are drawn: "normal", "positive" (0.1 to 2.1), "unit" (0 to 1), or "integer" (whole numbers
+    from -100 to 100, given as int32) and "index" (likewise, from 0 to 9).
     """
 
     id: str
     inputs: tuple[Shape, ...]
     build: Callable[..., Any]
     torch: Callable[..., Any] | None = None
-    draw: Literal["normal", "positive", "unit"] = "normal"
+    draw: Draw = "normal"
 
 
 class OpSpec:
@@ -90,6 +105,9 @@ class OpSpec:
     weights: ClassVar[tuple[Weight, ...]] = ()
     custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
     composite: ClassVar[bool] = False  # lowered by a target, never emitted
+    left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
+    off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
+    open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
     tolerance: ClassVar[Tolerance] = Tolerance()
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:

@@ -23,8 +23,11 @@ def draw(sample: nb.Sample) -> list[np.ndarray]:
         "normal": rng.standard_normal,
         "positive": lambda shape: rng.random(shape) * 2 + 0.1,
         "unit": rng.random,
+        "integer": lambda shape: rng.integers(-100, 101, shape),
+        "index": lambda shape: rng.integers(0, 10, shape),
     }
-    return [kinds[sample.draw](shape).astype(np.float32) for shape in sample.inputs]
+    dtype = np.int32 if sample.draw in ("integer", "index") else np.float32
+    return [kinds[sample.draw](shape).astype(dtype) for shape in sample.inputs]
 
 
 def build(sample: nb.Sample) -> tuple[nb.Graph, list[nb.Value]]:

@@ -3,6 +3,7 @@
 from . import (
     activation,
     alias_free,
+    binary,
     composite,
     conv,
     deconv,
@@ -11,17 +12,21 @@ from . import (
     linear,
     modulated,
     pad,
+    piecewise,
     reduce,
     resample,
     shape,
+    smooth,
     stock,
     stylegan,
+    unary,
     weights,
 )
 
 __all__ = [
     "activation",
     "alias_free",
+    "binary",
     "composite",
     "conv",
     "deconv",
@@ -30,10 +35,13 @@ __all__ = [
     "linear",
     "modulated",
     "pad",
+    "piecewise",
     "reduce",
     "resample",
     "shape",
+    "smooth",
     "stock",
     "stylegan",
+    "unary",
     "weights",
 ]

@@ -12,6 +12,7 @@ from ..opspec import OpSpec, Sample
 # C = 1, C not a multiple of 4, a multiple of 8, 1xN, Nx1, non-square; and vectors, matrices, 4-D.
 FEATURE_MAPS: tuple[Shape, ...] = ((1, 4, 6), (5, 3, 7), (8, 1, 9), (16, 6, 1), (3, 8, 8))
 ANY_SHAPES: tuple[Shape, ...] = ((7,), (16,), (3, 5), *FEATURE_MAPS, (2, 3, 4, 5))
+FEW: tuple[Shape, ...] = ((7,), (3, 5), (5, 3, 7), (8, 2, 4))
 
 
 def functional() -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ..builder import ValueLike, append, array, check_bottom_names, integer, one, padding4, pair
 from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
+from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .pad import pad
@@ -26,14 +26,15 @@ GEOMETRY = (
     Param("weight_data_size", 6, "int", "number of elements of the weight"),
     Param("activation_type", 9, "int", ACTIVATION_DOCS["activation_type"]),
     Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
-    Param("kernel_h", 11, "int", "kernel height"),
-    Param("dilation_h", 12, "int", "vertical dilation", 1),
-    Param("stride_h", 13, "int", "vertical stride", 1),
-    Param("pad_top", 14, "int", "rows above"),
-    Param("pad_right", 15, "int", "columns after"),
-    Param("pad_bottom", 16, "int", "rows below"),
+    Param("kernel_h", 11, "int", "kernel height", same_as("kernel_w")),
+    Param("dilation_h", 12, "int", "vertical dilation", same_as("dilation_w")),
+    Param("stride_h", 13, "int", "vertical stride", same_as("stride_w")),
+    Param("pad_top", 14, "int", "rows above", same_as("pad_left")),
+    Param("pad_right", 15, "int", "columns after", same_as("pad_left")),
+    Param("pad_bottom", 16, "int", "rows below", same_as("pad_top")),
 )
 GROUP = Param("group", 7, "int", "groups of channels", 1)
+INT8_LEFT_OUT = {8: "int8_scale_term: quantised weights are made by ncnn's own tools"}
 _WEIGHTS = (Weight("weight", True, "[out, in / groups, kh, kw]"), Weight("bias", False, "[out]"))
 
 
@@ -121,6 +122,7 @@ class Convolution(ConvBase):
     """
 
     type = "Convolution"
+    left_out = INT8_LEFT_OUT
     params = (
         *GEOMETRY,
         Param("pad_value", 18, "float", "the border", 0.0),
@@ -162,6 +164,7 @@ class ConvolutionDepthWise(ConvBase):
     """Convolution in groups: [out, C / groups, kh, kw]. ncnn: convolutiondepthwise.cpp."""
 
     type = "ConvolutionDepthWise"
+    left_out = INT8_LEFT_OUT
     params = (
         *GEOMETRY,
         GROUP,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, check_bottom_names, integer, integers, one, padding4, pair
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import Param, Sample, dsl, register, spec_of
+from ..opspec import Param, Sample, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
 from .fused_activation import fused_activation_reference
@@ -17,9 +17,9 @@ from .pad import pad
 
 _DECONV = (
     Param("output_pad_right", 18, "int", "columns added"),
-    Param("output_pad_bottom", 19, "int", "rows added"),
+    Param("output_pad_bottom", 19, "int", "rows added", same_as("output_pad_right")),
     Param("output_w", 20, "int", "0"),
-    Param("output_h", 21, "int", "0"),
+    Param("output_h", 21, "int", "0", same_as("output_w")),
     Param("dynamic_weight", 28, "int", "1: weights are inputs"),
 )
 

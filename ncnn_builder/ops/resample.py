@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ..builder import ValueLike, append, integer, number, one, padding4, pair
 from ..errors import BuildError
 from ..ir import Graph, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, same_as, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, over_shapes, shape_id
 
 
@@ -31,12 +31,12 @@ class Pooling(OpSpec):
         Param("count_include_pad", 6, "int", "1: the border counts in the average"),
         Param("adaptive_pooling", 7, "int", "1: out_w x out_h windows"),
         Param("out_w", 8, "int", "output width of an adaptive pooling"),
-        Param("kernel_h", 11, "int", "window height"),
-        Param("stride_h", 12, "int", "vertical stride", 1),
-        Param("pad_top", 13, "int", "rows above"),
-        Param("pad_right", 14, "int", "columns after"),
-        Param("pad_bottom", 15, "int", "rows below"),
-        Param("out_h", 18, "int", "output height of an adaptive pooling"),
+        Param("kernel_h", 11, "int", "window height", same_as("kernel_w")),
+        Param("stride_h", 12, "int", "vertical stride", same_as("stride_w")),
+        Param("pad_top", 13, "int", "rows above", same_as("pad_left")),
+        Param("pad_right", 14, "int", "columns after", same_as("pad_left")),
+        Param("pad_bottom", 15, "int", "rows below", same_as("pad_top")),
+        Param("out_h", 18, "int", "output height of an adaptive pooling", same_as("out_w")),
     )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
@@ -213,6 +213,7 @@ class Interp(OpSpec):
     """Resizes (C, H, W) to a size or by a scale. ncnn: interp.cpp."""
 
     type = "Interp"
+    left_out = {9: "size_expr: an output size computed from the sizes of other blobs; here shapes are known"}
     params = (
         Param("resize_type", 0, "int", "1 nearest, 2 bilinear, 3 bicubic"),
         Param("height_scale", 1, "float", "used where output_height is 0", 1.0),

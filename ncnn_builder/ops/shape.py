@@ -126,6 +126,12 @@ class Crop(OpSpec):
     """
 
     type = "Crop"
+    left_out = {
+        **dict.fromkeys((0, 1, 2, 13), "offsets: what starts says as well"),
+        **dict.fromkeys((3, 4, 5, 14), "output sizes: what ends says as well"),
+        **dict.fromkeys((6, 7, 8, 15), "offsets from the end: what ends says as well"),
+        **dict.fromkeys((19, 20, 21), "expressions of the sizes of other blobs; here shapes are known"),
+    }
     params = (
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("ends", 10, "ints", "one past the last element, per axis", ()),
@@ -326,6 +332,11 @@ class Reshape(OpSpec):
     """The same numbers in another shape; dimensions that the shape lacks are -233. ncnn: reshape.cpp."""
 
     type = "Reshape"
+    left_out = {
+        6: "shape_expr: a shape computed from the sizes of other blobs; here shapes are known",
+        12: "input_batch_axis: there is no batch here",
+        13: "output_batch_axis: there is no batch here",
+    }
     params = (
         Param("w", 0, "int", "innermost dimension", -233),
         Param("h", 1, "int", "second dimension, or -233", -233),

@@ -1,4 +1,7 @@
-"""Layers of ncnn that no author calls: what the `stock` target makes the other ops of. The functions build nodes."""
+"""Layers of ncnn with weights that are fixed, and others that the `stock` target makes the other ops of.
+
+The functions in lower case that return a single Value are for lowerings.
+"""
 
 from __future__ import annotations
 
@@ -10,105 +13,8 @@ import numpy as np
 from ..builder import ValueLike, append
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Weight, register, spec_of
-from .common import FEATURE_MAPS, Unary, elements, functional, need, need_rank, need_shape, over_shapes, shape_id
+from .common import FEATURE_MAPS, elements, functional, need, need_rank, need_shape, shape_id
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
-
-UNARY = (
-    *("abs", "neg", "floor", "ceil", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos"),
-    *("atan", "reciprocal", "tanh", "log10", "round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "acosh"),
-    *("atanh", "log1p"),
-)
-
-
-@register
-class UnaryOp(Unary):
-    """y = op(x), element by element; round goes to even. ncnn: unaryop.cpp."""
-
-    type = "UnaryOp"
-    params = (Param("op", 0, "int", ", ".join(f"{i} {name}" for i, name in enumerate(UNARY))),)
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        need(0 <= params["op"] < len(UNARY), "unknown operation", argument="op", got=params["op"])
-        return [inputs[0]]
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [getattr(inputs[0], UNARY[params["op"]])()]
-
-    def samples(self) -> list[Sample]:
-        draws = {name: "unit" for name in ("asin", "acos", "atanh")}
-        draws |= {name: "positive" for name in ("sqrt", "rsqrt", "log", "reciprocal", "log10", "log1p")}
-        used = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "sin", "tanh", "round", "log1p")
-        return [
-            s
-            for name in used
-            for s in over_shapes(
-                name,
-                lambda g, x, name=name: unary(g, x, name),
-                lambda x, name=name: getattr(x, name)(),
-                draw=draws.get(name, "normal"),
-            )
-        ]
-
-
-def unary(g: Graph, x: ValueLike, op: str) -> Value:
-    """op: a name of UNARY."""
-    return append(g, spec_of("UnaryOp"), x, {"op": UNARY.index(op)})[0]
-
-
-@register
-class Clip(Unary):
-    """min(max(x, min), max). ncnn: clip.cpp."""
-
-    type = "Clip"
-    params = (
-        Param("min", 0, "float", "least value", float(np.finfo(np.float32).min)),
-        Param("max", 1, "float", "greatest value", float(np.finfo(np.float32).max)),
-    )
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].clamp(params["min"], params["max"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("clip", lambda g, x: clip(g, x, -0.5, 0.75), lambda x: x.clamp(-0.5, 0.75))
-
-
-def clip(g: Graph, x: ValueLike, least: float, most: float) -> Value:
-    return append(g, spec_of("Clip"), x, {"min": least, "max": most})[0]
-
-
-@register
-class ELU(Unary):
-    """x where x > 0, else alpha * (exp(x) - 1). ncnn: elu.cpp."""
-
-    type = "ELU"
-    params = (Param("alpha", 0, "float", "factor of the negative side", 0.1),)
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [functional().elu(inputs[0], params["alpha"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("elu", lambda g, x: append(g, self, x, {"alpha": 1.0}), functional().elu)
-
-
-@register
-class SELU(Unary):
-    """lambda * x where x > 0, else lambda * alpha * (exp(x) - 1). ncnn: selu.cpp."""
-
-    type = "SELU"
-    params = (
-        Param("alpha", 0, "float", "factor of the negative side", 1.67326324),
-        Param("lambda", 1, "float", "factor of both sides", 1.050700987),
-    )
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [params["lambda"] * functional().elu(inputs[0], params["alpha"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("selu", lambda g, x: selu(g, x), functional().selu)
-
-
-def selu(g: Graph, x: ValueLike) -> Value:
-    return append(g, spec_of("SELU"), x, {"alpha": 1.6732632423543772, "lambda": 1.0507009873554805})[0]
 
 
 @register

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..ir import Array, Graph, Node, Value
 from ..ops.alias_free import pixel_centres
+from ..ops.binary import binaryOp
 from ..ops.conv import Fconv2d, static_conv
 from ..ops.deconv import Fconv_transpose2d, insert_zeros
-from ..ops.elementwise import MulConstant, binaryOp, clamp, rsqrt, sin, sqrt, square
+from ..ops.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
 from ..ops.fir import border_behind, paddings
 from ..ops.linear import Fmatmul
 from ..ops.pad import pad
