@@ -10,6 +10,7 @@ from .ir import Graph, Node, Value
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
 from .ops.binary import binaryOp
+from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.deconv import Fconv_transpose2d
@@ -17,10 +18,12 @@ from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, sq
 from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
 from .ops.modulated import ModulatedConv2d, ToRGB
+from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.pad import pad
 from .ops.piecewise import absval, threshold
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
+from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
 from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
@@ -80,6 +83,8 @@ __all__ = [
     "absval",
     "activation",
     "adaptive_avg_pool2d",
+    "batch_norm",
+    "bias",
     "bias_act",
     "binaryOp",
     "check_bottom_names",
@@ -94,19 +99,30 @@ __all__ = [
     "deepcopy",
     "down2",
     "dropout",
+    "eltwise",
     "exp",
     "filtered_lrelu",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
+    "group_norm",
+    "instance_norm",
     "interpolate",
+    "layer_norm",
     "lerp",
+    "linear",
+    "local_response_norm",
     "log",
+    "matmul",
+    "memorydata",
     "modulated_conv2d",
+    "mvn",
     "newest_bottom_names",
     "noop",
+    "normalize",
     "pad",
     "permute",
+    "pixel_shuffle",
     "pooling",
     "power",
     "prelu",
@@ -116,8 +132,10 @@ __all__ = [
     "reduction",
     "registry",
     "reshape",
+    "rms_norm",
     "rsqrt",
     "save",
+    "scale",
     "shell",
     "sin",
     "softmax",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 import ncnn_builder as nb
@@ -58,4 +59,58 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
     ("binaryOp", "base", lambda g, i: nb.binaryOp(g, [i.x, -2.0], "RPow"), "above 0"),
     ("pad", "each", lambda g, i: nb.pad(g, i.x, top=1, value=[1.0, 2.0]), "per channel"),
     ("pad", "each of 2", lambda g, i: nb.pad(g, i.m, top=1, value=[1.0, 2.0]), "per channel"),
+    # normalisations
+    ("batch_norm", "channels", lambda g, i: nb.batch_norm(g, i.x, nn.BatchNorm2d(4)), "channels"),
+    ("batch_norm", "module", lambda g, i: nb.batch_norm(g, i.x, nn.Linear(5, 5)), "BatchNorm"),
+    (
+        "batch_norm",
+        "statistics",
+        lambda g, i: nb.batch_norm(g, i.x, nn.BatchNorm2d(5, track_running_stats=False)),
+        "run",
+    ),
+    ("instance_norm", "channels", lambda g, i: nb.instance_norm(g, i.x, nn.InstanceNorm2d(4)), "channels"),
+    ("instance_norm", "rank", lambda g, i: nb.instance_norm(g, i.v, nn.InstanceNorm1d(5)), "3-D"),
+    ("instance_norm", "module", lambda g, i: nb.instance_norm(g, i.x, None), "InstanceNorm"),
+    (
+        "instance_norm",
+        "statistics",
+        lambda g, i: nb.instance_norm(g, i.x, nn.InstanceNorm2d(5, track_running_stats=True)),
+        "batch_norm",
+    ),
+    ("group_norm", "channels", lambda g, i: nb.group_norm(g, i.x, nn.GroupNorm(2, 4)), "channels"),
+    ("group_norm", "module", lambda g, i: nb.group_norm(g, i.x, 2), "GroupNorm"),
+    ("layer_norm", "shape", lambda g, i: nb.layer_norm(g, i.x, nn.LayerNorm(6)), "[5, 6, 7]"),
+    ("layer_norm", "module", lambda g, i: nb.layer_norm(g, i.x, "norm"), "LayerNorm"),
+    ("rms_norm", "shape", lambda g, i: nb.rms_norm(g, i.x, nn.RMSNorm((5, 6))), "[5, 6, 7]"),
+    ("local_response_norm", "rank", lambda g, i: nb.local_response_norm(g, i.m, 3), "3-D"),
+    ("local_response_norm", "size", lambda g, i: nb.local_response_norm(g, i.x, 0), "size"),
+    ("normalize", "rank", lambda g, i: nb.normalize(g, i.m), "3-D"),
+    ("normalize", "p", lambda g, i: nb.normalize(g, i.x, p=1), "Euclidean"),
+    ("normalize", "dim", lambda g, i: nb.normalize(g, i.x, dim=2), "dim"),
+    ("normalize", "scale", lambda g, i: nb.normalize(g, i.x, scale=[1, 2]), "scales"),
+    ("normalize", "mode", lambda g, i: nb.normalize(g, i.x, eps_mode=3), "eps_mode"),
+    ("mvn", "rank", lambda g, i: nb.mvn(g, i.v), "3-D"),
+    # per channel, several Values, matrices
+    ("bias", "rank", lambda g, i: nb.bias(g, i.v, np.ones(5)), "3-D"),
+    ("bias", "channels", lambda g, i: nb.bias(g, i.x, np.ones(4)), "[5]"),
+    ("scale", "nothing", lambda g, i: nb.scale(g, i.x), "scale"),
+    ("scale", "channels", lambda g, i: nb.scale(g, i.x, np.ones(4)), "[5]"),
+    ("scale", "both", lambda g, i: nb.scale(g, [i.x, i.v], np.ones(5)), "input"),
+    ("scale", "bias", lambda g, i: nb.scale(g, i.x, np.ones(5), np.ones(4)), "bias"),
+    ("eltwise", "op", lambda g, i: nb.eltwise(g, [i.x, i.x], "Min"), "Min"),
+    ("eltwise", "one", lambda g, i: nb.eltwise(g, i.x), "1 inputs"),
+    ("eltwise", "shape", lambda g, i: nb.eltwise(g, [i.x, i.plane]), "wrong shape"),
+    ("eltwise", "coeffs", lambda g, i: nb.eltwise(g, [i.x, i.x], "Sum", [1.0]), "coeffs"),
+    ("eltwise", "factors", lambda g, i: nb.eltwise(g, [i.x, i.x], "Max", [1.0, 2.0]), "coeffs"),
+    ("linear", "features", lambda g, i: nb.linear(g, i.v, nn.Linear(4, 3)), "[3, 5]"),
+    ("linear", "module", lambda g, i: nb.linear(g, i.v, "linear"), "Linear"),
+    ("matmul", "inner", lambda g, i: nb.matmul(g, [i.m, i.m]), "inner"),
+    ("matmul", "one", lambda g, i: nb.matmul(g, i.m), "matmul"),
+    ("matmul", "outer", lambda g, i: nb.matmul(g, [i.x, g.input("y", (4, 7, 6))]), "outer"),
+    ("matmul", "rank", lambda g, i: nb.matmul(g, [i.m, i.v]), "2-D"),
+    ("memorydata", "number", lambda g, i: nb.memorydata(g, 1.0), "1 to 4"),
+    ("memorydata", "rank", lambda g, i: nb.memorydata(g, np.ones((1, 1, 1, 1, 1))), "1 to 4"),
+    ("pixel_shuffle", "channels", lambda g, i: nb.pixel_shuffle(g, i.x, 2), "channels"),
+    ("pixel_shuffle", "rank", lambda g, i: nb.pixel_shuffle(g, i.m, 2), "3-D"),
+    ("pixel_shuffle", "mode", lambda g, i: nb.pixel_shuffle(g, i.x, 1, mode="down"), "mode"),
 ]

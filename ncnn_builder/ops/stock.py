@@ -5,6 +5,7 @@ The functions in lower case that return a single Value are for lowerings.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,7 +141,10 @@ def inner_product(g: Graph, x: ValueLike, weight: Array, bias: Array | None = No
 
 @register
 class MatMul(OpSpec):
-    """a @ b, or a @ b.T: a [in] or [rows, in], b [in, out] or, transposed, [out, in]. ncnn: matmul.cpp."""
+    """a @ b, or a @ b.T: a [in] or [rows, in], b [in, out] or, transposed, [out, in]. ncnn: matmul.cpp.
+
+    With one or two more axes in front, of both or of one of them, each size equal or 1: a product for each, as torch.
+    """
 
     type = "MatMul"
     inputs = ("a", "b")
@@ -148,14 +152,18 @@ class MatMul(OpSpec):
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         a, b = inputs
-        need_rank(a, (1, 2), "a")
-        need_rank(b, (2,), "b")
-        inner, out = b[::-1] if params["transpose_b"] else b
+        need_rank(b, (2, 3, 4) if len(a) > 1 else (2,), "b")
+        inner, out = b[:-3:-1] if params["transpose_b"] else b[-2:]
         need(a[-1] == inner, "the inner sizes differ", expected=a[-1], got=list(b))
-        return [(*a[:-1], out)]
+        if len(a) == 1:
+            return [(out,)]
+        need(len(a) == len(b) or 2 in (len(a), len(b)), "the ranks differ", expected=list(a), got=list(b))
+        pairs = list(itertools.zip_longest(a[-3::-1], b[-3::-1], fillvalue=1))
+        need(all(m == n or 1 in (m, n) for m, n in pairs), "the outer sizes differ", expected=list(a), got=list(b))
+        return [(*reversed([max(pair) for pair in pairs]), a[-2], out)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0] @ (inputs[1].T if params["transpose_b"] else inputs[1])]
+        return [inputs[0] @ (inputs[1].mT if params["transpose_b"] else inputs[1])]
 
     def samples(self) -> list[Sample]:
         def sample(a: Shape, b: Shape, transposed: bool) -> Sample:
@@ -163,7 +171,7 @@ class MatMul(OpSpec):
                 f"{shape_id(a)}-{shape_id(b)}-{transposed}",
                 (a, b),
                 lambda g, x, y: [matmul(g, x, y, transposed)],
-                lambda x, y: x @ (y.mT if transposed else y)[0],
+                lambda x, y: (x[0] @ (y.mT if transposed else y)[0])[None],
             )
 
         return [
@@ -172,6 +180,20 @@ class MatMul(OpSpec):
                 for a, b in (((3, 5), (5, 4)), ((7,), (7, 3)), ((1, 3), (3, 1)), ((20, 33), (33, 9)))
             ),
             *(sample(a, b, True) for a, b in (((3, 5), (4, 5)), ((7,), (3, 7)), ((1, 1), (6, 1)), ((20, 33), (9, 33)))),
+            *(
+                sample(a, b, transposed)
+                for transposed, a, b in (
+                    (False, (4, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (1, 5, 6)),
+                    (False, (1, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (5, 6)),
+                    (True, (3, 5), (4, 6, 5)),
+                    (False, (2, 4, 3, 5), (2, 4, 5, 6)),
+                    (True, (2, 4, 3, 5), (1, 4, 6, 5)),
+                    (False, (2, 4, 3, 5), (2, 1, 5, 6)),
+                    (True, (8, 3, 5), (8, 6, 5)),
+                )
+            ),
         ]
 
 
