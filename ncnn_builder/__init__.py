@@ -14,6 +14,7 @@ from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_sh
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.deconv import Fconv_transpose2d
+from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
 from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
@@ -25,6 +26,7 @@ from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
 from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
+from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
 from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.weights import shell
@@ -87,6 +89,7 @@ __all__ = [
     "bias",
     "bias_act",
     "binaryOp",
+    "channel_shuffle",
     "check_bottom_names",
     "child",
     "clamp",
@@ -94,14 +97,18 @@ __all__ = [
     "concat",
     "conv2d",
     "coordconcat",
+    "copyto",
     "create_top_names",
     "crop",
     "deepcopy",
+    "diag",
     "down2",
     "dropout",
     "eltwise",
     "exp",
     "filtered_lrelu",
+    "flatten",
+    "flip",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
@@ -123,6 +130,7 @@ __all__ = [
     "pad",
     "permute",
     "pixel_shuffle",
+    "pixel_unshuffle",
     "pooling",
     "power",
     "prelu",
@@ -138,13 +146,18 @@ __all__ = [
     "scale",
     "shell",
     "sin",
+    "slice",
     "softmax",
     "split",
     "sqrt",
     "square",
+    "squeeze",
     "synthesis_input",
+    "tensor_split",
     "threshold",
+    "tile",
     "unaryOp",
+    "unsqueeze",
     "up2",
     "up4",
     "upfirdn2d",

@@ -162,8 +162,7 @@ void Net::describe()
             input.shape = shape;
         const int reader = blobs[(size_t)blob(input.name)].consumer;
         const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";
-        input.index =
-            reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
+        input.index = reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
         input_list.push_back(input);
     }
 }
