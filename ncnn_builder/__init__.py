@@ -13,6 +13,15 @@ from .ops.binary import binaryOp
 from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
+from .ops.conv_modules import (
+    Fconv1d,
+    Fconv_transpose1d,
+    conv1d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from .ops.deconv import Fconv_transpose2d
 from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
 from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
@@ -55,8 +64,10 @@ __all__ = [
     "EmitError",
     "EmittedModel",
     "F4DOp1D",
+    "Fconv1d",
     "Fconv2d",
     "Fconv2d_depthwise",
+    "Fconv_transpose1d",
     "Fconv_transpose2d",
     "FilteredLrelu",
     "Fmatmul",
@@ -95,7 +106,12 @@ __all__ = [
     "clamp",
     "compile_graph",
     "concat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "coordconcat",
     "copyto",
     "create_top_names",

@@ -291,7 +291,8 @@ def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> list[
 
 def _need_conv2d(conv: Any) -> None:
     need(
-        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups")),
+        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
+        and not getattr(conv, "transposed", False),
         "the module does not fit",
         argument="conv",
         expected="an nn.Conv2d",
