@@ -11,6 +11,8 @@ from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
 from .ops.binary import binaryOp
 from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
+from .ops.classic import argmax, spp
+from .ops.columns import fold, unfold
 from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.conv_modules import (
@@ -31,9 +33,11 @@ from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.pad import pad
 from .ops.piecewise import absval, threshold
+from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
 from .ops.response_norm import local_response_norm, mvn, normalize
+from .ops.sampling import deform_conv2d, grid_sample
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
 from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
@@ -96,6 +100,7 @@ __all__ = [
     "absval",
     "activation",
     "adaptive_avg_pool2d",
+    "argmax",
     "batch_norm",
     "bias",
     "bias_act",
@@ -117,6 +122,7 @@ __all__ = [
     "create_top_names",
     "crop",
     "deepcopy",
+    "deform_conv2d",
     "diag",
     "down2",
     "dropout",
@@ -125,9 +131,12 @@ __all__ = [
     "filtered_lrelu",
     "flatten",
     "flip",
+    "fold",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
+    "global_pool",
+    "grid_sample",
     "group_norm",
     "instance_norm",
     "interpolate",
@@ -148,6 +157,8 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "pooling",
+    "pooling1d",
+    "pooling3d",
     "power",
     "prelu",
     "really_permute",
@@ -165,14 +176,17 @@ __all__ = [
     "slice",
     "softmax",
     "split",
+    "spp",
     "sqrt",
     "square",
     "squeeze",
+    "statistics_pooling",
     "synthesis_input",
     "tensor_split",
     "threshold",
     "tile",
     "unaryOp",
+    "unfold",
     "unsqueeze",
     "up2",
     "up4",

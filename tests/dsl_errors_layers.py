@@ -10,6 +10,7 @@ from torch import nn
 
 import ncnn_builder as nb
 
+W4 = np.ones((4, 5, 3, 3), np.float32)
 Call = Callable[[nb.Graph, "Inputs"], Any]
 
 
@@ -181,4 +182,40 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
         lambda g, i: nb.Fconv_transpose1d(g, [i.m, i.x], output_padding=-1),
         "output_padding",
     ),
+    # pooling
+    ("pooling1d", "rank", lambda g, i: nb.pooling1d(g, i.x, nn.MaxPool1d(2)), "2-D"),
+    ("pooling1d", "module", lambda g, i: nb.pooling1d(g, i.m, nn.MaxPool2d(2)), "MaxPool1d"),
+    ("pooling1d", "large", lambda g, i: nb.pooling1d(g, i.m, nn.MaxPool1d(9)), "larger"),
+    ("pooling1d", "dilation", lambda g, i: nb.pooling1d(g, i.m, nn.MaxPool1d(2, dilation=2)), "dilation"),
+    ("pooling1d", "ceil", lambda g, i: nb.pooling1d(g, i.m, nn.AvgPool1d(2, ceil_mode=True)), "count_include_pad"),
+    ("pooling3d", "rank", lambda g, i: nb.pooling3d(g, i.x, nn.MaxPool3d(2)), "4-D"),
+    ("pooling3d", "divisor", lambda g, i: nb.pooling3d(g, i.f, nn.AvgPool3d(1, divisor_override=2)), "divisor"),
+    ("pooling3d", "indices", lambda g, i: nb.pooling3d(g, i.f, nn.MaxPool3d(1, return_indices=True)), "indices"),
+    ("global_pool", "rank", lambda g, i: nb.global_pool(g, i.v), "2-D"),
+    ("global_pool", "op", lambda g, i: nb.global_pool(g, i.x, "MinPool"), "MinPool"),
+    ("statistics_pooling", "rank", lambda g, i: nb.statistics_pooling(g, i.m), "3-D"),
+    ("spp", "rank", lambda g, i: nb.spp(g, i.m, 2), "3-D"),
+    ("spp", "levels", lambda g, i: nb.spp(g, i.x, 0), "1 to 15"),
+    ("spp", "op", lambda g, i: nb.spp(g, i.x, 1, "SumPool"), "SumPool"),
+    ("argmax", "topk", lambda g, i: nb.argmax(g, i.v, 6), "1 to 5"),
+    ("argmax", "rank", lambda g, i: nb.argmax(g, i.x), "1-D or 2-D"),
+    # places that are computed
+    ("grid_sample", "grid", lambda g, i: nb.grid_sample(g, [i.x, g.input("grid", (4, 4, 3))]), "grid"),
+    ("grid_sample", "mode", lambda g, i: nb.grid_sample(g, [i.x, i.x], "area"), "area"),
+    ("grid_sample", "border", lambda g, i: nb.grid_sample(g, [i.x, i.x], padding_mode="wrap"), "wrap"),
+    (
+        "grid_sample",
+        "cubic",
+        lambda g, i: nb.grid_sample(g, [i.f, g.input("grid", (2, 2, 2, 3))], "bicubic"),
+        "bicubic",
+    ),
+    ("deform_conv2d", "offset", lambda g, i: nb.deform_conv2d(g, [i.x, i.plane], W4), "[18, 4, 5]"),
+    ("deform_conv2d", "weight", lambda g, i: nb.deform_conv2d(g, [i.plane, i.plane], W4), "[4, 1, 3, 3]"),
+    ("deform_conv2d", "rank", lambda g, i: nb.deform_conv2d(g, [i.x, i.plane], np.ones(3)), "4 dimensions"),
+    ("deform_conv2d", "no offset", lambda g, i: nb.deform_conv2d(g, i.x, W4), "1 inputs"),
+    ("unfold", "rank", lambda g, i: nb.unfold(g, i.m, 2), "3-D"),
+    ("unfold", "large", lambda g, i: nb.unfold(g, i.x, 9), "larger"),
+    ("unfold", "stride", lambda g, i: nb.unfold(g, i.x, 2, stride=0), "stride"),
+    ("fold", "columns", lambda g, i: nb.fold(g, g.input("c", (8, 5)), (4, 4), 2), "[C * 4, 9]"),
+    ("fold", "rank", lambda g, i: nb.fold(g, i.x, 4, 2), "2-D"),
 ]

@@ -35,14 +35,14 @@ GEOMETRY = (
 )
 GROUP = Param("group", 7, "int", "groups of channels", 1)
 INT8_LEFT_OUT = {8: "int8_scale_term: quantised weights are made by ncnn's own tools"}
-_WEIGHTS = (Weight("weight", True, "[out, in / groups, kh, kw]"), Weight("bias", False, "[out]"))
+WEIGHTS = (Weight("weight", True, "[out, in / groups, kh, kw]"), Weight("bias", False, "[out]"))
 
 
 class ConvBase(OpSpec):
     """What Convolution and its kin share: geometry, weights in the file or as inputs."""
 
     inputs = ("x", "w?", "b?")
-    weights: ClassVar[tuple[Weight, ...]] = _WEIGHTS
+    weights: ClassVar[tuple[Weight, ...]] = WEIGHTS
     tolerance = Tolerance(1e-5)
     transposed: ClassVar[bool] = False
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ..builder import ValueLike, append, integer, number, one, padding4, pair
 from ..errors import BuildError
 from ..ir import Graph, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, same_as, spec_of
+from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, functions, register, same_as, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, over_shapes, shape_id
 
 
@@ -42,6 +42,8 @@ class Pooling(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
         c, h, w = inputs[0]
+        if params["global_pooling"]:
+            return [(c,)]
         if params["adaptive_pooling"]:
             return [(c, params["out_h"], params["out_w"])]
         p = params
@@ -54,6 +56,8 @@ class Pooling(OpSpec):
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, x = functional(), params, inputs[0][None]
+        if p["global_pooling"]:
+            return [(x.mean((2, 3)) if p["pooling_type"] else x.amax((2, 3)))[0]]
         if p["adaptive_pooling"]:
             return [F.adaptive_avg_pool2d(x, (p["out_h"], p["out_w"]))[0]]
         kernel, stride = (p["kernel_h"], p["kernel_w"]), (p["stride_h"], p["stride_w"])
@@ -89,6 +93,16 @@ class Pooling(OpSpec):
                     nn.AdaptiveAvgPool2d(size),
                 )
                 for size in (1, (2, 3), (None, 2), 5)
+                for s in FEATURE_MAPS
+            ),
+            *(
+                Sample(
+                    f"global-{op}-{shape_id(s)}",
+                    (s,),
+                    lambda g, x, op=op: functions["global_pool"](g, x, op),
+                    lambda x, op=op: x.amax((2, 3)) if op == "MaxPool" else x.mean((2, 3)),
+                )
+                for op in ("MaxPool", "AveragePool")
                 for s in FEATURE_MAPS
             ),
         ]
