@@ -29,15 +29,18 @@ from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
 from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
 from .ops.linear import Fmatmul
+from .ops.matrix import einsum, gemm
 from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.pad import pad
 from .ops.piecewise import absval, threshold
 from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
+from .ops.recurrent import gru, lstm, rnn
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
 from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.sampling import deform_conv2d, grid_sample
+from .ops.sequence import cumsum, embedding, glu
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
 from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
@@ -121,12 +124,15 @@ __all__ = [
     "copyto",
     "create_top_names",
     "crop",
+    "cumsum",
     "deepcopy",
     "deform_conv2d",
     "diag",
     "down2",
     "dropout",
+    "einsum",
     "eltwise",
+    "embedding",
     "exp",
     "filtered_lrelu",
     "flatten",
@@ -135,9 +141,12 @@ __all__ = [
     "fully_connected",
     "functions",
     "fuse_conv_bn",
+    "gemm",
     "global_pool",
+    "glu",
     "grid_sample",
     "group_norm",
+    "gru",
     "instance_norm",
     "interpolate",
     "layer_norm",
@@ -145,6 +154,7 @@ __all__ = [
     "linear",
     "local_response_norm",
     "log",
+    "lstm",
     "matmul",
     "memorydata",
     "modulated_conv2d",
@@ -168,6 +178,7 @@ __all__ = [
     "registry",
     "reshape",
     "rms_norm",
+    "rnn",
     "rsqrt",
     "save",
     "scale",

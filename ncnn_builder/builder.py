@@ -148,6 +148,7 @@ def append(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
         _refuse_open_lengths(values)
+        _refuse_mixed_numbers(spec, values)
         typed = _typed_params(spec, params or {})
         arrays = {
             k: np.array(w, order="C") if min(w.strides, default=0) < 0 else w
@@ -175,6 +176,18 @@ def _refuse_open_lengths(values: Sequence[Value]) -> None:
                 expected="a value of known shape",
                 got=f"the result of {value.producer.spec.type}",
                 fix="Make it an output of the graph, and go on from there outside of the net",
+            )
+
+
+def _refuse_mixed_numbers(spec: OpSpec, values: Sequence[Value]) -> None:
+    for value in values:
+        readers = {node.spec for node, _ in value.uses} | {spec}
+        if any(reader.integer_input for reader in readers) and (value.producer is not None or value.uses):
+            raise BuildError(
+                "whole numbers are an input of the graph that one layer reads",
+                argument=value.name,
+                expected=f"an input for {' and '.join(sorted(r.type for r in readers))} each",
+                got=value,
             )
 
 
