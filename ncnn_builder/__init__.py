@@ -9,6 +9,7 @@ from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadEr
 from .ir import Graph, Node, Value
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
+from .ops.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
 from .ops.binary import binaryOp
 from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
 from .ops.classic import argmax, spp
@@ -42,6 +43,7 @@ from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.sampling import deform_conv2d, grid_sample
 from .ops.sequence import cumsum, embedding, glu
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
+from .ops.signal import inverse_spectrogram, spectrogram
 from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
 from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
@@ -149,6 +151,7 @@ __all__ = [
     "gru",
     "instance_norm",
     "interpolate",
+    "inverse_spectrogram",
     "layer_norm",
     "lerp",
     "linear",
@@ -158,6 +161,7 @@ __all__ = [
     "matmul",
     "memorydata",
     "modulated_conv2d",
+    "multihead_attention",
     "mvn",
     "newest_bottom_names",
     "noop",
@@ -179,13 +183,16 @@ __all__ = [
     "reshape",
     "rms_norm",
     "rnn",
+    "rotary_embed",
     "rsqrt",
     "save",
     "scale",
+    "scaled_dot_product_attention",
     "shell",
     "sin",
     "slice",
     "softmax",
+    "spectrogram",
     "split",
     "spp",
     "sqrt",

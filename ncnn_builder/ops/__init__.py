@@ -3,6 +3,7 @@
 from . import (
     activation,
     alias_free,
+    attention,
     binary,
     channelwise,
     classic,
@@ -29,6 +30,7 @@ from . import (
     sampling,
     sequence,
     shape,
+    signal,
     slices,
     smooth,
     stock,
@@ -40,6 +42,7 @@ from . import (
 __all__ = [
     "activation",
     "alias_free",
+    "attention",
     "binary",
     "channelwise",
     "classic",
@@ -66,6 +69,7 @@ __all__ = [
     "sampling",
     "sequence",
     "shape",
+    "signal",
     "slices",
     "smooth",
     "stock",

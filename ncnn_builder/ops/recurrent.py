@@ -224,7 +224,9 @@ def _bias(op_type: str, ih: Array, hh: Array, hidden: int) -> Array:
 
 def _layers(g: Graph, bottom_names: ValueLike, module: Any, op_type: str) -> list[Value]:
     need_module(module, "module", f"an nn.{op_type}", "weight_ih_l0", "hidden_size", "num_layers", "bidirectional")
-    need(module.mode.startswith(op_type), "the module does not fit", argument="module", expected=op_type, got=module)
+    need(
+        module.mode.startswith(op_type), "the module does not fit", argument="module", expected=op_type, got=module.mode
+    )
     need(module.mode != "RNN_RELU", "ncnn's RNN has tanh only", argument="module", expected="nonlinearity='tanh'")
     values, hidden = check_bottom_names(bottom_names), module.hidden_size
     count = module.num_layers
