@@ -33,11 +33,13 @@ from .ops.linear import Fmatmul
 from .ops.matrix import einsum, gemm
 from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.number_types import cast, dequantize, packing, quantize, requantize
 from .ops.pad import pad
 from .ops.piecewise import absval, threshold
 from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
 from .ops.recurrent import gru, lstm, rnn
 from .ops.reduce import really_reduction, reduction, softmax
+from .ops.regions import ps_roi_pool, roi_align, roi_pool
 from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
 from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.sampling import deform_conv2d, grid_sample
@@ -110,6 +112,7 @@ __all__ = [
     "bias",
     "bias_act",
     "binaryOp",
+    "cast",
     "channel_shuffle",
     "check_bottom_names",
     "child",
@@ -129,6 +132,7 @@ __all__ = [
     "cumsum",
     "deepcopy",
     "deform_conv2d",
+    "dequantize",
     "diag",
     "down2",
     "dropout",
@@ -166,6 +170,7 @@ __all__ = [
     "newest_bottom_names",
     "noop",
     "normalize",
+    "packing",
     "pad",
     "permute",
     "pixel_shuffle",
@@ -175,14 +180,19 @@ __all__ = [
     "pooling3d",
     "power",
     "prelu",
+    "ps_roi_pool",
+    "quantize",
     "really_permute",
     "really_reduction",
     "really_reshape",
     "reduction",
     "registry",
+    "requantize",
     "reshape",
     "rms_norm",
     "rnn",
+    "roi_align",
+    "roi_pool",
     "rotary_embed",
     "rsqrt",
     "save",

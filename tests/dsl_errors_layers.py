@@ -10,6 +10,7 @@ from torch import nn
 
 import ncnn_builder as nb
 
+NAN = float("nan")
 W4 = np.ones((4, 5, 3, 3), np.float32)
 Call = Callable[[nb.Graph, "Inputs"], Any]
 
@@ -312,4 +313,24 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
     ("inverse_spectrogram", "shape", lambda g, i: nb.inverse_spectrogram(g, i.x, 8), "frames, 2"),
     ("inverse_spectrogram", "returns", lambda g, i: nb.inverse_spectrogram(g, i.x, 8, returns="both"), "both"),
     ("inverse_spectrogram", "frames", lambda g, i: nb.inverse_spectrogram(g, g.input("s", (5, 1, 2)), 8), "frames"),
+    # numbers of other types
+    ("quantize", "scales", lambda g, i: nb.quantize(g, i.x, np.ones(4)), "argument scale"),
+    ("quantize", "vector", lambda g, i: nb.quantize(g, i.v, np.ones(5)), "argument scale"),
+    ("dequantize", "value", lambda g, i: nb.dequantize(g, nb.square(g, i.v), 1.0), "whole numbers"),
+    ("dequantize", "bias", lambda g, i: nb.dequantize(g, i.x, 1.0, np.ones(4)), "argument bias"),
+    ("requantize", "scales", lambda g, i: nb.requantize(g, i.x, 1.0, np.ones(4)), "scale_out"),
+    ("requantize", "parameters", lambda g, i: nb.requantize(g, i.x, 1.0, 1.0, None, 3), "activation_params"),
+    ("requantize", "activation", lambda g, i: nb.requantize(g, i.x, 1.0, 1.0, None, 7), "0 to 6"),
+    ("cast", "pair", lambda g, i: nb.cast(g, i.x, "float32", "int8"), "float32 to int8"),
+    ("cast", "name", lambda g, i: nb.cast(g, i.x, "float32", "double"), "double"),
+    ("packing", "number", lambda g, i: nb.packing(g, i.x, 3), "1, 4, 8, 16"),
+    # regions
+    ("roi_pool", "region", lambda g, i: nb.roi_pool(g, [i.x, i.v], 2), "argument roi"),
+    ("roi_pool", "rank", lambda g, i: nb.roi_pool(g, [i.m, i.t], 2), "3-D"),
+    ("roi_pool", "size", lambda g, i: nb.roi_pool(g, [i.x, i.t], 0), "output_size"),
+    ("roi_align", "region", lambda g, i: nb.roi_align(g, [i.x, i.m], 2), "argument roi"),
+    ("roi_align", "version", lambda g, i: nb.roi_align(g, [i.x, i.t], 2, version=2), "version"),
+    ("roi_align", "scale", lambda g, i: nb.roi_align(g, [i.x, i.t], 2, NAN), "spatial_scale"),
+    ("ps_roi_pool", "channels", lambda g, i: nb.ps_roi_pool(g, [i.x, i.t], 2), "channels"),
+    ("ps_roi_pool", "rank", lambda g, i: nb.ps_roi_pool(g, [i.m, i.t], 1), "3-D"),
 ]
