@@ -26,6 +26,7 @@ from .ops.conv_modules import (
     conv_transpose3d,
 )
 from .ops.deconv import Fconv_transpose2d
+from .ops.detection import proposal, yolo_detection_output, yolov3_detection_output
 from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
 from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
@@ -47,6 +48,7 @@ from .ops.sequence import cumsum, embedding, glu
 from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
 from .ops.signal import inverse_spectrogram, spectrogram
 from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
+from .ops.ssd import detection_output, prior_box
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
 from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.weights import shell
@@ -133,6 +135,7 @@ __all__ = [
     "deepcopy",
     "deform_conv2d",
     "dequantize",
+    "detection_output",
     "diag",
     "down2",
     "dropout",
@@ -180,6 +183,8 @@ __all__ = [
     "pooling3d",
     "power",
     "prelu",
+    "prior_box",
+    "proposal",
     "ps_roi_pool",
     "quantize",
     "really_permute",
@@ -221,4 +226,6 @@ __all__ = [
     "upfirdn2d",
     "verify",
     "write_files",
+    "yolo_detection_output",
+    "yolov3_detection_output",
 ]

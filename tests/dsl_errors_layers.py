@@ -27,6 +27,7 @@ class Inputs:
         "t": (4,),
         "six": (6,),
         "plane": (1, 6, 7),
+        "six3": (6, 3, 3),
     }
 
     def __init__(self, g: nb.Graph) -> None:
@@ -36,6 +37,11 @@ class Inputs:
         value = self._graph.input(name, self.SHAPES[name])
         setattr(self, name, value)
         return value
+
+
+def boxes(g: nb.Graph) -> nb.Value:
+    """Corners and variances of three boxes."""
+    return g.input("boxes", (2, 12))
 
 
 # What each function has to refuse: the functions' names, a label, the call, and a word that the message needs.
@@ -333,4 +339,41 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
     ("roi_align", "scale", lambda g, i: nb.roi_align(g, [i.x, i.t], 2, NAN), "spatial_scale"),
     ("ps_roi_pool", "channels", lambda g, i: nb.ps_roi_pool(g, [i.x, i.t], 2), "channels"),
     ("ps_roi_pool", "rank", lambda g, i: nb.ps_roi_pool(g, [i.m, i.t], 1), "3-D"),
+    # detection
+    ("prior_box", "no size", lambda g, i: nb.prior_box(g, i.x, 10, max_sizes=20), "picture"),
+    ("prior_box", "max_sizes", lambda g, i: nb.prior_box(g, i.x, [10, 20], [30], image_size=(9, 9)), "max_sizes"),
+    ("prior_box", "variances", lambda g, i: nb.prior_box(g, i.x, 10, variances=[0.1], image_size=(9, 9)), "variances"),
+    ("prior_box", "rank", lambda g, i: nb.prior_box(g, i.m, 10, image_size=(9, 9)), "3-D"),
+    ("prior_box", "ratio", lambda g, i: nb.prior_box(g, i.x, 10, aspect_ratios=-1, image_size=(9, 9)), "ratio"),
+    ("detection_output", "priors", lambda g, i: nb.detection_output(g, [i.v, i.m, i.m], 3), "priorbox"),
+    ("detection_output", "location", lambda g, i: nb.detection_output(g, [i.v, i.m, boxes(g)], 5), "[12]"),
+    (
+        "detection_output",
+        "classes",
+        lambda g, i: nb.detection_output(g, [g.input("l", (12,)), i.m, boxes(g)], 4),
+        "confid",
+    ),
+    ("proposal", "score", lambda g, i: nb.proposal(g, [i.x, i.x, i.v]), "18"),
+    ("proposal", "two", lambda g, i: nb.proposal(g, [i.x, i.x]), "2 inputs"),
+    ("yolo_detection_output", "channels", lambda g, i: nb.yolo_detection_output(g, i.x, 1, [(1, 1)]), "6"),
+    ("yolo_detection_output", "anchors", lambda g, i: nb.yolo_detection_output(g, i.six3, 1, [1, 1]), "2 dimensions"),
+    ("yolo_detection_output", "negative", lambda g, i: nb.yolo_detection_output(g, i.six3, 1, [(1, -1)]), "above 0"),
+    (
+        "yolov3_detection_output",
+        "mask",
+        lambda g, i: nb.yolov3_detection_output(g, i.six3, 1, [(1, 1)], [1], [8]),
+        "mask",
+    ),
+    (
+        "yolov3_detection_output",
+        "scale",
+        lambda g, i: nb.yolov3_detection_output(g, i.six3, 1, [(1, 1)], [0], []),
+        "scale",
+    ),
+    (
+        "square",
+        "open length",
+        lambda g, i: nb.square(g, nb.yolo_detection_output(g, i.six3, 1, [(1, 1)])),
+        "only when the net runs",
+    ),
 ]
