@@ -147,6 +147,7 @@ def append(
             raise BuildError(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
+        _refuse_other_graphs(g, values)
         _refuse_open_lengths(values)
         _refuse_mixed_numbers(spec, values)
         typed = _typed_params(spec, params or {})
@@ -165,6 +166,17 @@ def append(
     for value, data in zip(outputs, spec.constants(typed, arrays) or (), strict=False):
         value.data = data
     return outputs
+
+
+def _refuse_other_graphs(g: Graph, values: Sequence[Value]) -> None:
+    for value in values:
+        if value.graph is not g:
+            raise BuildError(
+                "an input belongs to another graph",
+                argument=value.name,
+                expected=f"a value of graph {g.name}",
+                got=f"one of graph {value.graph.name}",
+            )
 
 
 def _refuse_open_lengths(values: Sequence[Value]) -> None:

@@ -167,35 +167,40 @@ def register(cls: _Spec) -> _Spec:
     return cls
 
 
-def dsl(function: _Function) -> _Function:
-    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``.
+def located(function: _Function, name: str) -> _Function:
+    """`function(graph, ...)`, every BuildError of which says at least this name, the scope and the author's line.
 
-    Every BuildError of it says at least the function, the scope and the author's line. An argument that is of
-    quite another kind than is meant (a number for a module, a module without weights) is a BuildError as well.
+    An argument that is of quite another kind than is meant (a number for a module, a module without weights) is a
+    BuildError as well.
     """
 
     @functools.wraps(function)
-    def located(g: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(g: Any, *args: Any, **kwargs: Any) -> Any:
         scope = getattr(g, "current_scope", None) or None
         try:
             return function(g, *args, **kwargs)
         except BuildError as error:
             if error.op and error.source:
                 raise
-            raise error.located(function.__name__, scope, caller()) from None
+            raise error.located(name, scope, caller()) from None
         except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise BuildError(
                 "the arguments do not fit this function",
-                op=function.__name__,
+                op=name,
                 scope=scope,
                 source=caller(),
-                expected=f"{function.__name__}{inspect.signature(function)}",
+                expected=f"{name}{inspect.signature(function)}",
                 got=str(error).split("\n")[0],
             ) from error
 
+    return call  # type: ignore[return-value]
+
+
+def dsl(function: _Function) -> _Function:
+    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``; its errors are located()."""
     assert function.__name__ not in functions, function.__name__
-    functions[function.__name__] = located
-    return located  # type: ignore[return-value]
+    functions[function.__name__] = located(function, function.__name__)
+    return functions[function.__name__]  # type: ignore[return-value]
 
 
 def spec_of(op_type: str) -> OpSpec:

@@ -10,6 +10,7 @@ from ..builder import ValueLike, append, number
 from ..errors import BuildError
 from ..ir import Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from .binary import binaryOp
 from .common import ANY_SHAPES, FEW, Unary, need, over_shapes
 
 UNARY = (
@@ -41,9 +42,10 @@ class UnaryOp(Unary):
         def above_one(name: str) -> list[Sample]:
             return over_shapes(
                 name,
-                lambda g, x: unaryOp(g, unaryOp(g, x, "cosh"), name),
-                lambda x: getattr(x.cosh(), name)(),
+                lambda g, x: unaryOp(g, binaryOp(g, [x, 1.0], "Add"), name),
+                lambda x: getattr(x + 1, name)(),
                 FEW,
+                "positive",
             )
 
         def sample(name: str) -> list[Sample]:
