@@ -13,6 +13,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -152,6 +153,9 @@ registry: dict[str, OpSpec] = {}
 functions: dict[str, Callable[..., Any]] = {}
 """The DSL: name -> function."""
 
+calling: ContextVar[tuple[str, ...]] = ContextVar("calling", default=())
+"""The functions of the DSL that are at work, the author's call first: who makes which op, for the documentation."""
+
 _Spec = TypeVar("_Spec", bound=type[OpSpec])
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -177,6 +181,7 @@ def located(function: _Function, name: str) -> _Function:
     @functools.wraps(function)
     def call(g: Any, *args: Any, **kwargs: Any) -> Any:
         scope = getattr(g, "current_scope", None) or None
+        token = calling.set((*calling.get(), name))
         try:
             return function(g, *args, **kwargs)
         except BuildError as error:
@@ -192,6 +197,8 @@ def located(function: _Function, name: str) -> _Function:
                 expected=f"{name}{inspect.signature(function)}",
                 got=str(error).split("\n")[0],
             ) from error
+        finally:
+            calling.reset(token)
 
     return call  # type: ignore[return-value]
 

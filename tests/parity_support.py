@@ -65,6 +65,11 @@ def oracle(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]
     return {f"y{i}": t[0].numpy() for i, t in enumerate(results)}
 
 
+def measured_error(spec: nb.OpSpec, sample: nb.Sample) -> float:
+    """The error of a sample on the target `reference` and one thread, relative to its oracle's largest magnitude."""
+    return check_sample(spec, sample, "reference", 1).worst.required
+
+
 def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> Report:
     """Run a sample on the runtime and compare every output with its oracle."""
     arrays = draw(sample)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..builder import ValueLike, append
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Weight, register, spec_of
+from ..opspec import OpSpec, Param, Sample, Weight, functions, register, spec_of
 from .common import FEATURE_MAPS, elements, functional, need, need_rank, need_shape, shape_id
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 
@@ -57,7 +57,7 @@ class Scale(OpSpec):
 
         def constant(x: Shape, bias: bool) -> Sample:
             s, b = (rng.standard_normal(x[0]).astype(np.float32) for _ in "sb")
-            return Sample(f"{shape_id(x)}-{bias}", (x,), lambda g, v: [scale(g, v, s, b if bias else None)])
+            return Sample(f"{shape_id(x)}-{bias}", (x,), lambda g, v: functions["scale"](g, v, s, b if bias else None))
 
         shapes: tuple[Shape, ...] = ((7,), (3, 5), *FEATURE_MAPS, (8, 3, 4, 5))
         return [
@@ -66,7 +66,7 @@ class Scale(OpSpec):
                 Sample(
                     f"{shape_id(x)}-input",
                     (x, x[:1]),
-                    lambda g, v, s: [scale(g, v, s)],
+                    lambda g, v, s: functions["scale"](g, [v, s]),
                     lambda v, s: v * s.reshape(-1, *(1,) * (v.ndim - 2)),
                 )
                 for x in shapes
@@ -124,7 +124,17 @@ class InnerProduct(OpSpec):
             )
 
         cases: tuple[tuple[Shape, int], ...] = (((7,), 5), ((512,), 33), ((1,), 1), ((3, 10), 4), ((64, 3), 8))
-        return [sample(x, out, bias) for x, out in cases for bias in (False, True)]
+        return [
+            *(sample(x, out, bias) for x, out in cases for bias in (False, True)),
+            *(_linear(x, out) for x, out in (((5,), 4), ((3, 5), 4), ((2, 3, 5), 4), ((2, 3, 4, 5), 6))),
+        ]
+
+
+def _linear(x: Shape, out: int) -> Sample:
+    from torch import nn
+
+    module = nn.Linear(x[-1], out, bias=len(x) != 2)
+    return Sample(f"linear-{shape_id(x)}", (x,), lambda g, v: functions["linear"](g, v, module), module)
 
 
 def inner_product(g: Graph, x: ValueLike, weight: Array, bias: Array | None = None) -> Value:
@@ -170,7 +180,7 @@ class MatMul(OpSpec):
             return Sample(
                 f"{shape_id(a)}-{shape_id(b)}-{transposed}",
                 (a, b),
-                lambda g, x, y: [matmul(g, x, y, transposed)],
+                lambda g, x, y: functions["matmul"](g, [x, y], transposed),
                 lambda x, y: (x[0] @ (y.mT if transposed else y)[0])[None],
             )
 
@@ -192,6 +202,8 @@ class MatMul(OpSpec):
                     (True, (2, 4, 3, 5), (1, 4, 6, 5)),
                     (False, (2, 4, 3, 5), (2, 1, 5, 6)),
                     (True, (8, 3, 5), (8, 6, 5)),
+                    (False, (2, 4, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (2, 4, 5, 6)),
                 )
             ),
         ]
@@ -239,7 +251,9 @@ class MemoryData(OpSpec):
 
         def sample(shape: Shape) -> Sample:
             data: Array = np.random.default_rng(23).standard_normal(shape).astype(np.float32)
-            return Sample(shape_id(shape), (), lambda g: [memory(g, data)], lambda: torch.from_numpy(data)[None])
+            return Sample(
+                shape_id(shape), (), lambda g: functions["memorydata"](g, data), lambda: torch.from_numpy(data)[None]
+            )
 
         return [sample(shape) for shape in ((9,), (3, 5), (5, 3, 7), (8, 2, 4), (2, 3, 4, 5), (1, 1, 1, 1))]
 
@@ -277,7 +291,11 @@ class PixelShuffle(OpSpec):
     def samples(self) -> list[Sample]:
         shapes: tuple[tuple[Shape, int], ...] = (((4, 3, 5), 2), ((32, 4, 3), 2), ((27, 2, 3), 3), ((12, 1, 1), 2))
         return [
-            Sample(f"{shape_id(x)}-{r}-{mode}", (x,), lambda g, v, r=r, mode=mode: [pixel_shuffle(g, v, r, mode)])
+            Sample(
+                f"{shape_id(x)}-{r}-{mode}",
+                (x,),
+                lambda g, v, r=r, mode=mode: functions["pixel_shuffle"](g, v, r, mode),
+            )
             for x, r in shapes
             for mode in (0, 1)
         ]
