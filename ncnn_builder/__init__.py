@@ -14,7 +14,7 @@ from .ops.binary import binaryOp
 from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
 from .ops.classic import argmax, spp
 from .ops.columns import fold, unfold
-from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
+from .ops.composite import bias_act, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
 from .ops.conv_modules import (
     Fconv1d,
@@ -30,22 +30,25 @@ from .ops.detection import proposal, yolo_detection_output, yolov3_detection_out
 from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
 from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
+from .ops.fully_connected import fully_connected
 from .ops.linear import Fmatmul
 from .ops.matrix import einsum, gemm
 from .ops.modulated import ModulatedConv2d, ToRGB
 from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.number_types import cast, dequantize, packing, quantize, requantize
 from .ops.pad import pad
+from .ops.permute import permute, really_permute
 from .ops.piecewise import absval, threshold
 from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
+from .ops.pooling import adaptive_avg_pool2d, pooling
 from .ops.recurrent import gru, lstm, rnn
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.regions import ps_roi_pool, roi_align, roi_pool
-from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
+from .ops.resample import down2, interpolate, up2, up4
 from .ops.response_norm import local_response_norm, mvn, normalize
 from .ops.sampling import deform_conv2d, grid_sample
 from .ops.sequence import cumsum, embedding, glu
-from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
+from .ops.shape import concat, coordconcat, crop, really_reshape, reshape, split
 from .ops.signal import inverse_spectrogram, spectrogram
 from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.ssd import detection_output, prior_box

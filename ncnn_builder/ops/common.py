@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,11 @@ def elements(shape: Shape) -> int:
     for n in shape:
         count *= n
     return count
+
+
+def windows(n: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
+    """How many windows fit; ceil: one that hangs over the end counts."""
+    return (math.ceil if ceil else math.floor)((n + pad - kernel) / stride) + 1
 
 
 def shape_id(shape: Shape) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ from ..builder import ValueLike, append, filled, integer, integers, one
 from ..errors import BuildError
 from ..ir import Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
-from .common import functional, need, need_rank, shape_id
+from .common import functional, need, need_rank, shape_id, windows
 from .conv_nd import AXES
 
 _DOCS = {"kernel": "size of the window", "stride": "stride", "pad": "border", "out": "windows of an adaptive pooling"}
@@ -104,11 +103,6 @@ class PoolNd(OpSpec):
 
 def functions_of(dims: int) -> Any:
     return {1: pooling1d, 3: pooling3d}[dims]
-
-
-def windows(n: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
-    """How many windows fit; ceil: one that hangs over the end counts."""
-    return (math.ceil if ceil else math.floor)((n + pad - kernel) / stride) + 1
 
 
 @register

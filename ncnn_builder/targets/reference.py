@@ -20,9 +20,10 @@ from ..ops.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
 from ..ops.fir import border_behind, paddings
 from ..ops.linear import Fmatmul
 from ..ops.pad import pad
+from ..ops.permute import really_permute
 from ..ops.reduce import really_reduction
 from ..ops.resample import down2, up2, up4
-from ..ops.shape import really_permute, really_reshape
+from ..ops.shape import really_reshape
 from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
 from ..ops.weights import shell
 
