@@ -131,7 +131,7 @@ def _shapes(shapes: list[Shape]) -> str:
 def _section(spec: OpSpec, makers: set[str], examples: list[str], count: int, figure: str | None) -> list[str]:
     lines = [f"### {spec.type}", "", *inspect.cleandoc(spec.doc).split("\n"), ""]
     if makers:
-        lines += ["```python", *(_signature(name) for name in sorted(makers)), "```", ""]
+        lines += ["```", *(_signature(name) for name in sorted(makers)), "```", ""]
     if spec.params:
         lines += ["| id | parameter | kind | default | meaning |", "|---|---|---|---|---|"]
         for p in sorted(spec.params, key=lambda p: -1 if p.id is None else p.id):
