@@ -69,7 +69,7 @@ def test_every_layer_of_the_library_is_sampled() -> None:
 # -- mutation controls: a changed parameter or weight has to be seen --------------------------------------------
 
 
-@pytest.mark.parametrize("op", ["Rsqrt", "MulConstant", "Sin", "HardSigmoid", "ReLU"])
+@pytest.mark.parametrize("op", ["Rsqrt", "MulConstant", "Sin", "HardSigmoid", "ReLU", "CELU", "Log", "LRN", "SDPA"])
 def test_a_changed_parameter_is_seen(op: str) -> None:
     spec = nb.registry[op]
     sample = spec.samples()[-1]
@@ -86,8 +86,21 @@ def test_a_changed_parameter_is_seen(op: str) -> None:
 @pytest.mark.parametrize(
     "op",
     [
+        "BatchNorm",
         "Convolution",
+        "Convolution1D",
+        "Convolution3D",
         "ConvolutionDepthWise",
+        "Deconvolution1D",
+        "DeformableConv2D",
+        "Dequantize",
+        "Embed",
+        "GRU",
+        "Gemm",
+        "GroupNorm",
+        "LSTM",
+        "MultiHeadAttention",
+        "PReLU",
         "FilteredLrelu",
         "Shell",
         "Upfirdn2d",
