@@ -7,20 +7,53 @@ from .builder import ValueLike, check_bottom_names, child, create_top_names, new
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
-from .ops.activation import activation
+from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
-from .ops.composite import bias_act, fully_connected, modulated_conv2d, upfirdn2d
+from .ops.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
+from .ops.binary import binaryOp
+from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
+from .ops.classic import argmax, spp
+from .ops.columns import fold, unfold
+from .ops.composite import bias_act, modulated_conv2d, upfirdn2d
 from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
+from .ops.conv_modules import (
+    Fconv1d,
+    Fconv_transpose1d,
+    conv1d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from .ops.deconv import Fconv_transpose2d
-from .ops.elementwise import MulConstant, abs, binaryOp, clamp, lerp, rsqrt, sin, sqrt, square
+from .ops.detection import proposal, yolo_detection_output, yolov3_detection_output
+from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
+from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
 from .ops.filters import FilteredLrelu, Upfirdn2d
+from .ops.fully_connected import fully_connected
 from .ops.linear import Fmatmul
+from .ops.matrix import einsum, gemm
 from .ops.modulated import ModulatedConv2d, ToRGB
+from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.number_types import cast, dequantize, packing, quantize, requantize
 from .ops.pad import pad
+from .ops.permute import permute, really_permute
+from .ops.piecewise import absval, threshold
+from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
+from .ops.pooling import adaptive_avg_pool2d, pooling
+from .ops.recurrent import gru, lstm, rnn
 from .ops.reduce import really_reduction, reduction, softmax
-from .ops.resample import adaptive_avg_pool2d, down2, interpolate, pooling, up2, up4
-from .ops.shape import concat, coordconcat, crop, permute, really_permute, really_reshape, reshape, split
+from .ops.regions import ps_roi_pool, roi_align, roi_pool
+from .ops.resample import down2, interpolate, up2, up4
+from .ops.response_norm import local_response_norm, mvn, normalize
+from .ops.sampling import deform_conv2d, grid_sample
+from .ops.sequence import cumsum, embedding, glu
+from .ops.shape import concat, coordconcat, crop, really_reshape, reshape, split
+from .ops.signal import inverse_spectrogram, spectrogram
+from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
+from .ops.ssd import detection_output, prior_box
 from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
+from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
 from .targets import TARGETS
@@ -47,8 +80,10 @@ __all__ = [
     "EmitError",
     "EmittedModel",
     "F4DOp1D",
+    "Fconv1d",
     "Fconv2d",
     "Fconv2d_depthwise",
+    "Fconv_transpose1d",
     "Fconv_transpose2d",
     "FilteredLrelu",
     "Fmatmul",
@@ -74,49 +109,126 @@ __all__ = [
     "Weight",
     "WeightStorage",
     "abs",
+    "absval",
     "activation",
     "adaptive_avg_pool2d",
+    "argmax",
+    "batch_norm",
+    "bias",
     "bias_act",
     "binaryOp",
+    "cast",
+    "channel_shuffle",
     "check_bottom_names",
     "child",
     "clamp",
     "compile_graph",
     "concat",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "coordconcat",
+    "copyto",
     "create_top_names",
     "crop",
+    "cumsum",
+    "deepcopy",
+    "deform_conv2d",
+    "dequantize",
+    "detection_output",
+    "diag",
     "down2",
+    "dropout",
+    "einsum",
+    "eltwise",
+    "embedding",
+    "exp",
     "filtered_lrelu",
+    "flatten",
+    "flip",
+    "fold",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
+    "gemm",
+    "global_pool",
+    "glu",
+    "grid_sample",
+    "group_norm",
+    "gru",
+    "instance_norm",
     "interpolate",
+    "inverse_spectrogram",
+    "layer_norm",
     "lerp",
+    "linear",
+    "local_response_norm",
+    "log",
+    "lstm",
+    "matmul",
+    "memorydata",
     "modulated_conv2d",
+    "multihead_attention",
+    "mvn",
     "newest_bottom_names",
+    "noop",
+    "normalize",
+    "packing",
     "pad",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pooling",
+    "pooling1d",
+    "pooling3d",
+    "power",
+    "prelu",
+    "prior_box",
+    "proposal",
+    "ps_roi_pool",
+    "quantize",
     "really_permute",
     "really_reduction",
     "really_reshape",
     "reduction",
     "registry",
+    "requantize",
     "reshape",
+    "rms_norm",
+    "rnn",
+    "roi_align",
+    "roi_pool",
+    "rotary_embed",
     "rsqrt",
     "save",
+    "scale",
+    "scaled_dot_product_attention",
     "shell",
     "sin",
+    "slice",
     "softmax",
+    "spectrogram",
     "split",
+    "spp",
     "sqrt",
     "square",
+    "squeeze",
+    "statistics_pooling",
     "synthesis_input",
+    "tensor_split",
+    "threshold",
+    "tile",
+    "unaryOp",
+    "unfold",
+    "unsqueeze",
     "up2",
     "up4",
     "upfirdn2d",
     "verify",
     "write_files",
+    "yolo_detection_output",
+    "yolov3_detection_output",
 ]

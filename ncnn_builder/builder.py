@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import BuildError
 from .ir import Array, Graph, Node, Value
-from .opspec import OpSpec, Param, caller
+from .opspec import Derived, OpSpec, Param, caller
 
 ValueLike: TypeAlias = "Value | Sequence[Value | Sequence[Value]]"
 """What the DSL takes for inputs: a Value, or a list of Values and of one-element lists of them."""
@@ -147,6 +147,9 @@ def append(
             raise BuildError(
                 "wrong number of inputs", expected=f"{', '.join(spec.inputs)}", got=f"{len(values)} inputs"
             )
+        _refuse_other_graphs(g, values)
+        _refuse_open_lengths(values)
+        _refuse_mixed_numbers(spec, values)
         typed = _typed_params(spec, params or {})
         arrays = {
             k: np.array(w, order="C") if min(w.strides, default=0) < 0 else w
@@ -165,6 +168,41 @@ def append(
     return outputs
 
 
+def _refuse_other_graphs(g: Graph, values: Sequence[Value]) -> None:
+    for value in values:
+        if value.graph is not g:
+            raise BuildError(
+                "an input belongs to another graph",
+                argument=value.name,
+                expected=f"a value of graph {g.name}",
+                got=f"one of graph {value.graph.name}",
+            )
+
+
+def _refuse_open_lengths(values: Sequence[Value]) -> None:
+    for value in values:
+        if value.producer is not None and value.producer.spec.open_length:
+            raise BuildError(
+                "the length of an input is known only when the net runs",
+                argument=value.name,
+                expected="a value of known shape",
+                got=f"the result of {value.producer.spec.type}",
+                fix="Make it an output of the graph, and go on from there outside of the net",
+            )
+
+
+def _refuse_mixed_numbers(spec: OpSpec, values: Sequence[Value]) -> None:
+    for value in values:
+        readers = {node.spec for node, _ in value.uses} | {spec}
+        if any(reader.integer_input for reader in readers) and (value.producer is not None or value.uses):
+            raise BuildError(
+                "whole numbers are an input of the graph that one layer reads",
+                argument=value.name,
+                expected=f"an input for {' and '.join(sorted(r.type for r in readers))} each",
+                got=value,
+            )
+
+
 def _typed_params(spec: OpSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     names = {p.name for p in spec.params}
     if set(given) != names:
@@ -178,6 +216,15 @@ def _typed(param: Param, value: Any) -> Any:
         convert = integer if param.kind == "ints" else number
         return tuple(convert(v, param.name) for v in value)
     return integer(value, param.name) if param.kind == "int" else number(value, param.name)
+
+
+def filled(spec: OpSpec, **given: Any) -> dict[str, Any]:
+    """All parameters of a declaration: those given, and ncnn's default for each other one."""
+    params: dict[str, Any] = dict(given)
+    for param in spec.params:
+        if param.name not in params:
+            params[param.name] = param.default.of(params) if isinstance(param.default, Derived) else param.default
+    return params
 
 
 def spec_is_list(param: Param) -> bool:

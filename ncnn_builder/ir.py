@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,20 @@ class Value:
     producer  the node that makes it; None for an input of the graph
     uses      (node, position) of each use; being an output of the graph is no use
     data      its numbers, if they are known when the graph is built
+    graph     the graph that it belongs to
+
+    It has operators: + - * / ** @, unary minus, abs() and slices, of Values of one graph and numbers. What they mean is
+    not known here: see define_operators().
     """
 
-    __slots__ = ("any_shape", "data", "name", "producer", "shape", "uses")
+    __slots__ = ("any_shape", "data", "graph", "name", "producer", "shape", "uses")
+    __array_ufunc__ = None  # a numpy number on the left leaves the operator to the Value
+    __iter__ = None  # indexing does not make it a sequence
 
-    def __init__(self, name: str, shape: Shape, producer: Node | None = None, data: Array | None = None) -> None:
+    def __init__(
+        self, graph: Graph, name: str, shape: Shape, producer: Node | None = None, data: Array | None = None
+    ) -> None:
+        self.graph = graph
         self.name = name
         self.shape = shape
         self.producer = producer
@@ -45,6 +54,60 @@ class Value:
 
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape)}"
+
+    def __add__(self, other: Any) -> Value:
+        return _operate("add", self, other)
+
+    def __radd__(self, other: Any) -> Value:
+        return _operate("add", self, other)
+
+    def __sub__(self, other: Any) -> Value:
+        return _operate("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return _operate("rsub", self, other)
+
+    def __mul__(self, other: Any) -> Value:
+        return _operate("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return _operate("mul", self, other)
+
+    def __truediv__(self, other: Any) -> Value:
+        return _operate("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return _operate("rdiv", self, other)
+
+    def __pow__(self, other: Any) -> Value:
+        return _operate("pow", self, other)
+
+    def __rpow__(self, other: Any) -> Value:
+        return _operate("rpow", self, other)
+
+    def __matmul__(self, other: Any) -> Value:
+        return _operate("matmul", self, other)
+
+    def __neg__(self) -> Value:
+        return _operate("neg", self)
+
+    def __abs__(self) -> Value:
+        return _operate("abs", self)
+
+    def __getitem__(self, key: Any) -> Value:
+        return _operate("getitem", self, key)
+
+
+_operators: dict[str, Callable[..., Value]] = {}
+
+
+def define_operators(table: Mapping[str, Callable[..., Value]]) -> None:
+    """Say what the operators of Values mean: name -> function of (graph, value, operands)."""
+    _operators.update(table)
+
+
+def _operate(name: str, value: Value, *operands: Any) -> Value:
+    return _operators[name](value.graph, value, *operands)
 
 
 class Node:
@@ -120,7 +183,7 @@ class Graph:
             checked = ()
         if not 1 <= len(checked) <= 4 or any(n < 1 for n in checked):
             raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
-        value = Value(self.reserve(name), checked)
+        value = Value(self, self.reserve(name), checked)
         value.any_shape = any_shape
         self.inputs.append(value)
         return value
@@ -187,7 +250,7 @@ class Graph:
         """Append a node and make its output Values."""
         shapes = list(shapes)
         node.outputs = [
-            Value(node.name if len(shapes) == 1 else self.reserve(f"{node.name}:{i}"), shape, node)
+            Value(self, node.name if len(shapes) == 1 else self.reserve(f"{node.name}:{i}"), shape, node)
             for i, shape in enumerate(shapes)
         ]
         for position, value in enumerate(node.inputs):

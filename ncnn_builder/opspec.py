@@ -13,6 +13,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -21,6 +22,7 @@ from .errors import BuildError
 from .ir import Array, Params, Shape
 
 Kind = Literal["int", "float", "ints", "floats"]
+Draw = Literal["normal", "positive", "unit", "integer", "index"]
 
 
 _HERE = str(Path(__file__).resolve().parent)
@@ -35,10 +37,23 @@ def caller() -> str:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A default that follows from parameters declared before: text says how, as ncnn's source does; of computes it."""
+
+    text: str
+    of: Callable[[Params], Any]
+
+
+def same_as(name: str) -> Derived:
+    """The default of a parameter that is another one's value where a file leaves it out, such as a kernel's height."""
+    return Derived(name, lambda params: params[name])
+
+
+@dataclass(frozen=True)
 class Param:
     """A parameter: its name, its ncnn id (None in a composite op), its kind, and what it means.
 
-    default is the value that ncnn takes when a file leaves it out. What we write leaves nothing out.
+    default is the value that ncnn takes when a file leaves it out, or a Derived. What we write leaves nothing out.
     """
 
     name: str
@@ -70,14 +85,15 @@ class Sample:
 
     inputs: shapes without batch; torch gets them with a batch dimension of one, and returns the same.
     torch=None: the op's own reference is the oracle.
-    draw: how the inputs are drawn: "normal", "positive" (0.1 to 2.1) or "unit" (0 to 1).
+    draw: how the inputs are drawn: "normal", "positive" (0.1 to 2.1), "unit" (0 to 1), or "integer" (whole numbers
+    from -100 to 100, given as int32) and "index" (likewise, from 0 to 9).
     """
 
     id: str
     inputs: tuple[Shape, ...]
     build: Callable[..., Any]
     torch: Callable[..., Any] | None = None
-    draw: Literal["normal", "positive", "unit"] = "normal"
+    draw: Draw = "normal"
 
 
 class OpSpec:
@@ -90,6 +106,10 @@ class OpSpec:
     weights: ClassVar[tuple[Weight, ...]] = ()
     custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
     composite: ClassVar[bool] = False  # lowered by a target, never emitted
+    left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
+    off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
+    integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net that nothing else reads
+    open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
     tolerance: ClassVar[Tolerance] = Tolerance()
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
@@ -133,6 +153,9 @@ registry: dict[str, OpSpec] = {}
 functions: dict[str, Callable[..., Any]] = {}
 """The DSL: name -> function."""
 
+calling: ContextVar[tuple[str, ...]] = ContextVar("calling", default=())
+"""The functions of the DSL that are at work, the author's call first: who makes which op, for the documentation."""
+
 _Spec = TypeVar("_Spec", bound=type[OpSpec])
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -148,35 +171,43 @@ def register(cls: _Spec) -> _Spec:
     return cls
 
 
-def dsl(function: _Function) -> _Function:
-    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``.
+def located(function: _Function, name: str) -> _Function:
+    """`function(graph, ...)`, every BuildError of which says at least this name, the scope and the author's line.
 
-    Every BuildError of it says at least the function, the scope and the author's line. An argument that is of
-    quite another kind than is meant (a number for a module, a module without weights) is a BuildError as well.
+    An argument that is of quite another kind than is meant (a number for a module, a module without weights) is a
+    BuildError as well.
     """
 
     @functools.wraps(function)
-    def located(g: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(g: Any, *args: Any, **kwargs: Any) -> Any:
         scope = getattr(g, "current_scope", None) or None
+        token = calling.set((*calling.get(), name))
         try:
             return function(g, *args, **kwargs)
         except BuildError as error:
             if error.op and error.source:
                 raise
-            raise error.located(function.__name__, scope, caller()) from None
+            raise error.located(name, scope, caller()) from None
         except (AttributeError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise BuildError(
                 "the arguments do not fit this function",
-                op=function.__name__,
+                op=name,
                 scope=scope,
                 source=caller(),
-                expected=f"{function.__name__}{inspect.signature(function)}",
+                expected=f"{name}{inspect.signature(function)}",
                 got=str(error).split("\n")[0],
             ) from error
+        finally:
+            calling.reset(token)
 
+    return call  # type: ignore[return-value]
+
+
+def dsl(function: _Function) -> _Function:
+    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``; its errors are located()."""
     assert function.__name__ not in functions, function.__name__
-    functions[function.__name__] = located
-    return located  # type: ignore[return-value]
+    functions[function.__name__] = located(function, function.__name__)
+    return functions[function.__name__]  # type: ignore[return-value]
 
 
 def spec_of(op_type: str) -> OpSpec:

@@ -38,6 +38,9 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False) -> None:
     for key, value in known.items():
         if value.uses != uses[key]:
             raise VerifyError(f"{stage}: the use list of {value.name} is wrong", expected=uses[key], got=value.uses)
+    for name, value in graph.outputs.items():
+        if any(node.spec.integer_input for node, _ in value.uses):
+            raise VerifyError(f"{stage}: output {name} holds whole numbers that a layer reads", got=value)
     for kind, table in (("output", graph.outputs), ("tap", graph.taps)):
         for name, value in table.items():
             if id(value) not in known:

@@ -79,15 +79,18 @@ class Net:
         )
         self._inputs = self._net.inputs()
         self._outputs = self._net.outputs()
-        self._index_inputs = frozenset(self._net.index_inputs())
+        readers = {blob: layer.type for layer in self.layers for blob in layer.bottoms}
+        # The least number that an input of whole numbers may hold: Embed takes them for rows of its weight.
+        self._least = {name: 0 if readers[name] == "Embed" else -(2**31) for name in self._net.index_inputs()}
 
     def run(self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Computes blobs.
 
         Args:
             inputs: arrays of 1 to 4 dimensions, outer first, no batch. Any real type is converted to
-                float32; an input that an Embed layer reads takes whole numbers. float32 in C order is read in
-                place where its memory allows, so leave it unchanged until `run` returns.
+                float32; an input that an Embed, Dequantize or Requantize layer reads takes whole numbers.
+                float32 in C order is read in place where its memory allows, so leave it unchanged until `run`
+                returns.
             outputs: names of any blobs; None means all blobs without a consumer.
 
         Returns:
@@ -120,11 +123,11 @@ class Net:
             RuntimeError,
         ) as error:  # ragged lists, a tensor on a GPU or with gradient
             raise InputError(f"input '{name}' cannot be made into an array", reason=str(error)) from None
-        if name in self._index_inputs:
+        if name in self._least:
             if array.dtype.kind not in "iu":
                 raise InputError(f"input '{name}' has the wrong type", expected="whole numbers", got=str(array.dtype))
-            if array.size and (array.min() < 0 or array.max() > 2**31 - 1):
-                raise InputError(f"input '{name}' holds a number outside 0..2147483647")
+            if array.size and (array.min() < self._least[name] or array.max() > 2**31 - 1):
+                raise InputError(f"input '{name}' holds a number outside {self._least[name]}..2147483647")
             return np.ascontiguousarray(array, dtype=np.int32)
         if array.dtype.kind not in "biuf":
             raise InputError(f"input '{name}' has the wrong type", expected="real numbers", got=str(array.dtype))

@@ -23,8 +23,11 @@ def draw(sample: nb.Sample) -> list[np.ndarray]:
         "normal": rng.standard_normal,
         "positive": lambda shape: rng.random(shape) * 2 + 0.1,
         "unit": rng.random,
+        "integer": lambda shape: rng.integers(-100, 101, shape),
+        "index": lambda shape: rng.integers(0, 10, shape),
     }
-    return [kinds[sample.draw](shape).astype(np.float32) for shape in sample.inputs]
+    dtype = np.int32 if sample.draw in ("integer", "index") else np.float32
+    return [kinds[sample.draw](shape).astype(dtype) for shape in sample.inputs]
 
 
 def build(sample: nb.Sample) -> tuple[nb.Graph, list[nb.Value]]:
@@ -60,6 +63,11 @@ def oracle(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]
         results = sample.torch(*(torch.from_numpy(a)[None] for a in arrays))
     results = results if isinstance(results, (tuple, list)) else [results]
     return {f"y{i}": t[0].numpy() for i, t in enumerate(results)}
+
+
+def measured_error(spec: nb.OpSpec, sample: nb.Sample) -> float:
+    """The error of a sample on the target `reference` and one thread, relative to its oracle's largest magnitude."""
+    return check_sample(spec, sample, "reference", 1).worst.required
 
 
 def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> Report:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..builder import filled
 from ..errors import EmitError, ReadError
 from ..opspec import OpSpec, Param, registry
 from .layers import Layer
@@ -80,7 +81,7 @@ def _read_line(line: str, where: str) -> Layer:
 
 def _read_params(spec: OpSpec, fields: list[str], where: str) -> dict[str, Any]:
     by_id = {p.id: p for p in spec.params}
-    params: dict[str, Any] = {p.name: p.default for p in spec.params}
+    params: dict[str, Any] = {}
     for item in fields:
         key, _, value = item.partition("=")
         number = int(key)
@@ -96,4 +97,4 @@ def _read_params(spec: OpSpec, fields: list[str], where: str) -> dict[str, Any]:
             params[param.name] = tuple(map(scalar, items))
         else:
             params[param.name] = scalar(value)
-    return params
+    return filled(spec, **params)

@@ -1,117 +1,90 @@
-"""Activations that ncnn has as layers."""
+"""The DSL's activations: one function for all that have a name in torch, and the one with weights."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..builder import ValueLike, append, check_bottom_names, number
+from ..builder import ValueLike, append, array, check_bottom_names, number, one
 from ..errors import BuildError
 from ..ir import Graph, Value
-from ..opspec import Param, Sample, Tolerance, dsl, register, spec_of
-from .common import Unary, functional, over_shapes
+from ..opspec import dsl, spec_of
+from .common import need
 
 
-@register
-class ReLU(Unary):
-    """max(x, 0) + slope * min(x, 0). ncnn: relu.cpp."""
+@dataclass(frozen=True)
+class Act:
+    """An activation: its layer, its arguments with torch's defaults (argument -> parameter, default), and the rest."""
 
-    type = "ReLU"
-    params = (Param("slope", 0, "float", "factor of the negative side", 0.0),)
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [functional().leaky_relu(inputs[0], params["slope"])]
-
-    def samples(self) -> list[Sample]:
-        F = functional()
-        return [
-            *over_shapes("relu", lambda g, x: activation(g, x, "relu"), F.relu),
-            *over_shapes(
-                "leaky",
-                lambda g, x: activation(g, x, "leaky_relu", {"negative_slope": 0.1}),
-                lambda x: F.leaky_relu(x, 0.1),
-            ),
-        ]
+    layer: str
+    args: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    fixed: Mapping[str, float] = field(default_factory=dict)
 
 
-@register
-class Sigmoid(Unary):
-    """1 / (1 + exp(-x)). ncnn: sigmoid.cpp."""
-
-    type = "Sigmoid"
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].sigmoid()]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("sigmoid", lambda g, x: activation(g, x, "sigmoid"), lambda x: x.sigmoid())
-
-
-@register
-class Swish(Unary):
-    """x * sigmoid(x), also called SiLU. ncnn: swish.cpp."""
-
-    type = "Swish"
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0] * inputs[0].sigmoid()]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("swish", lambda g, x: activation(g, x, "swish"), functional().silu)
-
-
-@register
-class Mish(Unary):
-    """x * tanh(softplus(x)). ncnn: mish.cpp, whose vector code is off by 6e-4 far below zero (x = -1e4)."""
-
-    type = "Mish"
-    tolerance = Tolerance(2e-5)
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [functional().mish(inputs[0])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("mish", lambda g, x: activation(g, x, "mish"), functional().mish)
-
-
-@register
-class HardSigmoid(Unary):
-    """clip(alpha * x + beta, 0, 1). ncnn: hardsigmoid.cpp. torch's Hardsigmoid has alpha 1/6, beta 1/2."""
-
-    type = "HardSigmoid"
-    params = (
-        Param("alpha", 0, "float", "factor", 0.2),
-        Param("beta", 1, "float", "addend", 0.5),
-    )
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [(inputs[0] * params["alpha"] + params["beta"]).clamp(0, 1)]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("hardsigmoid", lambda g, x: activation(g, x, "hardsigmoid"), functional().hardsigmoid)
-
-
-_ACTIVATIONS = ("swish", "sigmoid", "mish", "hardsigmoid", "leaky_relu", "relu")
+_SELU = {"alpha": 1.6732632423543772, "lambda": 1.0507009873554805}
+_HARD = {"alpha": 1 / 6, "beta": 0.5}
+ACTS: dict[str, Act] = {
+    "relu": Act("ReLU", fixed={"slope": 0.0}),
+    "leaky_relu": Act("ReLU", {"negative_slope": ("slope", 0.01)}),
+    "relu6": Act("Clip", fixed={"min": 0.0, "max": 6.0}),
+    "hardtanh": Act("Clip", {"min_val": ("min", -1.0), "max_val": ("max", 1.0)}),
+    "hardsigmoid": Act("HardSigmoid", fixed=_HARD),
+    "hardswish": Act("HardSwish", fixed=_HARD),
+    "hardshrink": Act("Shrink", {"lambd": ("lambd", 0.5)}, {"bias": 0.0}),
+    "softshrink": Act("Shrink", {"lambd": ("lambd", 0.5)}),
+    "sigmoid": Act("Sigmoid"),
+    "swish": Act("Swish"),
+    "mish": Act("Mish"),
+    "tanh": Act("TanH"),
+    "elu": Act("ELU", {"alpha": ("alpha", 1.0)}),
+    "selu": Act("SELU", fixed=_SELU),
+    "celu": Act("CELU", {"alpha": ("alpha", 1.0)}),
+    "gelu": Act("GELU"),
+    "softplus": Act("BNLL"),
+    "ncnn_softplus": Act("Softplus"),
+    "erf": Act("Erf"),
+}
 
 
 @dsl
 def activation(
     g: Graph, bottom_names: ValueLike, act_name: str | None, args: dict[str, Any] | None = None
 ) -> list[Value]:
-    """An activation layer of ncnn, or nothing for None.
+    """An activation layer of ncnn, or nothing for None. Arguments and their defaults are torch's.
 
-    act_name: one of swish, sigmoid, mish, hardsigmoid, leaky_relu (args: negative_slope, default 0.01 as
-    torch's), relu, None. Raises BuildError for another name or an unknown argument.
+    act_name: None, relu, leaky_relu (negative_slope 0.01), relu6, hardtanh (min_val -1, max_val 1), hardsigmoid,
+    hardswish, hardshrink (lambd 0.5), softshrink (lambd 0.5), sigmoid, swish (torch's silu), mish, tanh, elu (alpha 1),
+    selu, celu (alpha 1), gelu (approximate "none" or "tanh"), erf, softplus (of beta 1, by ncnn's layer BNLL, which
+    is right for every input), ncnn_softplus (by its layer Softplus, which is wrong above 88).
+    Raises BuildError for another name or an unknown argument.
     """
     args = dict(args or {})
-    slope = number(args.pop("negative_slope", 0.01), "negative_slope") if act_name == "leaky_relu" else 0.0
-    if act_name is not None and act_name not in _ACTIVATIONS:
-        raise BuildError("unknown activation", argument="act_name", expected=[None, *_ACTIVATIONS], got=act_name)
+    if act_name is None:
+        need(not args, "no activation has no arguments", argument="args", got=sorted(args))
+        return check_bottom_names(bottom_names)
+    if act_name not in ACTS:
+        raise BuildError("unknown activation", argument="act_name", expected=[None, *ACTS], got=act_name)
+    act = ACTS[act_name]
+    params: dict[str, Any] = dict(act.fixed)
+    if act_name == "gelu":
+        kind = args.pop("approximate", "none")
+        need(kind in ("none", "tanh"), "unknown form of gelu", argument="approximate", expected="none, tanh", got=kind)
+        params["fast_gelu"] = int(kind == "tanh")
+    for name, (param, default) in act.args.items():
+        params[param] = number(args.pop(name, default), name)
+    if act_name == "softshrink":
+        params["bias"] = params["lambd"]
     if args:
         raise BuildError(f"activation {act_name} has no such argument", argument="args", got=sorted(args))
-    if act_name is None:
-        return check_bottom_names(bottom_names)
-    if act_name in ("leaky_relu", "relu"):
-        return append(g, spec_of("ReLU"), bottom_names, {"slope": slope})
-    if act_name == "hardsigmoid":
-        return append(g, spec_of("HardSigmoid"), bottom_names, {"alpha": 1 / 6, "beta": 0.5})
-    return append(g, spec_of(act_name.capitalize()), bottom_names)
+    return append(g, spec_of(act.layer), bottom_names, params)
+
+
+@dsl
+def prelu(g: Graph, bottom_names: ValueLike, weight: Any) -> list[Value]:
+    """x where x > 0, else weight * x: an nn.PReLU, or its weight.
+
+    weight: one number, or one per index of the outermost axis: [n] for [n], [n, W], [n, H, W], [n, D, H, W].
+    """
+    slope = array(getattr(weight, "weight", weight), "weight").reshape(-1)
+    return append(g, spec_of("PReLU"), one(bottom_names), {"num_slope": slope.size}, {"slope": slope})

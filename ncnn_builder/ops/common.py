@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..opspec import OpSpec, Sample
 # C = 1, C not a multiple of 4, a multiple of 8, 1xN, Nx1, non-square; and vectors, matrices, 4-D.
 FEATURE_MAPS: tuple[Shape, ...] = ((1, 4, 6), (5, 3, 7), (8, 1, 9), (16, 6, 1), (3, 8, 8))
 ANY_SHAPES: tuple[Shape, ...] = ((7,), (16,), (3, 5), *FEATURE_MAPS, (2, 3, 4, 5))
+FEW: tuple[Shape, ...] = ((7,), (3, 5), (5, 3, 7), (8, 2, 4))
 
 
 def functional() -> Any:
@@ -52,6 +54,11 @@ def elements(shape: Shape) -> int:
     for n in shape:
         count *= n
     return count
+
+
+def windows(n: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
+    """How many windows fit; ceil: one that hangs over the end counts."""
+    return (math.ceil if ceil else math.floor)((n + pad - kernel) / stride) + 1
 
 
 def shape_id(shape: Shape) -> str:

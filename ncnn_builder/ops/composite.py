@@ -12,9 +12,9 @@ from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .fir import flag, out_shape, paddings, taps, upfirdn2d_params, upfirdn2d_reference
-from .stylegan import ACTIVATIONS, BIAS_ACT_DOCS, bias_act_params, bias_act_reference
+from .stylegan import BIAS_ACT_DOCS, bias_act_params, bias_act_reference
 
-_BIAS_ACT_PARAMS = (
+BIAS_ACT_PARAMS = (
     Param("act", None, "int", BIAS_ACT_DOCS["act"]),
     Param("alpha", None, "float", BIAS_ACT_DOCS["alpha"]),
     Param("gain", None, "float", BIAS_ACT_DOCS["gain"]),
@@ -23,77 +23,12 @@ _BIAS_ACT_PARAMS = (
 
 
 @register
-class FullyConnected(OpSpec):
-    """clamp(act(x @ weight.T + bias) * gain); x [in] or [rows, in], weight [out, in], bias [out] or none."""
-
-    type = "fully_connected"
-    composite = True
-    params = _BIAS_ACT_PARAMS
-    weights = (Weight("weight", True, "[out, in]"), Weight("bias", False, "[out]"))
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
-        x, w = inputs[0], weights["weight"].shape
-        need_rank(x, (1, 2), "x")
-        need(
-            len(w) == 2 and w[1] == x[-1],
-            "the weight does not fit",
-            argument="weight",
-            expected=["out", x[-1]],
-            got=list(w),
-        )
-        if "bias" in weights:
-            need_shape(weights["bias"].shape, (w[0],), "bias")
-        return [(*x[:-1], w[0])]
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [bias_act_reference(inputs[0] @ weights["weight"].T, weights.get("bias"), params)]
-
-    def samples(self) -> list[Sample]:
-        rng = np.random.default_rng(2)
-
-        def sample(x: Shape, out: int, act: str, bias: bool) -> Sample:
-            w, b = _normal(rng, out, x[-1]), _normal(rng, out) if bias else None
-            return Sample(f"{shape_id(x)}-{out}-{act}-{bias}", (x,), lambda g, v: fully_connected(g, v, w, b, act))
-
-        return [
-            *(sample((12,), 5, act, bias) for act in ACTIVATIONS for bias in (False, True)),
-            sample((512,), 64, "lrelu", True),
-            sample((3, 7), 4, "linear", True),
-            sample((1,), 1, "linear", False),
-        ]
-
-
-@dsl
-def fully_connected(
-    g: Graph,
-    x: ValueLike,
-    weight: Any,
-    bias: Any | None = None,
-    act: Any = "linear",
-    alpha: SupportsFloat | None = None,
-    gain: SupportsFloat | None = None,
-    clamp: SupportsFloat | None = None,
-) -> list[Value]:
-    """clamp(act(x @ weight.T + bias) * gain). Weight gains are the author's: pass the effective weight [out, in].
-
-    act, alpha, gain, clamp as in bias_act().
-    """
-    return append(
-        g,
-        spec_of("fully_connected"),
-        x,
-        bias_act_params(act, alpha, gain, clamp),
-        {"weight": array(weight, "weight", 2), "bias": None if bias is None else array(bias, "bias", 1)},
-    )
-
-
-@register
 class BiasActComposite(OpSpec):
     """clamp(act(x + b) * gain) with a constant b: one number per channel of a map, per element of a vector."""
 
     type = "bias_act"
     composite = True
-    params = _BIAS_ACT_PARAMS
+    params = BIAS_ACT_PARAMS
     weights = (Weight("b", False, "[C]"),)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
@@ -109,7 +44,7 @@ class BiasActComposite(OpSpec):
         rng = np.random.default_rng(4)
 
         def sample(x: Shape, act: str, bias: bool, clamp: float | None) -> Sample:
-            b = _normal(rng, x[0] if len(x) >= 3 else x[-1]) if bias else None
+            b = normal(rng, x[0] if len(x) >= 3 else x[-1]) if bias else None
             return Sample(f"{shape_id(x)}-{act}-{bias}-{clamp}", (x,), lambda g, v: bias_act(g, v, b, act, clamp=clamp))
 
         return [
@@ -191,7 +126,7 @@ class Upfirdn2d(OpSpec):
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(6)
-        square, wide, line = _normal(rng, 4, 4), _normal(rng, 3, 5), _normal(rng, 6)
+        square, wide, line = normal(rng, 4, 4), normal(rng, 3, 5), normal(rng, 6)
 
         def sample(x: Shape, name: str, f: Array | None, **kw: Any) -> Sample:
             label = "-".join(f"{k}{v}" for k, v in kw.items()).replace(" ", "")
@@ -310,7 +245,7 @@ class ModulatedConv2d(OpSpec):
 
     def samples(self) -> list[Sample]:
         rng = np.random.default_rng(7)
-        held = _normal(rng, 4, 5, 3, 3)
+        held = normal(rng, 4, 5, 3, 3)
         f: Array = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / np.float32(64)
 
         def sample(
@@ -324,8 +259,8 @@ class ModulatedConv2d(OpSpec):
             resample: Array | None = f,
             gain: float = 1.0,
         ) -> Sample:
-            w, c = _normal(rng, out, x[0], k, k), x[0]
-            plane = _normal(rng, x[1] * up, x[2] * up) if noise else None
+            w, c = normal(rng, out, x[0], k, k), x[0]
+            plane = normal(rng, x[1] * up, x[2] * up) if noise else None
             return Sample(
                 f"{shape_id(x)}-{out}-{k}-up{up}-{noise}-{demodulate}-{flip}-{resample is not None}-{gain}",
                 (x, (c,)),
@@ -408,5 +343,5 @@ def modulated_conv2d(
     )
 
 
-def _normal(rng: np.random.Generator, *shape: int) -> Array:
+def normal(rng: np.random.Generator, *shape: int) -> Array:
     return rng.standard_normal(shape).astype(np.float32)

@@ -10,11 +10,11 @@ import numpy as np
 from ..builder import ValueLike, append, array, check_bottom_names, integer, one, padding4, pair
 from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
-from .common import functional, need, need_rank, need_shape, shape_id
+from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
+from .common import functional, need, need_rank, need_shape
+from .conv_samples import bn_samples, functional_samples
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .pad import pad
-from .weights import shell
 
 GEOMETRY = (
     Param("num_output", 0, "int", "output channels"),
@@ -26,22 +26,23 @@ GEOMETRY = (
     Param("weight_data_size", 6, "int", "number of elements of the weight"),
     Param("activation_type", 9, "int", ACTIVATION_DOCS["activation_type"]),
     Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
-    Param("kernel_h", 11, "int", "kernel height"),
-    Param("dilation_h", 12, "int", "vertical dilation", 1),
-    Param("stride_h", 13, "int", "vertical stride", 1),
-    Param("pad_top", 14, "int", "rows above"),
-    Param("pad_right", 15, "int", "columns after"),
-    Param("pad_bottom", 16, "int", "rows below"),
+    Param("kernel_h", 11, "int", "kernel height", same_as("kernel_w")),
+    Param("dilation_h", 12, "int", "vertical dilation", same_as("dilation_w")),
+    Param("stride_h", 13, "int", "vertical stride", same_as("stride_w")),
+    Param("pad_top", 14, "int", "rows above", same_as("pad_left")),
+    Param("pad_right", 15, "int", "columns after", same_as("pad_left")),
+    Param("pad_bottom", 16, "int", "rows below", same_as("pad_top")),
 )
 GROUP = Param("group", 7, "int", "groups of channels", 1)
-_WEIGHTS = (Weight("weight", True, "[out, in / groups, kh, kw]"), Weight("bias", False, "[out]"))
+INT8_LEFT_OUT = {8: "int8_scale_term: quantised weights are made by ncnn's own tools"}
+WEIGHTS = (Weight("weight", True, "[out, in / groups, kh, kw]"), Weight("bias", False, "[out]"))
 
 
 class ConvBase(OpSpec):
     """What Convolution and its kin share: geometry, weights in the file or as inputs."""
 
     inputs = ("x", "w?", "b?")
-    weights: ClassVar[tuple[Weight, ...]] = _WEIGHTS
+    weights: ClassVar[tuple[Weight, ...]] = WEIGHTS
     tolerance = Tolerance(1e-5)
     transposed: ClassVar[bool] = False
 
@@ -121,6 +122,7 @@ class Convolution(ConvBase):
     """
 
     type = "Convolution"
+    left_out = INT8_LEFT_OUT
     params = (
         *GEOMETRY,
         Param("pad_value", 18, "float", "the border", 0.0),
@@ -152,8 +154,8 @@ class Convolution(ConvBase):
                 lambda g, x: conv2d(g, x, reflect),
                 reflect := nn.Conv2d(5, 4, 3, padding=(1, 2), padding_mode="reflect"),
             ),
-            *_bn_samples(),
-            *_functional_samples(groups=(1,)),
+            *bn_samples(),
+            *functional_samples(groups=(1,)),
         ]
 
 
@@ -162,6 +164,7 @@ class ConvolutionDepthWise(ConvBase):
     """Convolution in groups: [out, C / groups, kh, kw]. ncnn: convolutiondepthwise.cpp."""
 
     type = "ConvolutionDepthWise"
+    left_out = INT8_LEFT_OUT
     params = (
         *GEOMETRY,
         GROUP,
@@ -179,7 +182,7 @@ class ConvolutionDepthWise(ConvBase):
         ]
         return [
             *(Sample(f"grouped-{i}", ((8, 6, 7),), lambda g, x, c=c: conv2d(g, x, c), c) for i, c in enumerate(convs)),
-            *_functional_samples(groups=(2, 8)),
+            *functional_samples(groups=(2, 8)),
         ]
 
 
@@ -288,7 +291,8 @@ def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> list[
 
 def _need_conv2d(conv: Any) -> None:
     need(
-        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups")),
+        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
+        and not getattr(conv, "transposed", False),
         "the module does not fit",
         argument="conv",
         expected="an nn.Conv2d",
@@ -375,88 +379,3 @@ def _dynamic_conv(
     if layer == "ConvolutionDepthWise":
         params["group"] = groups
     return append(g, spec_of(layer), [x, *values[1:]], params)
-
-
-# -- samples ----------------------------------------------------------------------------------------------------
-
-
-def _bn_samples() -> list[Sample]:
-    import torch
-    from torch import nn
-
-    samples = []
-    for i, bias in enumerate((False, True)):
-        conv, bn = nn.Conv2d(5, 6, 3, 2, 1, bias=bias), nn.BatchNorm2d(6).eval()
-        assert bn.running_mean is not None and bn.running_var is not None
-        with torch.no_grad():
-            for p in (bn.weight, bn.bias, bn.running_mean):
-                p.normal_(generator=torch.Generator().manual_seed(i))
-            bn.running_var.uniform_(0.5, 2, generator=torch.Generator().manual_seed(i))
-        samples.append(
-            Sample(
-                f"conv-bn-{i}",
-                ((5, 7, 9),),
-                lambda g, x, c=conv, b=bn: fuse_conv_bn(g, x, c, b),
-                lambda x, c=conv, b=bn: b(c(x)),
-            )
-        )
-    return samples
-
-
-def _functional_samples(groups: tuple[int, ...]) -> list[Sample]:
-    F = functional()
-
-    def sample(x: Shape, w: Shape, bias: bool = False, **kw: Any) -> Sample:
-        shapes = (x, w, *([(w[0],)] if bias else []))
-        name = "-".join(f"{k}{v}" for k, v in kw.items()).replace(" ", "")
-        return Sample(
-            f"F-{shape_id(x)}-{shape_id(w)}-{name}{'-bias' if bias else ''}",
-            shapes,
-            lambda g, *v: Fconv2d(g, v, **kw),
-            lambda v, w, b=None: F.conv2d(v, w[0], None if b is None else b[0], **kw),
-        )
-
-    samples = []
-    for n in groups:
-        c = 8 if n > 1 else 5
-        samples += [
-            sample((c, 6, 7), (8, c // n, 3, 3), padding=1, groups=n),
-            sample((c, 6, 7), (16, c // n, 1, 1), True, groups=n),
-            sample((c, 6, 7), (8, c // n, 3, 2), True, stride=(2, 1), padding=(1, 0), groups=n),
-            sample((c, 9, 7), (8, c // n, 3, 3), dilation=(2, 1), padding=2, groups=n),
-            Sample(
-                f"F-asymmetric-{n}",
-                ((c, 6, 7), (8, c // n, 3, 3)),
-                lambda g, x, w, n=n: Fconv2d(g, [x, w], padding=(0, 2, 1, -1), groups=n),
-                lambda x, w, n=n: F.conv2d(F.pad(x, (1, -1, 0, 2)), w[0], groups=n),
-            ),
-        ]
-    if groups == (1,):
-        rng = np.random.default_rng(5)
-        const = rng.standard_normal((4, 5, 3, 3)).astype(np.float32)
-        import torch
-
-        samples += [
-            Sample(
-                "F-one-channel",
-                ((1, 6, 5), (1, 1, 3, 3)),
-                lambda g, *v: Fconv2d(g, v, padding=1),
-                lambda x, w: F.conv2d(x, w[0], padding=1),
-            ),
-            Sample(
-                "F-shell",
-                ((5, 6, 7),),
-                lambda g, x: Fconv2d(g, [x, *shell(g, x, const)], padding=1),
-                lambda x: F.conv2d(x, torch.from_numpy(const), padding=1),
-            ),
-        ]
-    else:
-        samples.append(
-            Sample(
-                "depthwise-one-group",
-                ((5, 6, 7), (3, 5, 3, 3)),
-                lambda g, *v: Fconv2d_depthwise(g, v),
-                lambda x, w: F.conv2d(x, w[0]),
-            )
-        )
-    return samples

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, check_bottom_names, integer, integers, one, padding4, pair
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import Param, Sample, dsl, register, spec_of
+from ..opspec import Param, Sample, dsl, functions, register, same_as, spec_of
 from .common import functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
 from .fused_activation import fused_activation_reference
@@ -17,9 +17,9 @@ from .pad import pad
 
 _DECONV = (
     Param("output_pad_right", 18, "int", "columns added"),
-    Param("output_pad_bottom", 19, "int", "rows added"),
+    Param("output_pad_bottom", 19, "int", "rows added", same_as("output_pad_right")),
     Param("output_w", 20, "int", "0"),
-    Param("output_h", 21, "int", "0"),
+    Param("output_h", 21, "int", "0", same_as("output_w")),
     Param("dynamic_weight", 28, "int", "1: weights are inputs"),
 )
 
@@ -81,7 +81,7 @@ class Deconvolution(_Deconv):
                 ((1, 4, 4), 1, (2, 3), dict(stride=(3, 2))),
                 ((8, 1, 7), 12, (1, 1), dict(stride=2)),
             )
-        ]
+        ] + _module_samples(1)
 
 
 @register
@@ -118,7 +118,19 @@ class DeconvolutionDepthWise(_Deconv):
                     ((8, 3, 5), 4, (3, 3), dict(groups=2, bias=True)),
                 )
             ),
+            *_module_samples(2),
         ]
+
+
+def _module_samples(groups: int) -> list[Sample]:
+    from torch import nn
+
+    kinds: tuple[dict[str, Any], ...] = ({}, dict(stride=(2, 1), padding=1, output_padding=(1, 0)), dict(bias=False))
+    modules = [nn.ConvTranspose2d(8, 4 * groups, 3, groups=groups, **kw) for kw in kinds]
+    build = functions["conv_transpose2d"]
+    return [
+        Sample(f"module-{groups}-{i}", ((8, 4, 5),), lambda g, x, m=m: build(g, x, m), m) for i, m in enumerate(modules)
+    ]
 
 
 def _zeros(x: Any, up: tuple[int, int]) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from ..builder import ValueLike, append, integer, number, one
+from ..builder import ValueLike, append, array, integer, number, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
-from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
+from ..ir import Array, Graph, Params, Shape, Value
+from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import functional, need, shape_id
 from .shape import crop
 
@@ -31,10 +31,15 @@ class Padding(OpSpec):
         Param("right", 3, "int", "columns after"),
         Param("mode", 4, "int", "0 constant, 1 edge, 2 reflect"),
         Param("value", 5, "float", "the constant", 0.0),
-        Param("per_channel_pad_data_size", 6, "int", "0: one constant for all channels"),
+        Param("per_channel_pad_data_size", 6, "int", "channels of the result; 0: one constant for all"),
         Param("front", 7, "int", "channels (4-D: depth slices) before"),
         Param("behind", 8, "int", "channels (4-D: depth slices) after"),
     )
+    weights = (Weight("per_channel_pad_data", False, "[channels of the result]: a constant for each"),)
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        size = params["per_channel_pad_data_size"]
+        return {"per_channel_pad_data": size} if size else {}
 
     def _borders(self, x: Shape, params: Any) -> list[tuple[int, int]]:
         """(before, after) per dimension, innermost first: torch's order."""
@@ -43,7 +48,7 @@ class Padding(OpSpec):
             borders.append((params["front"], params["behind"]))
         return borders[: len(x)]
 
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         x = inputs[0]
         borders = self._borders(x, params)
         given = [params[k] for k in ("top", "bottom", "left", "right", "front", "behind")]
@@ -59,11 +64,19 @@ class Padding(OpSpec):
         shape = list(x)
         for i, (before, after) in enumerate(borders):
             shape[-1 - i] += before + after
+        if params["per_channel_pad_data_size"]:
+            need(len(x) > 2 and params["mode"] == 0, "a constant per channel", argument="value", got=list(x))
+            got = list(weights["per_channel_pad_data"].shape)
+            need(got == [shape[0]], "a constant per channel", argument="value", expected=shape[:1], got=got)
         return [tuple(shape)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x = inputs[0]
         borders = self._borders(tuple(x.shape), params)
+        if params["per_channel_pad_data_size"]:
+            y = functional().pad(x, [n for b in borders for n in b])
+            outside = functional().pad(x.new_zeros(x.shape), [n for b in borders for n in b], value=1.0)
+            return [y + outside * weights["per_channel_pad_data"].reshape(-1, *(1,) * (x.ndim - 1))]
         if params["mode"] == 0:
             return [functional().pad(x, [n for b in borders for n in b], value=params["value"])]
         for i, (before, after) in enumerate(borders):  # by index: torch has no such modes for every rank
@@ -106,7 +119,25 @@ class Padding(OpSpec):
             padded((8, 6, 7), "edge", top=2, bottom=-3, left=1, right=0),
             padded((5, 6, 7), "constant", front=-1, behind=2),
             padded((9,), "constant", left=-3, right=4),
+            *(_per_channel(shape) for shape in ((5, 3, 7), (8, 2, 3), (4, 2, 3, 5))),
         ]
+
+
+def _per_channel(shape: Shape) -> Sample:
+    values = [0.5 * c - 1 for c in range(shape[0])]
+
+    def each(x: Any) -> Any:
+        import torch
+
+        parts = [functional().pad(x[:, c : c + 1], (1, 2, 0, 1), value=v) for c, v in enumerate(values)]
+        return torch.cat(parts, 1)
+
+    return Sample(
+        f"pad-{shape_id(shape)}-each",
+        (shape,),
+        lambda g, x: pad(g, x, bottom=1, left=1, right=2, value=values),
+        each,
+    )
 
 
 def _border_index(j: int, n: int, mode: int) -> int:
@@ -126,13 +157,14 @@ def pad(
     right: SupportsFloat = 0,
     front: SupportsFloat = 0,
     behind: SupportsFloat = 0,
-    value: SupportsFloat = 0.0,
+    value: Any = 0.0,
     mode: str = "constant",
 ) -> list[Value]:
     """Pad where a number is positive, crop where it is negative, as torch's F.pad does; signs may differ.
 
     front and behind pad the channels of a 3-D input and the depth of a 4-D one. mode: constant, edge, reflect.
-    Emits nothing when all are 0. Raises BuildError for an unknown mode or a border that does not fit.
+    value: the constant, or one for each channel of the result where the input is 3-D or 4-D. Emits nothing
+    when all borders are 0. Raises BuildError for an unknown mode or a border that does not fit.
     """
     if mode not in _PAD_MODES:
         raise BuildError("unknown mode", op="Padding", argument="mode", expected=list(_PAD_MODES), got=mode)
@@ -175,6 +207,7 @@ def pad(
     positive = {k: max(0, n) for k, n in numbers.items()}
     if not any(positive.values()):
         return [x]
+    each = array(value, "value", 1) if hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0 else None
     return append(
         g,
         spec_of("Padding"),
@@ -182,7 +215,8 @@ def pad(
         {
             **positive,
             "mode": _PAD_MODES.index(mode),
-            "per_channel_pad_data_size": 0,
-            "value": number(value, "value"),
+            "per_channel_pad_data_size": 0 if each is None else each.size,
+            "value": number(value, "value") if each is None else 0.0,
         },
+        {"per_channel_pad_data": each},
     )

@@ -110,6 +110,15 @@ class Reduction(OpSpec):
                 if op not in ("ReduceMean", "ReduceSum")
                 for i in (1, 4)
             ),
+            *(
+                Sample(
+                    f"really-{shape_id(x)}-{dims}",
+                    (x,),
+                    lambda g, v, dims=dims: really_reduction(g, v, "ReduceMax", dims, True),
+                    lambda v, dims=dims: v.amax([d + 1 if d >= 0 else d for d in dims], True),
+                )
+                for x, dims in (((5, 3, 7), (0, 2)), ((8, 4), (-1,)))
+            ),
             *over_shapes(
                 "all",
                 lambda g, x: reduction(g, x, "ReduceMean", 0, (), False),

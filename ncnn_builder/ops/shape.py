@@ -1,8 +1,7 @@
-"""Ops that move numbers and compute nothing: split, concat, crop, permute, reshape, coordinates."""
+"""Ops that move numbers and compute nothing: split, concat, crop, reshape, coordinates."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
@@ -126,6 +125,12 @@ class Crop(OpSpec):
     """
 
     type = "Crop"
+    left_out = {
+        **dict.fromkeys((0, 1, 2, 13), "offsets: what starts says as well"),
+        **dict.fromkeys((3, 4, 5, 14), "output sizes: what ends says as well"),
+        **dict.fromkeys((6, 7, 8, 15), "offsets from the end: what ends says as well"),
+        **dict.fromkeys((19, 20, 21), "expressions of the sizes of other blobs; here shapes are known"),
+    }
     params = (
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("ends", 10, "ints", "one past the last element, per axis", ()),
@@ -216,116 +221,16 @@ def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -
     return append(g, spec_of("Crop"), bottom_names, params)
 
 
-# ncnn numbers permutations by where each output dimension, innermost first, comes from (the comment in
-# permute.cpp): (w, h), (w, h, c) and (w, h, d, c) are order 0.
-_ORDERS: dict[int, tuple[str, ...]] = {
-    1: ("w",),
-    2: ("wh", "hw"),
-    3: ("whc", "hwc", "wch", "cwh", "hcw", "chw"),
-    4: (
-        "whdc",
-        "hwdc",
-        "wdhc",
-        "dwhc",
-        "hdwc",
-        "dhwc",
-        "whcd",
-        "hwcd",
-        "wchd",
-        "cwhd",
-        "hcwd",
-        "chwd",
-        "wdch",
-        "dwch",
-        "wcdh",
-        "cwdh",
-        "dcwh",
-        "cdwh",
-        "hdcw",
-        "dhcw",
-        "hcdw",
-        "chdw",
-        "dchw",
-        "cdhw",
-    ),
-}
-
-
-def permutation(rank: int, order: int) -> tuple[int, ...]:
-    """ncnn's order number -> perm over axes, outer first: y axis i is x axis perm[i]."""
-    inner_first = _ORDERS[rank][order]
-    identity = _ORDERS[rank][0]
-    return tuple(rank - 1 - identity.index(letter) for letter in reversed(inner_first))
-
-
-def order_of(perm: tuple[int, ...]) -> int:
-    """The inverse of permutation(): ncnn's order number."""
-    rank = len(perm)
-    return next(i for i in range(len(_ORDERS[rank])) if permutation(rank, i) == perm)
-
-
-@register
-class Permute(OpSpec):
-    """Dimensions in another order; order_type as ncnn numbers them. ncnn: permute.cpp."""
-
-    type = "Permute"
-    params = (Param("order_type", 0, "int", "which permutation", 0),)
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        x = inputs[0]
-        need(
-            0 <= params["order_type"] < len(_ORDERS[len(x)]),
-            "bad order",
-            argument="order_type",
-            got=params["order_type"],
-        )
-        return [tuple(x[i] for i in permutation(len(x), params["order_type"]))]
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].permute(permutation(inputs[0].ndim, params["order_type"]))]
-
-    def samples(self) -> list[Sample]:
-        return [
-            Sample(
-                f"permute-{shape_id(x)}-{perm}",
-                (x,),
-                lambda g, v, p=perm: permute(g, v, str((0, *(i + 1 for i in p)))),
-                lambda v, p=perm: v.permute(0, *(i + 1 for i in p)),
-            )
-            for x in ((3, 5), (5, 3, 7), (8, 1, 4), (2, 3, 4, 5))
-            for perm in itertools.permutations(range(len(x)))
-        ]
-
-
-@dsl
-def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
-    """torch's permute: `perm` counts the batch dimension, e.g. "(0, 2, 3, 1)" or the numbers; any order."""
-    numbers = integers(perm, "perm")
-    if not numbers or numbers[0] != 0:
-        raise BuildError("the batch stays in front", op="Permute", argument="perm", expected="0 first", got=perm)
-    return really_permute(g, bottom_names, tuple(n - 1 for n in numbers[1:]))
-
-
-@dsl
-def really_permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
-    """Permute over ncnn's own axes: outer first, without batch. Any order of 1 to 4 dimensions."""
-    x, numbers = one(bottom_names), integers(perm, "perm")
-    rank = len(x.shape)
-    need(
-        sorted(numbers) == list(range(rank)),
-        "not a permutation",
-        argument="perm",
-        expected=f"the numbers 0 to {rank - 1}",
-        got=list(numbers),
-    )
-    return append(g, spec_of("Permute"), x, {"order_type": order_of(numbers)})
-
-
 @register
 class Reshape(OpSpec):
     """The same numbers in another shape; dimensions that the shape lacks are -233. ncnn: reshape.cpp."""
 
     type = "Reshape"
+    left_out = {
+        6: "shape_expr: a shape computed from the sizes of other blobs; here shapes are known",
+        12: "input_batch_axis: there is no batch here",
+        13: "output_batch_axis: there is no batch here",
+    }
     params = (
         Param("w", 0, "int", "innermost dimension", -233),
         Param("h", 1, "int", "second dimension, or -233", -233),

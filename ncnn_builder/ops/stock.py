@@ -1,7 +1,11 @@
-"""Layers of ncnn that no author calls: what the `stock` target makes the other ops of. The functions build nodes."""
+"""Layers of ncnn with weights that are fixed, and others that the `stock` target makes the other ops of.
+
+The functions in lower case that return a single Value are for lowerings.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,106 +13,9 @@ import numpy as np
 
 from ..builder import ValueLike, append
 from ..ir import Array, Graph, Params, Shape, Value
-from ..opspec import OpSpec, Param, Sample, Weight, register, spec_of
-from .common import FEATURE_MAPS, Unary, elements, functional, need, need_rank, need_shape, over_shapes, shape_id
+from ..opspec import OpSpec, Param, Sample, Weight, functions, register, spec_of
+from .common import FEATURE_MAPS, elements, functional, need, need_rank, need_shape, shape_id
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
-
-UNARY = (
-    *("abs", "neg", "floor", "ceil", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos"),
-    *("atan", "reciprocal", "tanh", "log10", "round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "acosh"),
-    *("atanh", "log1p"),
-)
-
-
-@register
-class UnaryOp(Unary):
-    """y = op(x), element by element; round goes to even. ncnn: unaryop.cpp."""
-
-    type = "UnaryOp"
-    params = (Param("op", 0, "int", ", ".join(f"{i} {name}" for i, name in enumerate(UNARY))),)
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        need(0 <= params["op"] < len(UNARY), "unknown operation", argument="op", got=params["op"])
-        return [inputs[0]]
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [getattr(inputs[0], UNARY[params["op"]])()]
-
-    def samples(self) -> list[Sample]:
-        draws = {name: "unit" for name in ("asin", "acos", "atanh")}
-        draws |= {name: "positive" for name in ("sqrt", "rsqrt", "log", "reciprocal", "log10", "log1p")}
-        used = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "sin", "tanh", "round", "log1p")
-        return [
-            s
-            for name in used
-            for s in over_shapes(
-                name,
-                lambda g, x, name=name: unary(g, x, name),
-                lambda x, name=name: getattr(x, name)(),
-                draw=draws.get(name, "normal"),
-            )
-        ]
-
-
-def unary(g: Graph, x: ValueLike, op: str) -> Value:
-    """op: a name of UNARY."""
-    return append(g, spec_of("UnaryOp"), x, {"op": UNARY.index(op)})[0]
-
-
-@register
-class Clip(Unary):
-    """min(max(x, min), max). ncnn: clip.cpp."""
-
-    type = "Clip"
-    params = (
-        Param("min", 0, "float", "least value", float(np.finfo(np.float32).min)),
-        Param("max", 1, "float", "greatest value", float(np.finfo(np.float32).max)),
-    )
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].clamp(params["min"], params["max"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("clip", lambda g, x: clip(g, x, -0.5, 0.75), lambda x: x.clamp(-0.5, 0.75))
-
-
-def clip(g: Graph, x: ValueLike, least: float, most: float) -> Value:
-    return append(g, spec_of("Clip"), x, {"min": least, "max": most})[0]
-
-
-@register
-class ELU(Unary):
-    """x where x > 0, else alpha * (exp(x) - 1). ncnn: elu.cpp."""
-
-    type = "ELU"
-    params = (Param("alpha", 0, "float", "factor of the negative side", 0.1),)
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [functional().elu(inputs[0], params["alpha"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("elu", lambda g, x: append(g, self, x, {"alpha": 1.0}), functional().elu)
-
-
-@register
-class SELU(Unary):
-    """lambda * x where x > 0, else lambda * alpha * (exp(x) - 1). ncnn: selu.cpp."""
-
-    type = "SELU"
-    params = (
-        Param("alpha", 0, "float", "factor of the negative side", 1.67326324),
-        Param("lambda", 1, "float", "factor of both sides", 1.050700987),
-    )
-
-    def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [params["lambda"] * functional().elu(inputs[0], params["alpha"])]
-
-    def samples(self) -> list[Sample]:
-        return over_shapes("selu", lambda g, x: selu(g, x), functional().selu)
-
-
-def selu(g: Graph, x: ValueLike) -> Value:
-    return append(g, spec_of("SELU"), x, {"alpha": 1.6732632423543772, "lambda": 1.0507009873554805})[0]
 
 
 @register
@@ -150,7 +57,7 @@ class Scale(OpSpec):
 
         def constant(x: Shape, bias: bool) -> Sample:
             s, b = (rng.standard_normal(x[0]).astype(np.float32) for _ in "sb")
-            return Sample(f"{shape_id(x)}-{bias}", (x,), lambda g, v: [scale(g, v, s, b if bias else None)])
+            return Sample(f"{shape_id(x)}-{bias}", (x,), lambda g, v: functions["scale"](g, v, s, b if bias else None))
 
         shapes: tuple[Shape, ...] = ((7,), (3, 5), *FEATURE_MAPS, (8, 3, 4, 5))
         return [
@@ -159,7 +66,7 @@ class Scale(OpSpec):
                 Sample(
                     f"{shape_id(x)}-input",
                     (x, x[:1]),
-                    lambda g, v, s: [scale(g, v, s)],
+                    lambda g, v, s: functions["scale"](g, [v, s]),
                     lambda v, s: v * s.reshape(-1, *(1,) * (v.ndim - 2)),
                 )
                 for x in shapes
@@ -217,7 +124,17 @@ class InnerProduct(OpSpec):
             )
 
         cases: tuple[tuple[Shape, int], ...] = (((7,), 5), ((512,), 33), ((1,), 1), ((3, 10), 4), ((64, 3), 8))
-        return [sample(x, out, bias) for x, out in cases for bias in (False, True)]
+        return [
+            *(sample(x, out, bias) for x, out in cases for bias in (False, True)),
+            *(_linear(x, out) for x, out in (((5,), 4), ((3, 5), 4), ((2, 3, 5), 4), ((2, 3, 4, 5), 6))),
+        ]
+
+
+def _linear(x: Shape, out: int) -> Sample:
+    from torch import nn
+
+    module = nn.Linear(x[-1], out, bias=len(x) != 2)
+    return Sample(f"linear-{shape_id(x)}", (x,), lambda g, v: functions["linear"](g, v, module), module)
 
 
 def inner_product(g: Graph, x: ValueLike, weight: Array, bias: Array | None = None) -> Value:
@@ -234,7 +151,10 @@ def inner_product(g: Graph, x: ValueLike, weight: Array, bias: Array | None = No
 
 @register
 class MatMul(OpSpec):
-    """a @ b, or a @ b.T: a [in] or [rows, in], b [in, out] or, transposed, [out, in]. ncnn: matmul.cpp."""
+    """a @ b, or a @ b.T: a [in] or [rows, in], b [in, out] or, transposed, [out, in]. ncnn: matmul.cpp.
+
+    With one or two more axes in front, of both or of one of them, each size equal or 1: a product for each, as torch.
+    """
 
     type = "MatMul"
     inputs = ("a", "b")
@@ -242,22 +162,26 @@ class MatMul(OpSpec):
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         a, b = inputs
-        need_rank(a, (1, 2), "a")
-        need_rank(b, (2,), "b")
-        inner, out = b[::-1] if params["transpose_b"] else b
+        need_rank(b, (2, 3, 4) if len(a) > 1 else (2,), "b")
+        inner, out = b[:-3:-1] if params["transpose_b"] else b[-2:]
         need(a[-1] == inner, "the inner sizes differ", expected=a[-1], got=list(b))
-        return [(*a[:-1], out)]
+        if len(a) == 1:
+            return [(out,)]
+        need(len(a) == len(b) or 2 in (len(a), len(b)), "the ranks differ", expected=list(a), got=list(b))
+        pairs = list(itertools.zip_longest(a[-3::-1], b[-3::-1], fillvalue=1))
+        need(all(m == n or 1 in (m, n) for m, n in pairs), "the outer sizes differ", expected=list(a), got=list(b))
+        return [(*reversed([max(pair) for pair in pairs]), a[-2], out)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0] @ (inputs[1].T if params["transpose_b"] else inputs[1])]
+        return [inputs[0] @ (inputs[1].mT if params["transpose_b"] else inputs[1])]
 
     def samples(self) -> list[Sample]:
         def sample(a: Shape, b: Shape, transposed: bool) -> Sample:
             return Sample(
                 f"{shape_id(a)}-{shape_id(b)}-{transposed}",
                 (a, b),
-                lambda g, x, y: [matmul(g, x, y, transposed)],
-                lambda x, y: x @ (y.mT if transposed else y)[0],
+                lambda g, x, y: functions["matmul"](g, [x, y], transposed),
+                lambda x, y: (x[0] @ (y.mT if transposed else y)[0])[None],
             )
 
         return [
@@ -266,6 +190,22 @@ class MatMul(OpSpec):
                 for a, b in (((3, 5), (5, 4)), ((7,), (7, 3)), ((1, 3), (3, 1)), ((20, 33), (33, 9)))
             ),
             *(sample(a, b, True) for a, b in (((3, 5), (4, 5)), ((7,), (3, 7)), ((1, 1), (6, 1)), ((20, 33), (9, 33)))),
+            *(
+                sample(a, b, transposed)
+                for transposed, a, b in (
+                    (False, (4, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (1, 5, 6)),
+                    (False, (1, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (5, 6)),
+                    (True, (3, 5), (4, 6, 5)),
+                    (False, (2, 4, 3, 5), (2, 4, 5, 6)),
+                    (True, (2, 4, 3, 5), (1, 4, 6, 5)),
+                    (False, (2, 4, 3, 5), (2, 1, 5, 6)),
+                    (True, (8, 3, 5), (8, 6, 5)),
+                    (False, (2, 4, 3, 5), (4, 5, 6)),
+                    (False, (4, 3, 5), (2, 4, 5, 6)),
+                )
+            ),
         ]
 
 
@@ -311,7 +251,9 @@ class MemoryData(OpSpec):
 
         def sample(shape: Shape) -> Sample:
             data: Array = np.random.default_rng(23).standard_normal(shape).astype(np.float32)
-            return Sample(shape_id(shape), (), lambda g: [memory(g, data)], lambda: torch.from_numpy(data)[None])
+            return Sample(
+                shape_id(shape), (), lambda g: functions["memorydata"](g, data), lambda: torch.from_numpy(data)[None]
+            )
 
         return [sample(shape) for shape in ((9,), (3, 5), (5, 3, 7), (8, 2, 4), (2, 3, 4, 5), (1, 1, 1, 1))]
 
@@ -349,7 +291,11 @@ class PixelShuffle(OpSpec):
     def samples(self) -> list[Sample]:
         shapes: tuple[tuple[Shape, int], ...] = (((4, 3, 5), 2), ((32, 4, 3), 2), ((27, 2, 3), 3), ((12, 1, 1), 2))
         return [
-            Sample(f"{shape_id(x)}-{r}-{mode}", (x,), lambda g, v, r=r, mode=mode: [pixel_shuffle(g, v, r, mode)])
+            Sample(
+                f"{shape_id(x)}-{r}-{mode}",
+                (x,),
+                lambda g, v, r=r, mode=mode: functions["pixel_shuffle"](g, v, r, mode),
+            )
             for x, r in shapes
             for mode in (0, 1)
         ]

@@ -36,7 +36,10 @@ def isolated_nodes(
     for node in graph.nodes:
         alone, sources = node_graph(node)
         model = compile_graph(alone, target)
-        got = run(model, {name: values[v] for name, v in sources.items()}, list(alone.outputs))
+        given = {name: values[v] for name, v in sources.items()}
+        if node.spec.integer_input:
+            given = {name: numbers.astype("int32") for name, numbers in given.items()}
+        got = run(model, given, list(alone.outputs))
         for (name, result), value in zip(got.items(), node.outputs, strict=True):
             comparison = compare(f"{node.name} {name}", result, values[value], node.spec.tolerance.fp32)
             yield Finding(node, comparison, alone)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..builder import filled
 from ..ir import Array, Graph, Node, Value
 from .dead_code import dead_code
 from .rebuild import rebuild
@@ -86,4 +87,5 @@ def constant(value: Value) -> Array | None:
 
 def at_default(node: Node, *given: str) -> bool:
     """Whether every parameter that is not listed is what the declaration says by default."""
-    return all(node.params[p.name] == p.default for p in node.spec.params if p.name not in given)
+    defaults = filled(node.spec, **{name: node.params[name] for name in given})
+    return all(node.params[name] == default for name, default in defaults.items())

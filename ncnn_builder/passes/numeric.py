@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ir import Node
-from ..ops.shape import Crop, permutation
+from ..ops.permute import permutation
+from ..ops.shape import Crop
 
 Numbers = list[Any]
 

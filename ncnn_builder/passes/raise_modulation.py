@@ -31,7 +31,7 @@ import numpy as np
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
 from ..ops.fir import PADDINGS, border_behind
-from ..ops.shape import order_of
+from ..ops.permute import order_of
 from ..opspec import spec_of
 from .match import Matcher, Refused, constant, rewrite_all
 

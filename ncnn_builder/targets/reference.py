@@ -13,15 +13,17 @@ import numpy as np
 
 from ..ir import Array, Graph, Node, Value
 from ..ops.alias_free import pixel_centres
+from ..ops.binary import binaryOp
 from ..ops.conv import Fconv2d, static_conv
 from ..ops.deconv import Fconv_transpose2d, insert_zeros
-from ..ops.elementwise import MulConstant, binaryOp, clamp, rsqrt, sin, sqrt, square
+from ..ops.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
 from ..ops.fir import border_behind, paddings
 from ..ops.linear import Fmatmul
 from ..ops.pad import pad
+from ..ops.permute import really_permute
 from ..ops.reduce import really_reduction
 from ..ops.resample import down2, up2, up4
-from ..ops.shape import really_permute, really_reshape
+from ..ops.shape import really_reshape
 from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
 from ..ops.weights import shell
 

@@ -56,8 +56,9 @@ static void group_norm(const LayerLine& l, const std::vector<Shape>& in)
 
 static void layer_norm(const LayerLine& l, const std::vector<Shape>& in)
 {
-    const long long size = l.integer(0, 0);
-    if (l.integer(2, 1) && in[0].w != size && (long long)in[0].w * in[0].h != size)
+    const long long size = l.integer(0, 0), plane = (long long)in[0].w * in[0].h;
+    const bool whole = in[0].dims == 4 && plane * in[0].d == size;
+    if (l.integer(2, 1) && in[0].w != size && plane != size && !whole)
         throw refuse("its input does not fit its scales", std::to_string(size) + " values in the inner axes",
                      in);
 }

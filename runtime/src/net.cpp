@@ -161,7 +161,8 @@ void Net::describe()
         if (!shape.empty())
             input.shape = shape;
         const int reader = blobs[(size_t)blob(input.name)].consumer;
-        input.index = reader >= 0 && lines[(size_t)reader].type == "Embed";
+        const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";
+        input.index = reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
         input_list.push_back(input);
     }
 }

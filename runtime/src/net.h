@@ -35,7 +35,7 @@ public:
     struct Input {
         std::string name;
         std::optional<std::vector<int>> shape; // outer first; none where the file declares none
-        bool index;                            // read by an Embed: whole numbers, not floats
+        bool index; // whole numbers, not floats: read by an Embed, Dequantize or Requantize
     };
 
     ~Net();

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from dsl_errors_layers import WRONG_LAYERS, Call, Inputs
 from torch import nn
 
 import ncnn_builder as nb
 
-Call = Callable[[nb.Graph, "Inputs"], Any]
 NAN, INF = float("nan"), float("inf")
 W4 = np.ones((4, 5, 3, 3), np.float32)
-FILE = Path(__file__).name
-
-
-class Inputs:
-    """Inputs of every rank, made in the graph when they are asked for."""
-
-    SHAPES = {
-        "v": (5,),
-        "m": (3, 5),
-        "x": (5, 6, 7),
-        "f": (4, 5, 3, 3),
-        "one": (1,),
-        "t": (4,),
-        "six": (6,),
-        "plane": (1, 6, 7),
-    }
-
-    def __init__(self, g: nb.Graph) -> None:
-        self._graph = g
-
-    def __getattr__(self, name: str) -> nb.Value:
-        value = self._graph.input(name, self.SHAPES[name])
-        setattr(self, name, value)
-        return value
 
 
 def fourier(**wrong: Any) -> dict[str, Any]:
@@ -144,7 +119,7 @@ WRONG: list[tuple[str, str, Call, str]] = [
     ("lerp", "shapes", lambda g, i: nb.lerp(g, [i.v, i.six, i.one]), "differ"),
     ("lerp", "coefficient", lambda g, i: nb.lerp(g, [i.v, i.v, i.six]), "coeff"),
     # activations
-    ("activation", "name", lambda g, i: nb.activation(g, i.v, "gelu"), "gelu"),
+    ("activation", "name", lambda g, i: nb.activation(g, i.v, "glue"), "glue"),
     ("activation", "argument", lambda g, i: nb.activation(g, i.v, "relu", {"negative_slope": 0.1}), "negative_slope"),
     ("activation", "slope", lambda g, i: nb.activation(g, i.v, "leaky_relu", {"negative_slope": NAN}), "slope"),
     ("BiasAct", "name", lambda g, i: nb.BiasAct(g, [i.x], "gelu"), "gelu"),
@@ -362,6 +337,7 @@ WRONG: list[tuple[str, str, Call, str]] = [
     ("fully_connected", "empty", lambda g, i: nb.fully_connected(g, i.v, np.ones((0, 5))), "[0"),
     ("clamp", "endless", lambda g, i: nb.clamp(g, i.v, 0, 10**400), "max"),
 ]
+WRONG += WRONG_LAYERS
 IDS = [f"{function}-{label}" for function, label, _, _ in WRONG]
 
 
@@ -384,8 +360,9 @@ def test_the_refusal_says_where_and_what(function: str, label: str, call: Call, 
     error = refused(call)
     assert error.op, f"no op: {error}"
     assert error.op in str(error)
-    assert error.source == f"{FILE}:{call.__code__.co_firstlineno}", f"no line, or the wrong one: {error}"
-    assert f"at {FILE}:" in str(error)
+    file = Path(call.__code__.co_filename).name
+    assert error.source == f"{file}:{call.__code__.co_firstlineno}", f"no line, or the wrong one: {error}"
+    assert f"at {file}:" in str(error)
     assert "expected" in str(error) or "got" in str(error), f"neither expected nor got: {error}"
 
 

@@ -60,7 +60,7 @@ def by_type(g: nb.Graph, op: str) -> Node:
 
 
 def stranger() -> Value:
-    return Value("stranger", (4,))
+    return Value(nb.Graph(), "stranger", (4,))
 
 
 def _reorder(g: nb.Graph) -> None:

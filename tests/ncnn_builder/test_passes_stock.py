@@ -13,7 +13,9 @@ import ncnn_builder as nb
 from ncnn_builder.emit import half
 from ncnn_builder.ops.conv import static_conv
 from ncnn_builder.ops.deconv import deconv
-from ncnn_builder.ops.stock import UNARY, clip, inner_product, memory, scale, unary
+from ncnn_builder.ops.piecewise import clip
+from ncnn_builder.ops.stock import inner_product, memory, scale
+from ncnn_builder.ops.unary import UNARY, unary
 from ncnn_builder.passes.constant_folding import constant_folding
 from ncnn_builder.passes.fold_scales import fold_scales
 from ncnn_builder.passes.fuse_activation import fuse_activation

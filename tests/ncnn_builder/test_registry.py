@@ -44,8 +44,8 @@ HELPERS = {  # sources that are no layer
     "resample",
 }
 
-# Not a call of the DSL: Input comes from Graph.inputs, and Split from emission.
-NEVER_A_NODE = {"Input", "Split"}
+# Not a call of the DSL: Input comes from Graph.inputs, Split from emission, and instead of SPP there are other layers.
+NEVER_A_NODE = {"Input", "Split", "SPP"}
 
 
 def ids(pairs: list[tuple[nb.OpSpec, nb.Sample]]) -> list[str]:

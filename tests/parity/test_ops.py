@@ -10,9 +10,12 @@ import torch
 from parity_support import build, check_sample, draw, named, oracle, run_emitted
 
 import ncnn_builder as nb
+from ncnn_builder import docs
 from ncnn_builder.parity import Report
+from runtime.errors import ParamError
 
 torch.manual_seed(0)  # samples that hold torch modules draw their weights when they are made
+MEASURED: dict[str, float] = {}
 SAMPLES = [(spec, sample) for spec in nb.registry.values() for sample in spec.samples()]
 # A target says what becomes of the ops in its table; any other op is one layer whatever the target.
 CASES = [
@@ -23,26 +26,50 @@ CASES = [
 ]
 
 
+def runs(spec: nb.OpSpec, sample: nb.Sample) -> bool:
+    """Whether there is an ncnn that has the layers of a sample."""
+    return not spec.off or spec.type not in {node.spec.type for node in build(sample)[0].nodes}
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("spec", "sample", "target"), CASES, ids=[f"{o.type}-{s.id}-{t}" for o, s, t in CASES])
 def test_op(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> None:
-    check_sample(spec, sample, target, threads)
+    if not runs(spec, sample):
+        pytest.skip(spec.off)
+    report = check_sample(spec, sample, target, threads)
+    if target == "reference" and threads == 1 and not spec.off:
+        MEASURED[spec.type] = max(MEASURED.get(spec.type, 0.0), report.worst.required)
+
+
+def test_the_page_says_what_was_measured() -> None:
+    """Ten times what docs/ops.md says is too much: other machines round otherwise, but not that much."""
+    figures = docs.measured_in(docs.PAGE.read_text())
+    if not MEASURED:
+        pytest.skip("no op was measured: the tests above were not selected")
+    worse = {op: (figures[op], error) for op, error in MEASURED.items() if error > max(10 * float(figures[op]), 1e-6)}
+    assert not worse, "run tests/measure_ops.py, or find out why"
+
+
+def test_a_layer_that_is_not_built_is_refused_by_name() -> None:
+    g = nb.Graph()
+    g.output("y", nb.argmax(g, g.input("x", (5,))))
+    with pytest.raises(ParamError, match="ArgMax"):
+        run_emitted(nb.compile_graph(g), {"x": np.zeros(5, np.float32)}, ["y"])
 
 
 def test_every_layer_of_the_library_is_sampled() -> None:
     """The samples' emitted layers cover the registry: nothing is proven only by its reference."""
     emitted = set()
-    for _, sample in SAMPLES:
-        for target in nb.TARGETS:
-            model = nb.compile_graph(build(sample)[0], target)
-            emitted |= {line.split()[0] for line in model.param.splitlines()[2:]}
-    assert emitted == {name for name, spec in nb.registry.items() if not spec.composite}
+    for _, sample, target in CASES:
+        model = nb.compile_graph(build(sample)[0], target)
+        emitted |= {line.split()[0] for line in model.param.splitlines()[2:]}
+    assert emitted == {name for name, spec in nb.registry.items() if not spec.composite} - {"SPP"}
 
 
 # -- mutation controls: a changed parameter or weight has to be seen --------------------------------------------
 
 
-@pytest.mark.parametrize("op", ["Rsqrt", "MulConstant", "Sin", "HardSigmoid", "ReLU"])
+@pytest.mark.parametrize("op", ["Rsqrt", "MulConstant", "Sin", "HardSigmoid", "ReLU", "CELU", "Log", "LRN", "SDPA"])
 def test_a_changed_parameter_is_seen(op: str) -> None:
     spec = nb.registry[op]
     sample = spec.samples()[-1]
@@ -59,8 +86,21 @@ def test_a_changed_parameter_is_seen(op: str) -> None:
 @pytest.mark.parametrize(
     "op",
     [
+        "BatchNorm",
         "Convolution",
+        "Convolution1D",
+        "Convolution3D",
         "ConvolutionDepthWise",
+        "Deconvolution1D",
+        "DeformableConv2D",
+        "Dequantize",
+        "Embed",
+        "GRU",
+        "Gemm",
+        "GroupNorm",
+        "LSTM",
+        "MultiHeadAttention",
+        "PReLU",
         "FilteredLrelu",
         "Shell",
         "Upfirdn2d",

@@ -36,6 +36,7 @@ DEFORM, VOLUME, DEPTHWISE = 1 + 72, 1 + 108, 1 + 108
 
 # (the layer, its weights, inputs that it takes, inputs that it cannot take)
 LAYERS: list[tuple[str, int, Shapes, list[Shapes]]] = [
+    ("LayerNorm l 1 1 a y 0=60", 120, ((8, 3, 4, 5),), [((8, 3, 4, 6),), ((8, 4, 5),), ((5,),)]),
     (f"MultiHeadAttention l 1 1 a y {ATTENTION}", MHA, ((5, 8),), [((5, 6),), ((5, 80000),), ((2, 5, 8),), ((8,),)]),
     (f"MultiHeadAttention l 2 1 a b y {ATTENTION} 3=4 4=4", 4 + 2 * 64 + 2 * 32 + 4 * 8, ((5, 8), (7, 4)),
      [((5, 8), (7, 3)), ((5, 4), (7, 4)), ((5, 8), (7, 8))]),

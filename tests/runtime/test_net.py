@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from runtime_nets import everything, raw, tagged, write_net
 
-from runtime import Net, OptionError
+from runtime import InputError, Net, OptionError
 from runtime.net import layer_types, ncnn_version
 
 SQUARE = ("Input in 0 1 x", "Square square 1 1 x y")
@@ -204,6 +204,17 @@ def test_words_go_to_an_embedding_as_whole_numbers(tmp_path: Path) -> None:
     line = "Embed embed 1 1 x y 0=3 1=4 2=0 3=12"
     net = Net(*write_net(tmp_path, "Input in 0 1 x", line, data=tagged(table)))
     np.testing.assert_array_equal(net.run({"x": np.array([2, 0, 3])})["y"], table[[2, 0, 3]])
+
+
+def test_numbers_to_be_scaled_go_as_whole_numbers(tmp_path: Path) -> None:
+    line = "Dequantize d 1 1 x y 0=1 1=0"
+    net = Net(*write_net(tmp_path, "Input in 0 1 x", line, data=np.float32([0.5]).tobytes()))
+    given = np.array([3, -7, 2**30, -(2**31)])
+    np.testing.assert_array_equal(net.run({"x": given})["y"], given.astype(np.float32) / 2)
+    with pytest.raises(InputError, match="whole numbers"):
+        net.run({"x": np.ones(3, np.float32)})
+    with pytest.raises(InputError, match=r"-2147483648\.\.2147483647"):
+        net.run({"x": np.array([2**31])})
 
 
 def test_what_a_net_tells_about_itself(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ import numpy as np
 from ...builder import append
 from ...ir import Array, Graph, Node, Shape, Value
 from ...ops.activation import activation
-from ...ops.elementwise import binaryOp
+from ...ops.binary import binaryOp
+from ...ops.piecewise import clip
 from ...ops.shape import concat, crop, really_reshape
-from ...ops.stock import ELU, clip, inner_product, matmul, memory, scale, selu, unary
+from ...ops.smooth import ELU, selu
+from ...ops.stock import inner_product, matmul, memory, scale
 from ...ops.stylegan import ACTIVATIONS
+from ...ops.unary import unary
 from ...opspec import spec_of
 
 _NAMES = {a.id: name for name, a in ACTIVATIONS.items()}

@@ -10,8 +10,9 @@ import numpy as np
 from ...builder import append
 from ...ir import Graph, Node, Shape, Value
 from ...ops.fir import paddings
+from ...ops.piecewise import clip
 from ...ops.shape import crop
-from ...ops.stock import clip, scale
+from ...ops.stock import scale
 from ...opspec import spec_of
 from .channels import FEW, first, padded, widened
 from .elementwise import add, mul

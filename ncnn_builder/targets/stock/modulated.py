@@ -11,7 +11,8 @@ from ...ops.conv import static_conv
 from ...ops.deconv import deconv
 from ...ops.fir import border_behind
 from ...ops.pad import pad
-from ...ops.stock import inner_product, memory, scale, unary
+from ...ops.stock import inner_product, memory, scale
+from ...ops.unary import unary
 from .channels import first, padded, rounded, uncropped
 from .elementwise import add, mul, reshaped
 from .filters import resample, taps_of
