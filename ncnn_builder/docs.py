@@ -105,12 +105,13 @@ def page(measured: Mapping[str, str]) -> str:
         "Parity is the largest error over the samples, relative to the largest magnitude of the result, rounded up to",
         "a power of ten.",
         "",
-        "| function | ops |",
-        "|---|---|",
+        "## The functions",
     ]
     for name in sorted(functions, key=str.lower):
         made = sorted(op for op, names in makers.items() if name in names)
-        lines.append(f"| `{name}` | {', '.join(f'[{op}](#{op.lower()})' for op in made) or '-'} |")
+        links = ", ".join(f"[{op}](#{op.lower()})" for op in made) or "nothing"
+        text = inspect.cleandoc(functions[name].__doc__ or "").split("\n")
+        lines += ["", f"#### `{_signature(name)}`", "", *text, "", f"Makes {links}."]
     for title, ops in (("ncnn's layers", ncnn), ("Our own layers", ours), ("Composite ops", composite)):
         lines += ["", f"## {title}"]
         for op in ops:
@@ -131,7 +132,7 @@ def _shapes(shapes: list[Shape]) -> str:
 def _section(spec: OpSpec, makers: set[str], examples: list[str], count: int, figure: str | None) -> list[str]:
     lines = [f"### {spec.type}", "", *inspect.cleandoc(spec.doc).split("\n"), ""]
     if makers:
-        lines += ["```", *(_signature(name) for name in sorted(makers)), "```", ""]
+        lines += [f"Made by {', '.join(f'`{name}`' for name in sorted(makers))}.", ""]
     if spec.params:
         lines += ["| id | parameter | kind | default | meaning |", "|---|---|---|---|---|"]
         for p in sorted(spec.params, key=lambda p: -1 if p.id is None else p.id):
@@ -144,7 +145,8 @@ def _section(spec: OpSpec, makers: set[str], examples: list[str], count: int, fi
         lines += [f"- not written: {', '.join(map(str, ids))}: {reason}" for reason, ids in by_reason.items()]
     for w in spec.weights:
         lines.append(f"- weight `{w.name}` {_cell(w.doc)}{', behind a tag' if w.tagged else ''}")
-    lines += [f"- {example}" for example in examples]
+    if examples:
+        lines.append(f"- shapes: {'; '.join(examples)}")
     if spec.open_length:
         lines.append(
             "- the first dimension of the results is the most that it can be: an output of a graph, nothing else"

@@ -35,9 +35,9 @@ def test_every_op_that_runs_was_measured(text: str) -> None:
 
 
 def test_every_function_is_there(text: str) -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE))
-    assert rows.keys() == set(nb.functions)
-    assert {name for name, ops in rows.items() if ops == "-"} == NO_LAYER
+    made = dict(re.findall(r"^#### `(\w+)\(.*\n(?:(?!#).*\n)*?Makes (.*)\.$", text, re.MULTILINE))
+    assert made.keys() == set(nb.functions)
+    assert {name for name, ops in made.items() if ops == "nothing"} == NO_LAYER
 
 
 def test_a_changed_declaration_is_seen(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
