@@ -89,7 +89,8 @@ def broadcast(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, Shape] | No
 
 def _asked(spec: OpSpec, inputs: Sequence[Shape], layer: Layer) -> list[Shape]:
     """The shape rule's answer. A file's weights are flat: they take the shapes that the rule compares them with."""
-    probes: dict[str, Any] = {name: _Probe(data.size) for name, data in layer.weights.items()}
+    sizes = spec.weight_sizes(layer.params)  # of weights that nobody has read, too
+    probes: dict[str, Any] = {name: _Probe(n) for name, n in sizes.items()}
     try:
         shapes = spec.infer(inputs, layer.params, probes)
     except BuildError:
@@ -98,7 +99,8 @@ def _asked(spec: OpSpec, inputs: Sequence[Shape], layer: Layer) -> list[Shape]:
         return spec.infer(inputs, layer.params, layer.weights)
     asked = {name: probe.shape.found for name, probe in probes.items() if probe.shape.found is not None}
     for name, shape in {**asked, **spec.weight_shapes(layer.params)}.items():
-        layer.weights[name] = layer.weights[name].reshape(shape)
+        if name in layer.weights:
+            layer.weights[name] = layer.weights[name].reshape(shape)
     return shapes
 
 

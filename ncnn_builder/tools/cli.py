@@ -1,0 +1,118 @@
+"""The command line: `python -m ncnn_builder lint | fix | diff | show | draw`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import BuildError, NcnnBuilderError
+from ..ir import Shape
+from .finding import told
+from .lint import lint
+from .net import Net, read_net
+from .rules import RULES
+
+CLEAN, FOUND, BAD_INPUT = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 0 where all is well, 1 where something was found or differs, 2 for bad input (one line on stderr)."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+    except (NcnnBuilderError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return BAD_INPUT
+
+
+def _lint(arguments: argparse.Namespace) -> int:
+    net = _net(arguments)
+    unknown = set(arguments.ignore) - KNOWN
+    if unknown:
+        raise BuildError("no such rule", argument="--ignore", expected=sorted(KNOWN), got=sorted(unknown))
+    findings = lint(net, arguments.ignore)
+    worth = [f for f in findings if f.severity != "note"]
+    if arguments.json:
+        print(json.dumps({"file": net.path, "findings": [f.as_json() for f in findings]}, indent=1))
+    else:
+        for finding in findings:
+            print(told(finding, net.path, net.file.source), end="\n\n")
+        errors = sum(f.severity == "error" for f in findings)
+        print(f"{net.path}: {len(net.layers)} layers, {errors} errors, {len(worth) - errors} warnings")
+    return FOUND if worth else CLEAN
+
+
+KNOWN = {
+    *(set(RULES) - {"syntax", "wiring"}),
+    *("counts", "short-line", "bad-count", "bad-parameter", "long-name"),
+    *("duplicate-layer", "duplicate-blob", "no-producer", "order", "fan-out"),
+}
+"""Ids of findings."""
+
+
+def _net(arguments: argparse.Namespace) -> Net:
+    return read_net(arguments.param, arguments.bin, dict(arguments.shape))
+
+
+def _shape(text: str) -> tuple[str, Shape]:
+    name, equals, numbers = text.rpartition("=")
+    try:
+        shape = tuple(int(n) for n in numbers.split(","))
+    except ValueError:
+        shape = ()
+    if not equals or not name or not 1 <= len(shape) <= 4 or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like in0=3,224,224")
+    return name, shape
+
+
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("param", metavar="FILE.param", type=Path, help="text or binary (.param.bin)")
+    parser.add_argument("bin", metavar="FILE.bin", type=Path, nargs="?", help="its weights, if they shall be looked at")
+    _shapes(parser)
+
+
+def _shapes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        metavar="BLOB=C,H,W",
+        type=_shape,
+        action="append",
+        default=[],
+        help="shape of an input that the file leaves open, outermost dimension first; may be repeated",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ncnn_builder",
+        description="Tools for ncnn nets as files.",
+        epilog="Exit codes: 0 all is well, 1 something was found or differs, 2 bad input.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    p = commands.add_parser(
+        "lint",
+        help="say what is wrong with a net, or will be",
+        description="Look for mistakes, and for what old files have and ncnn reads differently today.",
+        epilog=f"Ids of findings: {', '.join(sorted(KNOWN))}.",
+    )
+    _files(p)
+    p.add_argument("--ignore", metavar="ID", action="append", default=[], help="leave these findings out")
+    p.add_argument("--json", action="store_true", help="for programs")
+    p.set_defaults(command=_lint)
+    return parser
