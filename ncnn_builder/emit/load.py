@@ -14,7 +14,7 @@ from .blob import read_bin
 from .layers import Layer
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
-from .text import error_at, read_layers
+from .text import LINT, error_at, read_layers
 from .wiring import wiring
 
 READ_BY = "reading"
@@ -91,7 +91,7 @@ def _given(shapes: Mapping[str, Sequence[int]], layers: Sequence[Layer], what: s
 
 def _error(layer: Layer, what: str, message: str) -> ReadError:
     assert layer.line is not None
-    return error_at(what, layer.line.type, message, op=layer.spec.in_files, node=layer.name, got=None)
+    return error_at(what, layer.line.type, message, op=layer.spec.in_files, node=layer.name, got=None, fix=LINT)
 
 
 class _Builder:

@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..emit import binary, write_files
+from ..emit.load import read_bytes, read_file
 from ..errors import BuildError, NcnnBuilderError
 from ..ir import Shape
 from .finding import told
+from .fix import fix
 from .lint import lint
 from .net import Net, read_net
+from .repairs import Options
 from .rules import RULES
 
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
@@ -63,6 +67,23 @@ KNOWN = {
     *("duplicate-layer", "duplicate-blob", "no-producer", "order", "fan-out"),
 }
 """Ids of findings."""
+
+
+def _fix(arguments: argparse.Namespace) -> int:
+    path: Path = arguments.param
+    out = path if arguments.in_place else arguments.out
+    if out is not None and binary.is_binary(read_bytes(path)) and out == path:
+        raise BuildError("the repaired file is a text", argument="--in-place", fix="Give another name with -o")
+    fixed = fix(read_file(path), str(path), dict(arguments.shape), Options(arguments.old_axes))
+    if out is not None:
+        write_files({out: [fixed.text.encode()]})
+    left = [f for f in lint(fixed.net) if f.severity != "note"]
+    print(*(f"fixed: {what}" for what in fixed.done), *([] if fixed.done else ["nothing to repair"]), sep="\n")
+    for finding in left:
+        print(f"left:  line {finding.line}: {finding.type} {finding.layer}: {finding.what} [{finding.rule}]")
+    if fixed.done:
+        print(f"written to {out}" if out else "nothing is written: say where with -o OUT, or --in-place")
+    return FOUND if left else CLEAN
 
 
 def _net(arguments: argparse.Namespace) -> Net:
@@ -115,4 +136,23 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--ignore", metavar="ID", action="append", default=[], help="leave these findings out")
     p.add_argument("--json", action="store_true", help="for programs")
     p.set_defaults(command=_lint)
+
+    p = commands.add_parser(
+        "fix",
+        help="repair what can be repaired without a doubt",
+        description="Repair a .param file so that it makes the same numbers, or loads at all. Its .bin stays as it is."
+        " Without -o and --in-place it only says what it would do.",
+    )
+    p.add_argument("param", metavar="FILE.param", type=Path, help="text or binary (.param.bin)")
+    where = p.add_mutually_exclusive_group()
+    where.add_argument("-o", "--out", metavar="OUT", type=Path, help="where the repaired file goes")
+    where.add_argument("--in-place", action="store_true", help="the repaired file takes the place of the old one")
+    p.add_argument(
+        "--old-axes",
+        choices=("with-batch", "without-batch"),
+        help="how Reduction and Softmax layers number axes that do not say so (5=1, 1=1): files of ncnn's converters of"
+        " before 2022 count the batch; the predecessor's do not",
+    )
+    _shapes(p)
+    p.set_defaults(command=_fix)
     return parser

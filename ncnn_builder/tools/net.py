@@ -51,9 +51,16 @@ def read_net(
     if file.counts is None or any(p.rule == "magic" for p in file.problems):
         problem = file.problems[0]
         raise ReadError(f"{fspath(param)}: {problem.what}", got=problem.token.text[:40] or "nothing", fix=problem.fix)
-    layers = read_layers(file, fspath(param), lenient=True)
     content = None if data is None else Reader(read_bytes(data), fspath(data))
-    net = Net(fspath(param), file, layers, Shapes(), content is not None)
+    return net_of(file, fspath(param), content, shapes)
+
+
+def net_of(
+    file: ParamFile, path: str, content: Reader | None = None, shapes: Mapping[str, Sequence[int]] | None = None
+) -> Net:
+    """The net that a file says, and its weights."""
+    layers = read_layers(file, path, lenient=True)
+    net = Net(path, file, layers, Shapes(), content is not None)
     if content is not None:
         _weights(net, content)
     given = {name: tuple(shape) for name, shape in (shapes or {}).items()}
