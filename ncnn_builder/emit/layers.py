@@ -94,6 +94,11 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
     return layers, {path: blob_of[value] for path, value in graph.taps.items()}
 
 
+def module_of(name: str) -> str:
+    """The module path that the name of a layer begins with: ``synthesis.b64.conv0`` of .../Convolution_3."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
 def _direct(value: Value, outputs: dict[Value, list[str]]) -> bool:
     """Whether the producer makes an output of the net and nothing else: an input as an output needs a copy."""
     return len(outputs.get(value, ())) == 1 and not value.uses and value.producer is not None

@@ -11,7 +11,7 @@ from ..ir import Graph, Node, Shape, Value
 from ..ops.shape import really_reshape
 from . import binary
 from .blob import read_bin
-from .layers import Layer
+from .layers import Layer, module_of
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
 from .text import LINT, error_at, read_layers
@@ -128,7 +128,7 @@ class _Builder:
     def _node(self, layer: Layer) -> None:
         assert layer.line is not None
         inputs = [self.values[name] for name in layer.inputs]
-        scope = layer.name.rpartition("/")[0]
+        scope = module_of(layer.name)
         source = f"{Path(self.what).name}:{layer.line.number}"
         wide = broadcast(layer, [v.shape for v in inputs]) if all(v.shape for v in inputs) else None
         if wide is not None:

@@ -7,18 +7,23 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ..emit import binary, write_files
 from ..emit.load import read_bytes, read_file
-from ..errors import BuildError, NcnnBuilderError
+from ..emit.text import LINT
+from ..errors import BuildError, NcnnBuilderError, ReadError
 from ..ir import Shape
+from .cost import cost
+from .diff import diff
 from .finding import told
 from .fix import fix
 from .lint import lint
 from .net import Net, read_net
 from .repairs import Options
 from .rules import RULES
+from .show import as_json, table
 
 CLEAN, FOUND, BAD_INPUT = 0, 1, 2
 
@@ -84,6 +89,60 @@ def _fix(arguments: argparse.Namespace) -> int:
     if fixed.done:
         print(f"written to {out}" if out else "nothing is written: say where with -o OUT, or --in-place")
     return FOUND if left else CLEAN
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    a, b = (_with_weights(path, arguments.no_weights) for path in (arguments.a, arguments.b))
+    found = diff(a, b, arguments.tolerance)
+    if arguments.json:
+        weights = [asdict(w) for w in found.weights]
+        print(json.dumps({"structure": found.structure, "weights": weights, "equal_weights": found.equal}, indent=1))
+        return FOUND if found else CLEAN
+    print(*found.structure, *found.weights, sep="\n", end="\n" if found else "")
+    compared = f"{found.equal} weights equal" if a.has_bin and b.has_bin else "weights not compared"
+    print(f"{len(found.structure)} differences of structure, {len(found.weights)} of weights; {compared}")
+    return FOUND if found else CLEAN
+
+
+def _with_weights(path: Path, without: bool) -> Net:
+    """A net and the .bin beside it, if there is one."""
+    beside = path.with_name(path.name.removesuffix(".bin").removesuffix(".param") + ".bin")
+    net = read_net(path, None if without or not beside.is_file() else beside)
+    if net.unread is not None or net.left:
+        raise ReadError(f"{path} and the .bin beside it do not belong together", fix=LINT)
+    return net
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    net = _net(arguments)
+    _say_misfits(net)
+    found = cost(net)
+    if arguments.json:
+        print(json.dumps(as_json(net, found), indent=1))
+    else:
+        print(table(net, found, arguments.by_module or arguments.depth is not None, arguments.depth))
+    return CLEAN
+
+
+def _say_misfits(net: Net) -> None:
+    for layer, reason in net.shapes.problems[:3]:
+        print(f"note: {layer.spec.in_files} {layer.name} does not fit its inputs: {reason}", file=sys.stderr)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 0")
+    return value
 
 
 def _net(arguments: argparse.Namespace) -> Net:
@@ -155,4 +214,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     _shapes(p)
     p.set_defaults(command=_fix)
+
+    p = commands.add_parser(
+        "diff",
+        help="compare two nets, their structure and their weights",
+        description="Layers are matched by name and type, the others by their place. The .bin files beside the .param"
+        " files are compared where both are there.",
+    )
+    p.add_argument("a", metavar="A.param", type=Path)
+    p.add_argument("b", metavar="B.param", type=Path)
+    p.add_argument(
+        "--tolerance",
+        metavar="T",
+        type=_tolerance,
+        default=0.0,
+        help="weights are equal up to this part of their largest magnitude, in whatever form they are stored",
+    )
+    p.add_argument("--no-weights", action="store_true", help="compare the structure only")
+    p.add_argument("--json", action="store_true", help="for programs")
+    p.set_defaults(command=_diff)
+
+    p = commands.add_parser(
+        "show",
+        help="list the layers: shapes, products (MACs), parameters, memory",
+        description="A table of the layers and what they cost. MACs are products that are added up, of convolutions,"
+        " matrix products and filters; what works number by number has none.",
+    )
+    _files(p)
+    p.add_argument(
+        "--by-module", action="store_true", help="a row per module: the path that a layer's name begins with"
+    )
+    p.add_argument("--depth", metavar="N", type=_positive, help="likewise, the paths cut after N parts")
+    p.add_argument("--json", action="store_true", help="for programs")
+    p.set_defaults(command=_show)
     return parser
