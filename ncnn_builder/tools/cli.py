@@ -17,6 +17,7 @@ from ..errors import BuildError, NcnnBuilderError, ReadError
 from ..ir import Shape
 from .cost import cost
 from .diff import diff
+from .draw import drawn
 from .finding import told
 from .fix import fix
 from .lint import lint
@@ -121,6 +122,15 @@ def _show(arguments: argparse.Namespace) -> int:
         print(json.dumps(as_json(net, found), indent=1))
     else:
         print(table(net, found, arguments.by_module or arguments.depth is not None, arguments.depth))
+    return CLEAN
+
+
+def _draw(arguments: argparse.Namespace) -> int:
+    net = _net(arguments)
+    _say_misfits(net)
+    out = arguments.out or Path(Path(arguments.param).name.removesuffix(".bin").removesuffix(".param") + ".svg")
+    write_files({out: [drawn(net, cost(net), out)]})
+    print(out)
     return CLEAN
 
 
@@ -247,4 +257,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--depth", metavar="N", type=_positive, help="likewise, the paths cut after N parts")
     p.add_argument("--json", action="store_true", help="for programs")
     p.set_defaults(command=_show)
+
+    p = commands.add_parser(
+        "draw",
+        help="a picture of the net: modules, shapes, and where the products are",
+        description="Draw the net with Graphviz: a box per layer, the redder the more products (MACs) it has, grouped"
+        " by module; hover for names.",
+    )
+    _files(p)
+    p.add_argument("-o", "--out", metavar="NET.svg", type=Path, help=".svg, .png, .pdf, or .dot for Graphviz's input")
+    p.set_defaults(command=_draw)
     return parser

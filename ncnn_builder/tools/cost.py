@@ -33,7 +33,7 @@ class LayerCost:
     @property
     def module(self) -> str:
         """The module path that its name begins with."""
-        return module_of(self.name)
+        return module_of(self.name.removesuffix("/split"))  # a Split is called by what it splits
 
 
 @dataclass(frozen=True)

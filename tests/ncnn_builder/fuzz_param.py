@@ -1,4 +1,4 @@
-"""Damaged and invented nets through everything that reads them: `python tests/ncnn_builder/fuzz_param.py [SECONDS [SEED]]`.
+"""Damaged nets through everything that reads them: `python tests/ncnn_builder/fuzz_param.py [SECONDS [SEED]]`.
 
 A case is a file of corpus/ or a net that the builder emits, damaged in some places. load(), compiling again, and every
 command line must end in a result or in one of our errors: no other exception, no hang (SLOW seconds), and no memory
@@ -22,7 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from net_files import binary_param, lines_of, mixed
+from net_files import binary_param, mixed
+from parity_support import build
 
 import ncnn_builder as nb
 from ncnn_builder.tools.cli import main as command_line
@@ -49,22 +50,21 @@ def seeds() -> list[tuple[bytes, bytes]]:
     for target in ("reference", "stock", "fused"):
         model = nb.compile_graph(mixed(), target)
         found += [(model.param.encode(), model.bin), (binary_param(model.param), model.bin)]
-    layers = ["Input x 0 1 x 0=6 1=5 2=4"]
-    for name, spec in sorted(nb.registry.items()):  # every layer, with its defaults
-        if not spec.composite and spec.arity[0] <= 1 and name not in ("Input", "Split"):
-            inputs = "1 1 x" if spec.arity[0] or spec.arity[1] else "0 1"
-            found.append((lines_of(layers[0], f"{name} l {inputs} y").encode(), b"\0" * 64))
+    for _, spec in sorted(nb.registry.items()):  # every layer, with its weights
+        for sample in spec.samples()[:1]:
+            model = nb.compile_graph(build(sample)[0])
+            found.append((model.param.encode(), model.bin))
     return found
 
 
 def damaged(rng: random.Random, data: bytes) -> bytes:
     """The bytes with one to four changes: of bytes, or of words and lines where it is a text."""
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
         try:
             text = data.decode()
         except UnicodeDecodeError:
             text = ""
-        if text.startswith("7767517") and rng.random() < 0.8:
+        if text.startswith("7767517") and rng.random() < 0.97:
             data = _changed_text(rng, text).encode()
         else:
             data = _changed_bytes(rng, data)
@@ -73,17 +73,18 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
 
 def _changed_text(rng: random.Random, text: str) -> str:
     lines = text.split("\n")
-    at = rng.randrange(len(lines))
+    at = rng.randrange(len(lines)) if rng.random() < 0.1 or len(lines) < 4 else rng.randrange(2, len(lines) - 1)
     kind = rng.random()
-    if kind < 0.1:
+    if kind < 0.04:
         lines.insert(at, lines[rng.randrange(len(lines))])
-    elif kind < 0.15:
+    elif kind < 0.08:
         del lines[at]
-    elif kind < 0.2:
+    elif kind < 0.1:
         lines[at] = lines[at][: rng.randrange(len(lines[at]) + 1)]
     else:
-        words = lines[at].split(" ")
-        i = rng.randrange(len(words))
+        words = lines[at].split() or [""]
+        valued = [i for i, word in enumerate(words) if "=" in word]
+        i = rng.choice(valued) if valued and kind < 0.7 else rng.randrange(len(words))
         key, equals, value = words[i].partition("=")
         if kind < 0.65 and equals:
             parts = value.split(",")
@@ -92,7 +93,8 @@ def _changed_text(rng: random.Random, text: str) -> str:
         elif kind < 0.75:
             words[i] = rng.choice(NUMBERS)
         elif kind < 0.85:
-            words.insert(i, f"{rng.randint(-23333, 33) if rng.random() < 0.2 else rng.randint(0, 31)}={rng.choice(NUMBERS)}")
+            number = rng.randint(-23333, 33) if rng.random() < 0.2 else rng.randint(0, 31)
+            words.insert(i, f"{number}={rng.choice(NUMBERS)}")
         elif kind < 0.95:
             words[i] = rng.choice([*WORDS, *text.split()])
         else:
@@ -107,7 +109,8 @@ def _changed_bytes(rng: random.Random, data: bytes) -> bytes:
     at = rng.randrange(len(data))
     kind = rng.random()
     if kind < 0.5:
-        value = rng.choice((0, 1, -1, 2**31 - 1, -(2**31), -233, -23300, -23331, -23400, 0x01306B47, rng.getrandbits(31)))
+        known = (0, 1, -1, 2**31 - 1, -(2**31), -233, -23300, -23331, -23400, 0x01306B47)
+        value = rng.choice((*known, rng.getrandbits(31)))
         at -= at % 4
         return data[:at] + int(np.int64(value)).to_bytes(8, "little", signed=True)[:4] + data[at + 4 :]
     if kind < 0.8:
@@ -126,14 +129,10 @@ def try_case(folder: Path, param: bytes, data: bytes) -> None:
         g = nb.load(*files, shapes={"x": (4, 6, 5)})
         nb.compile_graph(g, "stock")
     p, b = map(str, files)
-    for arguments in (["lint", p, b], ["lint", p, "--json"], ["fix", p], ["show", p, b], ["diff", p, p], DRAW):
-        if arguments is DRAW:
-            arguments = ["draw", p, b, "-o", str(folder / "net.dot")]
+    draw = ["draw", p, b, "-o", str(folder / "net.dot")]
+    for arguments in (["lint", p, b], ["lint", p, "--json"], ["fix", p], ["show", p, b], ["diff", p, p], draw):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             assert command_line(arguments) in (0, 1, 2)
-
-
-DRAW: list[str] = []
 
 
 def cases(seed: int) -> Iterator[tuple[random.Random, bytes, bytes]]:
