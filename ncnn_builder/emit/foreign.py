@@ -26,7 +26,7 @@ class Foreign(OpSpec):
     base: ClassVar[OpSpec | None]
     given: ClassVar[Params]
     verbatim: ClassVar[tuple[str, ...]]
-    shapes: ClassVar[list[Shape]]
+    shapes: list[Shape]
     written: ClassVar[str]
 
     @property

@@ -11,6 +11,7 @@ from ..ir import Graph, Node, Shape, Value
 from ..ops.shape import really_reshape
 from . import binary
 from .blob import read_bin
+from .foreign import Foreign
 from .layers import Layer, module_of
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
@@ -141,7 +142,7 @@ class _Builder:
         node = Node(
             layer.spec, layer.name, inputs, layer.params, layer.weights, scope, source, None, layer.stored, layer.mask
         )
-        if layer.spec.foreign and hasattr(layer.spec, "shapes"):
+        if isinstance(layer.spec, Foreign):
             layer.spec.shapes = [self.found.blobs[name] for name in layer.outputs]
         outputs = self.g.adopt(node, [(name, self.found.blobs[name]) for name in layer.outputs])
         self.values.update(zip(layer.outputs, outputs, strict=True))

@@ -58,8 +58,11 @@ def read_net(
 def net_of(
     file: ParamFile, path: str, content: Reader | None = None, shapes: Mapping[str, Sequence[int]] | None = None
 ) -> Net:
-    """The net that a file says, and its weights."""
+    """The net that a file says, and its weights. Raises ReadError for a shape of a blob that there is not."""
     layers = read_layers(file, path, lenient=True)
+    strange = sorted((shapes or {}).keys() - {name for layer in layers for name in layer.outputs})
+    if strange:
+        raise ReadError(f"{path}: there is no blob {', '.join(strange)}", argument="--shape")
     net = Net(path, file, layers, Shapes(), content is not None)
     if content is not None:
         _weights(net, content)

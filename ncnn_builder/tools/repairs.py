@@ -195,9 +195,13 @@ def order(draft: Draft, net: Net, options: Options) -> None:
 
 def fan_out(draft: Draft, net: Net, options: Options) -> None:
     """A Split stands between a blob and its readers."""
+    readers_of: dict[str, list[tuple[Row, int]]] = {}
+    for row in draft.rows:
+        for i, blob in enumerate(row.inputs):
+            readers_of.setdefault(blob, []).append((row, i))
     for row in list(draft.rows):
         for blob in row.outputs:
-            readers = list(draft.readers(blob))
+            readers = readers_of.get(blob, [])
             if len(readers) < 2:
                 continue
             copies = [draft.fresh(f"{blob}/split_{i}") for i in range(len(readers))]

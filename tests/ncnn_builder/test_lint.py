@@ -192,7 +192,12 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     param.write_text(lines_of(X, "ReLU r 1 1 x y 0=2"))
     assert main(["lint", str(param)]) == 1 and main(["lint", str(param), "--ignore", "float-as-int"]) == 0
     capsys.readouterr()
-    for bad in (["lint", str(tmp_path / "no.param")], ["lint", str(data)], ["lint", str(param), "--ignore", "q"]):
+    for bad in (
+        ["lint", str(tmp_path / "no.param")],
+        ["lint", str(data)],
+        ["lint", str(param), "--ignore", "q"],
+        ["lint", str(param), "--shape", "q=1"],
+    ):
         assert main(bad) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: ") and error.count("\n") == 1
