@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 from net_files import floats, lines_of, mixed, net_files
-from network_support import GOLDENS, golden_generator
 from pass_support import normal
 
 import ncnn_builder as nb
 from ncnn_builder.tools.cli import KNOWN, main
 from ncnn_builder.tools.lint import lint
 from ncnn_builder.tools.net import read_net
-from stylegan.export import mapping_graph, synthesis_graph
 
 X = "Input x 0 1 x 0=4 1=3 2=2"
 
@@ -114,17 +112,6 @@ def test_a_bin_of_another_size(data: bytes, column: int, what: str, tmp_path: Pa
     (finding,) = lint(read_net(*net_files(tmp_path, DENSE, data)))
     assert finding.rule == "bin-size" and finding.column == column and what in finding.what
     assert finding.line == (5 if "belong" in what else 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [*((n, "fused") for n in GOLDENS), *((n, t) for n in ("v2ada_skip_64", "v3_r_64") for t in ("reference", "stock"))],
-)
-def test_what_we_write_is_clean(name: str, target: str, tmp_path: Path) -> None:
-    G = golden_generator(name)
-    for graph in (mapping_graph(G), synthesis_graph(G)):
-        model = nb.compile_graph(graph, target)
-        assert lint(read_net(*net_files(tmp_path, model.param, model.bin))) == []
 
 
 def test_near_names() -> None:

@@ -15,6 +15,8 @@ from pass_support import graph_of, inputs_of, normal
 import ncnn_builder as nb
 from ncnn_builder.emit.blob import TAGS, encode
 from ncnn_builder.parity import Report
+from ncnn_builder.tools.lint import lint
+from ncnn_builder.tools.net import read_net
 from runtime import Net
 from stylegan.export import mapping_graph, synthesis_graph
 
@@ -37,12 +39,14 @@ def again(folder: Path, param: str | bytes, data: bytes = b"", **shapes: tuple[i
     ("name", "storage"), [*((name, "fp32") for name in GOLDENS), ("v2ada_skip_64", "fp16"), ("v3_r_64", "fp16")]
 )
 @pytest.mark.parametrize("target", sorted(nb.TARGETS))
-def test_golden_networks_are_the_same_bytes(name: str, storage: str, target: str, tmp_path: Path) -> None:
+def test_golden_networks_are_the_same_bytes_and_clean(name: str, storage: str, target: str, tmp_path: Path) -> None:
     G = golden_generator(name)
     for graph in (mapping_graph(G), synthesis_graph(G)):
         model = nb.compile_graph(graph, target, weights=storage)
-        copy = nb.compile_graph(reread(tmp_path, model))
+        files = net_files(tmp_path, model.param, model.bin)
+        copy = nb.compile_graph(nb.load(*files))
         assert (copy.param, copy.bin) == (model.param, model.bin)
+        assert lint(read_net(*files)) == []
 
 
 def test_every_layer_is_the_same_bytes_and_has_its_weights_in_shape(tmp_path: Path) -> None:
