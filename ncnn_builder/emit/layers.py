@@ -46,8 +46,8 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
     outputs: dict[Value, list[str]] = {}
     for name, value in graph.outputs.items():
         outputs.setdefault(value, []).append(name)
-    # Blobs and layers may share a name, and a value that is only an output has no other blob than this.
-    others = {v.name for v in graph.values() if not _direct(v, outputs)}
+    # Blobs and layers may share a name.
+    others = {v.name for v in graph.values() if graph.outputs.get(v.name) is not v}
     for name in graph.outputs:
         if name in others:
             raise EmitError("the name of an output is taken by another value", got=name)
@@ -63,7 +63,10 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
 
     def publish(value: Value) -> str:
         """The blob in which the producer puts the value; a Split, if more than one wants it, comes after."""
-        blob_of[value] = outputs[value][0] if _direct(value, outputs) else value.name
+        if _direct(value, outputs):
+            blob_of[value] = outputs[value][0]
+        else:  # a net that was read has values of the names of its outputs, and they may have got readers
+            blob_of[value] = fresh(f"{value.name}/blob") if value.name in graph.outputs else value.name
         return blob_of[value]
 
     def fan_out(value: Value) -> None:

@@ -369,3 +369,20 @@ def test_a_weight_of_an_absurd_size_is_refused_before_anything_is_allocated(tmp_
             nb.load(*net_files(tmp_path, text, bytes(80)))
     g = graph_of(lambda g, x: nb.square(g, x), (3,))
     assert nb.compile_graph(g).outputs == {"y0": (3,)}
+
+
+def test_no_op_can_be_built_on_a_shape_that_is_not_known(tmp_path: Path) -> None:
+    g = nb.Graph()
+    with pytest.raises(nb.BuildError, match=r"Sqrt argument x at .*: the shape of an input is not known"):
+        nb.sqrt(g, g.input("x", None))
+    loaded = nb.load(*net_files(tmp_path, OPEN))
+    with pytest.raises(nb.BuildError, match="the shape of an input is not known"):
+        nb.sqrt(loaded, next(iter(loaded.outputs.values())))
+
+
+def test_a_loaded_graph_can_be_built_on(tmp_path: Path) -> None:
+    g = nb.load(*net_files(tmp_path, RELU))
+    g.output("more", nb.MulConstant(g, g.outputs["y"], 2.0, 1.0))
+    x = {"x": normal(2, 3, 4)}
+    got = run_emitted(nb.compile_graph(g, "fused"), x, ["y", "more"])
+    assert np.allclose(got["more"], 2 * got["y"] + 1)
