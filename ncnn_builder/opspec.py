@@ -128,7 +128,7 @@ class OpSpec:
         return {}
 
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
-        """Shapes of those weights that infer() does not ask for: files hold them flat."""
+        """Shapes of those weights whose shape infer() does not compare with another: files hold them flat."""
         return {}
 
     def is_tagged(self, weight: Weight, params: Params) -> bool:

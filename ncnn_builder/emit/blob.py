@@ -98,9 +98,7 @@ def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
             f"{what}: bytes are left over",
             expected=reader.at,
             got=len(data),
-            fix=f"Perhaps a layer of a type that is not declared has weights: {', '.join(unknown)}"
-            if unknown
-            else None,
+            fix=f"Perhaps a layer that is kept word for word has weights: {', '.join(unknown)}" if unknown else None,
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from ..errors import BuildError
-from ..ir import Shape
+from ..ir import Array, Shape
 from ..opspec import OpSpec
 from .layers import Layer
 
@@ -90,15 +90,16 @@ def broadcast(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, Shape] | No
 def _asked(spec: OpSpec, inputs: Sequence[Shape], layer: Layer) -> list[Shape]:
     """The shape rule's answer. A file's weights are flat: they take the shapes that the rule compares them with."""
     sizes = spec.weight_sizes(layer.params)  # of weights that nobody has read, too
-    probes: dict[str, Any] = {name: _Probe(n) for name, n in sizes.items()}
+    said = spec.weight_shapes(layer.params)
+    probes = {name: _Probe(n, said.get(name)) for name, n in sizes.items()}
     try:
-        shapes = spec.infer(inputs, layer.params, probes)
+        shapes = spec.infer(inputs, layer.params, cast("Mapping[str, Array]", probes))
     except BuildError:
         raise
     except SURPRISES:  # a rule that looks at numbers, too
         return spec.infer(inputs, layer.params, layer.weights)
-    asked = {name: probe.shape.found for name, probe in probes.items() if probe.shape.found is not None}
-    for name, shape in {**asked, **spec.weight_shapes(layer.params)}.items():
+    asked = {name: probe.found for name, probe in probes.items() if probe.found is not None}
+    for name, shape in {**asked, **said}.items():
         if name in layer.weights:
             layer.weights[name] = layer.weights[name].reshape(shape)
     return shapes
@@ -124,8 +125,17 @@ class _Asked(tuple[int, ...]):
 
 
 class _Probe:
-    """Stands for a weight in a shape rule."""
+    """Stands for a weight in a shape rule. Once it has been compared, it has the shape that it was compared with."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, shape: Shape | None = None) -> None:
         self.size = size
-        self.shape = _Asked((size,))
+        self._asked = _Asked((size,))
+        self._asked.found = shape
+
+    @property
+    def found(self) -> Shape | None:
+        return self._asked.found
+
+    @property
+    def shape(self) -> Shape:
+        return self._asked.found or self._asked

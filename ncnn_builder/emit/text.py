@@ -11,7 +11,7 @@ from ..builder import filled
 from ..errors import EmitError, ReadError
 from ..ir import Shape
 from ..opspec import OpSpec, Param, registry
-from .foreign import INT8_ID, QUANTISED, Foreign, foreign, quantised
+from .foreign import QUANTISED, Foreign, foreign, quantised
 from .layers import Layer
 from .syntax import HINTS, MAGIC, MASK, OLD_ARRAY, Entry, Line, ParamFile, Token, is_float, parse
 
@@ -97,10 +97,14 @@ def declaration(line: Line) -> OpSpec | None:
     spec = registry.get(line.type.text)
     if spec is None or spec.composite:
         return None
-    term = line.entry(INT8_ID)
-    if term is not None and spec.type in QUANTISED and term.items[0].text.lstrip("+-0"):
-        return quantised(spec)
-    return spec
+    if spec.type not in QUANTISED:
+        return spec
+    row = QUANTISED[spec.type]
+    term = line.entry(row.id)
+    if term is None or is_zero(term):
+        return spec
+    known = term.form == "number" and not is_float(term.items[0].text) and 0 < int(term.items[0].text) < row.most
+    return quantised(spec) if known else None
 
 
 def _layer(line: Line, what: str, lenient: bool) -> Layer:

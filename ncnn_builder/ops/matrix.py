@@ -59,6 +59,16 @@ class Gemm(OpSpec):
             sizes["C"] = {0: 1, 1: m, 2: m, 3: m * n, 4: n}[kind]
         return sizes
 
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        m, n, k = (params[f"constant_{c}"] for c in "mnk")
+        kinds: dict[int, Shape] = {0: (1,), 1: (m,), 2: (m, 1), 3: (m, n), 4: (1, n)}
+        shapes: dict[str, Shape] = {
+            "A": (k, m) if params["trans_a"] else (m, k),
+            "B": (n, k) if params["trans_b"] else (k, n),
+            "C": kinds.get(params["constant_broadcast_type_c"], ()),
+        }
+        return {name: shapes[name] for name in self.weight_sizes(params)}
+
     def _operands(self, inputs: Sequence[Any], params: Any, weights: Any) -> list[Any]:
         """A, B and C or None: inputs in order where they are no weights."""
         rest = list(inputs)
