@@ -4,7 +4,7 @@ Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builde
 """
 
 from .builder import ValueLike, check_bottom_names, child, create_top_names, newest_bottom_names
-from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, save, write_files
+from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
 from .ops.activation import activation, prelu
@@ -165,6 +165,7 @@ __all__ = [
     "layer_norm",
     "lerp",
     "linear",
+    "load",
     "local_response_norm",
     "log",
     "lstm",

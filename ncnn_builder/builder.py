@@ -150,6 +150,9 @@ def append(
         _refuse_other_graphs(g, values)
         _refuse_open_lengths(values)
         _refuse_mixed_numbers(spec, values)
+        for value in values:
+            if not value.shape:
+                raise BuildError("the shape of an input is not known", argument=value.name)
         typed = _typed_params(spec, params or {})
         arrays = {
             k: np.array(w, order="C") if min(w.strides, default=0) < 0 else w

@@ -27,7 +27,7 @@ class Value:
     """A tensor in a graph.
 
     name      unique in its graph
-    shape     outer first, no batch
+    shape     outer first, no batch; () where it is not known, which only a net that was read can have
     producer  the node that makes it; None for an input of the graph
     uses      (node, position) of each use; being an output of the graph is no use
     data      its numbers, if they are known when the graph is built
@@ -53,7 +53,7 @@ class Value:
         self.any_shape = False  # an input whose shape the runtime shall not check (see Graph.input)
 
     def __repr__(self) -> str:
-        return f"{self.name}{list(self.shape)}"
+        return f"{self.name}{list(self.shape) if self.shape else '[?]'}"
 
     def __add__(self, other: Any) -> Value:
         return _operate("add", self, other)
@@ -116,9 +116,13 @@ class Node:
     scope    the module path, e.g. ``synthesis.b64.conv0``
     source   ``file.py:line`` of the call that made it
     made_by  the lowering or pass that made it; None for the author's own
+    stored   weight -> how the file that it was read from stores it, where that is not plain float32
+    mask     ncnn's feature mask (id 31) of a layer that was read: what it shall not use; 0 is nothing
     """
 
-    __slots__ = ("inputs", "made_by", "name", "outputs", "params", "scope", "source", "spec", "weights")
+    __slots__ = (
+        *("inputs", "made_by", "mask", "name", "outputs", "params", "scope", "source", "spec", "stored", "weights"),
+    )
 
     def __init__(
         self,
@@ -130,6 +134,8 @@ class Node:
         scope: str,
         source: str,
         made_by: str | None,
+        stored: Mapping[str, str] | None = None,
+        mask: int = 0,
     ) -> None:
         self.spec = spec
         self.name = name
@@ -140,6 +146,8 @@ class Node:
         self.scope = scope
         self.source = source
         self.made_by = made_by
+        self.stored = dict(stored or {})
+        self.mask = mask
 
     def __repr__(self) -> str:
         params = ", ".join(f"{k}={_brief(v)}" for k, v in self.params.items())
@@ -165,26 +173,28 @@ class Graph:
         self._scope: list[str] = []
         self._counter = 0
         self._names: set[str] = set()
+        self._avoided: frozenset[str] = frozenset()  # names of the graph that this one is rebuilt from
         self.made_by: str | None = None  # set while a lowering or pass builds into this graph
         self.source: str | None = None  # likewise: the author's line that is being lowered
 
     # -- building ------------------------------------------------------------------------------------------
 
-    def input(self, name: str, shape: Sequence[int], *, any_shape: bool = False) -> Value:
+    def input(self, name: str, shape: Sequence[int] | None, *, any_shape: bool = False) -> Value:
         """Add an input.
 
-        shape: outer first, no batch. any_shape=True keeps the shape out of the file, for an input whose
+        shape: outer first, no batch; None where it is not known (then no op can be built on it, but layers that were
+        read can stand on it). any_shape=True keeps the shape out of the file, for an input whose
         consumers accept several (StyleGAN's ws0 is [w_dim] or [num_ws, w_dim]): the runtime cannot check it.
         Raises BuildError for a name that is taken or a shape that is not 1 to 4 positive numbers.
         """
         try:
-            checked = tuple(operator.index(n) for n in shape)
+            checked = tuple(operator.index(n) for n in shape) if shape is not None else ()
         except TypeError:
             checked = ()
-        if not 1 <= len(checked) <= 4 or any(n < 1 for n in checked):
+        if shape is not None and (not 1 <= len(checked) <= 4 or any(n < 1 for n in checked)):
             raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
         value = Value(self, self.reserve(name), checked)
-        value.any_shape = any_shape
+        value.any_shape = any_shape or shape is None
         self.inputs.append(value)
         return value
 
@@ -243,7 +253,7 @@ class Graph:
             name = f"{kind}_{self._counter}"
             if self._scope:
                 name = f"{self.current_scope}/{name}"
-            if name not in self._names:
+            if name not in self._names and name not in self._avoided:
                 return self.reserve(name)
 
     def add(self, node: Node, shapes: Iterable[Shape]) -> list[Value]:
@@ -257,6 +267,20 @@ class Graph:
             value.uses.append((node, position))
         self.nodes.append(node)
         return node.outputs
+
+    def adopt(self, node: Node, outputs: Iterable[tuple[str, Shape]]) -> list[Value]:
+        """Append a node whose name, and whose outputs' names, are another graph's or a file's: they are kept."""
+        self._names.add(node.name)
+        node.outputs = [Value(self, name, shape, node) for name, shape in outputs]
+        self._names.update(v.name for v in node.outputs)
+        for position, value in enumerate(node.inputs):
+            value.uses.append((node, position))
+        self.nodes.append(node)
+        return node.outputs
+
+    def avoid(self, names: Iterable[str]) -> None:
+        """Names that fresh_name() shall not give, because adopt() may bring them later."""
+        self._avoided |= frozenset(names)
 
     # -- reading -------------------------------------------------------------------------------------------
 

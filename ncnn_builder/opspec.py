@@ -127,11 +127,33 @@ class OpSpec:
         """Number of elements of each weight that a layer with these parameters reads, in file order."""
         return {}
 
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        """Shapes of those weights whose shape infer() does not compare with another: files hold them flat."""
+        return {}
+
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        """Whether a tag stands before this weight in a file, of a layer with these parameters."""
+        return weight.tagged
+
     def constants(self, params: Params, weights: Mapping[str, Array]) -> list[Array] | None:
         """The outputs, where they follow from the weights alone."""
         return None
 
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Multiplications whose products are added up; none in what works element by element."""
+        return 0
+
     # -- derived -------------------------------------------------------------------------------------------
+
+    @property
+    def in_files(self) -> str:
+        """The layer type as a .param file names it."""
+        return self.type
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it was made for a layer that was read, and stands in no registry. No pass knows it."""
+        return False
 
     @property
     def doc(self) -> str:

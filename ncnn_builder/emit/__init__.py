@@ -3,5 +3,6 @@
 from .compile import EmittedModel, compile_graph, save
 from .files import write_files
 from .half import STORAGES, WeightStorage
+from .load import load
 
-__all__ = ["STORAGES", "EmittedModel", "WeightStorage", "compile_graph", "save", "write_files"]
+__all__ = ["STORAGES", "EmittedModel", "WeightStorage", "compile_graph", "load", "save", "write_files"]

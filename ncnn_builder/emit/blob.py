@@ -1,6 +1,11 @@
-"""The bytes of a .bin file, and their reader. Format: ncnn's src/modelbin.cpp."""
+"""The bytes of a .bin file, and their reader. Format: ncnn's src/modelbin.cpp.
+
+A weight that is `tagged` has four bytes before it that say how it is stored; any other is plain float32.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +14,20 @@ from ..ir import Array
 from .half import halved
 from .layers import Layer
 
+Numbers = np.ndarray[Any, np.dtype[Any]]
+
 TAG_FP32 = b"\0\0\0\0"
 TAG_FP16 = (0x01306B47).to_bytes(4, "little")
+TAGS = {
+    "fp16": TAG_FP16,
+    "bf16": (0x01348B83).to_bytes(4, "little"),
+    "int8": (0x000D4B38).to_bytes(4, "little"),
+    "scaled": (0x0002C056).to_bytes(4, "little"),  # float32 with a tag of its own
+}
+STORED = {tag: name for name, tag in TAGS.items()} | {TAG_FP32: "fp32"}
+TABLE = "table"
+"""Any other tag: 256 float32 numbers, then a byte for each element. It is written as plain float32."""
+_WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4}
 
 
 def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
@@ -29,7 +46,7 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
         for weight in layer.spec.weights:
             if weight.name not in sizes:
                 continue
-            data = np.ascontiguousarray(layer.weights[weight.name], dtype="<f4")
+            data = layer.weights[weight.name]
             if data.size != sizes[weight.name]:
                 raise EmitError(
                     "a weight has the wrong size",
@@ -39,57 +56,99 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
                     expected=sizes[weight.name],
                     got=data.size,
                 )
-            if weight.name in layer.halves:
-                chunks += [TAG_FP16, halved(data).data.cast("B"), bytes(_padding(data.size))]
-                continue
-            if weight.tagged:
-                chunks.append(TAG_FP32)
-            chunks.append(data.data.cast("B"))
+            stored = layer.stored.get(weight.name, "fp32")
+            encoded = encode(data, stored)
+            if layer.spec.is_tagged(weight, layer.params):
+                chunks.append(TAGS.get(stored, TAG_FP32))
+            chunks += [encoded.data.cast("B"), bytes(_padding(encoded.nbytes))]
     return chunks
 
 
-def _padding(count: int) -> int:
-    """Bytes behind so many float16 numbers, up to a multiple of 4."""
-    return count % 2 * 2
+def encode(data: Numbers, stored: str) -> Numbers:
+    """The numbers as the file holds them."""
+    if stored == "fp16":
+        return halved(data)
+    if stored == "bf16":
+        bits = np.ascontiguousarray(data, dtype="<f4").view("<u4").astype(np.uint64)
+        rounded = bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))  # to nearest, to even
+        halves: Numbers = (rounded >> np.uint64(16)).astype("<u2")
+        return halves
+    if stored == "int8":
+        return np.ascontiguousarray(data, dtype=np.int8)
+    return np.ascontiguousarray(data, dtype="<f4")
+
+
+def _padding(size: int) -> int:
+    """Bytes behind so many, up to a multiple of 4."""
+    return -size % 4
 
 
 def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
-    """Put the weights of `data` into `layers`, flat, as float32.
+    """Put the weights of `data` into `layers`, flat, as float32; those of quantised layers as int8.
 
-    Raises ReadError unless every byte is used exactly once.
+    Raises ReadError unless every byte is used exactly once. Nothing is allocated for a size that the file
+    does not have.
     """
-    offset = 0
+    reader = Reader(data, what)
     for layer in layers:
+        reader.layer(layer)
+    if reader.at != len(data):
+        unknown = sorted({layer.spec.in_files for layer in layers if layer.spec.foreign and not layer.spec.weights})
+        raise ReadError(
+            f"{what}: bytes are left over",
+            expected=reader.at,
+            got=len(data),
+            fix=f"Perhaps a layer that is kept word for word has weights: {', '.join(unknown)}" if unknown else None,
+        )
+
+
+class Reader:
+    """A .bin file, read layer by layer. at: how many bytes have been used."""
+
+    def __init__(self, data: bytes, what: str = "bin") -> None:
+        self.data, self.what, self.at = memoryview(data), what, 0
+
+    def layer(self, layer: Layer) -> None:
+        """Put its weights into the layer. Raises ReadError where the file ends before."""
         sizes = layer.spec.weight_sizes(layer.params)
         for weight in layer.spec.weights:
-            if weight.name not in sizes:
-                continue
-            count, width = sizes[weight.name], 4
-            if weight.tagged:
-                tag = data[offset : offset + 4]
-                if tag not in (TAG_FP32, TAG_FP16):
-                    raise ReadError(
-                        f"{what}: neither a float32 nor a float16 tag",
-                        node=layer.name,
-                        argument=weight.name,
-                        got=tag.hex(),
-                    )
-                offset += 4
-                width = 2 if tag == TAG_FP16 else 4
-            end = offset + width * count + (_padding(count) if width == 2 else 0)
-            if end > len(data):
+            if weight.name in sizes:
+                tagged = layer.spec.is_tagged(weight, layer.params)
+                self._weight(layer, weight.name, tagged, sizes[weight.name])
+
+    def _weight(self, layer: Layer, name: str, tagged: bool, count: int) -> None:
+        def take(size: int) -> memoryview:
+            if not 0 <= size <= len(self.data) - self.at:
                 raise ReadError(
-                    f"{what}: ends too early",
+                    f"{self.what}: ends too early",
                     node=layer.name,
-                    argument=weight.name,
-                    expected=f"{end} bytes at least",
-                    got=len(data),
+                    argument=name,
+                    expected=f"{self.at + size} bytes at least",
+                    got=len(self.data),
                 )
-            array: Array = np.frombuffer(data, f"<f{width}", count, offset)
-            if width == 2:
-                array = array.astype(np.float32)
-                layer.halves.add(weight.name)
-            layer.weights[weight.name] = array
-            offset = end
-    if offset != len(data):
-        raise ReadError(f"{what}: bytes are left over", expected=offset, got=len(data))
+            self.at += size
+            return self.data[self.at - size : self.at]
+
+        if count < 0:
+            raise ReadError(f"{self.what}: a weight of {count} numbers", node=layer.name, argument=name)
+        stored = STORED.get(bytes(take(4)), TABLE) if tagged else "fp32"
+        if stored == TABLE:
+            table = np.frombuffer(take(1024), "<f4")
+            layer.weights[name] = table[np.frombuffer(take(count + _padding(count))[:count], np.uint8)]
+            return
+        size = count * _WIDTH[stored]
+        layer.weights[name] = decode(take(size), stored)
+        take(_padding(size))
+        if stored != "fp32":
+            layer.stored[name] = stored
+
+
+def decode(raw: bytes | memoryview, stored: str) -> Numbers:
+    """The numbers that the bytes are: float32, or int8."""
+    if stored == "bf16":
+        wide: Numbers = np.frombuffer(raw, "<u2").astype("<u4") << np.uint32(16)
+        return wide.view("<f4")
+    if stored == "int8":
+        return np.frombuffer(raw, np.int8)
+    array: Array = np.frombuffer(raw, "<f2" if stored == "fp16" else "<f4")
+    return array.astype(np.float32) if stored == "fp16" else array

@@ -11,10 +11,11 @@ import numpy as np
 from ..errors import EmitError
 from ..ir import Array, Graph, Shape
 from ..passes.pipeline import lower_and_optimise
-from .blob import read_bin, write_bin
+from .blob import decode, encode, read_bin, write_bin
 from .dump import Dump
 from .files import write_files
-from .half import WeightStorage, halved, store
+from .foreign import Foreign
+from .half import AS_READ, WeightStorage, store
 from .layers import Layer, legalise
 from .text import read_param, write_param
 
@@ -24,7 +25,7 @@ class EmittedModel:
     """A net as files hold it.
 
     param, bin       what goes into the two files
-    inputs, outputs  blob name -> shape (None: the net does not say, any that its layers take)
+    inputs, outputs  blob name -> shape ((): not known, which only a net that was read can have)
     taps             module path -> blob name
     weights          how the weights are stored, and what was lost by it
     """
@@ -39,12 +40,13 @@ class EmittedModel:
 
 
 def compile_graph(
-    graph: Graph, target: str = "reference", *, weights: str = "fp32", dump: str | PathLike[str] | None = None
+    graph: Graph, target: str = "reference", *, weights: str = AS_READ, dump: str | PathLike[str] | None = None
 ) -> EmittedModel:
     """verify -> passes -> lower -> passes -> legalise -> write -> read back and compare.
 
-    weights: "fp32", or "fp16" for a file of half the size whose weights are rounded. dump: a folder that gets the
-    graph as text before and after every step, also where a step fails.
+    weights: "fp32", or "fp16" for a file of half the size whose weights are rounded; "as read" is fp32 as well, but
+    for weights that were read from a file and that no pass has touched: they stay as that file has them. dump: a
+    folder that gets the graph as text before and after every step, also where a step fails.
     Raises NcnnBuilderError: BuildError for the target or weights, VerifyError for the graph, EmitError for what could
     not be written faithfully.
     """
@@ -75,23 +77,32 @@ def _compare(layers: list[Layer], text: str, data: bytes) -> None:
     read_bin(data, again)
     for meant, read in zip(layers, again, strict=True):
         same = (
-            meant.spec is read.spec
+            _same_spec(meant, read)
             and meant.name == read.name
             and meant.inputs == read.inputs
             and meant.outputs == read.outputs
             and _singles(meant.params) == _singles(read.params)
             and meant.weights.keys() == read.weights.keys()
-            and meant.halves == read.halves
+            and meant.stored == read.stored
+            and meant.mask == read.mask
             and all(np.array_equal(_as_stored(meant, k), read.weights[k]) for k in meant.weights)
         )
         if not same:
             raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
 
 
+def _same_spec(meant: Layer, read: Layer) -> bool:
+    if isinstance(meant.spec, Foreign) and isinstance(read.spec, Foreign):
+        return (meant.spec.written, meant.spec.verbatim) == (read.spec.written, read.spec.verbatim)
+    if meant.spec.foreign:
+        return meant.spec.type == read.spec.type  # a quantised one
+    return meant.spec is read.spec
+
+
 def _as_stored(layer: Layer, name: str) -> Array:
     """The numbers of a weight, flat, rounded if the file rounds them."""
-    data = layer.weights[name].reshape(-1)
-    return halved(data).astype(np.float32) if name in layer.halves else data
+    data, stored = layer.weights[name].reshape(-1), layer.stored.get(name, "fp32")
+    return data if stored == "fp32" else decode(encode(data, stored).tobytes(), stored)
 
 
 def _singles(params: dict[str, object]) -> dict[str, object]:
@@ -111,7 +122,7 @@ def save(
     bin_path: str | PathLike[str],
     target: str = "reference",
     *,
-    weights: str = "fp32",
+    weights: str = AS_READ,
 ) -> EmittedModel:
     """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files."""
     if Path(param_path) == Path(bin_path):

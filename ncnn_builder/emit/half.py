@@ -6,7 +6,7 @@ ever, with rounded weights. A weight can be stored so where it is `tagged`: the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,8 @@ from ..ir import Array
 from .layers import Layer
 
 STORAGES = ("fp32", "fp16")
+AS_READ = "as read"
+"""What a graph made in Python has as fp32; weights that were read from a file stay as that file has them."""
 SMALL = 4096
 """Below so many numbers a weight stays float32: biases, filters, frequencies and grids, which are a thousandth of a
 file and do more harm than a convolution's weights, whose errors cancel."""
@@ -27,7 +29,7 @@ _LEAST = float(np.finfo(np.float16).tiny)
 class WeightStorage:
     """How the weights of a model are stored.
 
-    storage    "fp32" or "fp16", as it was asked for
+    storage    "fp32", "fp16", or "as read" where some are in another form that a file had
     halved     number of weights that are float16
     error      the largest rounding error, relative to the largest magnitude of its weight
     kept       "LAYER WEIGHT: reason" of each weight that fp16 could not hold, and that is float32 therefore
@@ -39,21 +41,26 @@ class WeightStorage:
     kept: list[str] = field(default_factory=list)
 
 
-def store(layers: Iterable[Layer], storage: str) -> WeightStorage:
+def store(layers: Sequence[Layer], storage: str) -> WeightStorage:
     """Mark the weights that are to be written as float16. Raises BuildError for an unknown storage."""
+    if storage == AS_READ:
+        return WeightStorage(AS_READ if any(layer.stored for layer in layers) else "fp32")
     if storage not in STORAGES:
         raise BuildError("unknown storage of weights", argument="weights", expected=list(STORAGES), got=storage)
     report = WeightStorage(storage)
-    for layer in layers if storage == "fp16" else ():
+    for layer in layers:
         for weight in layer.spec.weights:
             data = layer.weights.get(weight.name)
-            if not weight.tagged or data is None or data.size < SMALL:
+            if data is None or data.dtype != np.float32:  # a quantised weight has no other form
+                continue
+            layer.stored.pop(weight.name, None)
+            if storage == "fp32" or not layer.spec.is_tagged(weight, layer.params) or data.size < SMALL:
                 continue
             reason = _unfit(data)
             if reason:
                 report.kept.append(f"{layer.name} {weight.name}: {reason}")
                 continue
-            layer.halves.add(weight.name)
+            layer.stored[weight.name] = "fp16"
             report.halved += 1
             report.error = max(report.error, _error(data))
     return report

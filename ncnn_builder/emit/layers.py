@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import EmitError
-from ..ir import Array, Graph, Value
+from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, spec_of
+from .syntax import Line
 
 
 @dataclass
 class Layer:
     """A line of a .param file and its weights: what the reader gives back as well.
 
-    halves: names of the weights that the .bin file holds as float16.
+    stored  weight -> how the .bin file holds it, where it is not plain float32: see blob.py
+    mask    ncnn's feature mask, id 31
+    hints   shapes of the outputs, where the file says them (id 30); () for one that it does not say
+    line    where it was read
     """
 
     spec: OpSpec
@@ -23,7 +27,10 @@ class Layer:
     outputs: list[str]
     params: dict[str, Any]
     weights: dict[str, Array] = field(default_factory=dict)
-    halves: set[str] = field(default_factory=set)
+    stored: dict[str, str] = field(default_factory=dict)
+    mask: int = 0
+    hints: list[Shape] | None = None
+    line: Line | None = field(default=None, compare=False, repr=False)
 
 
 def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
@@ -36,13 +43,15 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
     layers: list[Layer] = []
     reads: dict[tuple[int, int], str] = {}  # (id of node, position) -> blob
     blob_of: dict[Value, str] = {}
-    taken = {v.name for v in graph.values()} | {node.name for node in graph.nodes}
     outputs: dict[Value, list[str]] = {}
     for name, value in graph.outputs.items():
-        if name in taken:
-            raise EmitError("the name of an output is taken by another value", got=name)
         outputs.setdefault(value, []).append(name)
-    taken |= set(graph.outputs)
+    # Blobs and layers may share a name.
+    others = {v.name for v in graph.values() if graph.outputs.get(v.name) is not v}
+    for name in graph.outputs:
+        if name in others:
+            raise EmitError("the name of an output is taken by another value", got=name)
+    taken = {v.name for v in graph.values()} | {node.name for node in graph.nodes} | set(graph.outputs)
 
     def fresh(name: str) -> str:
         """This name, or a numbered one where it is taken or longer than ncnn reads."""
@@ -54,10 +63,10 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
 
     def publish(value: Value) -> str:
         """The blob in which the producer puts the value; a Split, if more than one wants it, comes after."""
-        names = outputs.get(value, [])
-        # An input of the net keeps its name, so as an output as well it needs a copy.
-        direct = len(names) == 1 and not value.uses and value.producer is not None
-        blob_of[value] = names[0] if direct else value.name
+        if _direct(value, outputs):
+            blob_of[value] = outputs[value][0]
+        else:  # a net that was read has values of the names of its outputs, and they may have got readers
+            blob_of[value] = fresh(f"{value.name}/blob") if value.name in graph.outputs else value.name
         return blob_of[value]
 
     def fan_out(value: Value) -> None:
@@ -82,10 +91,20 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
     for node in graph.nodes:
         blobs = [publish(v) for v in node.outputs]
         inputs = [reads[id(node), i] for i in range(len(node.inputs))]
-        layers.append(Layer(node.spec, node.name, inputs, blobs, node.params, node.weights))
+        layers.append(Layer(node.spec, node.name, inputs, blobs, node.params, node.weights, {**node.stored}, node.mask))
         for value in node.outputs:
             fan_out(value)
     return layers, {path: blob_of[value] for path, value in graph.taps.items()}
+
+
+def module_of(name: str) -> str:
+    """The module path that the name of a layer begins with: ``synthesis.b64.conv0`` of .../Convolution_3."""
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def _direct(value: Value, outputs: dict[Value, list[str]]) -> bool:
+    """Whether the producer makes an output of the net and nothing else: an input as an output needs a copy."""
+    return len(outputs.get(value, ())) == 1 and not value.uses and value.producer is not None
 
 
 def _dims(shape: tuple[int, ...]) -> dict[str, int]:

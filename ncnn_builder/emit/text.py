@@ -9,10 +9,13 @@ import numpy as np
 
 from ..builder import filled
 from ..errors import EmitError, ReadError
+from ..ir import Shape
 from ..opspec import OpSpec, Param, registry
+from .foreign import QUANTISED, Foreign, foreign, quantised
 from .layers import Layer
+from .syntax import HINTS, MAGIC, MASK, OLD_ARRAY, Entry, Line, ParamFile, Token, is_float, parse
 
-MAGIC = "7767517"
+__all__ = ["MAGIC", "read_layers", "read_param", "write_param"]
 
 
 def write_param(layers: list[Layer]) -> str:
@@ -21,11 +24,16 @@ def write_param(layers: list[Layer]) -> str:
     lines = [MAGIC, f"{len(layers)} {blobs}"]
     for layer in layers:
         parts = [
-            f"{layer.spec.type:<24} {layer.name:<24} {len(layer.inputs)} {len(layer.outputs)}",
+            f"{layer.spec.in_files:<24} {layer.name:<24} {len(layer.inputs)} {len(layer.outputs)}",
             *layer.inputs,
             *layer.outputs,
         ]
-        parts += [_write(p, layer.params[p.name], layer) for p in sorted(layer.spec.params, key=lambda p: p.id or 0)]
+        if isinstance(layer.spec, Foreign):
+            parts += layer.spec.verbatim
+        else:
+            params = sorted(layer.spec.params, key=lambda p: p.id or 0)
+            parts += [_write(p, layer.params[p.name], layer) for p in params]
+            parts += [f"{MASK}={layer.mask}"] if layer.mask else []
         lines.append(" ".join(parts))
     return "\n".join(lines) + "\n"
 
@@ -33,7 +41,7 @@ def write_param(layers: list[Layer]) -> str:
 def _write(param: Param, value: Any, layer: Layer) -> str:
     if param.kind in ("ints", "floats"):
         scalar = _int if param.kind == "ints" else _float
-        return f"{-23300 - (param.id or 0)}={','.join([str(len(value)), *(scalar(v, param, layer) for v in value)])}"
+        return f"{OLD_ARRAY - (param.id or 0)}={','.join([str(len(value)), *(scalar(v, param, layer) for v in value)])}"
     return f"{param.id}={(_int if param.kind == 'int' else _float)(value, param, layer)}"
 
 
@@ -48,53 +56,159 @@ def _float(value: float, param: Param, layer: Layer) -> str:
     single = float(np.float32(value))
     if not math.isfinite(single):
         raise EmitError("a parameter is not a finite float32", node=layer.name, argument=param.name, got=value)
-    return f"{single:.8e}"  # 15 characters at most, which is what ncnn's scanner reads
+    return f"{single:.8e}"  # 15 characters at most, which is what older versions of ncnn read
 
 
 def read_param(text: str, what: str = "param") -> list[Layer]:
-    """Layers without weights. It reads what we write; a parameter that no declaration knows is an error."""
-    lines = text.split("\n")
-    if lines[0] != MAGIC or lines[-1] != "":
-        raise ReadError(f"{what}: not a whole param file", expected=f"{MAGIC} and a last newline", got=lines[0][:40])
-    counts = lines[1].split(" ")
-    layers = []
-    for i, line in enumerate(lines[2:-1], 3):
-        try:
-            layers.append(_read_line(line, f"{what}, line {i}"))
-        except ValueError as error:
-            raise ReadError(f"{what}, line {i}: a number is malformed", got=str(error)) from None
-    blobs = sum(len(layer.outputs) for layer in layers)
-    if counts != [str(len(layers)), str(blobs)]:
-        raise ReadError(f"{what}, line 2: wrong counts", expected=f"{len(layers)} {blobs}", got=lines[1])
+    """Layers without weights, of a text that ends as ours do; all else as read_layers()."""
+    if not text.endswith("\n"):
+        raise ReadError(f"{what}: not a whole param file", expected=f"{MAGIC} and a last newline", got=text[:40])
+    return read_layers(parse(text), what)
+
+
+def read_layers(file: ParamFile, what: str = "param", *, lenient: bool = False) -> list[Layer]:
+    """Layers without weights, each with its declaration and all parameters of it.
+
+    A layer that no declaration is for, or that has parameters which its declaration leaves out, is kept word for word
+    (see foreign.py). Raises ReadError for a file that is malformed, with wrong counts, with a parameter that its layer
+    does not have or that is of another kind. lenient: such a parameter is taken as ncnn takes it: it is ignored; and
+    the counts are not looked at.
+    """
+    if file.problems and not (lenient and file.counts):
+        first = file.problems[0]
+        raise error_at(what, first.token, first.what, fix=first.fix)
+    layers = [_layer(line, what, lenient) for line in file.lines]
+    counts = [str(len(layers)), str(sum(len(layer.outputs) for layer in layers))]
+    assert file.counts is not None
+    if not lenient and [t.text for t in file.counts] != counts:
+        got = " ".join(t.text for t in file.counts)
+        raise error_at(what, file.counts[0], "wrong counts", expected=" ".join(counts), got=got)
     return layers
 
 
-def _read_line(line: str, where: str) -> Layer:
-    fields = line.split()
-    if len(fields) < 4 or fields[0] not in registry:
-        raise ReadError(f"{where}: no layer of the registry", got=line[:80])
-    spec, name = registry[fields[0]], fields[1]
-    n_in, n_out = int(fields[2]), int(fields[3])
-    blobs, rest = fields[4 : 4 + n_in + n_out], fields[4 + n_in + n_out :]
-    return Layer(spec, name, blobs[:n_in], blobs[n_in:], _read_params(spec, rest, where))
+def error_at(what: str, token: Token, message: str, **fields: Any) -> ReadError:
+    """The error of a place in a file. what: the file."""
+    fields.setdefault("got", token.text[:80] or None)
+    return ReadError(f"{what}, line {token.line}, column {token.column}: {message}", **fields)
 
 
-def _read_params(spec: OpSpec, fields: list[str], where: str) -> dict[str, Any]:
+def declaration(line: Line) -> OpSpec | None:
+    """What the registry has for this layer; for one with quantised weights, the int8 form of it."""
+    spec = registry.get(line.type.text)
+    if spec is None or spec.composite:
+        return None
+    if spec.type not in QUANTISED:
+        return spec
+    row = QUANTISED[spec.type]
+    term = line.entry(row.id)
+    if term is None or is_zero(term):
+        return spec
+    known = term.form == "number" and not is_float(term.items[0].text) and 0 < int(term.items[0].text) < row.most
+    return quantised(spec) if known else None
+
+
+def _layer(line: Line, what: str, lenient: bool) -> Layer:
+    spec = declaration(line)
+    shapes = hints(line)
+    mask = _mask(line, what, lenient)
+    layer = Layer(
+        spec or foreign(line.type.text, None, {}, _verbatim(line), shapes or [()] * len(line.outputs)),
+        line.name.text,
+        [t.text for t in line.inputs],
+        [t.text for t in line.outputs],
+        {},
+        mask=mask,
+        hints=shapes,
+        line=line,
+    )
+    if spec is None:
+        return layer
+    given = _params(spec, line, what, lenient)
+    layer.params = filled(spec, **given)
+    if any(e.id in spec.left_out and not is_zero(e) for e in line.entries):
+        layer.spec = foreign(line.type.text, spec, layer.params, _verbatim(line), shapes or [()] * len(line.outputs))
+        layer.params = {}
+    return layer
+
+
+def is_zero(entry: Entry) -> bool:
+    """Whether a parameter that a declaration leaves out is off, as it is by default."""
+    return entry.form == "number" and float(entry.items[0].text) == 0
+
+
+def _verbatim(line: Line) -> list[str]:
+    return [entry.token.text for entry in line.entries if entry.id != HINTS]
+
+
+def _params(spec: OpSpec, line: Line, what: str, lenient: bool) -> dict[str, Any]:
     by_id = {p.id: p for p in spec.params}
-    params: dict[str, Any] = {}
-    for item in fields:
-        key, _, value = item.partition("=")
-        number = int(key)
-        is_array = number <= -23300
-        param = by_id.get(-23300 - number if is_array else number)
-        if param is None or is_array != (param.kind in ("ints", "floats")):
-            raise ReadError(f"{where}: {spec.type} has no such parameter", got=item)
-        scalar: Any = int if param.kind in ("int", "ints") else float
-        if is_array:
-            count, *items = value.split(",")
-            if int(count) != len(items):
-                raise ReadError(f"{where}: array of the wrong length", expected=count, got=item)
-            params[param.name] = tuple(map(scalar, items))
-        else:
-            params[param.name] = scalar(value)
-    return filled(spec, **params)
+    params = {}
+    for entry in line.entries:
+        param = by_id.get(entry.id)
+        if param is None:
+            if entry.id not in (HINTS, MASK) and entry.id not in spec.left_out and not lenient:
+                raise error_at(what, entry.token, f"{spec.in_files} has no such parameter", fix=LINT)
+            continue
+        wrong = mistaken(param, entry)
+        if wrong is None or (lenient and wrong == INT_BITS):
+            params[param.name] = value_of(param, entry)
+        elif not lenient:
+            raise error_at(what, entry.token, f"{param.name} of {spec.in_files}: {wrong}", fix=LINT)
+    return params
+
+
+LINT = "`python -m ncnn_builder lint` says more, `fix` can often repair it"
+INT_BITS = "a float of this array is written as an int, and ncnn takes its bits for a float"
+
+
+def mistaken(param: Param, entry: Entry) -> str | None:
+    """What is wrong with an entry for this parameter; a float written as an int is right where it stands alone."""
+    array = param.kind in ("ints", "floats")
+    if entry.form == "text":
+        return "a text, where the layer reads a number"
+    if array != (entry.form == "array"):
+        return f"{'a number' if array else 'an array'}, where the layer reads {'an array' if array else 'a number'}"
+    floats = [is_float(t.text) for t in entry.items]
+    if param.kind in ("int", "ints") and any(floats):
+        return "a float, where the layer reads an int"
+    if param.kind == "floats" and not all(floats):
+        return INT_BITS
+    return None
+
+
+def value_of(param: Param, entry: Entry) -> Any:
+    scalar: Any = int if param.kind in ("int", "ints") else float
+    values = tuple(scalar(t.text) for t in entry.items)
+    return values if param.kind in ("ints", "floats") else values[0]
+
+
+def _mask(line: Line, what: str, lenient: bool) -> int:
+    entry = line.entry(MASK)
+    if entry is None:
+        return 0
+    if entry.form != "number" or is_float(entry.items[0].text):
+        if lenient:
+            return 0
+        raise error_at(what, entry.token, "id 31 is ncnn's feature mask, an int", fix=LINT)
+    return int(entry.items[0].text)
+
+
+def hints(line: Line) -> list[Shape] | None:
+    """The shapes of the outputs as id 30 says them: for each the number of dimensions, then w, h, (d,) c."""
+    entry = line.entry(HINTS)
+    if entry is None or entry.form != "array" or not line.outputs or len(entry.items) % len(line.outputs):
+        return None
+    if any(is_float(t.text) for t in entry.items):
+        return None
+    numbers, step = [int(t.text) for t in entry.items], len(entry.items) // len(line.outputs)
+    if step not in (4, 5):
+        return None
+    shapes: list[Shape] = []
+    for at in range(0, len(numbers), step):
+        dims, w, h, *rest = numbers[at : at + step]
+        inner: dict[int, Shape] = {1: (w,), 2: (h, w), 3: (rest[-1], h, w)}
+        if step == 5:
+            inner[4] = (rest[-1], rest[0], h, w)
+        shape = inner.get(dims, ())
+        shapes.append(shape if all(n > 0 for n in shape) else ())
+    return shapes

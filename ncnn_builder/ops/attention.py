@@ -89,6 +89,12 @@ class MultiHeadAttention(OpSpec):
             need(mask in expected, "wrong shape", argument="mask", expected=list(expected), got=list(mask))
         return [(q[0], qdim)]
 
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the four projections, of the scores, and of the values that they weigh."""
+        q, k, v, _ = self._operands(inputs, params)
+        embed = params["embed_dim"]
+        return int(embed * (2 * q[0] * q[1] + k[0] * k[1] + v[0] * v[1] + 2 * q[0] * k[0]))
+
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         q, k, v, mask = self._operands(inputs, params)
         w = {name: weights[name].reshape(shape) for name, shape in self._shapes(params).items()}
@@ -209,6 +215,10 @@ class SDPA(OpSpec):
             expected = ((q[1], k[1]), (1, q[1], k[1]), (q[0], q[1], k[1]))
             need(inputs[3] in expected, "wrong shape", argument="mask", expected=list(expected), got=list(inputs[3]))
         return [(q[0], q[1], v[2])]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        q, k, v = inputs[:3]
+        return q[0] * q[1] * k[1] * (q[2] + v[2])
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         q, k, v = inputs[:3]

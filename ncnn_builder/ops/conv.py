@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, SupportsFloat
 
@@ -93,6 +94,11 @@ class ConvBase(OpSpec):
             extra = p["output_pad_bottom" if axis == "h" else "output_pad_right"]
             return int((n - 1) * p[f"stride_{axis}"] + extent + extra - p[before] - p[after])
         return int((n + p[before] + p[after] - extent) // p[f"stride_{axis}"] + 1)
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        x, p = inputs[0], params
+        per_group = p["kernel_h"] * p["kernel_w"] * (p["num_output"] if self.transposed else x[0])
+        return int(math.prod(x if self.transposed else outputs[0]) * per_group // p.get("group", 1))
 
     def _operands(self, inputs: Any, params: Any, weights: Any) -> tuple[Any, Any, Any]:
         w, b = (*inputs[1:], None, None)[:2] if len(inputs) > 1 else (weights["weight"], weights.get("bias"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -125,6 +126,11 @@ class ConvNd(OpSpec):
         ]
         need(min(size) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
         return [(out, *size)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        x = inputs[0]
+        per_group = math.prod(self._each(params, "kernel")) * (params["num_output"] if self.transposed else x[0])
+        return int(math.prod(x if self.transposed else outputs[0]) * per_group // params.get("group", 1))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, groups, x = functional(), params.get("group", 1), inputs[0]

@@ -16,6 +16,7 @@ from .fir import (
     filtered_lrelu_params,
     filtered_lrelu_reference,
     filtered_lrelu_weights,
+    fir_macs,
     out_shape,
     taps,
     upfirdn2d_params,
@@ -45,10 +46,15 @@ def _check(name: str, params: Params, weights: Mapping[str, Array]) -> None:
     need(size == _count(name, params), "a filter of the wrong size", argument=name, expected=_count(name, params))
 
 
+def _shape(name: str, params: Params) -> dict[str, Shape]:
+    """The shape of a filter, by its name, where there is one."""
+    h, w = params[f"{name}_h"], params[f"{name}_w"]
+    return {} if not w else {name: (h, w) if h else (w,)}
+
+
 def _shaped(name: str, params: Params, weights: Mapping[str, Any]) -> Any:
     """A filter in the shape that the parameters say: a reader gives it flat."""
-    h, w = params[f"{name}_h"], params[f"{name}_w"]
-    return None if name not in weights else weights[name].reshape((h, w) if h else (w,))
+    return None if name not in weights else weights[name].reshape(_shape(name, params)[name])
 
 
 @register
@@ -91,6 +97,16 @@ class FilteredLreluSpec(OpSpec):
     def weight_sizes(self, params: Params) -> dict[str, int]:
         sizes = {"fu": _count("fu", params), "fd": _count("fd", params), "b": params["bias_data_size"]}
         return {name: n for name, n in sizes.items() if n}
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        return {**_shape("fu", params), **_shape("fd", params)}
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        p = params
+        wide = out_shape(inputs[0], (p["up"],) * 2, (1, 1), p, _taps("fu", p), (1, 1))
+        return fir_macs(wide, _shape("fu", p).get("fu"), (p["up"],) * 2) + fir_macs(
+            outputs[0], _shape("fd", p).get("fd"), (1, 1)
+        )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         x, p = inputs[0], params
@@ -225,6 +241,12 @@ class Upfirdn2dSpec(OpSpec):
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"f": _count("f", params)} if params["f_w"] else {}
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        return _shape("f", params)
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return fir_macs(outputs[0], _shape("f", params).get("f"), (params["up_y"], params["up_x"]))
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p = params

@@ -29,6 +29,17 @@ def taps(name: str, f: Array | None) -> tuple[int, int]:
     return (1, 1) if f is None else (f.shape[0], f.shape[-1])
 
 
+def fir_macs(out: Shape, f: Shape | None, up: tuple[int, int]) -> int:
+    """Products for a result of (C, H, W): for each number the taps that do not meet an inserted zero.
+
+    f: [h, w], or [n] along both axes one after the other, each counted for every number of the result; None: no filter.
+    """
+    if f is None:
+        return 0
+    rows, columns = -(-f[0] // up[0]), -(-f[-1] // up[1])
+    return math.prod(out) * (rows * columns if len(f) == 2 else rows + columns)
+
+
 def out_shape(x: Shape, up: Shape, down: Shape, params: Params, fu: tuple[int, int], fd: tuple[int, int]) -> Shape:
     """The shape of x (C, H, W) upsampled by zeros, padded, filtered with fu and fd taps, and downsampled.
 

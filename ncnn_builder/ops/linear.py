@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, check_bottom_names, integers
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import elements, need, need_rank, need_shape
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
@@ -62,6 +63,9 @@ class FmatmulSpec(OpSpec):
         if len(inputs) == 3:
             need_shape(inputs[2], (out,), "b")
         return [(*x[:-1], out)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return math.prod(outputs[0]) * inputs[0][-1]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, w = inputs[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
@@ -58,6 +59,16 @@ class Gemm(OpSpec):
             sizes["C"] = {0: 1, 1: m, 2: m, 3: m * n, 4: n}[kind]
         return sizes
 
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        m, n, k = (params[f"constant_{c}"] for c in "mnk")
+        kinds: dict[int, Shape] = {0: (1,), 1: (m,), 2: (m, 1), 3: (m, n), 4: (1, n)}
+        shapes: dict[str, Shape] = {
+            "A": (k, m) if params["trans_a"] else (m, k),
+            "B": (n, k) if params["trans_b"] else (k, n),
+            "C": kinds.get(params["constant_broadcast_type_c"], ()),
+        }
+        return {name: shapes[name] for name in self.weight_sizes(params)}
+
     def _operands(self, inputs: Sequence[Any], params: Any, weights: Any) -> list[Any]:
         """A, B and C or None: inputs in order where they are no weights."""
         rest = list(inputs)
@@ -88,6 +99,12 @@ class Gemm(OpSpec):
             fits = c in ((1,), (n,), (1, 1), (m, 1), (1, n), (m, n))
             need(fits, "wrong shape", argument="C", expected=f"one that broadcasts to {[m, n]}", got=list(c))
         return [(n, m) if p["output_transpose"] else (m, n)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        p = params
+        held = p["constant_a"] or p["constant_b"]
+        inner = p["constant_k"] if held else inputs[0][0 if p["trans_a"] else -1]
+        return int(math.prod(outputs[0]) * inner)
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         a, b, c = self._operands(inputs, params, weights)
@@ -224,6 +241,12 @@ class Einsum(OpSpec):
         letters = sorted(sizes)
         need(letters == list("ijklmnopqrstuvwx"[: len(letters)]), "letters are missing", argument="equation", got=text)
         return [tuple(sizes[letter] for letter in right)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """A product for each combination of the indices, where there are two operands or more."""
+        tokens = "".join(map(chr, params["equation"])).partition("->")[0].split(",")
+        sizes = {letter: n for t, s in zip(tokens, inputs, strict=False) for letter, n in zip(t, s, strict=False)}
+        return math.prod(sizes.values()) * (len(inputs) - 1)
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         import torch

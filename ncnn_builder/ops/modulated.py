@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
@@ -11,7 +12,7 @@ from ..builder import ValueLike, append, array, check_bottom_names, integer, num
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
-from .fir import MOST_TAPS, border_behind, flag, upfirdn2d_reference, upsampling_border
+from .fir import MOST_TAPS, border_behind, fir_macs, flag, upfirdn2d_reference, upsampling_border
 
 NOISE_NONE, NOISE_CONSTANT, NOISE_INPUT = 0, 1, 2
 
@@ -69,6 +70,20 @@ class ModulatedConv2dLayer(OpSpec):
         if p["filter_size"]:
             sizes["f"] = p["filter_size"]
         return sizes
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        p = params
+        shapes: dict[str, Shape] = {"weight": (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])}
+        return shapes | ({"noise": _out_size(p)} if p["noise"] == NOISE_CONSTANT else {})
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the convolution, for up 2 as a transposed one and the filter behind it, and of the demodulation."""
+        p, out = params, outputs[0]
+        pairs = p["num_output"] * p["num_input"]
+        pixels = out if p["up"] == 1 else inputs[0]
+        conv = pairs * p["kernel_h"] * p["kernel_w"] * math.prod(pixels[1:])
+        f = (p["filter_size"],) if p["filter_size"] else None
+        return int(conv + fir_macs(out, f, (1, 1)) + (pairs if p["demodulate"] else 0))
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p, x = params, inputs[0]
@@ -249,6 +264,14 @@ class ToRGBLayer(OpSpec):
         if params["filter_size"]:
             sizes["f"] = params["filter_size"]
         return sizes
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        return {"weight": (params["num_output"], params["num_input"])}
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the 1x1 convolution, and of the filter that doubles the image."""
+        f = (params["filter_size"],) if params["filter_size"] else None
+        return int(params["num_input"] * math.prod(outputs[0]) + fir_macs(outputs[0], f, (2, 2)))
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p = params

@@ -77,6 +77,11 @@ class Recurrent(OpSpec):
         """The states after one row: gates is weight_xc @ x of this row; w the weights of this direction."""
         raise NotImplementedError
 
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Each weight matrix once for each row."""
+        sizes = self.weight_sizes(params)
+        return inputs[0][0] * sum(n for name, n in sizes.items() if name.startswith("weight"))
+
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         import torch
 

@@ -46,11 +46,14 @@ class Reduction(OpSpec):
     tolerance = Tolerance(1e-5)
 
     def _axes(self, x: Shape, params: Any) -> tuple[int, ...]:
-        return tuple(range(len(x))) if params["reduce_all"] else params["axes"]
+        if params["reduce_all"]:
+            return tuple(range(len(x)))
+        return tuple(a + len(x) if a < 0 else a for a in params["axes"])
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]
         axes = self._axes(x, params)
+        need(params["version"] or not params["axes"], "ncnn refuses axes without version 1", argument="version", got=0)
         need(
             len(axes) > 0 and len(set(axes)) == len(axes) and all(0 <= a < len(x) for a in axes),
             "bad axes",
@@ -205,9 +208,10 @@ class Softmax(OpSpec):
     )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        rank = len(inputs[0])
+        rank, axis = len(inputs[0]), params["axis"]
+        need(bool(params["version"]) or axis == 0, "ncnn refuses an axis without version 1", argument="version", got=0)
         need(
-            0 <= params["axis"] < rank,
+            -rank <= axis < rank,
             "bad axis",
             argument="dim",
             expected=f"an axis of {list(inputs[0])}",
@@ -236,4 +240,5 @@ def softmax(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value
     """Softmax along `dim`, which counts the batch dimension as torch does."""
     value, axis = one(bottom_names), integer(dim, "dim")
     axis = axis + len(value.shape) if axis < 0 else axis - 1
+    need(axis >= 0, "bad axis", argument="dim", expected=f"an axis of {list(value.shape)}, not the batch", got=dim)
     return append(g, spec_of("Softmax"), value, {"axis": axis, "version": 1})

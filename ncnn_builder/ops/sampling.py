@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -156,6 +157,10 @@ class DeformableConv2D(OpSpec):
         if len(inputs) == 3:
             need_shape(inputs[2], (taps, *size), "mask")
         return [(p["num_output"], *size)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the convolution, without the interpolation."""
+        return int(math.prod(outputs[0]) * inputs[0][0] * params["kernel_h"] * params["kernel_w"])
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         import torch

@@ -63,7 +63,8 @@ class Concat(OpSpec):
     params = (Param("axis", 0, "int", "axis, outer first, without batch", 0),)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        first, axis = inputs[0], params["axis"]
+        first = inputs[0]
+        axis = params["axis"] + len(first) if params["axis"] < 0 else params["axis"]
         need(
             0 <= axis < len(first),
             "bad axis",
@@ -114,6 +115,7 @@ def concat(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]
     """The inputs joined along `dim`, which counts the batch dimension as torch does."""
     values, axis = check_bottom_names(bottom_names), integer(dim, "dim")
     axis = axis + len(values[0].shape) if axis < 0 and values else axis - 1
+    need(axis >= 0, "bad axis", argument="dim", expected="an axis of the inputs, not the batch", got=dim)
     return append(g, spec_of("Concat"), values, {"axis": axis})
 
 

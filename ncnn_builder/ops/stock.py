@@ -6,6 +6,7 @@ The functions in lower case that return a single Value are for lowerings.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,6 +111,9 @@ class InnerProduct(OpSpec):
             need_shape(weights["bias"].shape, (out,), "bias")
         return [(*x[:-1], out)]
 
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return math.prod(outputs[0]) * inputs[0][-1]
+
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         y = inputs[0] @ weights["weight"].reshape(params["num_output"], -1).T
         return [fused_activation_reference(y + weights["bias"] if params["bias_term"] else y, params)]
@@ -171,6 +175,9 @@ class MatMul(OpSpec):
         pairs = list(itertools.zip_longest(a[-3::-1], b[-3::-1], fillvalue=1))
         need(all(m == n or 1 in (m, n) for m, n in pairs), "the outer sizes differ", expected=list(a), got=list(b))
         return [(*reversed([max(pair) for pair in pairs]), a[-2], out)]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return math.prod(outputs[0]) * inputs[0][-1]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [inputs[0] @ (inputs[1].mT if params["transpose_b"] else inputs[1])]
@@ -234,9 +241,12 @@ class MemoryData(OpSpec):
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"data": elements(self._shape(params))}
 
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        return bool(params["load_type"] == 0)
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         shape = self._shape(params)
-        need(params["load_type"] == 0, "the numbers have a tag", argument="load_type", expected=0, got=1)
+        need(params["load_type"] in (0, 1), "unknown", argument="load_type", expected="0 or 1", got=params["load_type"])
         need(weights["data"].size == elements(shape), "wrong number of elements", argument="data", expected=shape)
         return [shape]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..errors import BuildError
 from ..ir import Graph
 from ..targets import lower
 from ..verify import verify
@@ -115,9 +116,18 @@ def run_passes(
 def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None) -> Graph:
     """The whole way: verified, passes on the built graph, lowered, passes on the layers.
 
-    Raises BuildError for an unknown target, VerifyError where a step breaks a rule of the IR.
+    Raises BuildError for an unknown target, and on any but `reference` for a shape that is not known; VerifyError
+    where a step breaks a rule of the IR.
     """
     verify(graph, stage="after building")
+    open_shape = next((v for v in graph.values() if not v.shape), None)
+    if open_shape is not None and target != ORACLE:
+        raise BuildError(
+            f"a shape is not known, so nothing can be rewritten for the target {target}",
+            argument=open_shape.name,
+            got=open_shape.producer and f"the result of {open_shape.producer.spec.type}",
+            fix="Give load() the shapes, as in shapes={'in0': (3, 224, 224)}; the target reference does without",
+        )
     built = run_passes(graph, BUILT, target, observe=observe)
     lowered = lower(built, target)
     if observe is not None:

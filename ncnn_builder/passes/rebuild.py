@@ -18,17 +18,20 @@ def rebuild(
     mapping: dict[Value, Value] | None = None,
     shapes: Mapping[str, Shape] | None = None,
 ) -> Graph:
-    """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over.
+    """A new graph in which `rewrite` has replaced nodes. Scopes, source lines, outputs and taps carry over,
+    and so do the names of what stays.
 
     drop: nodes that are left out; nothing that stays may need them. mapping: a dict that is filled with old Value ->
     new Value as the graph grows, for a `rewrite` that looks further back than at the inputs. shapes: inputs that have
     this shape from now on.
     """
     new = Graph(graph.name)
+    new.avoid(name for node in graph.nodes for name in (node.name, *(v.name for v in node.outputs)))
     mapping = {} if mapping is None else mapping
     for value in graph.inputs:
         shape = (shapes or {}).get(value.name)
-        mapping[value] = new.input(value.name, shape or value.shape, any_shape=value.any_shape and shape is None)
+        any_shape = value.any_shape and shape is None
+        mapping[value] = new.input(value.name, shape or value.shape or None, any_shape=any_shape)
     for node in graph.nodes:
         if node in drop:
             continue
@@ -47,18 +50,20 @@ def rebuild(
 
 
 def copy_node(new: Graph, node: Node, inputs: list[Value]) -> list[Value]:
-    """Append a copy of `node` with other inputs; its parameters and weights are shared, its name is new."""
+    """Append a copy of `node` with other inputs; its parameters and weights are shared, its names are the same."""
     copy = Node(
         node.spec,
-        new.fresh_name(node.spec.type),
+        node.name,
         inputs,
         node.params,
         node.weights,
         node.scope,
         node.source,
         node.made_by,
+        node.stored,
+        node.mask,
     )
-    outputs = new.add(copy, [v.shape for v in node.outputs])
+    outputs = new.adopt(copy, [(v.name, v.shape) for v in node.outputs])
     for value, old in zip(outputs, node.outputs, strict=True):
         value.data = old.data
     return outputs

@@ -9,23 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from net_files import mixed
 
 import ncnn_builder as nb
 from ncnn_builder.emit.layers import Layer
 from ncnn_builder.emit.text import MAGIC, read_param, write_param
-
-
-def mixed() -> nb.Graph:
-    """Every kind of parameter and weight: ints, floats, arrays of ints, tagged and bare weights."""
-    rng = np.random.default_rng(0)
-    g = nb.Graph("mixed")
-    x, z = g.input("x", (4, 6, 5)), g.input("z", (7,))
-    w, b = nb.shell(g, [], rng.standard_normal((4, 4, 3, 3)), rng.standard_normal(4))
-    y = nb.Fconv2d(g, [x, w, b], padding=1)
-    y = nb.MulConstant(g, nb.crop(g, y, [1], [3], [2]), 0.1, 3.0)
-    s = nb.bias_act(g, nb.fully_connected(g, z, rng.standard_normal((4, 7)), act="lrelu"), rng.standard_normal(4))
-    g.output("picture", nb.binaryOp(g, [y, nb.reshape(g, s, (1, 4, 1, 1))], "Mul"))
-    return g
 
 
 def lines(model: nb.EmittedModel) -> list[list[str]]:

@@ -1,0 +1,155 @@
+"""From files to a graph: the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+
+from ..errors import BuildError, ReadError
+from ..ir import Graph, Node, Shape, Value
+from ..ops.shape import really_reshape
+from . import binary
+from .blob import read_bin
+from .foreign import Foreign
+from .layers import Layer, module_of
+from .shapes import Shapes, broadcast, infer_shapes
+from .syntax import ParamFile, parse
+from .text import LINT, error_at, read_layers
+from .wiring import wiring
+
+READ_BY = "reading"
+
+
+def load(
+    param_path: str | PathLike[str],
+    bin_path: str | PathLike[str],
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Graph:
+    """The net in two files as a Graph, which can be compiled for any target, printed, and saved again.
+
+    param_path: the text form, or the binary one (.param.bin). shapes: blob -> shape, outer first, no batch, for inputs
+    whose shape the file does not say, such as ``{"in0": (3, 224, 224)}``, and for results of layers that no op
+    declares. What follows from the inputs, and from the file's shape hints, is known without; the rest stays unknown
+    (Value.shape is ()), and then only the target `reference` can be compiled, which changes no layer.
+
+    Blobs and layers keep their names, weights the form in which they are stored (float32, float16, bfloat16, int8).
+    Split layers become uses of one Value. A BinaryOp of inputs of different ranks gets a Reshape that says what ncnn's
+    rule makes of it. A layer of a type that no op declares, or with parameters that its declaration leaves out, is kept
+    word for word. Blobs that nobody reads are the outputs.
+
+    Raises ReadError for files that are missing, malformed, do not belong together, or whose layers do not fit each
+    other; `python -m ncnn_builder lint` says more about them.
+    """
+    what = fspath(param_path)
+    file = read_file(param_path)
+    layers = read_layers(file, what)
+    problems = wiring(file)
+    if problems:
+        raise error_at(what, problems[0].token, problems[0].what, fix=problems[0].fix)
+    read_bin(read_bytes(bin_path), layers, fspath(bin_path))
+    given = _given(shapes or {}, layers, what)
+    found = infer_shapes(layers, given)
+    if found.problems:
+        layer, reason = found.problems[0]
+        raise _error(layer, what, f"the layer does not fit: {reason}")
+    return _Builder(Path(what).name, what, found, given).graph(layers)
+
+
+def read_bytes(path: str | PathLike[str]) -> bytes:
+    """Raises ReadError where there is no such file."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ReadError(f"cannot read {fspath(path)}: {error.strerror}") from None
+
+
+def read_file(path: str | PathLike[str]) -> ParamFile:
+    """A .param file, of either form, as tokens. Raises ReadError for a missing file, and for one that is no text."""
+    data = read_bytes(path)
+    if binary.is_binary(data):
+        return parse(binary.to_text(data, fspath(path)))
+    try:
+        return parse(data.decode())
+    except UnicodeDecodeError as error:
+        raise ReadError(f"{fspath(path)}: not a param file: no text", got=f"{data[:8]!r}, byte {error.start}") from None
+
+
+def _given(shapes: Mapping[str, Sequence[int]], layers: Sequence[Layer], what: str) -> dict[str, Shape]:
+    blobs = {name for layer in layers for name in layer.outputs}
+    checked: dict[str, Shape] = {}
+    for name, shape in shapes.items():
+        if name not in blobs:
+            raise ReadError(f"{what}: shapes names a blob that there is not", argument="shapes", got=name)
+        checked[name] = tuple(int(n) for n in shape)
+        if not 1 <= len(checked[name]) <= 4 or min(checked[name]) < 1:
+            raise ReadError(
+                f"{what}: bad shape of {name}", argument="shapes", expected="1 to 4 numbers >= 1", got=shape
+            )
+    return checked
+
+
+def _error(layer: Layer, what: str, message: str) -> ReadError:
+    assert layer.line is not None
+    return error_at(what, layer.line.type, message, op=layer.spec.in_files, node=layer.name, got=None, fix=LINT)
+
+
+class _Builder:
+    def __init__(self, name: str, what: str, found: Shapes, given: Mapping[str, Shape]) -> None:
+        self.g = Graph(name.removesuffix(".bin").removesuffix(".param"))
+        self.what, self.found, self.given = what, found, given
+        self.values: dict[str, Value] = {}
+
+    def graph(self, layers: Sequence[Layer]) -> Graph:
+        self.g.avoid(name for layer in layers for name in (layer.name, *layer.outputs))
+        for layer in layers:
+            if layer.spec.type == "Input":
+                self._input(layer)
+            elif layer.spec.type == "Split":
+                self.values.update(dict.fromkeys(layer.outputs, self.values[layer.inputs[0]]))
+            else:
+                self._node(layer)
+        read = {name for layer in layers for name in layer.inputs}
+        inputs = {v.name for v in self.g.inputs}
+        for name, value in self.values.items():
+            if name not in read and name not in inputs:
+                self.g.output(name, value)
+        if not self.g.outputs:
+            raise ReadError(f"{self.what}: the net has no output: every blob is read by a layer")
+        return self.g
+
+    def _input(self, layer: Layer) -> None:
+        if len(layer.outputs) != 1:
+            raise _error(layer, self.what, f"an Input has {len(layer.outputs)} outputs, and makes one blob")
+        (name,) = layer.outputs
+        open_shape = name not in self.given and not any(layer.params.values())
+        self.values[name] = self.g.input(name, self.found.blobs[name] or None, any_shape=open_shape)
+
+    def _node(self, layer: Layer) -> None:
+        assert layer.line is not None
+        inputs = [self.values[name] for name in layer.inputs]
+        scope = module_of(layer.name)
+        source = f"{Path(self.what).name}:{layer.line.number}"
+        wide = broadcast(layer, [v.shape for v in inputs]) if all(v.shape for v in inputs) else None
+        if wide is not None:
+            with self.g.scope(scope):
+                self.g.source, self.g.made_by = source, READ_BY
+                inputs = [
+                    v if v.shape == s else really_reshape(self.g, v, s)[0] for v, s in zip(inputs, wide, strict=True)
+                ]
+                self.g.source = self.g.made_by = None
+        node = Node(
+            layer.spec, layer.name, inputs, layer.params, layer.weights, scope, source, None, layer.stored, layer.mask
+        )
+        if isinstance(layer.spec, Foreign):
+            layer.spec.shapes = [self.found.blobs[name] for name in layer.outputs]
+        outputs = self.g.adopt(node, [(name, self.found.blobs[name]) for name in layer.outputs])
+        self.values.update(zip(layer.outputs, outputs, strict=True))
+        if all(v.shape for v in outputs):
+            try:
+                constants = layer.spec.constants(layer.params, layer.weights) or ()
+            except (BuildError, ValueError) as error:
+                raise _error(layer, self.what, f"the layer does not fit: {error}") from None
+            for value, data in zip(outputs, constants, strict=False):
+                value.data = data
