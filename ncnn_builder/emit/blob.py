@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EmitError, ReadError
+from ..errors import BuildError, EmitError, ReadError
 from ..ir import Array
 from .half import halved
 from .layers import Layer
@@ -34,7 +34,7 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
     """The weights of all layers, in order, as chunks; nothing is copied."""
     chunks: list[bytes | memoryview] = []
     for layer in layers:
-        sizes = layer.spec.weight_sizes(layer.params)
+        sizes = layer.weight_sizes()
         if set(sizes) != set(layer.weights):
             raise EmitError(
                 "weights do not match the parameters",
@@ -109,8 +109,11 @@ class Reader:
         self.data, self.what, self.at = memoryview(data), what, 0
 
     def layer(self, layer: Layer) -> None:
-        """Put its weights into the layer. Raises ReadError where the file ends before."""
-        sizes = layer.spec.weight_sizes(layer.params)
+        """Put its weights into the layer. Raises ReadError where the file ends before, or nobody knows their sizes."""
+        try:
+            sizes = layer.weight_sizes()
+        except BuildError as error:
+            raise ReadError(f"{self.what}: {error.what}", op=error.op, node=error.node) from None
         for weight in layer.spec.weights:
             if weight.name in sizes:
                 tagged = layer.spec.is_tagged(weight, layer.params)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import EmitError
+from ..errors import BuildError, EmitError
 from ..ir import Array, Graph, Shape, Value
 from ..opspec import OpSpec, spec_of
 from .syntax import Line
+
+SURPRISES = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+"""What a declaration may meet in a file that somebody else wrote, and that no author's call could bring."""
 
 
 @dataclass
@@ -31,6 +34,14 @@ class Layer:
     mask: int = 0
     hints: list[Shape] | None = None
     line: Line | None = field(default=None, compare=False, repr=False)
+
+    def weight_sizes(self) -> dict[str, int]:
+        """Numbers of each weight, in file order. Raises BuildError for parameters that say none."""
+        try:
+            return self.spec.weight_sizes(self.params)
+        except SURPRISES as error:
+            what = f"the parameters say no size of the weights: {error}"
+            raise BuildError(what, op=self.spec.in_files, node=self.name) from None
 
 
 def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:

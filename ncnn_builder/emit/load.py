@@ -12,7 +12,7 @@ from ..ops.shape import really_reshape
 from . import binary
 from .blob import read_bin
 from .foreign import Foreign
-from .layers import Layer, module_of
+from .layers import SURPRISES, Layer, module_of
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
 from .text import LINT, error_at, read_layers
@@ -149,7 +149,7 @@ class _Builder:
         if all(v.shape for v in outputs):
             try:
                 constants = layer.spec.constants(layer.params, layer.weights) or ()
-            except (BuildError, ValueError) as error:
+            except (BuildError, *SURPRISES) as error:
                 raise _error(layer, self.what, f"the layer does not fit: {error}") from None
             for value, data in zip(outputs, constants, strict=False):
                 value.data = data

@@ -10,10 +10,7 @@ from typing import cast
 from ..errors import BuildError
 from ..ir import Array, Shape
 from ..opspec import OpSpec
-from .layers import Layer
-
-SURPRISES = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
-"""What a shape rule may meet in a file that somebody else wrote, and that no author's call could bring."""
+from .layers import SURPRISES, Layer
 
 
 @dataclass
@@ -89,7 +86,7 @@ def broadcast(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, Shape] | No
 
 def _asked(spec: OpSpec, inputs: Sequence[Shape], layer: Layer) -> list[Shape]:
     """The shape rule's answer. A file's weights are flat: they take the shapes that the rule compares them with."""
-    sizes = spec.weight_sizes(layer.params)  # of weights that nobody has read, too
+    sizes = layer.weight_sizes()  # of weights that nobody has read, too
     said = spec.weight_shapes(layer.params)
     probes = {name: _Probe(n, said.get(name)) for name, n in sizes.items()}
     try:

@@ -12,7 +12,7 @@ from ..errors import EmitError, ReadError
 from ..ir import Shape
 from ..opspec import OpSpec, Param, registry
 from .foreign import QUANTISED, Foreign, foreign, quantised
-from .layers import Layer
+from .layers import SURPRISES, Layer
 from .syntax import HINTS, MAGIC, MASK, OLD_ARRAY, Entry, Line, ParamFile, Token, is_float, parse
 
 __all__ = ["MAGIC", "read_layers", "read_param", "write_param"]
@@ -124,7 +124,10 @@ def _layer(line: Line, what: str, lenient: bool) -> Layer:
     if spec is None:
         return layer
     given = _params(spec, line, what, lenient)
-    layer.params = filled(spec, **given)
+    try:
+        layer.params = filled(spec, **given)
+    except SURPRISES as error:  # a default that follows from a number which makes no sense
+        raise error_at(what, line.type, f"the parameters of {spec.in_files} make no sense: {error}", fix=LINT) from None
     if any(e.id in spec.left_out and not is_zero(e) for e in line.entries):
         layer.spec = foreign(line.type.text, spec, layer.params, _verbatim(line), shapes or [()] * len(line.outputs))
         layer.params = {}

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..emit.layers import Layer, module_of
-from ..emit.shapes import SURPRISES
+from ..emit.layers import SURPRISES, Layer, module_of
 from ..errors import BuildError
 from ..ir import Shape
 from .net import Net
@@ -88,7 +87,10 @@ def _layer(net: Net, layer: Layer) -> LayerCost:
             macs = layer.spec.macs(inputs, shapes, layer.params)
         except (BuildError, *SURPRISES):
             macs = None
-    sizes = layer.spec.weight_sizes(layer.params)
+    try:
+        sizes = layer.weight_sizes()
+    except BuildError:
+        sizes = {}
     read = set(sizes) == set(layer.weights)
     stored = {"fp16": 2, "bf16": 2, "int8": 1}
     weight_bytes = sum(w.size * stored.get(layer.stored.get(k, ""), FLOAT) for k, w in layer.weights.items())

@@ -419,3 +419,15 @@ def test_a_loaded_graph_can_be_built_on(tmp_path: Path) -> None:
     x = {"x": normal(2, 3, 4)}
     got = run_emitted(nb.compile_graph(g, "fused"), x, ["y", "more"])
     assert np.allclose(got["more"], 2 * got["y"] + 1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("GRU l 1 1 x y 0=0 1=36", "the parameters say no size of the weights"),
+        ("MultiHeadAttention l 1 1 x y 0=8 1=0 2=64", "the parameters of MultiHeadAttention make no sense"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(layer: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(nb.ReadError, match=message):
+        nb.load(*net_files(tmp_path, lines_of("Input x 0 1 x 0=3 1=5", layer)))
