@@ -1,0 +1,16 @@
+"""torch.nn modules that export themselves: what an author does not have to write beside forward()."""
+
+from . import activations, layers, norms, resizing, sequences, shapes
+from .walk import child, export_module, exports
+
+__all__ = [
+    "activations",
+    "child",
+    "export_module",
+    "exports",
+    "layers",
+    "norms",
+    "resizing",
+    "sequences",
+    "shapes",
+]
