@@ -62,18 +62,17 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """Export ``parent.<name>`` inside the scope `name`, and tap what it returns.
 
     Calls ``parent.<name>.export_ncnn(g, *args, **kwargs)``; a module without one, such as those of torch.nn, goes
-    through export_module(), which takes its inputs only. name may be a path such as ``layers.0``. Returns what
-    export_ncnn() returned: a Value, or a list of Values.
+    through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
+    it may become one layer. name may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or
+    a list of Values.
     """
     module = parent
     for part in name.split("."):
         module = getattr(module, part)
     with g.scope(name):
-        if hasattr(module, "export_ncnn"):
-            result = module.export_ncnn(g, *args, **kwargs)
-        else:
-            result = export_module(g, module, *args, **kwargs)
-        g.tap(*([result] if isinstance(result, Value) else result))
+        own = hasattr(module, "export_ncnn")
+        result = module.export_ncnn(g, *args, **kwargs) if own else export_module(g, module, *args, **kwargs)
+        g.tap(*([result] if isinstance(result, Value) else result), loose=not own)
     return result
 
 
