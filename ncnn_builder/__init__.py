@@ -7,7 +7,7 @@ from .builder import ValueLike, check_bottom_names, create_top_names, newest_bot
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
-from .modules import child, export_module, exports
+from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
 from .ops.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
@@ -154,6 +154,7 @@ __all__ = [
     "flatten",
     "flip",
     "fold",
+    "from_pnnx",
     "fully_connected",
     "functions",
     "fuse_conv_bn",
