@@ -63,8 +63,8 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
 
     Calls ``parent.<name>.export_ncnn(g, *args, **kwargs)``; a module without one, such as those of torch.nn, goes
     through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
-    it may become one layer. name may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or
-    a list of Values.
+    it may become one layer. An nn.ModuleList, which has no forward() to compare with, is walked and not tapped. name
+    may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or a list of Values.
     """
     module = parent
     for part in name.split("."):
@@ -72,8 +72,17 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     with g.scope(name):
         own = hasattr(module, "export_ncnn")
         result = module.export_ncnn(g, *args, **kwargs) if own else export_module(g, module, *args, **kwargs)
-        g.tap(*([result] if isinstance(result, Value) else result), loose=not own)
+        if own or not _is_list(module):
+            g.tap(*([result] if isinstance(result, Value) else result), loose=not own)
     return result
+
+
+def _is_list(module: Any) -> bool:
+    return any(cls.__name__ == "ModuleList" and _of_torch(cls) for cls in type(module).__mro__)
+
+
+def _of_torch(cls: type) -> bool:
+    return f"{cls.__module__}.".startswith("torch.nn.")
 
 
 def export_module(g: Graph, module: Any, inputs: ValueLike) -> Any:
@@ -119,8 +128,7 @@ def _entry(module: Any) -> _Entry | None:
     """That of the nearest class in the registry, unless a class before it overrides something that computes."""
     overridden: set[str] = set()
     for cls in type(module).__mro__:
-        of_torch = f"{cls.__module__}.".startswith("torch.nn.")
-        entry = _ENTRIES.get(cls) or (_ENTRIES.get(cls.__name__) if of_torch else None)
+        entry = _ENTRIES.get(cls) or (_ENTRIES.get(cls.__name__) if _of_torch(cls) else None)
         if entry is not None:
             return None if any(hasattr(cls, name) for name in overridden) else entry
         overridden |= {name for name, value in vars(cls).items() if _computes(name, value)}
