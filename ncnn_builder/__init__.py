@@ -3,10 +3,11 @@
 Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builder as ncnn_utils``.
 """
 
-from .builder import ValueLike, check_bottom_names, child, create_top_names, newest_bottom_names
+from .builder import ValueLike, check_bottom_names, create_top_names, newest_bottom_names
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .ir import Graph, Node, Value
+from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
 from .ops.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
@@ -40,7 +41,7 @@ from .ops.pad import pad
 from .ops.permute import permute, really_permute
 from .ops.piecewise import absval, threshold
 from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
-from .ops.pooling import adaptive_avg_pool2d, pooling
+from .ops.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
 from .ops.recurrent import gru, lstm, rnn
 from .ops.reduce import really_reduction, reduction, softmax
 from .ops.regions import ps_roi_pool, roi_align, roi_pool
@@ -112,6 +113,7 @@ __all__ = [
     "absval",
     "activation",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
     "argmax",
     "batch_norm",
     "bias",
@@ -146,10 +148,13 @@ __all__ = [
     "eltwise",
     "embedding",
     "exp",
+    "export_module",
+    "exports",
     "filtered_lrelu",
     "flatten",
     "flip",
     "fold",
+    "from_pnnx",
     "fully_connected",
     "functions",
     "fuse_conv_bn",

@@ -234,20 +234,6 @@ def spec_is_list(param: Param) -> bool:
     return param.kind in ("ints", "floats")
 
 
-def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-    """Call ``parent.<name>.export_ncnn(g, *args, **kwargs)`` inside the scope `name`, and tap what it returns.
-
-    name may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or a list of Values.
-    """
-    module = parent
-    for part in name.split("."):
-        module = getattr(module, part)
-    with g.scope(name):
-        result = module.export_ncnn(g, *args, **kwargs)
-        g.tap(*([result] if isinstance(result, Value) else result))
-    return result
-
-
 def create_top_names(g: Graph, num: int = 1) -> list[str]:
     """`num` unused names in the current scope (the predecessor's helper)."""
     return [g.fresh_name("blob") for _ in range(num)]

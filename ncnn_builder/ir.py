@@ -162,6 +162,7 @@ class Graph:
     """Nodes in an order in which they can run, the inputs and outputs, and the taps.
 
     taps: module path -> the Value that this module returns, so that it can be compared with PyTorch.
+    loose: those of them that go where a pass makes one layer of two, as convolution, BatchNorm and ReLU.
     """
 
     def __init__(self, name: str = "graph") -> None:
@@ -170,6 +171,7 @@ class Graph:
         self.inputs: list[Value] = []
         self.outputs: dict[str, Value] = {}
         self.taps: dict[str, Value] = {}
+        self.loose: set[str] = set()
         self._scope: list[str] = []
         self._counter = 0
         self._names: set[str] = set()
@@ -224,10 +226,11 @@ class Graph:
     def current_scope(self) -> str:
         return ".".join(self._scope)
 
-    def tap(self, *values: Value | None) -> None:
+    def tap(self, *values: Value | None, loose: bool = False) -> None:
         """Record what the module of the current scope returns: one Value, or several as ``path:0``, ``path:1``.
 
-        None holds the place of a result that is not there.
+        None holds the place of a result that is not there. loose: no pass has to keep this Value for it, so it is
+        seen on the target `reference` and, on the others, where it is still a blob.
         """
         where = self.current_scope
         for i, value in enumerate(values):
@@ -237,6 +240,8 @@ class Graph:
             if key in self.taps:
                 raise BuildError("this module path was tapped before", scope=where, fix="Give each call its own scope")
             self.taps[key] = value
+            if loose:
+                self.loose.add(key)
 
     def reserve(self, name: str) -> str:
         """Take a name for a Value or Node. Raises BuildError where it is taken or no ncnn name."""
@@ -283,6 +288,10 @@ class Graph:
         self._avoided |= frozenset(names)
 
     # -- reading -------------------------------------------------------------------------------------------
+
+    def kept(self) -> set[Value]:
+        """Values that no pass may do away with: outputs, and taps that are not loose."""
+        return {*self.outputs.values(), *(value for path, value in self.taps.items() if path not in self.loose)}
 
     def values(self) -> Iterator[Value]:
         yield from self.inputs

@@ -14,7 +14,7 @@ from .common import FEATURE_MAPS, functional, need, need_rank, shape_id, windows
 
 @register
 class Pooling(OpSpec):
-    """Maximum or average over windows of (C, H, W), or adaptive average. ncnn: pooling.cpp.
+    """Maximum or average over windows of (C, H, W), of everything, or of so many parts (adaptive). ncnn: pooling.cpp.
 
     The DSL folds ceil_mode into pad_mode 0 ("full") where that is the same thing.
     """
@@ -58,7 +58,8 @@ class Pooling(OpSpec):
         if p["global_pooling"]:
             return [(x.mean((2, 3)) if p["pooling_type"] else x.amax((2, 3)))[0]]
         if p["adaptive_pooling"]:
-            return [F.adaptive_avg_pool2d(x, (p["out_h"], p["out_w"]))[0]]
+            pool = F.adaptive_avg_pool2d if p["pooling_type"] else F.adaptive_max_pool2d
+            return [pool(x, (p["out_h"], p["out_w"]))[0]]
         kernel, stride = (p["kernel_h"], p["kernel_w"]), (p["stride_h"], p["stride_w"])
         padding = (p["pad_top"], p["pad_left"])
         if p["pooling_type"] == 0:
@@ -86,11 +87,12 @@ class Pooling(OpSpec):
             ),
             *(
                 Sample(
-                    f"adaptive-{size}-{shape_id(s)}",
+                    f"adaptive-{kind}-{size}-{shape_id(s)}",
                     (s,),
-                    lambda g, x, n=size: adaptive_avg_pool2d(g, x, n),
-                    nn.AdaptiveAvgPool2d(size),
+                    lambda g, x, kind=kind, n=size: functions[f"adaptive_{kind.lower()}_pool2d"](g, x, n),
+                    getattr(nn, f"Adaptive{kind}Pool2d")(size),
                 )
+                for kind in ("Avg", "Max")
                 for size in (1, (2, 3), (None, 2), 5)
                 for s in FEATURE_MAPS
             ),
@@ -187,6 +189,16 @@ def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> list[Value
 @dsl
 def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> list[Value]:
     """torch's adaptive_avg_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
+    return _adaptive(g, bottom_names, output_size, 1)
+
+
+@dsl
+def adaptive_max_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> list[Value]:
+    """torch's adaptive_max_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
+    return _adaptive(g, bottom_names, output_size, 0)
+
+
+def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type: int) -> list[Value]:
     x = one(bottom_names)
     need_rank(x.shape, (3,), "x")
     sizes = output_size if isinstance(output_size, (list, tuple)) else (output_size, output_size)
@@ -201,7 +213,7 @@ def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = No
     )
     params = dict.fromkeys((p.name for p in Pooling.params), 0)
     params.update(
-        pooling_type=1,
+        pooling_type=pooling_type,
         kernel_w=1,
         kernel_h=1,
         stride_w=1,

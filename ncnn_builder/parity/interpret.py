@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,8 @@ def torch_taps(module: Any, call: Callable[[], Any], paths: Iterable[str], prefi
     prefix: what the tap paths have in front of the module's own, such as ``synthesis``.
     Raises ParityError for a path that is no submodule, or that did not run.
     """
-    wanted = {path.rsplit(":", 1)[0] if path.rsplit(":", 1)[-1].isdigit() else path: None for path in paths}
+    tapped = set(paths)
+    wanted = {path.rsplit(":", 1)[0] if path.rsplit(":", 1)[-1].isdigit() else path: None for path in tapped}
     modules = dict(module.named_modules(prefix=prefix))
     unknown = sorted(set(wanted) - set(modules))
     if unknown:
@@ -59,10 +60,10 @@ def torch_taps(module: Any, call: Callable[[], Any], paths: Iterable[str], prefi
     results: dict[str, Any] = {}
 
     def hook(path: str) -> Callable[[Any, Any, Any], None]:
-        def record(_module: Any, _inputs: Any, output: Any) -> None:
-            if isinstance(output, (tuple, list)):
-                results.update({f"{path}:{i}": drop_batch(t) for i, t in enumerate(output) if t is not None})
-            results[path] = drop_batch(output[0] if isinstance(output, (tuple, list)) else output)
+        def record(module: Any, _inputs: Any, output: Any) -> None:
+            for key, tensor, axis in _returned(module, path, output):
+                if key in tapped:
+                    results[key] = drop_batch(tensor, axis)
 
         return record
 
@@ -72,14 +73,35 @@ def torch_taps(module: Any, call: Callable[[], Any], paths: Iterable[str], prefi
     finally:
         for handle in handles:
             handle.remove()
-    silent = sorted(set(paths) - set(results))
+    silent = sorted(tapped - set(results))
     if silent:
         raise ParityError("tapped modules that did not return this", got=silent)
     return {path: results[path] for path in paths}
 
 
-def drop_batch(tensor: Any) -> Any:
+def _returned(module: Any, path: str, output: Any) -> Iterator[tuple[str, Any, int]]:
+    """(tap path, tensor, its axis of the batch) of what a module returned; the first of several is `path` as well.
+
+    The axis is 1 in the sequences of recurrent layers and attention unless batch_first says otherwise, and in the
+    states of the former whatever it says.
+    """
+    axis = 0 if getattr(module, "batch_first", True) else 1
+    if not isinstance(output, (tuple, list)):
+        yield path, output, axis
+        return
+    yield path, output[0], axis
+    flat = [(output[0], axis)]
+    for item in output[1:]:
+        nested = isinstance(item, (tuple, list))
+        states = nested or (hasattr(module, "num_layers") and hasattr(module, "bidirectional"))
+        flat += [(tensor, 1 if states else 0) for tensor in (item if nested else [item])]
+    for i, (tensor, where) in enumerate(flat):
+        if tensor is not None:
+            yield f"{path}:{i}", tensor, where
+
+
+def drop_batch(tensor: Any, axis: int = 0) -> Any:
     """The one place where N = 1 goes. Raises ParityError for another batch."""
-    if tensor.shape[0] != 1:
+    if tensor.shape[axis] != 1:
         raise ParityError("the batch is not one", got=list(tensor.shape))
-    return tensor.detach()[0].cpu().numpy()
+    return tensor.detach().select(axis, 0).cpu().numpy().copy()  # a module in place may write over it later

@@ -8,12 +8,12 @@ Exact: nothing that is left reads what is dropped. A node stays when any one of 
 
 from __future__ import annotations
 
-from ..ir import Graph, Node, Value
+from ..ir import Graph, Node
 from .rebuild import rebuild
 
 
 def dead_code(graph: Graph) -> Graph:
-    needed: set[Value] = {*graph.outputs.values(), *graph.taps.values()}
+    needed = graph.kept()
     dead: set[Node] = set()
     for node in reversed(graph.nodes):
         if needed.isdisjoint(node.outputs):

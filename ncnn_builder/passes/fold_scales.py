@@ -2,17 +2,21 @@
 
 before:  y = Convolution(x, weight=w, bias=b); z = MulConstant(y, scale=s, bias=t)
 after:   z = Convolution(x, weight=w * s, bias=b * s + t)
+before:  y = Convolution(x, weight=w, bias=b); z = BatchNorm(y, slope=k, mean=m, var=v, bias=t, eps=e)
+after:   z = Convolution(x, weight=w * s, bias=b * s + t - m * s), s = k / sqrt(v + e)
 before:  y = MulConstant(x, scale=s, bias=0); z = Convolution(y, weight=w, bias=b)
 after:   z = Convolution(x, weight=w * s, bias=b)
 
-Behind a layer likewise ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, InnerProduct, fully_connected; in
-front of one all but the transposed. s and t may be one number for each channel: a Scale, or a BinaryOp with a constant.
+Layers: Convolution, ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, also of one and three dimensions,
+InnerProduct, fully_connected; with a factor in front of them all but the transposed. s and t may be one number for each
+channel: a BatchNorm, a Scale, or a BinaryOp with a constant.
 Exact up to the rounding of a product: (w x + b) s + t = (w s) x + (b s + t), and w (s x) = (w s) x, where a border of
 zeros stays one of zeros.
 
 Refused: a value between the two that somebody else reads; weights that are values of the graph; behind an activation,
 unless it is a ReLU (of any slope), s > 0 and t = 0, for then s relu(y) = relu(s y); in front of the layer, an addend
-or a border that is not 0; a constant that is not of one number for each channel; a weight that is no float32.
+or a border that is not 0; a constant that is not of one number for each channel of a convolution, or for each column of
+a matrix product; a weight that is no float32.
 """
 
 from __future__ import annotations
@@ -23,14 +27,15 @@ from typing import Any
 import numpy as np
 
 from ..builder import append
-from ..ir import Array, Graph, Node, Value
-from ..ops.fir import paddings
+from ..ir import Array, Graph, Node, Params, Value
 from .affine import ADD, DIV, MUL, RSUB, SUB, affine
 from .match import Matcher, constant, rewrite_all
 
-CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise")
+_KINDS = [f"{grouped}{dims}" for grouped in ("", "DepthWise") for dims in ("", "1D", "3D")]
+CONVOLUTIONS = tuple(f"Convolution{kind}" for kind in _KINDS)
 LINEAR = ("InnerProduct", "fully_connected")
-WEIGHTED = (*CONVOLUTIONS, "Deconvolution", "DeconvolutionDepthWise", *LINEAR)
+DECONVOLUTIONS = tuple(f"Deconvolution{kind}" for kind in _KINDS)
+WEIGHTED = (*CONVOLUTIONS, *DECONVOLUTIONS, *LINEAR)
 _RELU = (1, 2)
 
 
@@ -40,22 +45,29 @@ def fold_scales(graph: Graph) -> Graph:
 
 @dataclass(frozen=True)
 class _ChannelAffine:
-    """x * scale + bias, the two [C] or one number."""
+    """x * scale + bias, each of the two one number, or one for each index of an axis of x."""
 
     x: Value
     scale: Any
     bias: Any
+    axis: int = 0
+
+    def fits(self, layer: Node) -> bool:
+        """Whether the axis is that of the channels of the layer: of what it reads as of what it makes."""
+        if not np.ndim(self.scale) and not np.ndim(self.bias):
+            return True
+        return self.axis == (len(self.x.shape) - 1 if layer.spec.type in LINEAR else 0)
 
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     found = _channel_affine(node)
     if found is not None:
         layer = matcher.interior(found.x, *WEIGHTED)
-        return None if layer is None else _behind(new, layer, found, matcher)
+        return None if layer is None or not found.fits(layer) else _behind(new, layer, found, matcher)
     if node.spec.type in (*CONVOLUTIONS, *LINEAR) and len(node.inputs) == 1:
         before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp", "Scale")
         found = None if before is None else _channel_affine(before)
-        return None if found is None else _in_front(new, node, found, matcher)
+        return None if found is None or not found.fits(node) else _in_front(new, node, found, matcher)
     return None
 
 
@@ -63,33 +75,39 @@ def _channel_affine(node: Node) -> _ChannelAffine | None:
     numbers = affine(node)
     if numbers is not None:
         return _ChannelAffine(node.inputs[0], *numbers)
-    if node.spec.type == "Scale" and len(node.inputs) == 1 and len(node.inputs[0].shape) != 2:  # along the rows there
-        bias = node.weights.get("bias")
-        return _ChannelAffine(
-            node.inputs[0], node.weights["scale"].astype(np.float64), 0.0 if bias is None else bias.astype(np.float64)
-        )
+    if node.spec.type in ("BatchNorm", "Scale") and len(node.inputs) == 1:
+        w = {name: data.astype(np.float64) for name, data in node.weights.items()}
+        if node.spec.type == "Scale":
+            return _ChannelAffine(node.inputs[0], w["scale"], w.get("bias", 0.0))
+        with np.errstate(all="ignore"):  # a variance below -eps: refused as weights that are no float32
+            scale = w["slope"] / np.sqrt(w["var"] + node.params["eps"])
+        return _ChannelAffine(node.inputs[0], scale, w["bias"] - w["mean"] * scale)
     if node.spec.type != "BinaryOp" or len(node.inputs) != 2:
         return None
     a, b = node.inputs
     op = node.params["op"]
     if constant(b) is None and op in (ADD, MUL):
         a, b = b, a
-    vector = _per_channel(b, a)
-    if vector is None or a.shape != node.outputs[0].shape:
+    along = _per_channel(b, a)
+    if along is None or a.shape != node.outputs[0].shape:
         return None
+    vector, axis = along
     table = {ADD: (1.0, vector), SUB: (1.0, -vector), MUL: (vector, 0.0), RSUB: (-1.0, vector)}
     if op == DIV and vector.all():
-        return _ChannelAffine(a, 1 / vector, 0.0)
-    return _ChannelAffine(a, *table[op]) if op in table else None
+        return _ChannelAffine(a, 1 / vector, 0.0, axis)
+    return _ChannelAffine(a, *table[op], axis) if op in table else None
 
 
-def _per_channel(value: Value, x: Value) -> Any:
-    """The constant as one number for each channel of a map or element of a vector or row, in double; or None."""
+def _per_channel(value: Value, x: Value) -> tuple[Any, int] | None:
+    """The constant as numbers along one axis of x, in double, and this axis; or None."""
     data = constant(value)
-    axis = 0 if len(x.shape) >= 3 else len(x.shape) - 1
-    if data is None or data.ndim != len(x.shape) or any(n != 1 for i, n in enumerate(data.shape) if i != axis):
+    if data is None or data.ndim != len(x.shape):
         return None
-    return data.reshape(-1).astype(np.float64) if data.size > 1 else float(data.reshape(()))
+    axes = [i for i, n in enumerate(data.shape) if n != 1]
+    if len(axes) > 1:
+        return None
+    numbers = data.reshape(-1).astype(np.float64)
+    return (numbers, axes[0]) if axes else (numbers[0], 0)
 
 
 def _behind(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> list[Value] | None:
@@ -118,7 +136,7 @@ def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) 
     p, weight = layer.params, layer.weights["weight"].astype(np.float64)
     if np.any(found.bias) or not np.all(found.scale):
         return None
-    if layer.spec.type in CONVOLUTIONS and p["pad_value"] != 0 and any(paddings(p)):
+    if layer.spec.type in CONVOLUTIONS and p["pad_value"] != 0 and _has_border(p):
         return None
     group, per = p.get("group", 1), weight.shape[1]
     if weight.ndim == 2 and found.x.shape[-1] != per:
@@ -128,6 +146,10 @@ def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) 
     scale = scale.reshape(*scale.shape, *[1] * (weight.ndim - 2))
     bias = layer.weights.get("bias")
     return _with(new, layer, weight * scale, bias, found.x, matcher)
+
+
+def _has_border(params: Params) -> bool:
+    return any(n for name, n in params.items() if name.startswith("pad_") and name != "pad_value")
 
 
 def _with(new: Graph, layer: Node, weight: Any, bias: Any | None, x: Value, matcher: Matcher) -> list[Value] | None:

@@ -3,11 +3,11 @@
 before:  y = Convolution(x, activation_type=0); z = ReLU(y, slope=0.2)
 after:   z = Convolution(x, activation_type=2, activation_params=[0.2])
 
-Layers: Convolution, ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, InnerProduct, with weights in the
-file or as inputs, and our FconvTranspose2d and Fmatmul. Activations, as ncnn's fused_activation.h numbers them: 1 ReLU,
-2 ReLU with a slope, 3 Clip (our Clamp too), 4 Sigmoid, 5 Mish, 6 HardSwish. Each of these layers has all six: their
-load_param takes 0 to 6, and x86 applies them by the very layers that stood behind (create_activation_layer), or by
-activation_ss and its vector forms, which are the same formulas.
+Layers: Convolution, ConvolutionDepthWise, Deconvolution, DeconvolutionDepthWise, also of one and three dimensions, and
+InnerProduct, with weights in the file or as inputs, and our FconvTranspose2d and Fmatmul. Activations, as ncnn's
+fused_activation.h numbers them: 1 ReLU, 2 ReLU with a slope, 3 Clip (our Clamp too), 4 Sigmoid, 5 Mish, 6 HardSwish.
+Each of these layers has all six: their load_param takes 0 to 6, and x86 applies them by the very layers that stood
+behind (create_activation_layer), or by activation_ss and its vector forms, which are the same formulas.
 
 Exact. Refused: a value between the two that somebody else reads; a layer that has an activation already; an activation
 that is none of the six (Swish, HardSigmoid, BiasAct).
@@ -17,16 +17,13 @@ from __future__ import annotations
 
 from ..builder import append
 from ..ir import Graph, Node, Value
+from .fold_scales import CONVOLUTIONS, DECONVOLUTIONS
 from .match import Matcher, rewrite_all
 
 LAYERS = (
-    "Convolution",
-    "ConvolutionDepthWise",
-    "Deconvolution",
-    "DeconvolutionDepthWise",
-    "FconvTranspose2d",
-    "Fmatmul",
-    "InnerProduct",
+    *CONVOLUTIONS,
+    *DECONVOLUTIONS,
+    *("FconvTranspose2d", "Fmatmul", "InnerProduct"),
 )
 
 

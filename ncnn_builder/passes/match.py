@@ -26,7 +26,7 @@ class Matcher:
     """Questions about the graph that a pass is looking at, and the new Values of old ones."""
 
     def __init__(self, graph: Graph) -> None:
-        self._pinned = {*graph.outputs.values(), *graph.taps.values()}
+        self._pinned = graph.kept()
         self._new: dict[Value, Value] = {}
 
     def private(self, value: Value) -> bool:

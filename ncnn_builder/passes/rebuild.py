@@ -45,7 +45,8 @@ def rebuild(
     new.source = new.made_by = None
     for name, value in graph.outputs.items():
         new.output(name, mapping[value])
-    new.taps = {path: mapping[value] for path, value in graph.taps.items()}
+    new.taps = {path: mapping[value] for path, value in graph.taps.items() if value in mapping}
+    new.loose = graph.loose & new.taps.keys()
     return new
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pass_support import fires, graph_of, normal, refuses, same_on_ncnn
+from torch import nn
 
 import ncnn_builder as nb
 from ncnn_builder.ops.conv import static_conv
@@ -16,6 +17,14 @@ from ncnn_builder.passes.fuse_activation import LAYERS, fuse_activation
 
 Build = Callable[..., Any]
 W = {c: normal(c, 8, 3, 3) for c in (4, 5)}
+
+KINDS = ("Conv", "ConvTranspose")
+
+
+def of_torch(kind: str, dims: int, groups: int) -> tuple[Build, tuple[tuple[int, ...], ...]]:
+    module = getattr(nn, f"{kind}{dims}d")(4, 6, 2, groups=groups)
+    return (lambda g, x: nb.export_module(g, module, x)), ((4, 3, 5, 4)[: dims + 1],)
+
 
 FUSABLE: dict[str, tuple[Build, tuple[tuple[int, ...], ...]]] = {
     "static-4": (lambda g, x: static_conv(g, x, W[4], normal(4), padding=1), ((8, 6, 7),)),
@@ -32,6 +41,7 @@ FUSABLE: dict[str, tuple[Build, tuple[tuple[int, ...], ...]]] = {
     ),
     "matrix": (lambda g, x, w, b: nb.Fmatmul(g, [x, w, b], (4, 6)), ((6,), (4, 6), (4,))),
     "rows": (lambda g, x, w: nb.Fmatmul(g, [x, w], (4, 6)), ((7, 6), (4, 6))),
+    **{f"{kind}{n}d-{groups}": of_torch(kind, n, groups) for kind in KINDS for n in (1, 3) for groups in (1, 2)},
 }
 ACTIVATIONS: dict[str, tuple[Build, int, tuple[float, ...]]] = {
     "relu": (lambda g, y: nb.activation(g, y, "relu"), 1, ()),

@@ -1,0 +1,32 @@
+"""Recurrent layers, attention and embeddings of torch.nn: sequences [T, size], whatever batch_first says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..ir import Graph, Value
+from ..ops.attention import multihead_attention
+from ..ops.recurrent import gru, lstm, rnn
+from ..ops.sequence import embedding
+from .walk import exports, need_eval, through
+
+_RECURRENT: dict[str, Callable[..., list[Value]]] = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
+
+through("Embedding", embedding)
+
+
+@exports(*_RECURRENT)
+def _recurrent(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+    """[y], or with the states, where they are inputs too."""
+    if module.dropout:  # between the layers
+        need_eval(g, module)
+    return _RECURRENT[module.mode.split("_")[0]](g, inputs, module)
+
+
+@exports("MultiheadAttention")
+def _attention(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+    """[x] or [query, key, value] -> the first of forward()'s results; the weights of the heads are not computed."""
+    if module.dropout:
+        need_eval(g, module)
+    return multihead_attention(g, inputs[:1] if len(set(inputs)) == 1 else inputs, module)

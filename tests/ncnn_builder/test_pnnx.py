@@ -1,0 +1,230 @@
+"""from_pnnx(): what it converts, that it finds what pnnx gets wrong, and every way in which it can fail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pnnx
+import pytest
+import torch
+from module_support import check_module, randomise
+from network_support import network
+from parity_support import run_emitted
+from torch import nn
+from torch.nn import functional
+
+import ncnn_builder as nb
+from ncnn_builder.modules import pnnx as converter
+from ncnn_builder.modules import walk
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation behind a block: nothing that export_module() knows, and no trouble for pnnx."""
+
+    def __init__(self, channels: int = 6) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.down, self.up = nn.Linear(8, 4), nn.Linear(4, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = functional.relu(self.norm(self.conv(x)))
+        weight = self.up(functional.silu(self.down(y.mean((2, 3)))))
+        return y * weight.sigmoid().reshape(1, 8, 1, 1)
+
+
+class Modulated(nn.Module):
+    """A layer like StyleGAN2's: the weight is modulated at run time, by styles that the input is multiplied by as well.
+
+    pnnx takes the first axis of the styles [1, C, 1, 1] for a batch and multiplies the weight [out, C, k, k] by
+    [C, 1, 1], without a word.
+    """
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.channels, self.out = channels, out
+        self.weight, self.affine = nn.Parameter(torch.randn(out, channels, 3, 3)), nn.Linear(8, channels)
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        styles = self.affine(w).view(1, self.channels, 1, 1)
+        return functional.conv2d(functional.leaky_relu(x * styles, 0.2), self.weight * styles, padding=1)
+
+
+def ready(module: Any) -> Any:
+    randomise(module)
+    return module.eval()
+
+
+def converted(module: nn.Module, *shapes: tuple[int, ...], **options: Any) -> list[nb.Value]:
+    g = nb.Graph()
+    inputs = [g.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    try:
+        with g.scope("decoder.layer"):
+            return nb.from_pnnx(g, module, inputs, **options)
+    except nb.NcnnBuilderError:
+        assert not g.nodes  # nothing half-built
+        raise
+
+
+def refused(kind: type[nb.NcnnBuilderError], module: nn.Module, *shapes: tuple[int, ...], **options: Any) -> str:
+    with pytest.raises(kind) as error:
+        converted(module, *shapes, **options)
+    text = str(error.value)
+    assert text.startswith(f"{type(module).__name__} in decoder.layer at test_pnnx.py:") and "/tmp" not in text
+    return text
+
+
+# -- what it converts -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gates_by_pnnx() -> Iterator[None]:
+    before = dict(walk._ENTRIES)
+    nb.exports(Gate)(nb.from_pnnx)
+    yield
+    walk._ENTRIES.clear()
+    walk._ENTRIES.update(before)
+
+
+def test_a_network_with_converted_parts(gates_by_pnnx: None) -> None:
+    """By child(), twice, between modules that export themselves; on every target, tap by tap."""
+    g = check_module(nn.Sequential(nn.Conv2d(6, 6, 1), Gate(), nn.Sequential(Gate(8), nn.ReLU())), (6, 7, 5))
+    assert {"part.0", "part.1", "part.2.0", "part.2"} <= set(g.taps)
+    parts = [n for n in g.nodes if n.made_by == "pnnx"]
+    assert {n.scope for n in parts} == {"part.1", "part.2.0"}
+    assert {n.source.split(":")[0] for n in parts} == {"module_support.py"}
+
+
+def test_several_inputs_and_results_on_ncnn_as_well() -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 1)
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            a = self.conv(a)
+            return functional.leaky_relu(a + c, 0.1), torch.cat([a, c], 1)
+
+    values = converted(ready(Several()), (2, 3, 4), (5,), (2, 3, 4), run=run_emitted)
+    assert [v.shape for v in values] == [(2, 3, 4), (4, 3, 4)]
+
+
+def test_a_form_of_the_modulation_that_it_gets_right() -> None:
+    class ByWeight(Modulated):
+        def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            weight = self.weight * self.affine(w).reshape(1, -1, 1, 1)
+            return functional.conv2d(x, weight * torch.rsqrt(weight.square().sum((1, 2, 3), keepdim=True) + 1e-8))
+
+    converted(ready(ByWeight(6, 5)), (6, 5, 7), (8,), run=run_emitted)
+
+
+# -- what it finds ----------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_conversion_of_stylegan2_is_found_and_measured() -> None:
+    text = refused(nb.ParityError, ready(Modulated(6, 6)), (6, 5, 7), (8,))
+    assert "something else" in text and "Write export_ncnn()" in text
+    assert float(text.split("got ")[1].split(" ")[0]) > 0.05
+
+
+def test_a_wrong_axis_is_found() -> None:
+    """Without a convolution pnnx has to guess which axis is the batch."""
+
+    class Join(nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return torch.cat([a, b], 1)
+
+    refused(nb.ParityError, Join().eval(), (2, 3, 4), (2, 3, 4))
+
+
+def test_and_where_the_channels_differ_it_does_not_fit() -> None:
+    text = refused(nb.BuildError, ready(Modulated(6, 5)), (6, 5, 7), (8,))
+    assert "do not fit each other" in text and "[5, 6, 3, 3] and [6, 1, 1, 1]" in text and "m.ncnn.param, line" in text
+
+
+def test_a_layer_with_a_batch_is_named_with_its_parameters() -> None:
+    class Demodulated(Modulated):
+        def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            styles = self.affine(w).view(1, self.channels, 1, 1)
+            demodulation = torch.rsqrt((self.weight * styles).square().sum([1, 2, 3]) + 1e-8)
+            return functional.conv2d(x * styles, self.weight, padding=1) * demodulation.view(1, self.out, 1, 1)
+
+    text = refused(nb.BuildError, ready(Demodulated(6, 6)), (6, 5, 7), (8,))
+    assert "nobody could check" in text and "Reshape with 12=0 13=233" in text
+
+
+def test_a_whole_synthesis_is_refused() -> None:
+    G = network("skip").eval()
+    text = refused(nb.BuildError, G.synthesis, (G.num_ws, 24))
+    assert "does not have" in text and "Tensor.reshape" in text
+
+
+def test_mutation_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight that is changed a little behind pnnx is a difference, and is said to be one."""
+    read = converter._read
+
+    def changed(*args: Any) -> nb.Graph:
+        part = read(*args)
+        node = next(n for n in part.nodes if n.spec.type == "Convolution")
+        node.weights["weight"] = node.weights["weight"] * np.float32(1.01)
+        return part
+
+    module = ready(Gate())
+    converted(module, (6, 4, 4))
+    monkeypatch.setattr(converter, "_read", changed)
+    assert "within 1e-04" in refused(nb.ParityError, module, (6, 4, 4))
+    converted(module, (6, 4, 4), tolerance=0.1)
+
+
+def test_a_difference_on_ncnn_alone() -> None:
+    def wrong(*args: Any) -> dict[str, Any]:
+        return {name: result * 1.01 for name, result in run_emitted(*args).items()}
+
+    assert "on ncnn" in refused(nb.ParityError, ready(Gate()), (6, 4, 4), run=wrong)
+
+
+# -- how it fails -----------------------------------------------------------------------------------------------
+
+
+def test_pnnx_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pnnx", None)
+    text = refused(nb.BuildError, ready(Gate()), (6, 4, 4))
+    assert "pnnx is not installed" in text and "pip install pnnx" in text
+
+
+def program(path: Path, lines: str) -> str:
+    path.write_text(f"#!/bin/sh\n{lines}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ("sleep 60", "takes too long; expected 0.5 s at most"),
+        ("echo building; echo 'index out of range'; exit 3", "broke off with code 3; got index out of range"),
+        ("kill -SEGV $$", "broke off with code -11; got nothing said"),
+        ("exit 0", "broke off with code 0"),
+        ("echo 7767517 > m.ncnn.param; echo '1 1' >> m.ncnn.param; touch m.ncnn.bin", "do not fit each other"),
+    ],
+)
+def test_it_breaks_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lines: str, text: str) -> None:
+    monkeypatch.setattr(pnnx, "EXEC_PATH", program(tmp_path / "pnnx", lines))
+    assert text in refused(nb.BuildError, ready(Gate()), (6, 4, 4), timeout=0.5)
+
+
+def test_it_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pnnx, "EXEC_PATH", "/nonexistent/pnnx")
+    assert "cannot be run" in refused(nb.BuildError, ready(Gate()), (6, 4, 4))
+
+
+def test_torch_cannot_trace_it() -> None:
+    assert "cannot trace" in refused(nb.BuildError, ready(Gate()), (5, 4, 4))  # five channels, not six
+
+
+def test_training_mode() -> None:
+    with pytest.raises(nb.BuildError, match=r"training mode.*\.eval\(\)"):
+        converted(nn.Sequential(Gate()).train(), (6, 4, 4))
