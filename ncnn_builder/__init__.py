@@ -6,6 +6,7 @@ Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builde
 from .builder import ValueLike, check_bottom_names, child, create_top_names, newest_bottom_names
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
+from .features import FEATURES, without
 from .ir import Graph, Node, Value
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
@@ -72,6 +73,7 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "FEATURES",
     "STORAGES",
     "TARGETS",
     "AddNoise",
@@ -229,6 +231,7 @@ __all__ = [
     "up4",
     "upfirdn2d",
     "verify",
+    "without",
     "write_files",
     "yolo_detection_output",
     "yolov3_detection_output",
