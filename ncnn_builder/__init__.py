@@ -6,6 +6,7 @@ Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builde
 from .builder import ValueLike, check_bottom_names, create_top_names, newest_bottom_names
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
+from .features import FEATURES, without
 from .ir import Graph, Node, Value
 from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
@@ -73,6 +74,7 @@ def __getattr__(name: str) -> object:
 
 
 __all__ = [
+    "FEATURES",
     "STORAGES",
     "TARGETS",
     "AddNoise",
@@ -234,6 +236,7 @@ __all__ = [
     "up4",
     "upfirdn2d",
     "verify",
+    "without",
     "write_files",
     "yolo_detection_output",
     "yolov3_detection_output",

@@ -164,7 +164,8 @@ def append(
             raise BuildError("the result is empty", expected="dimensions >= 1", got=[list(s) for s in shapes])
     except BuildError as error:
         raise error.located(spec.type, g.current_scope or None, source) from None
-    node = Node(spec, g.fresh_name(spec.type), values, typed, arrays, g.current_scope, source, g.made_by)
+    name, scope = g.fresh_name(spec.type), g.current_scope
+    node = Node(spec, name, values, typed, arrays, scope, source, g.made_by, mask=g.mask)
     outputs = g.add(node, shapes)
     for value, data in zip(outputs, spec.constants(typed, arrays) or (), strict=False):
         value.data = data

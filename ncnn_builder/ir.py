@@ -117,7 +117,7 @@ class Node:
     source   ``file.py:line`` of the call that made it
     made_by  the lowering or pass that made it; None for the author's own
     stored   weight -> how the file that it was read from stores it, where that is not plain float32
-    mask     ncnn's feature mask (id 31) of a layer that was read: what it shall not use; 0 is nothing
+    mask     ncnn's feature mask (id 31): what the layer shall not use; 0 is nothing (see features.py)
     """
 
     __slots__ = (
@@ -178,6 +178,7 @@ class Graph:
         self._avoided: frozenset[str] = frozenset()  # names of the graph that this one is rebuilt from
         self.made_by: str | None = None  # set while a lowering or pass builds into this graph
         self.source: str | None = None  # likewise: the author's line that is being lowered
+        self.mask = 0  # feature mask of what is being built
 
     # -- building ------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
@@ -91,3 +92,9 @@ class StyleMapping(nn.Module):
             return x
         w_avg = nb.shell(g, x, self.w_avg[None, None, None], None, ncnn_weight_dims=1)
         return nb.lerp(g, [*w_avg, *x, coeff])
+
+    def doctor_case(self, arrays: Mapping[str, Any]) -> Any:
+        """For ncnn_builder.doctor: arrays holds z [1, z_dim], with labels c [1, c_dim], and may hold coeff [1]."""
+        from stylegan.doctor import mapping_case
+
+        return mapping_case(self, arrays)

@@ -237,6 +237,12 @@ class SynthesisNetwork(nn.Module):
         layers = ((name, m) for name, m in self.named_modules() if isinstance(m, SynthesisLayer))
         return {name: m.noise_const for name, m in layers if m.use_noise and m.noise_strength}
 
+    def doctor_case(self, arrays: Mapping[str, Any]) -> Any:
+        """For ncnn_builder.doctor: arrays holds ws [1, num_ws, w_dim]."""
+        from stylegan.doctor import synthesis_case
+
+        return synthesis_case(self, arrays)
+
 
 class Generator(nn.Module):
     """z [N, z_dim] (and labels c [N, c_dim]) -> picture [N, img_channels, img_resolution, img_resolution].
@@ -274,3 +280,9 @@ class Generator(nn.Module):
         ws = self.mapping(z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
         img: Tensor = self.synthesis(ws, **synthesis_kwargs)
         return img
+
+    def doctor_case(self, arrays: Mapping[str, Any]) -> Any:
+        """For ncnn_builder.doctor: arrays holds ws, or z and c."""
+        from stylegan.doctor import generator_case
+
+        return generator_case(self, arrays)

@@ -164,6 +164,12 @@ class SynthesisNetwork(nn.Module):
             x = nb.child(g, self, name, [*x, *ws], ws_i=i + 1)
         return x if self.output_scale == 1 else nb.MulConstant(g, x, scale=self.output_scale)
 
+    def doctor_case(self, arrays: Mapping[str, Any]) -> Any:
+        """For ncnn_builder.doctor: arrays holds ws [1, num_ws, w_dim]."""
+        from stylegan.doctor import synthesis_case
+
+        return synthesis_case(self, arrays)
+
 
 class Generator(nn.Module):
     """z [N, z_dim] (and labels c [N, c_dim]) -> picture [N, img_channels, img_resolution, img_resolution].
@@ -204,3 +210,9 @@ class Generator(nn.Module):
         ws = self.mapping(z, c, truncation_psi, truncation_cutoff, update_emas)
         img: Tensor = self.synthesis(ws, update_emas=update_emas, **synthesis_kwargs)
         return img
+
+    def doctor_case(self, arrays: Mapping[str, Any]) -> Any:
+        """For ncnn_builder.doctor: arrays holds ws, or z and c."""
+        from stylegan.doctor import generator_case
+
+        return generator_case(self, arrays)

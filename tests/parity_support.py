@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 import ncnn_builder as nb
-from ncnn_builder.parity import Report, interpret
+from ncnn_builder.parity import Report, interpret, runner
 from runtime import Net
 
 
@@ -47,10 +45,7 @@ def run_emitted(
     model: nb.EmittedModel, inputs: Mapping[str, Any], outputs: list[str], threads: int = 1
 ) -> dict[str, Any]:
     """A parity Runner: the model through files and our runtime."""
-    with tempfile.TemporaryDirectory() as folder:
-        param, weights = Path(folder, "m.param"), Path(folder, "m.bin")
-        nb.write_files({param: [model.param.encode()], weights: [model.bin]})
-        return Net(param, weights, threads=threads).run(dict(inputs), outputs)
+    return runner(Net, threads=threads)(model, inputs, outputs)
 
 
 def oracle(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

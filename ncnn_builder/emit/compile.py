@@ -56,6 +56,11 @@ def compile_graph(
     finally:
         if steps is not None:
             steps.write()
+    return emit_graph(lowered, weights)
+
+
+def emit_graph(lowered: Graph, weights: str = AS_READ) -> EmittedModel:
+    """legalise -> write -> read back and compare, of a graph that is lowered. Raises as compile_graph()."""
     layers, taps = legalise(lowered)
     storage = store(layers, weights)
     text, data = write_param(layers), b"".join(write_bin(layers))

@@ -6,17 +6,22 @@ torch is imported where a reference is computed; the runtime is handed in by the
 from .bisect import Finding, isolated_nodes, smallest_failure
 from .compare import Comparison, Report, compare
 from .interpret import interpret, torch_taps
-from .subgraph import module_graph, node_graph
+from .runner import loaded, runner
+from .subgraph import duplicate, module_graph, module_paths, node_graph
 
 __all__ = [
     "Comparison",
     "Finding",
     "Report",
     "compare",
+    "duplicate",
     "interpret",
     "isolated_nodes",
+    "loaded",
     "module_graph",
+    "module_paths",
     "node_graph",
+    "runner",
     "smallest_failure",
     "torch_taps",
 ]

@@ -32,22 +32,45 @@ def rebuild(
         shape = (shapes or {}).get(value.name)
         any_shape = value.any_shape and shape is None
         mapping[value] = new.input(value.name, shape or value.shape or None, any_shape=any_shape)
+    masked = any(node.mask for node in graph.nodes)
     for node in graph.nodes:
         if node in drop:
             continue
         inputs = [mapping[v] for v in node.inputs]
         with new.scope(node.scope):
-            new.source, new.made_by = node.source, made_by
+            new.source, new.made_by, new.mask = node.source, made_by, node.mask
+            begin = len(new.nodes)
             outputs = rewrite(new, node, inputs)
             if outputs is None:
                 outputs = copy_node(new, node, inputs)
+            elif masked:
+                _swallow(new.nodes[begin:], node, mapping)
         mapping.update(zip(node.outputs, outputs, strict=True))
-    new.source = new.made_by = None
+    new.source, new.made_by, new.mask = None, None, 0
     for name, value in graph.outputs.items():
         new.output(name, mapping[value])
     new.taps = {path: mapping[value] for path, value in graph.taps.items() if value in mapping}
     new.loose = graph.loose & new.taps.keys()
     return new
+
+
+def _swallow(made: list[Node], node: Node, mapping: Mapping[Value, Value]) -> None:
+    """What takes the place of `node` gets the feature masks of all that it takes the place of.
+
+    Those are the nodes on the way back from `node` to the values that the new nodes read.
+    """
+    read = {value for new in made for value in new.inputs}
+    stack, seen, mask = [node], {node}, 0
+    while stack:
+        old = stack.pop()
+        mask |= old.mask
+        for value in old.inputs:
+            maker = value.producer
+            if maker is not None and maker not in seen and mapping[value] not in read:
+                seen.add(maker)
+                stack.append(maker)
+    for new in made:
+        new.mask |= mask
 
 
 def copy_node(new: Graph, node: Node, inputs: list[Value]) -> list[Value]:

@@ -1,4 +1,4 @@
-"""The command line: `python -m ncnn_builder lint | fix | diff | show | draw`."""
+"""The command line: `python -m ncnn_builder lint | fix | diff | show | draw | doctor`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..doctor.cli import add_parser as add_doctor
 from ..emit import binary, write_files
 from ..emit.load import read_bytes, read_file
 from ..emit.text import LINT
@@ -267,4 +268,6 @@ def _parser() -> argparse.ArgumentParser:
     _files(p)
     p.add_argument("-o", "--out", metavar="NET.svg", type=Path, help=".svg, .png, .pdf, or .dot for Graphviz's input")
     p.set_defaults(command=_draw)
+
+    add_doctor(commands, _tolerance)
     return parser

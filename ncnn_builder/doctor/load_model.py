@@ -1,0 +1,78 @@
+"""`--model mypkg.net:make` and `--inputs inputs.npz` to a Case."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BuildError
+from .case import Case, case_of, guarded
+
+
+def load_case(model: str, inputs: str | Path) -> Case:
+    """The case of a module that ``module:callable`` makes, with the arrays of a .npz file; see case_of().
+
+    The working directory is looked into first, as by ``python -m``. The module is put in evaluation mode.
+    Raises BuildError, with one sentence, for a module, a callable or a file that is not there or fails.
+    """
+    made = _make(model)
+    arrays = read_arrays(Path(inputs))
+    if hasattr(made, "eval"):
+        made.eval()
+    case: Case = guarded("the model", lambda: case_of(made, arrays))
+    return case
+
+
+def _make(model: str) -> Any:
+    name, colon, attribute = model.partition(":")
+    if not name or not colon or not attribute:
+        raise BuildError("bad model", argument="--model", expected="MODULE:CALLABLE, as in mypkg.net:make", got=model)
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise BuildError(
+                "no such module", argument="--model", got=name, fix="It is looked for in the working directory too"
+            ) from None
+        raise BuildError(f"importing {name} failed: {error}", argument="--model") from error
+    except Exception as error:
+        raise BuildError(f"importing {name} raised {type(error).__name__}: {error}", argument="--model") from error
+    make: Any = module
+    for part in attribute.split("."):
+        make = getattr(make, part, None)
+    if not callable(make):
+        names = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))[:12]
+        raise BuildError(f"{name} has no callable {attribute}", argument="--model", expected=names)
+    # Someone may name an instance: a module that is made already.
+    return make if hasattr(make, "export_ncnn") and not isinstance(make, type) else guarded(f"{model}()", make)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it is a single array")
+        with loaded as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise BuildError("no such file", argument="--inputs", got=str(path)) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BuildError(
+            f"{path} is no .npz file of arrays: {error}", argument="--inputs", fix="numpy.savez writes one"
+        ) from None
+    if not arrays:
+        raise BuildError("the file holds no array", argument="--inputs", got=str(path))
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iuf" or not array.size or not np.isfinite(array).all():
+            raise BuildError(f"input {name}", expected="finite numbers", got=f"{array.dtype} {list(array.shape)}")
+        if array.dtype == np.float64:  # what numpy draws, and torch's modules do not take
+            arrays[name] = array.astype(np.float32)
+    return arrays
