@@ -34,6 +34,13 @@ LIGHT = [
     "stylegan.convert",
     "stylegan.inspect",
     "stylegan.project",
+    "stylegan.faces",
+    "stylegan.faces.__main__",
+    "stylegan.faces.canvas",
+    "stylegan.faces.drawing",
+    "stylegan.faces.parameters",
+    "stylegan.dataset",
+    "stylegan.dataset.archive",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Data sets of pictures: a folder or a zip, with dataset.json where there are labels."""
