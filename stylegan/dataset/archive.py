@@ -20,26 +20,32 @@ from PIL import Image
 from stylegan.errors import DatasetError
 
 LABELS = "dataset.json"
+Label = int | list[float]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # so that the same pictures make the same bytes
+
+
+def encoded(picture: npt.NDArray[np.uint8]) -> bytes:
+    """[H, W, C] of 1 (grey), 3 or 4 channels as a PNG file."""
+    data = io.BytesIO()
+    # Level 1: training reads a picture many times, and the others make it little smaller.
+    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(data, "png", compress_level=1)
+    return data.getvalue()
 
 
 class Writer(ABC):
     """Takes the pictures one by one."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[str, int | None]] = []
+        self._entries: list[tuple[str, Label | None]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, picture: npt.NDArray[np.uint8], label: int | None = None) -> None:
-        """picture: [H, W, C] of 1 (grey), 3 or 4 channels."""
+    def add(self, png: bytes, label: Label | None = None) -> None:
+        """png: of encoded(). label: a class, or numbers."""
         number = len(self._entries)
         name = f"{number // 1000:05d}/img{number:08d}.png"
-        data = io.BytesIO()
-        # Level 1: training reads a picture many times, and others gain little.
-        Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(data, "png", compress_level=1)
-        self.write(name, data.getvalue())
+        self.write(name, png)
         self._entries.append((name, label))
 
     def finish(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylegan.dataset.archive import writing
+from stylegan.dataset.archive import encoded, writing
 from stylegan.errors import DatasetError, StyleganError
 
 from .drawing import draw
@@ -29,7 +29,7 @@ def write(out: Path, count: int, resolution: int, seed: int = 0, labels: bool = 
     with writing(out) as archive:
         for index in tqdm(range(count), desc=out.name, unit="face", disable=quiet):
             face = parameters(index, seed)
-            archive.add(draw(face, resolution), face.label if labels else None)
+            archive.add(encoded(draw(face, resolution)), face.label if labels else None)
 
 
 def _parser() -> argparse.ArgumentParser:

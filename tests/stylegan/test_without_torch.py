@@ -40,7 +40,11 @@ LIGHT = [
     "stylegan.faces.drawing",
     "stylegan.faces.parameters",
     "stylegan.dataset",
+    "stylegan.dataset.__main__",
     "stylegan.dataset.archive",
+    "stylegan.dataset.convert",
+    "stylegan.dataset.source",
+    "stylegan.picture_files",
 ]
 
 
