@@ -35,6 +35,10 @@ class DatasetError(StyleganError):
     """A data set cannot be read or written: its pictures, labels or place are not fit for it."""
 
 
+class MetricError(StyleganError):
+    """A generator cannot be measured: the data, the features or the settings are not fit for it."""
+
+
 def needs(module: str | None) -> str:
     """The sentence of PackageMissing; `module` is what could not be imported."""
     package = (module or "a package").partition(".")[0]

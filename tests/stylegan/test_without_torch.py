@@ -45,6 +45,8 @@ LIGHT = [
     "stylegan.dataset.convert",
     "stylegan.dataset.source",
     "stylegan.picture_files",
+    "stylegan.metrics",
+    "stylegan.metrics.__main__",
 ]
 
 
