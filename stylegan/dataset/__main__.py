@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stylegan import command_line
 from stylegan.dataset.convert import CROPS, LABELS, Report, Settings, convert
 from stylegan.dataset.source import Source
 from stylegan.errors import DatasetError, StyleganError
@@ -67,6 +68,8 @@ def _tell(report: Report) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
+    if argv is None:
+        command_line.unwind_on_sigterm()
     try:
         size = _resolution(args.resolution)
         settings = Settings(size, args.crop, args.channels, args.labels, args.max_size)

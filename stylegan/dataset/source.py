@@ -31,7 +31,7 @@ class Source:
             if not self.path.exists():
                 raise DatasetError(f"data {path}: no such file or folder")
             self._zipped = not self.path.is_dir()
-            self.files = sorted(self._zip_files() if self._zipped else self._folder_files())
+            self.files = sorted(set(self._zip_files() if self._zipped else self._folder_files()))
         except (OSError, ValueError) as error:
             raise DatasetError(f"data {path}: cannot be read: {reason_of(error)}") from None
         Image.init()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stylegan import command_line
 from stylegan.dataset.archive import encoded, writing
 from stylegan.errors import DatasetError, StyleganError
 
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
+    if argv is None:
+        command_line.unwind_on_sigterm()
     try:
         write(args.out, args.count, args.resolution, args.seed, args.labels, args.quiet)
     except StyleganError as error:

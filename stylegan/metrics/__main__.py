@@ -133,6 +133,8 @@ def table(results: Sequence[Result]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
+    if argv is None:
+        command_line.unwind_on_sigterm()
     try:
         _measure(args)
     except (StyleganError, nb.NcnnBuilderError, OSError) as error:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -184,3 +185,13 @@ def test_nothing_is_left_of_a_stopped_one(tmp_path: Path, monkeypatch: pytest.Mo
     for out in ("a.zip", "folder"):
         assert main([str(tmp_path / out), "--count", "9", "-q"]) == 130
         assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_left_of_a_killed_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stylegan.faces", str(tmp_path / "a.zip"), "--count", "1000000", "-q"]
+    with subprocess.Popen(command) as process:
+        while not list(tmp_path.iterdir()) and process.poll() is None:
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(timeout=60) == 143
+    assert not list(tmp_path.iterdir())
