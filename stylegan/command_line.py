@@ -6,6 +6,7 @@ Nothing here imports torch before load() does: what cannot be is refused at once
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,11 @@ def load(args: argparse.Namespace, config: Config | None) -> Weights:
     else:
         loaded = checkpoint.load(ckpt, args.which, args.sha256)
     return Weights(loaded, {"source": loaded.source, "sha256": loaded.sha256, "random": False}, reason)
+
+
+def unwind_on_sigterm() -> None:
+    """SIGTERM raises SystemExit(143) from now on, so that no temporary file is left: for processes of their own."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def warn_random(reason: str) -> None:

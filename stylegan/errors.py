@@ -31,6 +31,14 @@ class ProjectionError(StyleganError):
     """A picture cannot be projected: the picture, the features, the settings or a saved state are not fit for it."""
 
 
+class DatasetError(StyleganError):
+    """A data set cannot be read or written: its pictures, labels or place are not fit for it."""
+
+
+class MetricError(StyleganError):
+    """A generator cannot be measured: the data, the features or the settings are not fit for it."""
+
+
 def needs(module: str | None) -> str:
     """The sentence of PackageMissing; `module` is what could not be imported."""
     package = (module or "a package").partition(".")[0]

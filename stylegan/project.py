@@ -103,7 +103,7 @@ def _prepare(args: argparse.Namespace) -> Work:
     """Everything that can be wrong is looked at before anything is computed, and what is read fast comes first."""
     config = command_line.configuration(args)
     fps, out = _frame_rate(args.fps), Path(args.out)
-    from stylegan import checkpoint
+    from stylegan import checkpoint, devices
     from stylegan._torch import torch
     from stylegan.projector import PIXELS, Projector, Settings, choose, picture, results
     from stylegan.projector.run import Work, saved_work
@@ -111,7 +111,7 @@ def _prepare(args: argparse.Namespace) -> Work:
     settings = Settings(args.steps, args.lr, args.seed, args.w_plus)
     opened = picture.open_target(args.target)
     results.check_folder(out)
-    device = _device(args.device)
+    device = devices.choose(args.device)
     weights = command_line.load(args, config)
     loaded = weights.checkpoint
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
@@ -154,19 +154,6 @@ def _frame_rate(text: str) -> Fraction:
     if not 1 <= rate <= 1000:
         raise ProjectionError(f"--fps {text}: expected 1 to 1000, such as 25 or 29.97")
     return rate
-
-
-def _device(name: str | None) -> torch.device:
-    from stylegan._torch import torch
-
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name).item()
-        return torch.device(name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise ProjectionError(f"--device {name}: cannot be used: {reason}; expected cpu or cuda[:N]") from None
 
 
 def _label(number: int | None, c_dim: int) -> torch.Tensor | None:

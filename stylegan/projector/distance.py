@@ -6,20 +6,17 @@ Pictures are [1, C, H, W] with values around 0..255; those larger than 256 x 256
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from stylegan import feature_files
 from stylegan._torch import Tensor, functional, torch
-from stylegan.errors import CheckpointError, ProjectionError
+from stylegan.errors import ProjectionError
+from stylegan.feature_files import VGG16, FeatureFile, FeatureFileError, first_line
 
 SIZE = 256
-OFFICIAL_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/vgg16.pt"
-OFFICIAL_SHA256 = "b437eb095feaeb0b83eb3fa11200ebca4548ee39a07fb944a417ddc516cc07c3"
-PIXELS, OFFICIAL = "pixels", "vgg16"
+PIXELS, OFFICIAL = "pixels", VGG16.word
 """The words that choose() takes in place of a file."""
 
 
@@ -98,13 +95,9 @@ class NetworkDistance(Distance):
         self.name, self.sha256 = name, sha256
         self.description = f"features of the network {name} (sha256 {sha256[:16]}...)"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of TorchScript: the official file is one
-                self._network = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()
-        except Exception as error:  # of any kind
-            raise ProjectionError(f"features {name}: expected a TorchScript file: {_first(error)}") from None
-        for parameter in self._network.parameters():
-            parameter.requires_grad_(False)
+            self._network = feature_files.load(FeatureFile(data, name, sha256))
+        except FeatureFileError as error:
+            raise ProjectionError(str(error)) from None
 
     def to(self, device: torch.device) -> None:
         self._network.to(device)
@@ -121,7 +114,7 @@ class NetworkDistance(Distance):
                 raise
             raise ProjectionError(
                 f"features {self.name}: expected a network that is called as net(pictures, resize_images=False, "
-                f"return_lpips=True) with {list(picture.shape)}: {_first(error)}; --features {PIXELS} needs none"
+                f"return_lpips=True) with {list(picture.shape)}: {first_line(error)}; --features {PIXELS} needs none"
             ) from None
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1 or not found.is_floating_point():
             got = f"{found.dtype} of {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
@@ -129,13 +122,6 @@ class NetworkDistance(Distance):
         if picture.requires_grad and not found.requires_grad:
             raise ProjectionError(f"features {self.name}: no gradient comes back from it: it cannot lead to a style")
         return found.float()
-
-
-def _first(error: Exception) -> str:
-    """What an error of torch says before its stacks of C++ and TorchScript."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("The following operation", "Traceback", "File "))]
-    return (useful or lines or [type(error).__name__])[0][:200]
 
 
 def choose(named: str | None, channels: int) -> tuple[Distance, str]:
@@ -152,31 +138,17 @@ def choose(named: str | None, channels: int) -> tuple[Distance, str]:
         if named is not None:
             raise ProjectionError(f"features {named}: {reason}: choose --features {PIXELS}")
         return PixelDistance(), reason
-    if named not in (None, OFFICIAL):
-        assert named is not None
-        data = _read(Path(named))
-        return NetworkDistance(data, Path(named).name, hashlib.sha256(data).hexdigest()), ""
-    from stylegan import download
-
     try:
-        path = download.cached_file(OFFICIAL_URL) or download.fetch(OFFICIAL_URL, download.cache_dir())
-    except CheckpointError as error:
-        if named is not None:
-            raise ProjectionError(f"features {named}: {error}") from None
-        return PixelDistance(), str(error)
-    data = _read(path)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != OFFICIAL_SHA256:
-        raise ProjectionError(
-            f"features {path}: expected sha256 {OFFICIAL_SHA256}, got {digest}: it is not the official file and was "
-            "not executed; remove it"
-        )
-    return NetworkDistance(data, "vgg16.pt, LPIPS of the official VGG16", digest), ""
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, MemoryError, ValueError) as error:  # ValueError: a zero byte in the name
-        reason = getattr(error, "strerror", None) or str(error) or "no memory"
-        raise ProjectionError(f"features {path}: cannot be read: {reason}") from None
+        if named not in (None, OFFICIAL):
+            assert named is not None
+            file, reason = feature_files.named(Path(named)), ""
+        else:
+            found, reason = feature_files.official(VGG16)
+            if found is None:
+                if named is not None:
+                    raise ProjectionError(f"features {named}: {reason}")
+                return PixelDistance(), reason
+            file = found
+    except FeatureFileError as error:
+        raise ProjectionError(str(error)) from None
+    return NetworkDistance(file.data, file.name, file.sha256), ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import resource
 import signal
@@ -132,9 +133,10 @@ def test_the_official_network_is_run_only_if_it_is_the_known_one(
         patch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was executed"))
         assert command(*options) == 2
     assert "it is not the official file and was not executed" in capsys.readouterr().err and not files()
-    monkeypatch.setattr(distance, "OFFICIAL_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    known = dataclasses.replace(distance.VGG16, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(distance, "VGG16", known)
     assert command(*options) == 0
-    assert "features of the network vgg16.pt, LPIPS of the official VGG16" in report()["distance"]["of"]
+    assert "features of the network vgg16.pt, the official VGG16" in report()["distance"]["of"]
 
 
 # -- stopping and going on --------------------------------------------------------------------------------------

@@ -34,6 +34,19 @@ LIGHT = [
     "stylegan.convert",
     "stylegan.inspect",
     "stylegan.project",
+    "stylegan.faces",
+    "stylegan.faces.__main__",
+    "stylegan.faces.canvas",
+    "stylegan.faces.drawing",
+    "stylegan.faces.parameters",
+    "stylegan.dataset",
+    "stylegan.dataset.__main__",
+    "stylegan.dataset.archive",
+    "stylegan.dataset.convert",
+    "stylegan.dataset.source",
+    "stylegan.picture_files",
+    "stylegan.metrics",
+    "stylegan.metrics.__main__",
 ]
 
 

@@ -1,0 +1,95 @@
+"""A data set of any pictures: `python -m stylegan.dataset photos cats.zip --resolution 256x256 --crop center`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stylegan import command_line
+from stylegan.dataset.convert import CROPS, LABELS, Report, Settings, convert
+from stylegan.dataset.source import Source
+from stylegan.errors import DatasetError, StyleganError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.dataset",
+        description="Make a data set for training: PNG files of one size, and dataset.json where there are labels. "
+        "Pictures that cannot be read are left out and listed at the end.",
+    )
+    parser.add_argument("source", metavar="IN", help="a folder, with all folders in it, or a zip of pictures")
+    parser.add_argument("out", metavar="OUT.zip|DIR", type=Path, help="a zip, or a new folder")
+    parser.add_argument("--resolution", metavar="WxH", help="such as 256x256; without it the pictures have to fit")
+    parser.add_argument(
+        "--crop",
+        choices=CROPS,
+        help="of pictures that are not square, center takes the middle; center-wide of a WxH wider than high, which "
+        "goes between black bars into a square",
+    )
+    parser.add_argument(
+        "--labels",
+        default="auto",
+        choices=LABELS,
+        help="auto: those of IN's dataset.json; folders: a class for each folder in IN (default %(default)s)",
+    )
+    parser.add_argument(
+        "--channels", type=int, metavar="N", help="1 grey, 3 colour, 4 with alpha (default: 1 if all are grey, else 3)"
+    )
+    parser.add_argument("--max-size", type=int, metavar="N", help="only the first N pictures")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads (default %(default)s)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _resolution(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,5})[x*]([0-9]{1,5})", text.strip().lower())
+    if found is None:
+        raise DatasetError(f"--resolution {text}: expected WIDTHxHEIGHT, such as 256x256")
+    return int(found[1]), int(found[2])
+
+
+def _tell(report: Report) -> None:
+    for fault, phrases in (
+        ("left out, as they cannot be used", report.left_out),
+        ("changed to the kind of the others", report.changed),
+    ):
+        if phrases:
+            sys.stderr.write(f"stylegan.dataset: {len(phrases)} pictures {fault}:\n  " + "\n  ".join(phrases) + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
+    args = _parser().parse_args(argv)
+    if argv is None:
+        command_line.unwind_on_sigterm()
+    try:
+        size = _resolution(args.resolution)
+        settings = Settings(size, args.crop, args.channels, args.labels, args.max_size)
+        if args.workers < 1:
+            raise DatasetError(f"--workers {args.workers}: expected 1 or more")
+        report = convert(Source(args.source), args.out, settings, args.workers, args.quiet)
+    except StyleganError as error:
+        sys.stderr.write(f"stylegan.dataset: {error}\n")
+        return 2
+    except MemoryError:
+        sys.stderr.write("stylegan.dataset: out of memory\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.dataset: interrupted\n")
+        return 130
+    _tell(report)
+    shape = f"{report.resolution}x{report.resolution}, {report.channels} channels"
+    print(f"{args.out}  {report.count} pictures of {shape}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

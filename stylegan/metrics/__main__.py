@@ -1,0 +1,155 @@
+"""Measure a generator: `python -m stylegan.metrics --ckpt cats.pkl --data cats.zip --metrics fid,kid,pr`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import ncnn_builder as nb
+from stylegan import command_line
+from stylegan.errors import MetricError, StyleganError
+
+if TYPE_CHECKING:
+    from stylegan.metrics.evaluate import Result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stylegan.metrics",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measure how near the pictures of a generator are to those of a data set.\n"
+        "  fid   Frechet distance of the features: smaller is better\n"
+        "  kid   kernel distance of the features: smaller is better, and good for few pictures\n"
+        "  pr    precision (are pictures like real ones?) and recall (are all kinds of real ones made?)\n"
+        "Features of the data are kept in the cache.",
+        epilog=textwrap.fill(command_line.EPILOG, 100),
+    )
+    command_line.add_arguments(parser)
+    parser.add_argument("--data", required=True, metavar="DIR|ZIP", help="the data set, of the network's resolution")
+    parser.add_argument("--metrics", default="fid,kid,pr", metavar="LIST", help="default %(default)s")
+    parser.add_argument(
+        "--num", type=int, default=50_000, metavar="N", help="generated pictures (default %(default)s, as published)"
+    )
+    parser.add_argument("--mirror", action="store_true", help="the data also mirrored, as in training with mirroring")
+    parser.add_argument("--max-size", type=int, metavar="N", help="only so many pictures of the data, chosen by chance")
+    parser.add_argument(
+        "--features",
+        metavar="FILE",
+        help="what pictures are compared by: a TorchScript file in the form of the official ones (it is a program, and "
+        "is EXECUTED: name only files that you trust), inception or vgg16 for the official files (from the cache or "
+        "the network, executed only if their sha256 is the known one), or fixed, which needs no file. Default: "
+        "inception for fid and kid, vgg16 for pr, or fixed where these cannot be had. Only the defaults give figures "
+        "that can be compared with published ones",
+    )
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="pictures at a time (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of random numbers (default %(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        metavar="N",
+        help="processes that read the data (default %(default)s)",
+    )
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+    parser.add_argument(
+        "--out", default="metrics.jsonl", metavar="FILE", help="JSON lines are added to it (default %(default)s)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+def _measure(args: argparse.Namespace) -> None:
+    config = command_line.configuration(args)
+    metrics = [name.strip() for name in args.metrics.split(",")]
+    if not 0 <= args.seed < 2**32:
+        raise MetricError(f"--seed {args.seed}: expected 0 to {2**32 - 1}")
+    if args.workers < 0:
+        raise MetricError(f"--workers {args.workers}: expected 0 or more")
+    from stylegan import checkpoint, devices
+    from stylegan.dataset import PictureDataset
+    from stylegan.metrics.evaluate import check, evaluate
+
+    check(metrics, args.num, args.batch)
+    _check_out(args.out)
+    device = devices.choose(args.device)
+    weights = command_line.load(args, config)
+    loaded = weights.checkpoint
+    G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source).to(device)
+    data = PictureDataset(
+        args.data,
+        resolution=G.img_resolution,
+        xflip=args.mirror,
+        max_size=args.max_size,
+        labels=G.c_dim > 0,
+        channels=G.img_channels if G.img_channels in (1, 3, 4) else None,
+    )
+    if weights.reason:
+        command_line.warn_random(weights.reason)
+    results = evaluate(
+        G, data, metrics, args.num, args.features, args.batch, device, args.seed, args.workers, args.quiet
+    )
+    origin = {**weights.origin, "config": args.cfg, "family": loaded.family, "which": args.which}
+    about = {"network": origin, "data": args.data, "data_digest": data.digest(), "mirror": args.mirror}
+    lines = [json.dumps({**dataclasses.asdict(result), "seed": args.seed, **about}) + "\n" for result in results]
+    with open(args.out, "a", encoding="utf-8") as file:
+        file.write("".join(lines))
+    print(table(results), end="")
+    print(f"{args.out}  {len(lines)} lines more")
+
+
+def _check_out(out: str) -> None:
+    """Before hours are spent. Raises MetricError."""
+    try:
+        with open(out, "ab") as file:
+            empty = file.tell() == 0
+        if empty:
+            os.unlink(out)
+    except (OSError, ValueError) as error:
+        raise MetricError(f"--out {out}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def table(results: Sequence[Result]) -> str:
+    """The figures, what they are of, and what they must not be compared with; ends with a line break."""
+    rows = [["metric", "value", "generated", "real", "features"]]
+    for result in results:
+        for name, value in result.values.items():
+            rows.append([name, f"{value:.5g}", str(result.num), str(result.num_real), result.features])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    reasons: dict[str, Any] = {}
+    for result in results:
+        for reason in result.not_comparable:
+            reasons.setdefault(reason, []).append(result.metric)
+    notes = [f"not comparable with published figures ({', '.join(of)}): {reason}" for reason, of in reasons.items()]
+    return "\n".join([*lines, *notes]) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
+    args = _parser().parse_args(argv)
+    if argv is None:
+        command_line.unwind_on_sigterm()
+    try:
+        _measure(args)
+    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
+        sys.stderr.write(f"stylegan.metrics: {error}\n")
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
+            raise
+        sys.stderr.write("stylegan.metrics: out of memory: choose a smaller --batch\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stylegan.metrics: interrupted\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
