@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch.distributed as dist
-
 from stylegan._torch import Tensor, torch
+
+dist = torch.distributed
 
 
 def size() -> int:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch.distributed as dist
 from PIL import Image
 from tqdm import tqdm
 
@@ -94,9 +93,9 @@ def _agreed(yes: bool) -> bool:
     """Whether any process says yes: they have to do the same."""
     if distributed.size() == 1:
         return yes
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
     said = torch.tensor(float(yes), device=device)
-    dist.all_reduce(said, dist.ReduceOp.MAX)
+    torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
     return bool(said.item())
 
 

@@ -56,6 +56,15 @@ def network_bytes(trainer: Trainer) -> bytes:
     return data
 
 
+def is_state(path: Path) -> bool:
+    """Whether write_state() wrote it, from its first bytes."""
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return METADATA.encode() in file.read(min(length, 2**24))
+
+
 def read_state(path: Path) -> Saved:
     """Raises TrainingError for a file that write_state() did not write, PackageMissing."""
     load = _torch().load
