@@ -39,6 +39,10 @@ class MetricError(StyleganError):
     """A generator cannot be measured: the data, the features or the settings are not fit for it."""
 
 
+class TrainingError(StyleganError):
+    """A training cannot begin or go on: its settings, its folder or what was saved are not fit for it."""
+
+
 def needs(module: str | None) -> str:
     """The sentence of PackageMissing; `module` is what could not be imported."""
     package = (module or "a package").partition(".")[0]

@@ -172,15 +172,39 @@ def upsample2d(x: Tensor, f: Tensor | None, up: int = 2) -> Tensor:
     return upfirdn2d(x, f, up=up, padding=padding, gain=up**2)
 
 
+def downsample2d(x: Tensor, f: Tensor | None, down: int = 2) -> Tensor:
+    """x [N, C, H, W] -> [N, C, H / down, W / down], filtered by f so that brightness and position stay."""
+    fw, fh = _filter_size(f)
+    padding = [(fw - down + 1) // 2, (fw - down) // 2, (fh - down + 1) // 2, (fh - down) // 2]
+    return upfirdn2d(x, f, down=down, padding=padding)
+
+
 def conv2d_resample(
-    x: Tensor, w: Tensor, f: Tensor | None = None, up: int = 1, padding: int = 0, groups: int = 1
+    x: Tensor,
+    w: Tensor,
+    f: Tensor | None = None,
+    up: int = 1,
+    padding: int = 0,
+    groups: int = 1,
+    down: int = 1,
 ) -> Tensor:
-    """Convolution, or for up > 1 upsampling and convolution in one: [N, C, H, W] -> [N, O, H * up, W * up].
+    """Convolution with upsampling before it or downsampling after it: [N, C, H, W] -> [N, O, H * up, W * up].
 
     w is [O, C / groups, kh, kw], `padding` counts pixels of the result as in conv2d. up 1 correlates with w
     as conv2d does. up > 1 inserts zeros, filters with f (gain up**2) and convolves with w, not flipped: a
-    transposed convolution followed by the filter, and that is how it is computed.
+    transposed convolution followed by the filter, and that is how it is computed. down > 1 filters with f and keeps
+    every down-th pixel of the correlation: [N, O, H / down, W / down] where `padding` keeps the size.
+    Raises ValueError if both up and down are more than 1.
     """
+    if up > 1 and down > 1:
+        raise ValueError(f"conv2d_resample: expected up or down to be 1, got up {up} and down {down}")
+    if down > 1:
+        fw, fh = _filter_size(f)
+        before = [(fw - down + 1) // 2, (fw - down) // 2, (fh - down + 1) // 2, (fh - down) // 2]
+        before = [padding + n for n in before]
+        if w.shape[2:] == (1, 1):  # nothing to look at beside the pixels that are kept
+            return functional.conv2d(upfirdn2d(x, f, down=down, padding=before), w, groups=groups)
+        return functional.conv2d(upfirdn2d(x, f, padding=before), w, stride=down, groups=groups)
     if up == 1:
         return functional.conv2d(x, w, padding=padding, groups=groups)
     o, i, kh, kw = w.shape  # torch's transposed convolution wants [I, O / groups, kh, kw]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import signal
 import sys
 import textwrap
-import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ncnn_builder as nb
 from stylegan import command_line
 from stylegan.errors import ProjectionError, StyleganError
+from stylegan.stopping import Stop
 
 if TYPE_CHECKING:
     import torch
@@ -67,30 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Stop:
-    """Inside it the first SIGINT or SIGTERM is noted in `signal`, and a second one acts as it usually does.
-
-    A step that is broken off would leave a state that cannot be continued.
-    """
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._usual: dict[int, Any] = {}
-
-    def __enter__(self) -> _Stop:
-        if threading.current_thread() is threading.main_thread():
-            self._usual = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, number: int, _: object) -> None:
-        self.signal = number
-        self.__exit__()
-
-    def __exit__(self, *_: object) -> None:
-        for number, usual in self._usual.items():
-            signal.signal(number, usual)
-        self._usual = {}
-
+class _Stop(Stop):
     def check(self) -> None:
         """Raise Stopped if there was a signal."""
         if self.signal is not None:
@@ -177,7 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         work = _prepare(args)
-        with _Stop() as stop:
+        stop = _Stop()
+        with stop:
             finished = work.carry_out(stop.check)
     except (StyleganError, nb.NcnnBuilderError, OSError) as error:
         sys.stderr.write(f"stylegan.project: {error}\n")

@@ -50,6 +50,15 @@ def read_torch_or_pickle(data: bytes, which: str) -> Parts:
     return None, None, _tensors(content, len(data))
 
 
+def read_discriminator(data: bytes) -> State | None:
+    """The discriminator's state_dict in an official pickle; None where there is none, as in files of other kinds."""
+    if is_torch(data):
+        return None
+    content = read_pickle(data)
+    module = content.get("D") if isinstance(content, dict) else None
+    return _tensors(official.tensors(module), len(data)) if isinstance(module, Module) else None
+
+
 def _predecessor(content: dict[Any, Any], which: str) -> dict[str, Any]:
     """mapping_ema and synthesis_ema, or mapping and synthesis, as one state_dict."""
     names = {part: part + ("_ema" if which == "G_ema" else "") for part in ("mapping", "synthesis")}

@@ -32,9 +32,9 @@ def noise_input_name(layer: str) -> str:
 
 
 class Conv2dLayer(nn.Module):
-    """Convolution with an equalised learning rate, after upsampling where up is 2.
+    """Convolution with an equalised learning rate, after upsampling where up is 2, with downsampling where down is 2.
 
-    x [N, in_channels, H, W] -> [N, out_channels, H * up, W * up].
+    x [N, in_channels, H, W] -> [N, out_channels, H * up / down, W * up / down]; one of up and down is 1.
     """
 
     resample_filter: Tensor
@@ -50,11 +50,12 @@ class Conv2dLayer(nn.Module):
         resample_filter: Sequence[float] = FIR,
         conv_clamp: float | None = None,
         channels_last: bool = False,
+        down: int = 1,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.act_gain = get_activation(activation).gain
-        self.up = up
+        self.up, self.down = up, down
         self.padding = kernel_size // 2
         self.conv_clamp = conv_clamp
         self.weight_gain = 1 / math.sqrt(in_channels * kernel_size**2)
@@ -64,7 +65,7 @@ class Conv2dLayer(nn.Module):
 
     def forward(self, x: Tensor, gain: float = 1) -> Tensor:
         w = self.weight * self.weight_gain  # [O, I, kh, kw]
-        x = conv2d_resample(x, w, self.resample_filter, up=self.up, padding=self.padding)
+        x = conv2d_resample(x, w, self.resample_filter, up=self.up, padding=self.padding, down=self.down)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         return bias_act(x, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
 
@@ -74,6 +75,8 @@ class Conv2dLayer(nn.Module):
         Where up is 2 the picture is upsampled by a composite op; a 1x1 convolution commutes with that, and comes
         first, on a quarter of the pixels.
         """
+        if self.down != 1:
+            raise ValueError("a convolution that halves the picture is a discriminator's: it is not exported")
         w = self.weight * self.weight_gain
         if self.up == 1:
             y = nb.Fconv2d(g, [*nb.check_bottom_names(x), *nb.shell(g, x, w)], padding=self.padding)

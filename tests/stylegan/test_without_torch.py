@@ -47,6 +47,10 @@ LIGHT = [
     "stylegan.picture_files",
     "stylegan.metrics",
     "stylegan.metrics.__main__",
+    "stylegan.stopping",
+    "stylegan.train",
+    "stylegan.training",
+    "stylegan.training.wavelets",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Training: the discriminator, the loss, augmentation and the loop of `python -m stylegan.train`."""

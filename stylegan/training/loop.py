@@ -1,0 +1,169 @@
+"""Training from the first step to the last: pictures in; checkpoints, pictures and a log out."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+import ncnn_builder as nb
+from stylegan._torch import Tensor, torch
+from stylegan.training import distributed, saved
+from stylegan.training.data import Pictures, batches
+from stylegan.training.report import Log
+from stylegan.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What changes no number of the training.
+
+    kimg: thousand pictures to train with in all; snap: a checkpoint and a grid of pictures every so many thousand;
+    save_seconds: the state in between; log_steps: a line of the log every so many steps; workers: processes that read
+    pictures.
+    """
+
+    out: Path
+    kimg: float
+    snap: float = 50
+    save_seconds: float = 600
+    log_steps: int = 16
+    workers: int = 0
+    quiet: bool = False
+
+
+def train(
+    trainer: Trainer, data: Pictures, plan: Plan, digest: str, stopped: Callable[[], bool] = lambda: False
+) -> bool:
+    """Go on until plan.kimg, or until stopped(); whether it was reached. All is saved then.
+
+    digest: a hash of the pictures, for those who go on later. Raises ncnn_builder.EmitError.
+    """
+    first, end = distributed.rank() == 0, plan.kimg * 1000
+    grid = Grid(trainer, data)
+    if first and trainer.number == 0:
+        nb.write_files({plan.out / "reals.png": [grid.reals()]})
+        _snapshot(trainer, grid, plan.out)
+    log = Log(plan.out, trainer.seen) if first else None
+    bar = tqdm(total=round(end), initial=trainer.seen, unit="img", disable=plan.quiet or not first, dynamic_ncols=True)
+    s, label = trainer.settings, _labels(data)
+    source = batches(data, s.seed, trainer.seen, s.batch, plan.workers)
+    last_save = last_line = time.monotonic()
+    saved_at = snapped_at = lined_at = trainer.seen
+    try:
+        while trainer.seen < end and not _agreed(stopped()):
+            trainer.step(*next(source), label)
+            bar.update(s.batch)
+            now = time.monotonic()
+            if trainer.number % plan.log_steps == 0:
+                means = trainer.means.take()
+                speed = (trainer.seen - lined_at) / max(now - last_line, 1e-9)
+                last_line, lined_at = now, trainer.seen
+                if log is not None:
+                    log.write(_line(trainer, means, speed))
+                    bar.set_postfix(_short(trainer, means), refresh=False)
+            snap = trainer.seen // (plan.snap * 1000) > snapped_at // (plan.snap * 1000)
+            if snap:
+                snapped_at = trainer.seen
+                if first:
+                    _snapshot(trainer, grid, plan.out)
+            if snap or _agreed(now - last_save >= plan.save_seconds):
+                _save(trainer, plan.out, digest)
+                last_save, saved_at = time.monotonic(), trainer.seen
+        if saved_at != trainer.seen or trainer.number == 0:
+            _save(trainer, plan.out, digest)
+        if first and snapped_at != trainer.seen:
+            _snapshot(trainer, grid, plan.out)
+    finally:
+        bar.close()
+        if log is not None:
+            log.close()
+    return trainer.seen >= end
+
+
+def _agreed(yes: bool) -> bool:
+    """Whether any process says yes: they have to do the same."""
+    if distributed.size() == 1:
+        return yes
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    said = torch.tensor(float(yes), device=device)
+    torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
+    return bool(said.item())
+
+
+def _save(trainer: Trainer, out: Path, digest: str) -> None:
+    if trainer.ada is not None:
+        distributed.average([trainer.ada.seen])
+    if distributed.rank() == 0:
+        saved.write_state(out, trainer, digest)
+
+
+def _snapshot(trainer: Trainer, grid: Grid, out: Path) -> None:
+    number = f"{trainer.seen // 1000:06d}"
+    nb.write_files(
+        {
+            out / f"network-{number}.safetensors": [saved.network_bytes(trainer)],
+            out / f"fakes-{number}.png": [grid.fakes()],
+        }
+    )
+
+
+def _line(trainer: Trainer, means: dict[str, float], speed: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"pictures": trainer.seen, "steps": trainer.number, "pictures_per_second": round(speed, 3)}
+    if trainer.augment is not None:
+        found["augment_p"] = float(trainer.augment.p)
+    return {**found, **means}
+
+
+def _short(trainer: Trainer, means: dict[str, float]) -> dict[str, str]:
+    names = {"G": "Loss/G/loss", "D": "Loss/D/loss"}
+    found = {short: f"{means[name]:.3f}" for short, name in names.items() if name in means}
+    return found if trainer.augment is None else {**found, "p": f"{float(trainer.augment.p):.3f}"}
+
+
+def _labels(data: Pictures) -> Callable[[np.random.Generator], npt.NDArray[np.float32]] | None:
+    """A label of a picture at random: generated pictures have the labels of the real ones, as often."""
+    return None if data.c_dim == 0 else lambda draws: data.label(int(draws.integers(len(data))))
+
+
+class Grid:
+    """Pictures side by side as a PNG: some of the data, and what the averaged generator makes of fixed latents."""
+
+    def __init__(self, trainer: Trainer, data: Pictures) -> None:
+        self.trainer, self.data = trainer, data
+        self.columns = max(2, min(12, 1536 // data.resolution))
+        self.rows = max(2, self.columns * 2 // 3)
+        random, n = np.random.RandomState(trainer.settings.seed % 2**32), self.rows * self.columns
+        self.chosen = random.randint(len(data), size=n)
+        self.z = torch.from_numpy(random.randn(n, trainer.G.z_dim).astype(np.float32))
+        labels = np.stack([data.label(int(i)) for i in self.chosen]) if data.c_dim else None
+        self.c = None if labels is None else torch.from_numpy(labels)
+
+    def reals(self) -> bytes:
+        return self._png(np.stack([self.data[int(i)][0] for i in self.chosen]))
+
+    @torch.no_grad()
+    def fakes(self) -> bytes:
+        size, device = self.trainer.settings.batch_gpu, self.trainer.device
+        pictures = []
+        for i in range(0, len(self.z), size):
+            c = None if self.c is None else self.c[i : i + size].to(device)
+            img: Tensor = self.trainer.G_ema(self.z[i : i + size].to(device), c, noise_mode="const")
+            pictures.append((img * 127.5 + 128).clamp(0, 255).to(torch.uint8).cpu().numpy())
+        return self._png(np.concatenate(pictures))
+
+    def _png(self, pictures: npt.NDArray[np.uint8]) -> bytes:
+        _, channels, h, w = pictures.shape
+        table = pictures.reshape(self.rows, self.columns, channels, h, w).transpose(0, 3, 1, 4, 2)
+        table = table.reshape(self.rows * h, self.columns * w, channels)
+        file = io.BytesIO()
+        Image.fromarray(table[:, :, 0] if channels == 1 else table).save(file, "png")
+        return file.getvalue()

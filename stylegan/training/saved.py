@@ -1,0 +1,109 @@
+"""A training on disk: safetensors files, nothing of which is executed, each written whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ncnn_builder as nb
+from stylegan import readers
+from stylegan._torch import Tensor
+from stylegan.errors import PackageMissing, TrainingError, needs
+from stylegan.training.trainer import Trainer
+
+STATE = "training-state.safetensors"
+METADATA = "stylegan-training"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """tensors: Trainer.state(). number, seen: the steps and the pictures so far. asked: what it was to do, by name."""
+
+    tensors: Mapping[str, Tensor]
+    number: int
+    seen: int
+    family: str
+    init_kwargs: Mapping[str, Any]
+    asked: Mapping[str, Any]
+
+
+def asked_of(trainer: Trainer, data: str) -> dict[str, Any]:
+    """What must be the same where a training goes on; data: a hash of the pictures."""
+    return {"data": data, **dataclasses.asdict(trainer.settings)}
+
+
+def write_state(folder: Path, trainer: Trainer, data: str) -> None:
+    """All that goes on, as STATE in the folder. Raises ncnn_builder.EmitError, PackageMissing."""
+    said = {
+        "number": trainer.number,
+        "seen": trainer.seen,
+        "family": trainer.family,
+        "init_kwargs": trainer.init_kwargs,
+        "asked": asked_of(trainer, data),
+    }
+    nb.write_files({folder / STATE: [_torch().save(trainer.state(), {METADATA: json.dumps(said, sort_keys=True)})]})
+
+
+def network_bytes(trainer: Trainer) -> bytes:
+    """The averaged generator as a checkpoint that every command of this package reads."""
+    said = json.dumps({"family": trainer.family, "init_kwargs": trainer.init_kwargs}, sort_keys=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in trainer.G_ema.state_dict().items()}
+    data: bytes = _torch().save(state, {readers.METADATA: said})
+    return data
+
+
+def is_state(path: Path) -> bool:
+    """Whether write_state() wrote it, from its first bytes."""
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return METADATA.encode() in file.read(min(length, 2**24))
+
+
+def read_state(path: Path) -> Saved:
+    """Raises TrainingError for a file that write_state() did not write, PackageMissing."""
+    load = _torch().load
+    try:
+        data = path.read_bytes()
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        said = json.loads(header["__metadata__"][METADATA])
+        return Saved(tensors=load(data), **said)
+    except Exception as error:  # the reader raises many kinds on a damaged file
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise TrainingError(f"state of a training {path}: it cannot be read: {reason}") from None
+
+
+def resume(trainer: Trainer, path: Path, data: str) -> None:
+    """Put what was saved into the trainer. Raises TrainingError where it was asked for something else."""
+    saved = read_state(path)
+    now = {**asked_of(trainer, data), "family": trainer.family, "init_kwargs": trainer.init_kwargs}
+    there = {**saved.asked, "family": saved.family, "init_kwargs": saved.init_kwargs}
+    other = [
+        f"{key} is {there.get(key)} there and {now.get(key)} now"
+        for key in {**now, **there}
+        if _plain(there.get(key)) != _plain(now.get(key))
+    ]
+    if other:
+        raise TrainingError(f"{path}: the training there is another: {'; '.join(other)}. Choose another --out")
+    try:
+        trainer.load_state(saved.tensors, saved.number, saved.seen)
+    except (KeyError, ValueError) as error:
+        raise TrainingError(f"{path}: it is damaged: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _torch() -> Any:
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise PackageMissing(needs(error.name)) from None
+    return safetensors.torch

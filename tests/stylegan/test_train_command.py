@@ -1,0 +1,178 @@
+"""`python -m stylegan.train`: what it writes is exported at once, kill -9 and Ctrl-C, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from official_pickles import dumps, official_network, persistent
+from PIL import Image
+from training_support import KWARGS, Pictures, small_trainer
+
+from stylegan import configs, export, train
+from stylegan.training import saved
+
+CFG = "v2ada_16_test"
+CONFIG = configs.Config(CFG, "v2ada", KWARGS["v2ada"], None)
+OPTIONS = ["--batch", "4", "--workers", "0", "--device", "cpu", "-q"]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(configs.CONFIGS, CFG, CONFIG)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    names = []
+    for i, (pixels, _) in enumerate(Pictures(8)[i] for i in range(8)):
+        names.append([f"{i}.png", i % 3])
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{i}.png")
+    (folder / "dataset.json").write_text(json.dumps({"labels": names}))
+    return folder
+
+
+def run(out: Path, data: Path, *options: str) -> int:
+    return train.main(["--cfg", CFG, "--data", str(data), "--out", str(out), *OPTIONS, *options])
+
+
+def state(out: Path) -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = safetensors.torch.load_file(out / saved.STATE)
+    return loaded
+
+
+def same(a: Path, b: Path) -> bool:
+    one, other = state(a), state(b)
+    return one.keys() == other.keys() and all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_trained_network_is_exported_at_once(tmp_path: Path, data: Path) -> None:
+    assert run(tmp_path / "run", data, "--kimg", "0.012", "--snap", "0.004", "--mirror", "--cond") == 0
+    network = tmp_path / "run" / "network-000000.safetensors"
+    assert export.main(["--ckpt", str(network), "--out", str(tmp_path / "net"), "--seeds", "1"]) == 0
+    manifest = json.loads((tmp_path / "net.json").read_text())
+    assert manifest["family"] == "v2ada"
+    with safetensors.safe_open(network, "pt") as file:
+        assert json.loads(file.metadata()["stylegan"])["init_kwargs"]["c_dim"] == 3
+
+
+def test_resumed_is_the_same_as_uninterrupted(tmp_path: Path, data: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run(whole, data, "--kimg", "0.016") == 0
+    assert run(parts, data, "--kimg", "0.008") == 0
+    assert not same(whole, parts)
+    assert run(parts, data, "--kimg", "0.016", "--resume") == 0
+    assert same(whole, parts)
+
+
+COMMAND = """
+import sys
+from stylegan import configs, train
+from test_train_command import CFG, CONFIG
+configs.CONFIGS[CFG] = CONFIG
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+def start(out: Path, data: Path, *options: str) -> subprocess.Popen[bytes]:
+    here = Path(__file__).resolve()
+    path = os.pathsep.join([str(here.parent), str(here.parents[1]), *sys.path])
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    arguments = ["--cfg", CFG, "--data", str(data), "--out", str(out), *OPTIONS, *options]
+    return subprocess.Popen([sys.executable, "-c", COMMAND, *arguments], env=env, stderr=subprocess.PIPE)
+
+
+def wait_for_pictures(out: Path, number: int) -> None:
+    for _ in range(1200):
+        path = out / saved.STATE
+        if path.is_file() and saved.read_state(path).seen >= number:
+            return
+        time.sleep(0.1)
+    raise AssertionError("nothing was saved")
+
+
+@pytest.mark.parametrize("how, code", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_killed_and_resumed(tmp_path: Path, data: Path, how: signal.Signals, code: int) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    process = start(out, data, "--kimg", "1000", "--save-minutes", "0")
+    wait_for_pictures(out, 8)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert (b"--resume goes on" in said) == (how == signal.SIGINT)
+    for path in out.glob(f".{saved.STATE}*"):  # kill -9 in the middle of writing leaves a file beside
+        path.unlink()
+    seen = saved.read_state(out / saved.STATE).seen + 8
+    kimg = str(seen / 1000)
+    assert run(out, data, "--kimg", kimg, "--resume") == 0
+    assert run(whole, data, "--kimg", kimg) == 0
+    assert same(out, whole)
+
+
+def test_begins_with_another_network(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = small_trainer(seed=5)
+    G, D = trainer.G_ema, trainer.D
+    kwargs: dict[str, Any] = dict(KWARGS["v2ada"])
+    official = official_network("v2ada", G, kwargs)
+    (tmp_path / "n.pkl").write_bytes(dumps({"G": official, "D": persistent(D, "v2ada"), "G_ema": official}))
+    saved.write_state(tmp_path, trainer, "")
+    (tmp_path / "alone.safetensors").write_bytes(saved.network_bytes(trainer))
+    for file, whole in {"n.pkl": True, saved.STATE: True, "alone.safetensors": False}.items():
+        out = tmp_path / f"from-{file}"
+        arguments = ["--cfg", CFG, "--data", str(data), "--out", str(out), *OPTIONS[:-1]]
+        assert train.main([*arguments, "--ckpt", str(tmp_path / file), "--kimg", "1e-9"]) == 0
+        assert ("is of the checkpoint" if whole else "begins anew") in capsys.readouterr().err
+        got = state(out)
+        assert near(got["G/mapping.fc0.weight"], G.state_dict()["mapping.fc0.weight"])
+        assert near(got["G_ema/synthesis.b8.conv0.weight"], G.state_dict()["synthesis.b8.conv0.weight"])
+        assert near(got["D/b8.conv0.weight"], D.state_dict()["b8.conv0.weight"]) == whole
+
+
+def near(got: torch.Tensor, want: torch.Tensor) -> bool:
+    """One step of Adam moves a weight by its rate: the start is seen through it."""
+    return float((got - want).abs().max()) < 0.01
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--resume"], "there is no training-state.safetensors"),
+        (["--batch-gpu", "3"], "batch: expected a multiple of 3 (1 processes with 3 pictures at once), got 4"),
+        (["--kimg", "0"], "--kimg 0.0: expected a number above 0"),
+        (["--gamma", "-1"], "gamma: expected 0 or more, got -1.0"),
+        (["--aug", "none", "--p", "0.5"], "--p: is the probability of --aug fixed"),
+        (["--augpipe", "x"], "aug: expected one of ada, fixed, none with a pipe of blit"),
+        (["--cfg", "v2ada_17"], "unknown configuration 'v2ada_17'"),
+        (["--cfg", "v2ada_32_custom"], "expected 32x32"),
+        (["--data", "nowhere"], "no such file or folder"),
+        (["--ckpt", "nowhere.pkl"], "no such file"),
+        (["--device", "gpu"], "--device gpu: cannot be used"),
+    ],
+)
+def test_refusals(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert run(tmp_path / "out", data, *options) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("stylegan.train: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_files_in_the_folder_are_left_alone(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x").write_text("mine")
+    assert run(tmp_path, data) == 2
+    assert "expected a new or empty folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
