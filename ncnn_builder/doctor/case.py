@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BuildError, NcnnBuilderError
 from ..ir import Graph, Value
+from ..modules import export_module
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Case:
 
 
 def case_of(module: Any, arrays: Mapping[str, Any]) -> Case:
-    """The case of a module that has forward() and export_ncnn(g, inputs).
+    """The case of a module that has forward() and export_ncnn(g, inputs), or that export_module() knows.
 
     arrays: name -> array as forward() takes it, with a batch of 1: [1, ...]. In their order they become
 
@@ -41,16 +42,13 @@ def case_of(module: Any, arrays: Mapping[str, Any]) -> Case:
     - inputs of the graph, of that name and of the shape without the batch, given to export_ncnn() as a list.
 
     A module with a method ``doctor_case(arrays)`` says all that by itself: it returns a Case.
-    Raises BuildError for what has no export_ncnn() or forward(), or an array without a batch of 1.
+    Raises BuildError for what has no forward(), or an array without a batch of 1.
     """
     if hasattr(module, "doctor_case"):
         own: Case = module.doctor_case(arrays)
         return own
-    for method in ("forward", "export_ncnn"):
-        if not callable(getattr(module, method, None)):
-            raise BuildError(
-                f"the model has no {method}()", expected="a torch module with both", got=type(module).__name__
-            )
+    if not callable(getattr(module, "forward", None)):
+        raise BuildError("the model has no forward()", expected="a torch module", got=type(module).__name__)
     for name, array in arrays.items():
         if not 2 <= array.ndim <= 5 or array.shape[0] != 1:
             raise BuildError(f"input {name}", expected="a batch of 1: shape [1, ...]", got=list(array.shape))
@@ -66,7 +64,7 @@ def case_of(module: Any, arrays: Mapping[str, Any]) -> Case:
         g = Graph(prefix)
         values = [g.input(name, array.shape[1:]) for name, array in arrays.items()]
         with g.scope(prefix):
-            result = module.export_ncnn(g, values)
+            result = export_module(g, module, values)
             results = [result] if isinstance(result, Value) else _flat(result)
             g.tap(*results)
         for i, value in enumerate(v for v in results if v is not None):

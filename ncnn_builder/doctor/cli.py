@@ -38,7 +38,7 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
         "--model",
         metavar="MODULE:CALLABLE",
         required=True,
-        help="what returns a torch module with forward() and export_ncnn(g, inputs), as in mypkg.net:make",
+        help="what returns a torch module that has export_ncnn(g, inputs) or exports itself, as in mypkg.net:make",
     )
     p.add_argument("--inputs", metavar="FILE.npz", type=Path, required=True, help="the inputs, see below")
     p.add_argument(
@@ -110,18 +110,19 @@ def _table(wanted: bool) -> Iterator[Any]:
         print(COLUMNS)
         yield lambda result: print(row(result), flush=True)
         return
-    live, tables = rich
+    live, tables, markup = rich
     table = tables.Table("", "module", "in the net", "alone", "", box=None, header_style="bold")
     styles = {"ok": "green", "bad": "yellow", "BAD": "bold red"}
     with live.Live(table, refresh_per_second=8, vertical_overflow="visible"):
         yield lambda m: table.add_row(
-            mark(m), m.path, needed(m.chained), needed(m.isolated), remark(m), style=styles[mark(m)]
+            *map(markup.escape, (mark(m), m.path, needed(m.chained), needed(m.isolated), remark(m))),
+            style=styles[mark(m)],
         )
 
 
-def _rich() -> tuple[Any, Any] | None:
-    """rich.live and rich.table, where they are installed."""
+def _rich() -> tuple[Any, ...] | None:
+    """rich's live displays, tables and markup, where it is installed."""
     try:
-        return importlib.import_module("rich.live"), importlib.import_module("rich.table")
+        return tuple(importlib.import_module(f"rich.{name}") for name in ("live", "table", "markup"))
     except ImportError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -183,14 +184,15 @@ class _Examination:
     def _isolated(self, path: str) -> tuple[dict[str, Comparison], str | None]:
         """The module alone, on torch's inputs: tap -> comparison, and a note."""
         expected = {tap: array for tap, array in self.torch.outputs.items() if tap in module_paths(self.graph)[path]}
+        got: Mapping[str, Any] | str
         try:
             alone, sources = module_graph(self.graph, path)
         except ParityError:
-            return {}, "it has no layers of its own: it gives back what it was given"
+            got = {tap: self.forced[self.graph.taps[tap]] for tap in expected}
+            return self.lab.compare(got, expected), None  # it gives back what it was given
         feeds, fits = self._feeds(path, sources)
         if not fits:
             return {}, self.glue[-1].what
-        got: Mapping[str, Any] | str
         try:
             got = self.lab.attempt(self.lab.lowered(alone), feeds, self.options)
         except NcnnBuilderError as error:
@@ -235,6 +237,9 @@ class _Examination:
         first = next(m.path for m in d.modules if not m.ok)
         first = next(path for path, taps in module_paths(self.graph).items() if first in taps)
         d.culprit = suspects[0] if suspects else first
+        if not any(n.scope == d.culprit or n.scope.startswith(f"{d.culprit}.") for n in self.graph.nodes):
+            d.cause = Cause("export", "export_ncnn() gives back what it was given, and forward() does not")
+            return
         if suspects:
             alone, sources = module_graph(self.graph, d.culprit)
             expected = {tap: self.torch.outputs[tap] for tap in alone.taps}
@@ -250,11 +255,31 @@ class _Examination:
             if d.cure and d.cure.layers and d.cause.source is None:
                 d.cause = replace(d.cause, source=d.cure.layers[0].source)
 
+    def _swapped(self, path: str) -> tuple[Value, Value] | None:
+        """Two inputs of a module of one shape, with which exchanged it is right."""
+        alone, sources = module_graph(self.graph, path)
+        feeds = self._feeds(path, sources)[0]
+        expected = {tap: self.torch.outputs[tap] for tap in alone.taps}
+        for a, b in itertools.islice(itertools.combinations(sources, 2), 10):
+            if feeds[a].shape == feeds[b].shape and not np.array_equal(feeds[a], feeds[b]):
+                values = interpret(alone, {**feeds, a: feeds[b], b: feeds[a]})
+                if self.lab.equal({tap: values[value] for tap, value in alone.taps.items()}, expected):
+                    return sources[a], sources[b]
+        return None
+
     def _line(self, path: str, cause: Cause) -> Cause:
         glue = next((g for g in self.glue if g.value.producer and g.value.producer.scope == path), None)
         if glue is not None and glue.value.producer is not None:
             node = glue.value.producer
             return replace(cause, what=f"{cause.what}: {glue.what}", name=node.name, source=node.source)
+        swapped = self._swapped(path)
+        if swapped is not None:
+            a, b = swapped
+            maker = max(
+                (node for node, _ in (*a.uses, *b.uses) if node.scope.startswith(path)), key=self.graph.nodes.index
+            )
+            what = f"{cause.what}; it is right with {a.name} and {b.name} exchanged, in its code or where it is called"
+            return replace(cause, what=what, name=maker.name, source=maker.source)
         found = suspect(self.graph, path, self._forced(path), everything_of(self.case, path), self.lab.tolerance)
         what = f"{cause.what}; {found.node.spec.type} at {found.node.source}: {found.what}"
         return replace(cause, what=what, name=found.node.name, source=found.node.source)
