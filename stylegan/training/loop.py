@@ -52,6 +52,9 @@ def train(
     if first and trainer.number == 0:
         nb.write_files({plan.out / "reals.png": [grid.reals()]})
         _snapshot(trainer, grid, plan.out)
+    if first:
+        for left in plan.out.glob(".*.safetensors.*"):  # kill -9 while a file was written
+            left.unlink()
     log = Log(plan.out, trainer.seen) if first else None
     bar = tqdm(total=round(end), initial=trainer.seen, unit="img", disable=plan.quiet or not first, dynamic_ncols=True)
     s, label = trainer.settings, _labels(data)

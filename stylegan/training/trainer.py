@@ -51,6 +51,7 @@ class Trainer:
         self.family, self.init_kwargs, self.settings = family, dict(init_kwargs), settings
         self.device = torch.device(device)
         self.number = self.seen = 0
+        self._phase = ""
         torch.manual_seed(random_numbers(settings.seed))
         self.G: v2ada.Generator | v3.Generator = GENERATORS[family](**init_kwargs).to(self.device).train()
         self.D = Discriminator(**discriminator_kwargs(family, init_kwargs, settings)).to(self.device).train()
