@@ -53,8 +53,14 @@ static void check_options(const Options& options)
 }
 
 // Raises a Fault (param) if the layer of this line cannot be made.
-static void check_layer(ncnn::Net& net, const LayerLine& line)
+static void check_layer(ncnn::Net& net, const Options& options, const LayerLine& line)
 {
+    // ncnn's convert_layout() hands such a layer 16-bit blobs that it takes for float32 (src/net.cpp).
+    const int mask = line.integer(31, 0), bf16 = 1 << 2;
+    if (options.bf16_storage && (mask & bf16))
+        throw Fault(Kind::param, "its feature mask switches bf16 off, and the net is loaded with it")
+            .wants("a mask without " + std::to_string(bf16) + ", or bf16_storage=False")
+            .has("31=" + std::to_string(mask));
     if (net.custom_layer_to_index(line.type.c_str()) >= 0)
         return check_params(line);
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(line.type.c_str()));
@@ -95,7 +101,8 @@ Net::~Net()
 
 void Net::load_param(const std::string& text)
 {
-    lines = parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, line); });
+    lines =
+        parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, settings, line); });
     Capture capture;
     custom_layers::ErrorScope scope;
     if (net->load_param(TextReader(text)) == 0) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from parity_support import build
 from runtime_nets import write_net
@@ -88,3 +89,16 @@ def test_what_ncnn_reads_on_every_layer_is_let_through(tmp_path: Path, spec: nb.
 
 def test_layers_of_ncnn_keep_what_they_do_not_know(tmp_path: Path) -> None:
     assert Net(*write_net(tmp_path, "Input in 0 1 x", "ReLU l 1 1 x y 0=0.00000000e+00 25=1")).outputs == ["y"]
+
+
+def test_a_mask_against_bf16_in_a_net_of_bf16(tmp_path: Path) -> None:
+    """ncnn would read 16-bit blobs as float32, beyond their end."""
+    lines = ("Input in 0 1 x 0=8", "AbsVal one 1 1 x a", "Sigmoid two 1 1 a y 31=4")
+    files = write_net(tmp_path, *lines)
+    assert Net(*files).run({"x": np.ones(8)})["y"].shape == (8,)
+    with pytest.raises(
+        ParamError, match=r"net.param:5: layer two \(Sigmoid\): its feature mask switches bf16 off"
+    ) as e:
+        Net(*files, bf16_storage=True)
+    assert e.value.got == "31=4"
+    assert Net(*write_net(tmp_path, *lines[:2], "Sigmoid two 1 1 a y 31=1"), bf16_storage=True)
