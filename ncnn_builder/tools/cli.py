@@ -16,6 +16,7 @@ from ..emit.load import read_bytes, read_file
 from ..emit.text import LINT
 from ..errors import BuildError, NcnnBuilderError, ReadError
 from ..ir import Shape
+from .bundle import bundle_shapes
 from .cost import cost
 from .diff import diff
 from .draw import drawn
@@ -157,7 +158,7 @@ def _tolerance(text: str) -> float:
 
 
 def _net(arguments: argparse.Namespace) -> Net:
-    return read_net(arguments.param, arguments.bin, dict(arguments.shape))
+    return read_net(arguments.param, arguments.bin, {**bundle_shapes(arguments.param), **dict(arguments.shape)})
 
 
 def _shape(text: str) -> tuple[str, Shape]:

@@ -222,3 +222,23 @@ def test_units() -> None:
         *("?", "", "7", "999", "1 k", "1.23 M", "61 G")
     ]
     assert [memory(n) for n in (None, 0, 1023, 1536, 3 << 20)] == ["?", "0 B", "1023 B", "1.50 KiB", "3.00 MiB"]
+
+
+def test_a_bundle_knows_the_shapes_of_its_open_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from stylegan.export import export_generator
+
+    export_generator(golden_generator("v2ada_skip_64"), tmp_path / "m", seeds=[])
+    assert main(["show", str(tmp_path / "m_synthesis.param"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    text = json.dumps(found)
+    assert main(["show", str(tmp_path / "m_synthesis.param")]) == 0
+    assert "?" not in capsys.readouterr().out
+    for other in ({"format": "another"}, [], {"format": "ncnn-builder-bundle", "graphs": 3}):
+        (tmp_path / "m.json").write_text(json.dumps(other))
+        assert main(["show", str(tmp_path / "m_synthesis.param")]) == 0
+        assert "unknown cost: say the shapes of open inputs with --shape" in capsys.readouterr().out
+    # Said by hand they are the same.
+    w_dim = golden_generator("v2ada_skip_64").w_dim
+    shapes = [f"--shape=ws{i}={w_dim}" for i in (0, 1)]
+    assert main(["show", str(tmp_path / "m_synthesis.param"), "--json", *shapes]) == 0
+    assert json.dumps(json.loads(capsys.readouterr().out)) == text
