@@ -18,6 +18,7 @@ from .model import Model, RandomWeightsWarning
 from .net import check_threads
 from .pictures import Picture
 from .seeds import W_AVG, Seed, read_latent
+from .stopping import check_stop
 from .values import FloatArray
 
 
@@ -89,7 +90,9 @@ class Renderer:
 
     def pictures(self, shots: Iterable[Shot]) -> Iterator[Picture]:
         """uint8 [H, W, C] of each shot, in order, several at the same time where that is faster."""
-        return in_order(self._picture, shots, self._at_once)
+        for picture in in_order(self._picture, shots, self._at_once):
+            check_stop()
+            yield picture
 
     def _picture(self, shot: Shot) -> Picture:
         controls: dict[str, Any] = {"noise": self.noise, "noise_seed": self.noise_seed(shot.number)}

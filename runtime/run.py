@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 from .arguments import parse, usage
 from .errors import NcnnError
 from .modes import PAINTERS, info
+from .stopping import unwind_on_sigterm
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
     arguments = sys.argv[1:] if argv is None else argv
-    if argv is None:  # a process of its own: SIGTERM unwinds, so that no temporary file is left
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if argv is None:
+        unwind_on_sigterm()
     if any(argument in ("-h", "--help", "help") for argument in arguments):
         print(usage(), end="")
         return 0

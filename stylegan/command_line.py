@@ -1,4 +1,4 @@
-"""What command lines share: --cfg, --ckpt, --which and --sha256, and the weights that these name.
+"""What command lines share: --cfg, --ckpt, --which and --sha256, the weights that these name, and how they end.
 
 Nothing here imports torch before load() does: what cannot be is refused at once.
 """
@@ -6,14 +6,15 @@ Nothing here imports torch before load() does: what cannot be is refused at once
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ncnn_builder as nb
 from stylegan.configs import CONFIGS, WHICH, Config, get_config
-from stylegan.errors import CheckpointError, ConfigError
+from stylegan.errors import CheckpointError, ConfigError, StyleganError
 
 if TYPE_CHECKING:
     from stylegan.checkpoint import Checkpoint
@@ -87,9 +88,23 @@ def load(args: argparse.Namespace, config: Config | None) -> Weights:
     return Weights(loaded, {"source": loaded.source, "sha256": loaded.sha256, "random": False}, reason)
 
 
-def unwind_on_sigterm() -> None:
-    """SIGTERM raises SystemExit(143) from now on, so that no temporary file is left: for processes of their own."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+def exit_code(name: str, work: Callable[[], int | None], less: str = "") -> int:
+    """Work's own code (None: 0), 2 after one message for anything the user can mend, 130 after Ctrl-C.
+
+    name: of the module, in front of messages. less: what to do where memory is not enough.
+    """
+    try:
+        return work() or 0
+    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
+        said, code = str(error), 2
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
+            raise
+        said, code = f"out of memory: {less}" if less else "out of memory", 2
+    except KeyboardInterrupt:
+        said, code = "interrupted", 130
+    sys.stderr.write(f"{name}: {said}\n")
+    return code
 
 
 def warn_random(reason: str) -> None:

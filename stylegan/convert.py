@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ncnn_builder as nb
+from stylegan import command_line
 from stylegan.configs import WHICH
-from stylegan.errors import CheckpointError, PackageMissing, StyleganError, needs
+from stylegan.errors import CheckpointError, PackageMissing, needs
 
 
 def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = None) -> None:
@@ -54,16 +55,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> None:
         convert(args.source, args.out, args.which, args.sha256)
         print(f"{args.out}  {args.out.stat().st_size / 1e6:.1f} MB")
-    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
-        sys.stderr.write(f"stylegan.convert: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.convert: interrupted\n")
-        return 130
-    return 0
+
+    return command_line.exit_code("stylegan.convert", work)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from typing import Any
 import ncnn_builder as nb
 from stylegan import command_line
 from stylegan.configs import Config
-from stylegan.errors import StyleganError
 from stylegan.seeds import checked_seeds, parse_seeds, seed_bytes
 
 NOISE_MODES = ("const", "none", "random", "input")
@@ -297,15 +296,7 @@ def _export(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
-    try:
-        _export(args)
-    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
-        sys.stderr.write(f"stylegan.export: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.export: interrupted\n")
-        return 130
-    return 0
+    return command_line.exit_code("stylegan.export", lambda: _export(args))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from stylegan import command_line
 from stylegan.configs import WHICH
-from stylegan.errors import StyleganError
 
 
 def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dict[str, Any]:
@@ -87,19 +87,17 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> int:
         said = inspect(args.source, args.which, args.sha256)
-        print(json.dumps(said, indent=1) if args.json else _text(said), flush=True)
-    except BrokenPipeError:  # of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
-        return 1
-    except (StyleganError, OSError) as error:
-        sys.stderr.write(f"stylegan.inspect: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.inspect: interrupted\n")
-        return 130
-    return 0
+        try:
+            print(json.dumps(said, indent=1) if args.json else _text(said), flush=True)
+        except BrokenPipeError:  # of `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
+            return 1
+        return 0
+
+    return command_line.exit_code("stylegan.inspect", work)
 
 
 if __name__ == "__main__":

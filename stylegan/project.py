@@ -12,9 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ncnn_builder as nb
 from stylegan import command_line
-from stylegan.errors import ProjectionError, StyleganError
+from stylegan.errors import ProjectionError
 from stylegan.stopping import Stop
 
 if TYPE_CHECKING:
@@ -145,32 +144,24 @@ def _label(number: int | None, c_dim: int) -> torch.Tensor | None:
     return torch.eye(c_dim)[number]
 
 
+def _project(args: argparse.Namespace) -> int:
+    work = _prepare(args)
+    stop = _Stop()
+    with stop:
+        finished = work.carry_out(stop.check)
+    if not finished and stop.signal is not None:
+        sys.stderr.write(f"stylegan.project: {work.stopped_at()}\n")
+        return 128 + stop.signal
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line.
 
     Returns the exit code: 0, 2 after one message for anything the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
     """
     args = _parser().parse_args(argv)
-    try:
-        work = _prepare(args)
-        stop = _Stop()
-        with stop:
-            finished = work.carry_out(stop.check)
-    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
-        sys.stderr.write(f"stylegan.project: {error}\n")
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
-            raise
-        sys.stderr.write("stylegan.project: out of memory\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.project: interrupted\n")
-        return 130
-    if not finished and stop.signal is not None:
-        sys.stderr.write(f"stylegan.project: {work.stopped_at()}\n")
-        return 128 + stop.signal
-    return 0
+    return command_line.exit_code("stylegan.project", lambda: _project(args))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ncnn_builder as nb
+from stylegan import command_line
 from stylegan.configs import CONFIGS, get_config
-from stylegan.errors import StyleganError, TrainingError
+from stylegan.errors import TrainingError
 from stylegan.stopping import Stop
 
 if TYPE_CHECKING:
@@ -180,34 +180,28 @@ def _run(args: argparse.Namespace) -> int:
     return 130 if stop.signal is None else 128 + stop.signal
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line.
-
-    Returns the exit code: 0, 2 after one message for anything the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
-    """
-    args = _parser().parse_args(argv)
+def _train(args: argparse.Namespace) -> int:
+    """One process of however many."""
     several = _processes() > 1
     try:
         if several:
             _join(args.device)
         return _run(args)
-    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
-        sys.stderr.write(f"stylegan.train: {error}\n")
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
-            raise
-        sys.stderr.write("stylegan.train: out of memory: give a smaller --batch-gpu\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.train: interrupted\n")
-        return 130
     finally:
         if several:
             import torch.distributed as dist
 
             if dist.is_initialized():
                 dist.destroy_process_group()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Returns the exit code: 0, 2 after one message for anything the user can mend, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    args = _parser().parse_args(argv)
+    return command_line.exit_code("stylegan.train", lambda: _train(args), "give a smaller --batch-gpu")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stylegan import command_line
+from stylegan import command_line, stopping
 from stylegan.dataset.convert import CROPS, LABELS, Report, Settings, convert
 from stylegan.dataset.source import Source
-from stylegan.errors import DatasetError, StyleganError
+from stylegan.errors import DatasetError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,30 +65,22 @@ def _tell(report: Report) -> None:
             sys.stderr.write(f"stylegan.dataset: {len(phrases)} pictures {fault}:\n  " + "\n  ".join(phrases) + "\n")
 
 
+def _convert(args: argparse.Namespace) -> None:
+    settings = Settings(_resolution(args.resolution), args.crop, args.channels, args.labels, args.max_size)
+    if args.workers < 1:
+        raise DatasetError(f"--workers {args.workers}: expected 1 or more")
+    report = convert(Source(args.source), args.out, settings, args.workers, args.quiet)
+    _tell(report)
+    shape = f"{report.resolution}x{report.resolution}, {report.channels} channels"
+    print(f"{args.out}  {report.count} pictures of {shape}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
     if argv is None:
-        command_line.unwind_on_sigterm()
-    try:
-        size = _resolution(args.resolution)
-        settings = Settings(size, args.crop, args.channels, args.labels, args.max_size)
-        if args.workers < 1:
-            raise DatasetError(f"--workers {args.workers}: expected 1 or more")
-        report = convert(Source(args.source), args.out, settings, args.workers, args.quiet)
-    except StyleganError as error:
-        sys.stderr.write(f"stylegan.dataset: {error}\n")
-        return 2
-    except MemoryError:
-        sys.stderr.write("stylegan.dataset: out of memory\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.dataset: interrupted\n")
-        return 130
-    _tell(report)
-    shape = f"{report.resolution}x{report.resolution}, {report.channels} channels"
-    print(f"{args.out}  {report.count} pictures of {shape}")
-    return 0
+        stopping.unwind_on_sigterm()
+    return command_line.exit_code("stylegan.dataset", lambda: _convert(args))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from stylegan.dataset.archive import Label, check_out, encoded, writing
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
 from stylegan.picture_files import MODES, PictureError, converted, kind, open_picture
+from stylegan.stopping import check_stop
 
 CROPS = ("center", "center-wide")
 LABELS = ("auto", "none", "folders")
@@ -102,6 +103,7 @@ def convert(source: Source, out: Path, settings: Settings, workers: int = 1, qui
     with writing(out) as archive:
         done = _in_order(one, list(sizes), workers)
         for name, result in tqdm(done, total=len(sizes), desc=out.name, unit="picture", disable=quiet):
+            check_stop()
             if isinstance(result, str):
                 report.left_out.append(result)
                 continue
@@ -139,6 +141,7 @@ def _kinds(source: Source, names: list[str], settings: Settings, quiet: bool) ->
     found: Kinds = {}
     report = Report()
     for name in tqdm(names, desc="looking", unit="picture", disable=quiet, leave=False):
+        check_stop()
         try:
             with source.open(name) as file:
                 found[name] = kind(file)

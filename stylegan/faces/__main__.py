@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylegan import command_line
+from stylegan import command_line, stopping
 from stylegan.dataset.archive import encoded, writing
-from stylegan.errors import DatasetError, StyleganError
+from stylegan.errors import DatasetError
 
 from .drawing import draw
 from .parameters import EARS, parameters
@@ -29,6 +29,7 @@ def write(out: Path, count: int, resolution: int, seed: int = 0, labels: bool = 
             raise DatasetError(f"--{name} {value}: expected {least} to {_LARGEST[name]}")
     with writing(out) as archive:
         for index in tqdm(range(count), desc=out.name, unit="face", disable=quiet):
+            stopping.check_stop()
             face = parameters(index, seed)
             archive.add(encoded(draw(face, resolution)), face.label if labels else None)
 
@@ -53,20 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
     if argv is None:
-        command_line.unwind_on_sigterm()
-    try:
+        stopping.unwind_on_sigterm()
+
+    def work() -> None:
         write(args.out, args.count, args.resolution, args.seed, args.labels, args.quiet)
-    except StyleganError as error:
-        sys.stderr.write(f"stylegan.faces: {error}\n")
-        return 2
-    except MemoryError:
-        sys.stderr.write("stylegan.faces: out of memory\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.faces: interrupted\n")
-        return 130
-    print(f"{args.out}  {args.count} pictures of {args.resolution}x{args.resolution}")
-    return 0
+        print(f"{args.out}  {args.count} pictures of {args.resolution}x{args.resolution}")
+
+    return command_line.exit_code("stylegan.faces", work)
 
 
 if __name__ == "__main__":

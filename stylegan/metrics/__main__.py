@@ -11,9 +11,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import ncnn_builder as nb
-from stylegan import command_line
-from stylegan.errors import MetricError, StyleganError
+from stylegan import command_line, stopping
+from stylegan.errors import MetricError
 
 if TYPE_CHECKING:
     from stylegan.metrics.evaluate import Result
@@ -134,21 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0, or 2 after one message for anything the user can mend."""
     args = _parser().parse_args(argv)
     if argv is None:
-        command_line.unwind_on_sigterm()
-    try:
-        _measure(args)
-    except (StyleganError, nb.NcnnBuilderError, OSError) as error:
-        sys.stderr.write(f"stylegan.metrics: {error}\n")
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for it on CPUs
-            raise
-        sys.stderr.write("stylegan.metrics: out of memory: choose a smaller --batch\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("stylegan.metrics: interrupted\n")
-        return 130
-    return 0
+        stopping.unwind_on_sigterm()
+    return command_line.exit_code("stylegan.metrics", lambda: _measure(args), "choose a smaller --batch")
 
 
 if __name__ == "__main__":

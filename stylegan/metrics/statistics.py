@@ -18,6 +18,7 @@ from stylegan.dataset.pictures import PictureDataset
 from stylegan.errors import MetricError
 from stylegan.metrics.features import Features
 from stylegan.random_weights import Generator
+from stylegan.stopping import check_stop
 
 MOST_KEPT = 200_000
 """Features that are kept one by one: as many as the official precision and recall compare."""
@@ -179,6 +180,7 @@ def _gather(
     found = {key: Statistics(keep[key]) for key in chosen}
     with tqdm(total=num, desc=what, unit="picture", disable=quiet) as bar:
         for batch in pictures:
+            check_stop()
             for key, features in chosen.items():
                 found[key].add(features(batch.to(device)).cpu().numpy())
             bar.update(len(batch))

@@ -212,6 +212,13 @@ def test_every_place_to_stop(place: Path, frames: int, monkeypatch: pytest.Monke
     same_video(Path("v.gif"), Path("whole.gif"))
 
 
+def test_a_stop_that_a_library_dropped_comes_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.stopping._asked", True)
+    with pytest.raises(SystemExit) as left:
+        main(["mode=a2b", "1", "2", "frames=3", "-q"])
+    assert left.value.code == 143 and not list(place.glob("a2b*"))
+
+
 def test_frames_of_another_video_are_not_touched(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mode=a2b", "1", "2", "frames=2", "out=frames"]) == 0
     before = {path: path.read_bytes() for path in Path("frames").iterdir()}
