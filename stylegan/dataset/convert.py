@@ -102,7 +102,7 @@ def convert(source: Source, out: Path, settings: Settings, workers: int = 1, qui
 
     with writing(out) as archive:
         done = _in_order(one, list(sizes), workers)
-        for name, result in tqdm(done, total=len(sizes), desc=out.name, unit="picture", disable=quiet):
+        for name, result in tqdm(done, total=len(sizes), desc=out.name, unit="picture", disable=quiet or None):
             check_stop()
             if isinstance(result, str):
                 report.left_out.append(result)
@@ -140,7 +140,7 @@ def _kinds(source: Source, names: list[str], settings: Settings, quiet: bool) ->
     """Size and channels of every picture whose first bytes can be read; the others are left out."""
     found: Kinds = {}
     report = Report()
-    for name in tqdm(names, desc="looking", unit="picture", disable=quiet, leave=False):
+    for name in tqdm(names, desc="looking", unit="picture", disable=quiet or None, leave=False):
         check_stop()
         try:
             with source.open(name) as file:

@@ -28,7 +28,7 @@ def write(out: Path, count: int, resolution: int, seed: int = 0, labels: bool = 
         if not least <= value <= _LARGEST[name]:
             raise DatasetError(f"--{name} {value}: expected {least} to {_LARGEST[name]}")
     with writing(out) as archive:
-        for index in tqdm(range(count), desc=out.name, unit="face", disable=quiet):
+        for index in tqdm(range(count), desc=out.name, unit="face", disable=quiet or None):
             stopping.check_stop()
             face = parameters(index, seed)
             archive.add(encoded(draw(face, resolution)), face.label if labels else None)

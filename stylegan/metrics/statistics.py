@@ -178,7 +178,7 @@ def _gather(
 ) -> dict[str, Statistics]:
     """Every picture is made once, and shown to all features."""
     found = {key: Statistics(keep[key]) for key in chosen}
-    with tqdm(total=num, desc=what, unit="picture", disable=quiet) as bar:
+    with tqdm(total=num, desc=what, unit="picture", disable=quiet or None) as bar:
         for batch in pictures:
             check_stop()
             for key, features in chosen.items():
