@@ -10,6 +10,11 @@ import numpy as np
 from .values import FloatArray
 
 
+def frame_count(stops: int, steps: int, loop: bool) -> int:
+    """Frames of a journey: (stops - 1) * steps + 1, with the last stop; with loop stops * steps."""
+    return stops * steps if loop else (stops - 1) * steps + 1
+
+
 @dataclass(frozen=True)
 class Journey:
     """The style of each frame, straight in w from stop to stop.
@@ -21,7 +26,6 @@ class Journey:
             video has no seam.
         ease: "linear", or "cubic": 3t^2 - 2t^3, which rests for a moment at each stop.
 
-    (len(stops) - 1) * steps + 1 frames, with the last stop; with loop len(stops) * steps.
     """
 
     stops: Sequence[FloatArray]
@@ -30,7 +34,7 @@ class Journey:
     ease: str = "linear"
 
     def __len__(self) -> int:
-        return len(self.stops) * self.steps if self.loop else (len(self.stops) - 1) * self.steps + 1
+        return frame_count(len(self.stops), self.steps, self.loop)
 
     def style(self, frame: int) -> FloatArray:
         stop, step = divmod(frame, self.steps)

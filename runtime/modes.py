@@ -13,9 +13,9 @@ from .arguments import Request
 from .errors import UsageError
 from .files import check_directory, check_file
 from .frames import FrameDirectory, Ledger, PartialVideo
-from .journey import Journey
+from .journey import Journey, frame_count
 from .manifest import Manifest, is_manifest, load_manifest
-from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, Table, save_picture
+from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, save_picture, tiled
 from .progress import progress
 from .recipe import PREFIX, read_recipe, recipe, show
 from .renderer import Renderer, Shot
@@ -68,12 +68,9 @@ def _table_of_seeds(request: Request) -> Path:
     manifest = choose_model(request, path.suffix)
     columns, rows = request.grid or (1, 1)
     renderer = Renderer(request, manifest, request.seeds, len(request.seeds))
-    shots = [Shot(i, renderer.style(seed)) for i, seed in enumerate(request.seeds)]
-    table = Table(rows, columns)
-    pictures = progress(renderer.pictures(shots), len(shots), path.name, "picture", request.quiet)
-    for i, picture in enumerate(pictures):
-        table.put(i // columns, i % columns, picture)
-    save_picture(path, table.picture(), recipe(request, manifest, renderer))
+    shots = (Shot(i, renderer.style(seed)) for i, seed in enumerate(request.seeds))
+    pictures = progress(renderer.pictures(shots), len(request.seeds), path.name, "picture", request.quiet)
+    save_picture(path, tiled(pictures, rows, columns), recipe(request, manifest, renderer))
     return path
 
 
@@ -88,27 +85,18 @@ def grid(request: Request) -> Path:
     total = (len(rows) + 1) * (len(cols) + 1) - 1
     renderer = Renderer(request, manifest, [*rows, *cols], total)
     mixing = renderer.mixing()
-    styles = [None, *(renderer.style(seed) for seed in cols)]
-    places: list[tuple[int, int]] = []
+    tops = [renderer.style(seed) for seed in cols]
 
-    def shots() -> Iterator[Shot]:
-        for row, left in enumerate([None, *(renderer.style(seed) for seed in rows)]):
-            for column, top in enumerate(styles):
-                number = len(places)
-                if left is not None and top is not None:
-                    shot = Shot(number, left, top, mixing)
-                elif left is not None or top is not None:
-                    shot = Shot(number, left if top is None else top)  # type: ignore[arg-type]
-                else:
-                    continue
-                places.append((row, column))
-                yield shot
+    def styles() -> Iterator[tuple[FloatArray, FloatArray | None, list[float] | None]]:
+        yield from ((top, None, None) for top in tops)
+        for left in map(renderer.style, rows):
+            yield left, None, None
+            yield from ((left, top, mixing) for top in tops)
 
-    table = Table(len(rows) + 1, len(cols) + 1)
-    pictures = progress(renderer.pictures(shots()), total, path.name, "picture", request.quiet)
-    for i, picture in enumerate(pictures):
-        table.put(*places[i], picture)
-    save_picture(path, table.picture(), recipe(request, manifest, renderer))
+    shots = (Shot(i, *chosen) for i, chosen in enumerate(styles()))
+    pictures = progress(renderer.pictures(shots), total, path.name, "picture", request.quiet)
+    picture = tiled(pictures, len(rows) + 1, len(cols) + 1, first=1)  # nothing stands in the corner
+    save_picture(path, picture, recipe(request, manifest, renderer))
     return path
 
 
@@ -134,15 +122,14 @@ def a2b(request: Request) -> Path:
             raise UsageError("fps= is too large for a GIF", expected=f"1 to {MOST_GIF_FPS}", got=request.given["fps"])
     manifest = choose_model(request, ".png" if in_directory else path.suffix)
     seeds = [*request.seeds, *([request.mix] if request.mix else [])]
-    stops = len(request.seeds)
-    total = stops * request.frames if request.loop else (stops - 1) * request.frames + 1
+    total = frame_count(len(request.seeds), request.frames, request.loop)
     renderer = Renderer(request, manifest, seeds, total)
     journey = Journey(renderer.styles(request.seeds), request.frames, request.loop, request.ease)
     mixed = renderer.style(request.mix) if request.mix else None
     mixing = renderer.mixing() if request.mix else None
     text = recipe(request, manifest, renderer)
     key = _key(request, manifest, renderer, journey, [] if mixed is None else [mixed, np.array(mixing)])
-    ledger = Ledger(key, len(journey), f"{text[PREFIX + 'command']} out={out}")
+    ledger = Ledger(key, total, f"{text[PREFIX + 'command']} out={out}")
     store: FrameDirectory | PartialVideo
     if in_directory:
         store = FrameDirectory(path, ledger, lambda i: {**text, PREFIX + "frame": f"{i} of {total}"})

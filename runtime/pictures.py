@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +36,20 @@ def save_picture(path: Path, picture: Picture, text: Mapping[str, str] | None = 
         Image.fromarray(pixels).save(temporary, **options)
 
 
-class Table:
-    """A picture made of pictures of one size: [rows * H, columns * W, C], black where none was put."""
+def tiled(pictures: Iterable[Picture], rows: int, columns: int, first: int = 0) -> Picture:
+    """Pictures of one size as one: [rows * H, columns * W, C], row by row from place `first` on, black where none is.
 
-    def __init__(self, rows: int, columns: int) -> None:
-        self._rows, self._columns = rows, columns
-        self._canvas: Picture | None = None
-
-    def put(self, row: int, column: int, picture: Picture) -> None:
+    Raises ValueError where there is no picture.
+    """
+    canvas: Picture | None = None
+    for place, picture in enumerate(pictures, first):
         height, width, channels = picture.shape
-        if self._canvas is None:
-            self._canvas = np.zeros((self._rows * height, self._columns * width, channels), np.uint8)
+        if canvas is None:
+            canvas = np.zeros((rows * height, columns * width, channels), np.uint8)
             if channels == 4:
-                self._canvas[:, :, 3] = 255
-        top, left = row * height, column * width
-        self._canvas[top : top + height, left : left + width] = picture
-
-    def picture(self) -> Picture:
-        if self._canvas is None:
-            raise ValueError("the table is empty")
-        return self._canvas
+                canvas[:, :, 3] = 255
+        top, left = place // columns * height, place % columns * width
+        canvas[top : top + height, left : left + width] = picture
+    if canvas is None:
+        raise ValueError("no picture to tile")
+    return canvas

@@ -44,9 +44,6 @@ def recipe(
     noise_seed = renderer.noise_seed(number)
     if noise_seed is not None:
         values["noise_seed"] = given["noise_seed"] = str(noise_seed)
-    alone = seeds is not None and request.mode == "image"
-    if alone:
-        given.pop("grid", None)
     command = ["python", "-m", "runtime.run", f"mode={request.mode}", f"model={model}"]
     for key, plain in files.items():
         simple = not any("," in text for text in plain)

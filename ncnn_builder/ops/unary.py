@@ -89,16 +89,17 @@ def _base(base: SupportsFloat | None) -> float:
     return value
 
 
+_SCALE = Param("scale", 1, "float", "factor of x", 1.0)
+_SHIFT = Param("shift", 2, "float", "added to it", 0.0)
+_BASE = Param("base", 0, "float", "the base; -1: e", -1.0)
+
+
 @register
 class Exp(Unary):
     """base ** (shift + scale * x); base -1 is e. ncnn: exp.cpp."""
 
     type = "Exp"
-    params = (
-        Param("base", 0, "float", "the base; -1: e", -1.0),
-        Param("scale", 1, "float", "factor of x", 1.0),
-        Param("shift", 2, "float", "added to it", 0.0),
-    )
+    params = (_BASE, _SCALE, _SHIFT)
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         y = params["shift"] + inputs[0] * params["scale"]
@@ -116,11 +117,7 @@ class Log(Unary):
     """The logarithm of shift + scale * x; base -1 is e. ncnn: log.cpp."""
 
     type = "Log"
-    params = (
-        Param("base", 0, "float", "the base; -1: e", -1.0),
-        Param("scale", 1, "float", "factor of x", 1.0),
-        Param("shift", 2, "float", "added to it", 0.0),
-    )
+    params = (_BASE, _SCALE, _SHIFT)
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         y = (params["shift"] + inputs[0] * params["scale"]).log()
@@ -140,8 +137,8 @@ class Power(Unary):
     type = "Power"
     params = (
         Param("power", 0, "float", "the exponent", 1.0),
-        Param("scale", 1, "float", "factor of x", 1.0),
-        Param("shift", 2, "float", "added to it", 0.0),
+        _SCALE,
+        _SHIFT,
     )
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
