@@ -146,7 +146,7 @@ VIDEO = ["mode=a2b", "1", "2", "3", "frames=200"]
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("out", ["v.mp4", "v.webm", "v.gif", "frames"])
 def test_stopped_and_started_again(place: Path, number: signal.Signals, out: str) -> None:
-    write_bundle(place, height=16, width=16)
+    write_bundle(place, height=32, width=32)
     assert main([*VIDEO, "out=whole/" if out == "frames" else f"out=whole.{out[2:]}"]) == 0
     process = start(*VIDEO, f"out={out}")
     # a part and some raw frames more
@@ -179,7 +179,7 @@ def test_stopped_and_started_again(place: Path, number: signal.Signals, out: str
 def test_every_place_to_stop(place: Path, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At each change of the directory of parts, the process dies; the next one makes the same file."""
     command = ["mode=a2b", "1", "2", f"frames={frames}", "-q"]
-    write_bundle(place, height=16, width=16)
+    write_bundle(place, height=32, width=32)
     assert main([*command, "out=whole.gif"]) == 0
     original, unlink = Path.replace, Path.unlink
     left = 0
