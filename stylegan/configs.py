@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stylegan.errors import ConfigError
@@ -21,6 +22,28 @@ class Config:
     family: str
     init_kwargs: Mapping[str, Any]
     url: str | None
+
+    @property
+    def shipped(self) -> Path:
+        """Where this package has weights of its own for it, if it has any."""
+        return Path(__file__).parent / "models" / f"{self.name}.safetensors"
+
+
+def _faces(family: str, resolution: int) -> Config:
+    """Small networks for the drawings of stylegan.faces: less than a million parameters, and the official z_dim."""
+    init_kwargs: dict[str, Any] = {
+        "z_dim": 512,
+        "c_dim": 0,
+        "w_dim": 128,
+        "img_resolution": resolution,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": 2},
+    }
+    if family == "v2ada":
+        init_kwargs["synthesis_kwargs"] = {"channel_base": 16 * resolution, "channel_max": 128, "conv_clamp": 256}
+    else:
+        init_kwargs |= {"channel_base": 16 * resolution, "channel_max": 64, "num_layers": 10}
+    return Config(f"{'v3_t' if family == 'v3' else family}_{resolution}_faces", family, init_kwargs, None)
 
 
 def _v2ada(name: str, resolution: int, file: str | None = None) -> Config:
@@ -62,11 +85,13 @@ CONFIGS = {
         _v2ada("v2ada_512_afhqcat", 512, "afhqcat.pkl"),
         _v2ada("v2ada_1024_metfaces", 1024, "metfaces.pkl"),
         _v2ada("v2ada_1024_ffhq", 1024, "ffhq.pkl"),
+        _faces("v2ada", 64),
         _v2ada("v2ada_32_custom", 32),
         _v2ada("v2ada_128_custom", 128),
         _v2ada("v2ada_256_custom", 256),
         _v2ada("v2ada_256_uppercloth", 256),
         _v2ada("v2ada_512_custom", 512),
+        _faces("v3", 64),
         _v3("v3_t_512_afhqv2", 512, "t", "stylegan3-t-afhqv2-512x512.pkl"),
         _v3("v3_t_1024_ffhq", 1024, "t", "stylegan3-t-ffhq-1024x1024.pkl"),
         _v3("v3_t_1024_metfaces", 1024, "t", "stylegan3-t-metfaces-1024x1024.pkl"),

@@ -9,23 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stylegan._torch import Tensor, functional, torch
 
 
 class Activation(NamedTuple):
-    """func(x, alpha); `alpha` and `gain` are the defaults."""
+    """func(x, alpha); `alpha` and `gain` are the defaults. homogeneous: func(k * x) = k * func(x) for k > 0."""
 
     func: Callable[[Tensor, float], Tensor]
     alpha: float
     gain: float
+    homogeneous: bool = False
 
 
 ACTIVATIONS = {
-    "linear": Activation(lambda x, _: x, 0.0, 1.0),
-    "relu": Activation(lambda x, _: functional.relu(x), 0.0, math.sqrt(2)),
-    "lrelu": Activation(lambda x, alpha: functional.leaky_relu(x, alpha), 0.2, math.sqrt(2)),
+    "linear": Activation(lambda x, _: x, 0.0, 1.0, True),
+    "relu": Activation(lambda x, _: functional.relu(x), 0.0, math.sqrt(2), True),
+    "lrelu": Activation(lambda x, alpha: functional.leaky_relu(x, alpha), 0.2, math.sqrt(2), True),
     "tanh": Activation(lambda x, _: torch.tanh(x), 0.0, 1.0),
     "sigmoid": Activation(lambda x, _: torch.sigmoid(x), 0.0, 1.0),
     "elu": Activation(lambda x, _: functional.elu(x), 0.0, 1.0),
@@ -42,6 +43,14 @@ def get_activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
+def split_gain(act: str, gain: float) -> tuple[float, float]:
+    """(before, after): gain as a factor of what the activation gets, and one of what it gives.
+
+    Before it where that is the same: weights and biases are smaller than pictures, so that it costs nothing there.
+    """
+    return (gain, 1.0) if gain > 0 and get_activation(act).homogeneous else (1.0, gain)
+
+
 def bias_act(
     x: Tensor,
     b: Tensor | None = None,
@@ -55,14 +64,15 @@ def bias_act(
 
     `alpha` and `gain` default to the activation's own (ACTIVATIONS); clamp None does not clip.
     """
-    func, default_alpha, default_gain = get_activation(act)
+    func, default_alpha, default_gain, _ = get_activation(act)
     if b is not None:
-        x = x + b.reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+        x = x + b.to(x.dtype).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
     x = func(x, default_alpha if alpha is None else alpha)
     gain = default_gain if gain is None else gain
     if gain != 1:
         x = x * gain
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    # hardtanh is clamp with a gradient in one pass instead of four.
+    return x if clamp is None else functional.hardtanh(x, -clamp, clamp)
 
 
 def setup_filter(
@@ -138,7 +148,7 @@ def upfirdn2d(
     instead. `gain` multiplies the result: up**2 keeps the brightness when upsampling. Pairs are (x, y),
     padding is (x0, x1, y0, y1). Raises ValueError if nothing would be left.
     """
-    n, c, h, w = x.shape
+    h, w = x.shape[2:]
     (upx, upy), (downx, downy) = _pair(up, "up"), _pair(down, "down")
     x0, x1, y0, y1 = _padding(padding)
     fw, fh = _filter_size(f)
@@ -147,22 +157,74 @@ def upfirdn2d(
             f"upfirdn2d: nothing left: input {h}x{w} upsampled {upy}x{upx} with padding {[x0, x1, y0, y1]} "
             f"is smaller than the filter {fh}x{fw}"
         )
+    asked = _Upfirdn2dParams((upx, upy), (downx, downy), (x0, x1, y0, y1), flip_filter, gain)
+    if f is None or f.requires_grad or not (x.requires_grad and torch.is_grad_enabled()):
+        return _upfirdn2d(x, f, asked)
+    y: Tensor = _Upfirdn2d.apply(x, f, asked)
+    return y
+
+
+class _Upfirdn2dParams(NamedTuple):
+    """Checked arguments of upfirdn2d: pairs (x, y), padding (x0, x1, y0, y1)."""
+
+    up: tuple[int, int]
+    down: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    flip_filter: bool
+    gain: float
+
+
+def _upfirdn2d(x: Tensor, f: Tensor | None, asked: _Upfirdn2dParams) -> Tensor:
+    (upx, upy), (downx, downy), (x0, x1, y0, y1), flip_filter, gain = asked
+    if f is not None and f.ndim == 1:  # along x first, where there are no zeros between the rows yet
+        half = math.sqrt(abs(gain))
+        rows = _Upfirdn2dParams((upx, 1), (downx, 1), (x0, x1, 0, 0), flip_filter, math.copysign(half, gain))
+        columns = _Upfirdn2dParams((1, upy), (1, downy), (0, 0, y0, y1), flip_filter, half)
+        return _upfirdn2d(_upfirdn2d(x, f[None], rows), f[:, None], columns)
+    n, c, h, w = x.shape
+    fw, fh = _filter_size(f)
     if upx > 1 or upy > 1:
-        x = x.reshape(n, c, h, 1, w, 1)
-        x = functional.pad(x, [0, upx - 1, 0, 0, 0, upy - 1])  # [N, C, H, upy, W, upx]
-        x = x.reshape(n, c, h * upy, w * upx)
-    if (x0, x1, y0, y1) != (0, 0, 0, 0):
-        x = functional.pad(x, [x0, x1, y0, y1])
+        x, small = x.new_zeros(n, h * upy, w * upx, c).permute(0, 3, 1, 2), x  # channels last: faster to filter
+        x[:, :, ::upy, ::upx] = small
+    # The convolution adds what both sides have in common without a copy of the picture.
+    common_x, common_y = (max(0, min(pair)) if f is not None else 0 for pair in ((x0, x1), (y0, y1)))
+    rest = [x0 - common_x, x1 - common_x, y0 - common_y, y1 - common_y]
+    if any(rest):
+        x = functional.pad(x, rest)
     if f is None:
         return x[:, :, ::downy, ::downx] * gain
-    f = (f * float(abs(gain) ** (f.ndim / 2))).to(x.dtype)
-    x = -x if gain < 0 else x
+    f = (f * gain).to(x.dtype)
     if not flip_filter:
-        f = f.flip(list(range(f.ndim)))  # conv2d correlates
-    if f.ndim == 2:
-        return functional.conv2d(x, f.expand(c, 1, fh, fw), stride=(downy, downx), groups=c)
-    x = functional.conv2d(x, f.expand(c, 1, 1, fw), stride=(1, downx), groups=c)
-    return functional.conv2d(x, f[:, None].expand(c, 1, fw, 1), stride=(downy, 1), groups=c)
+        f = f.flip([0, 1])  # conv2d correlates
+    stride, padding = (downy, downx), (common_y, common_x)
+    return functional.conv2d(x, f.expand(c, 1, fh, fw), stride=stride, padding=padding, groups=c)
+
+
+class _Upfirdn2d(torch.autograd.Function):
+    """upfirdn2d with a gradient that is upfirdn2d again: up and down exchanged, the filter turned.
+
+    torch's own gradient of a gradient of a convolution with groups goes through the groups one by one, and works out
+    what the filter would need too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, f: Tensor, asked: _Upfirdn2dParams) -> Tensor:
+        y = _upfirdn2d(x, f, asked)
+        ctx.save_for_backward(f)
+        ctx.asked, ctx.x_shape, ctx.y_shape = asked, x.shape, y.shape
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        (f,) = ctx.saved_tensors
+        up, down, padding, flip_filter, gain = ctx.asked
+        turned: list[int] = []
+        for axis, size in enumerate(_filter_size(f)):  # x, y
+            before = padding[2 * axis]
+            after = ctx.x_shape[3 - axis] * up[axis] - ctx.y_shape[3 - axis] * down[axis] + before - up[axis] + 1
+            turned += [size - 1 - before, after]
+        x0, x1, y0, y1 = turned
+        return _Upfirdn2d.apply(dy, f, _Upfirdn2dParams(down, up, (x0, x1, y0, y1), not flip_filter, gain)), None, None
 
 
 def upsample2d(x: Tensor, f: Tensor | None, up: int = 2) -> Tensor:
@@ -235,11 +297,14 @@ def modulated_conv2d(
 
     w'[n, o, i] = weight[o, i] * styles[n, i]; demodulation divides each w'[n, o] by its norm (with 1e-8 under
     the root). `gain` multiplies the weights after that. `noise` is added to the result and must broadcast to it.
+    x may be float16, the others stay float32.
     """
-    if styles.requires_grad and not weight.requires_grad and torch.is_grad_enabled():
-        return _modulated_conv2d_of_fixed_weights(
-            x, weight, styles, noise, up, padding, resample_filter, demodulate, gain
-        )
+    if (
+        len(x) > 1
+        or x.dtype == torch.float16
+        or (torch.is_grad_enabled() and (styles.requires_grad or weight.requires_grad))
+    ):
+        return _conv2d_of_modulated_input(x, weight, styles, noise, up, padding, resample_filter, demodulate, gain)
     n, _, h, w_in = x.shape
     o, i, kh, kw = weight.shape
     w = weight[None] * styles.reshape(n, 1, i, 1, 1)  # [N, O, I, kh, kw]
@@ -254,7 +319,7 @@ def modulated_conv2d(
     return x if noise is None else x + noise
 
 
-def _modulated_conv2d_of_fixed_weights(
+def _conv2d_of_modulated_input(
     x: Tensor,
     weight: Tensor,
     styles: Tensor,
@@ -265,18 +330,22 @@ def _modulated_conv2d_of_fixed_weights(
     demodulate: bool,
     gain: Tensor | float,
 ) -> Tensor:
-    """The same, where a gradient is wanted for the styles and not for the weights: they stay as they are, so that there
-    is none of the modulated weights either, a third of the work.
+    """The same with one weight for all samples: faster for several of them, and where gradients are wanted.
 
     Styles scale the input instead, and demodulation the output: sum_ik w'[o, i, k]^2 = sum_i s[i]^2 sum_k w[o, i, k]^2.
     """
-    x = conv2d_resample(x * styles[:, :, None, None], weight, resample_filter, up=up, padding=padding)
+    if demodulate and x.dtype == torch.float16:  # which ends at 65504; demodulation takes these factors out again
+        weight = weight / (weight.abs().amax(dim=[1, 2, 3], keepdim=True) * math.sqrt(weight[0].numel()))
+        styles = styles / styles.abs().amax(dim=1, keepdim=True)
+    x = x * styles.to(x.dtype)[:, :, None, None]
+    x = conv2d_resample(x, weight.to(x.dtype), resample_filter, up=up, padding=padding)
     if demodulate:
         norms = styles.square() @ weight.square().sum(dim=[2, 3]).t() + 1e-8  # [N, O]
-        x = x * norms.rsqrt()[:, :, None, None]
+        factors = (norms.rsqrt() * gain).to(x.dtype)[:, :, None, None]
+        return x * factors if noise is None else torch.addcmul(noise.to(x.dtype), x, factors)
     if isinstance(gain, Tensor) or gain != 1:
-        x = x * gain
-    return x if noise is None else x + noise
+        x = x * (gain.to(x.dtype) if isinstance(gain, Tensor) else gain)
+    return x if noise is None else x + noise.to(x.dtype)
 
 
 def filtered_lrelu(

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--snap", type=float, default=50, metavar="N", help="a network every N thousand pictures (default %(default)s)")
     add("--save-minutes", type=float, default=10, metavar="N", help="save the state every N (default %(default)s)")
     add("--workers", type=int, default=2, metavar="N", help="processes that read pictures (default %(default)s)")
+    add("--fp32", action="store_true", help="no half precision on GPUs (on CPUs there is none)")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
     add("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
     return parser
@@ -118,6 +119,7 @@ def _prepare(args: argparse.Namespace) -> Work:
         raise TrainingError(f"--cond: data {args.data} has no labels in a dataset.json")
     kwargs = {**wanted, "c_dim": data.c_dim}
     changes = {name: getattr(args, name) for name in _SETTINGS}
+    changes["num_fp16_res"] = 0 if args.fp32 else None
     settings = default_settings(config.family, kwargs, distributed.size(), args.ckpt is not None, **changes)
     trainer = Trainer(config.family, kwargs, settings, device)
     digest = data.digest()

@@ -1,8 +1,8 @@
 """StyleGAN2-ADA's generator, with the keyword arguments and state_dict keys of the official one.
 
-Everything is computed in fp32, because that is what ncnn's results are compared with: the official keywords
-about fp16 and memory format (`num_fp16_res`, `use_fp16`, `fp16_channels_last`, `channels_last`) are accepted
-so that official init_kwargs load, and change nothing.
+Trained networks are computed in fp32, because that is what ncnn's results are compared with: `num_fp16_res` and
+`use_fp16` matter in training on GPUs alone (stylegan.precision). The keywords about memory format
+(`fp16_channels_last`, `channels_last`) are accepted so that official init_kwargs load, and change nothing.
 
 Shapes: N samples, C channels; noise_mode is 'random' (new noise each call), 'const' (the noise in the
 checkpoint) or 'none'.
@@ -19,6 +19,7 @@ from stylegan._torch import Tensor, nn, torch
 from stylegan.functional import setup_filter, upsample2d
 from stylegan.layers import expect_shape
 from stylegan.mapping import StyleMapping
+from stylegan.precision import compute_dtype, first_half_resolution
 from stylegan.v2ada_layers import FIR, Conv2dLayer, SynthesisLayer, ToRGBLayer, upsample2d_ncnn
 
 ARCHITECTURES = ("orig", "skip", "resnet")
@@ -93,6 +94,7 @@ class SynthesisBlock(nn.Module):
         self.w_dim = w_dim
         self.resolution = resolution
         self.architecture = architecture
+        self.use_fp16 = use_fp16
         self.has_torgb = is_last or architecture == "skip"
         self.num_conv = 1 if in_channels == 0 else 2
         self.num_torgb = int(self.has_torgb)
@@ -127,21 +129,23 @@ class SynthesisBlock(nn.Module):
         num_ws = self.num_conv + self.num_torgb
         expect_shape(f"synthesis.b{self.resolution}: ws", ws, None, num_ws, self.w_dim)
         w = iter(ws.unbind(dim=1))  # of [N, w_dim]
+        dtype = compute_dtype(self.use_fp16, self, ws)
         if x is None:
-            x = self.const.expand(len(ws), -1, -1, -1)
+            x = self.const.expand(len(ws), -1, -1, -1).to(dtype)
             x = self.conv1(x, next(w), noise_mode)
         elif self.architecture == "resnet":
+            x = x.to(dtype)
             y = self.skip(x, gain=math.sqrt(0.5))
             x = self.conv0(x, next(w), noise_mode)
             x = y + self.conv1(x, next(w), noise_mode, gain=math.sqrt(0.5))
         else:
-            x = self.conv0(x, next(w), noise_mode)
+            x = self.conv0(x.to(dtype), next(w), noise_mode)
             x = self.conv1(x, next(w), noise_mode)
 
         if img is not None:
             img = upsample2d(img, self.resample_filter)
         if self.has_torgb:
-            y = self.torgb(x, next(w))
+            y = self.torgb(x, next(w)).float()
             img = y if img is None else img + y
         return x, img
 
@@ -198,8 +202,9 @@ class SynthesisNetwork(nn.Module):
         in_channels = 0
         for res in self.block_resolutions:
             out_channels = min(channel_base // res, channel_max)
-            last = res == img_resolution
-            block = SynthesisBlock(in_channels, out_channels, w_dim, res, img_channels, last, **block_kwargs)
+            last, half = res == img_resolution, res >= first_half_resolution(img_resolution, num_fp16_res)
+            options = {"use_fp16": half, **block_kwargs}
+            block = SynthesisBlock(in_channels, out_channels, w_dim, res, img_channels, last, **options)
             setattr(self, f"b{res}", block)
             self.num_ws += block.num_conv
             in_channels = out_channels

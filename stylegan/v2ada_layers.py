@@ -1,6 +1,7 @@
 """StyleGAN2-ADA's layers: the parts of a SynthesisBlock.
 
-fp32 is computed always: `channels_last` is accepted because official keywords have it, and changes nothing.
+Inputs x may be float16, parameters and styles are float32. `channels_last` is accepted because official keywords have
+it, and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
-from stylegan.functional import bias_act, conv2d_resample, get_activation, modulated_conv2d, setup_filter
+from stylegan.functional import bias_act, conv2d_resample, get_activation, modulated_conv2d, setup_filter, split_gain
 from stylegan.layers import FullyConnectedLayer
 
 NOISE_MODES = ("random", "const", "none")
@@ -64,10 +65,11 @@ class Conv2dLayer(nn.Module):
         self.register_buffer("resample_filter", setup_filter(resample_filter))
 
     def forward(self, x: Tensor, gain: float = 1) -> Tensor:
-        w = self.weight * self.weight_gain  # [O, I, kh, kw]
-        x = conv2d_resample(x, w, self.resample_filter, up=self.up, padding=self.padding, down=self.down)
+        before, after = split_gain(self.activation, self.act_gain * gain)
+        w = self.weight * (self.weight_gain * before)  # [O, I, kh, kw]
+        x = conv2d_resample(x, w.to(x.dtype), self.resample_filter, up=self.up, padding=self.padding, down=self.down)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act(x, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
+        return bias_act(x, None if self.bias is None else self.bias * before, self.activation, gain=after, clamp=clamp)
 
     def export_ncnn(self, g: nb.Graph, x: nb.ValueLike, gain: float = 1) -> list[nb.Value]:
         """x [in_channels, H, W] -> [out_channels, H * up, W * up].
@@ -142,11 +144,13 @@ class SynthesisLayer(nn.Module):
         return plane * self.noise_strength
 
     def forward(self, x: Tensor, w: Tensor, noise_mode: str = "random", gain: float = 1) -> Tensor:
+        before, after = split_gain(self.activation, self.act_gain * gain)
         styles = self.affine(w)  # [N, in_channels]
         noise = self.noise(len(x), noise_mode)
-        x = modulated_conv2d(x, self.weight, styles, noise, self.up, self.padding, self.resample_filter)
+        noise = None if noise is None else noise * before
+        x = modulated_conv2d(x, self.weight, styles, noise, self.up, self.padding, self.resample_filter, gain=before)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act(x, self.bias, self.activation, gain=self.act_gain * gain, clamp=clamp)
+        return bias_act(x, self.bias * before, self.activation, gain=after, clamp=clamp)
 
     def noise_ncnn(self, g: nb.Graph, noise_mode: str) -> Tensor | nb.Value | None:
         """`noise` in the DSL: a constant [H, W], an input of standard normal numbers times noise_strength, or None."""

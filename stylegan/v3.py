@@ -1,8 +1,8 @@
 """StyleGAN3's generator (configurations T and R), with the keyword arguments and state_dict keys of the official one.
 
-Everything is computed in fp32, because that is what ncnn's results are compared with: the official keywords
-about fp16 (`num_fp16_res`, `use_fp16`, `force_fp32`) are accepted so that official init_kwargs load, and change
-nothing. Configuration R is `conv_kernel=1, use_radial_filters=True` with twice the channels.
+Trained networks are computed in fp32, because that is what ncnn's results are compared with: `num_fp16_res` and
+`use_fp16` matter in training on GPUs alone (stylegan.precision). Configuration R is `conv_kernel=1,
+use_radial_filters=True` with twice the channels.
 
 Shapes: N samples, C channels. There is no noise: noise_mode is accepted everywhere and changes nothing.
 """
@@ -145,7 +145,7 @@ class SynthesisNetwork(nn.Module):
         x: Tensor = self.input(first)
         for name, w in zip(self.layer_names, others, strict=True):
             x = getattr(self, name)(x, w, **layer_kwargs)
-        return x * self.output_scale
+        return x.float() * self.output_scale
 
     def export_ncnn(
         self,

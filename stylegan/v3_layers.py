@@ -18,6 +18,7 @@ from stylegan.layers import (
     normalize_2nd_moment,
     normalize_2nd_moment_ncnn,
 )
+from stylegan.precision import compute_dtype
 
 
 def rotation_and_translation(t: Tensor) -> Tensor:
@@ -97,8 +98,8 @@ class SynthesisLayer(nn.Module):
 
     x [N, in_channels, in_size, in_size], w [N, w_dim] -> [N, out_channels, out_size, out_size]. Sizes are
     (width, height) in pixels or one number; rates, cutoffs and half_widths in pixels or cycles per unit of length.
-    `is_torgb`: no demodulation, no activation, no filter. use_fp16 is accepted because official keywords have it,
-    and changes nothing. Source: Karras et al. 2021, section 3 and appendix C.
+    `is_torgb`: no demodulation, no activation, no filter. use_fp16: half precision in training on GPUs
+    (stylegan.precision). Source: Karras et al. 2021, section 3 and appendix C.
     """
 
     magnitude_ema: Tensor
@@ -133,7 +134,7 @@ class SynthesisLayer(nn.Module):
             *(("filter_size", filter_size, 1), ("lrelu_upsampling", lrelu_upsampling, 1)),
         )
         super().__init__()
-        self.w_dim, self.is_torgb = w_dim, is_torgb
+        self.w_dim, self.is_torgb, self.use_fp16 = w_dim, is_torgb, use_fp16
         self.in_channels, self.out_channels = in_channels, out_channels
         self.in_size, self.out_size = _pair(in_size), _pair(out_size)
         self.conv_kernel = 1 if is_torgb else conv_kernel
@@ -179,12 +180,14 @@ class SynthesisLayer(nn.Module):
         force_fp32: bool = False,
         update_emas: bool = False,
     ) -> Tensor:
-        """noise_mode (there is no noise) and force_fp32 (all is fp32) are official keywords and change nothing."""
+        """noise_mode is an official keyword and changes nothing: there is no noise."""
         width, height = self.in_size
         expect_shape("synthesis layer: x", x, None, self.in_channels, height, width)
         expect_shape("synthesis layer: w", w, len(x), self.w_dim)
         if update_emas:
-            self.magnitude_ema.copy_(x.detach().square().mean().lerp(self.magnitude_ema, self.magnitude_ema_beta))
+            self.magnitude_ema.copy_(
+                x.detach().float().square().mean().lerp(self.magnitude_ema, self.magnitude_ema_beta)
+            )
         styles: Tensor = self.affine(w)  # [N, in_channels]
         weight: Tensor = self.weight
         if self.is_torgb:
@@ -192,7 +195,7 @@ class SynthesisLayer(nn.Module):
         else:
             styles, weight = normalize_2nd_moment(styles, None, 0), normalize_2nd_moment(weight, (1, 2, 3), 0)
         x = modulated_conv2d(
-            x,
+            x.to(compute_dtype(self.use_fp16 and not force_fp32, self, x)),
             weight,
             styles,
             padding=self.conv_kernel - 1,

@@ -1,7 +1,7 @@
 """The discriminator of StyleGAN2-ADA and StyleGAN3, with the official keyword arguments and state_dict keys.
 
-Everything is computed in fp32, as in the generators: `num_fp16_res`, `use_fp16`, `fp16_channels_last` and `force_fp32`
-are accepted so that official keywords load, and change nothing.
+`num_fp16_res` and `use_fp16` matter in training on GPUs (stylegan.precision). `fp16_channels_last` is accepted so that
+official keywords load, and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from stylegan._torch import Tensor, nn, torch
 from stylegan.functional import downsample2d, setup_filter
 from stylegan.layers import FullyConnectedLayer, check_sizes, expect_shape
+from stylegan.precision import compute_dtype, first_half_resolution
 from stylegan.v2ada import ARCHITECTURES, MappingNetwork
 from stylegan.v2ada_layers import FIR, Conv2dLayer
 
@@ -52,6 +53,7 @@ class DiscriminatorBlock(nn.Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.resolution, self.img_channels = resolution, img_channels
         self.architecture = architecture
+        self.use_fp16 = use_fp16
         self.has_fromrgb = in_channels == 0 or architecture == "skip"
         self.register_buffer("resample_filter", setup_filter(resample_filter))
         common: dict[str, Any] = dict(resample_filter=resample_filter, conv_clamp=conv_clamp)
@@ -71,9 +73,13 @@ class DiscriminatorBlock(nn.Module):
 
     def forward(self, x: Tensor | None, img: Tensor | None) -> tuple[Tensor, Tensor | None]:
         size = self.resolution
+        given = img if x is None else x
+        dtype = torch.float32 if given is None else compute_dtype(self.use_fp16, self, given)
+        x = x if x is None else x.to(dtype)
         if self.has_fromrgb:
             if img is None:
                 raise ValueError(f"block b{size}: img is needed, got None")
+            img = img.to(dtype)
             expect_shape(f"block b{size}: img", img, None, self.img_channels, size, size)
             y: Tensor = self.fromrgb(img)
             x = y if x is None else x + y
@@ -141,8 +147,9 @@ class DiscriminatorEpilogue(nn.Module):
 
     def forward(self, x: Tensor, img: Tensor | None, cmap: Tensor | None) -> Tensor:
         expect_shape("epilogue: x", x, None, self.in_channels, self.resolution, self.resolution)
+        x = x.float()
         if self.architecture == "skip":
-            x = x + self.fromrgb(img)
+            x = x + self.fromrgb(None if img is None else img.float())
         if self.mbstd_num_channels > 0:
             x = minibatch_std(x, self.mbstd_group_size, self.mbstd_num_channels)
         y: Tensor = self.out(self.fc(self.conv(x).flatten(1)))
@@ -189,7 +196,8 @@ class Discriminator(nn.Module):
         for res in self.block_resolutions:
             before = channels[res] if res < img_resolution else 0
             after = channels[res // 2]
-            kwargs = {**common, **(block_kwargs or {})}
+            half = res >= first_half_resolution(img_resolution, num_fp16_res)
+            kwargs = {**common, "use_fp16": half, **(block_kwargs or {})}
             block = DiscriminatorBlock(before, channels[res], after, res, first_layer_idx=first, **kwargs)
             setattr(self, f"b{res}", block)
             first += block.num_layers

@@ -22,8 +22,9 @@ class TrainSettings:
     averaged weights in thousand pictures; ema_rampup: at most so much of the pictures so far (None: no limit).
     g_reg_interval, d_reg_interval: every how many steps the two networks are regularised. aug, aug_p, aug_pipe,
     ada_target, ada_kimg: augmentation, adaptive from p = 0, with the fixed p, or none. freeze_d: layers of the
-    discriminator that stay as they are. mbstd_group: of its minibatch standard deviation, 0 leaves that out. Other
-    fields: see LossSettings.
+    discriminator that stay as they are. mbstd_group: of its minibatch standard deviation, 0 leaves that out.
+    num_fp16_res: so many of the highest resolutions are computed in half precision on GPUs. Other fields: see
+    LossSettings.
     """
 
     batch: int
@@ -47,6 +48,7 @@ class TrainSettings:
     ada_kimg: float = 500
     freeze_d: int = 0
     mbstd_group: int = 4
+    num_fp16_res: int = 4
     seed: int = 0
 
     def check(self, processes: int) -> None:
@@ -116,6 +118,14 @@ def default_settings(
     return settings
 
 
+def generator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
+    """init_kwargs with what the training decides."""
+    half = {"num_fp16_res": settings.num_fp16_res}
+    if family == "v3":
+        return {**init_kwargs, **half}
+    return {**init_kwargs, "synthesis_kwargs": {**(init_kwargs.get("synthesis_kwargs") or {}), **half}}
+
+
 def discriminator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
     """Of the Discriminator for a generator: as many channels, but no more than StyleGAN2's."""
     said = init_kwargs if family == "v3" else init_kwargs.get("synthesis_kwargs") or {}
@@ -127,6 +137,7 @@ def discriminator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: 
         channel_base=min(said.get("channel_base", 32768), 32768),
         channel_max=min(said.get("channel_max", 512), 512),
         conv_clamp=256,
+        num_fp16_res=settings.num_fp16_res,
         block_kwargs={"freeze_layers": settings.freeze_d},
         epilogue_kwargs={"mbstd_group_size": group} if group else {"mbstd_num_channels": 0},
     )

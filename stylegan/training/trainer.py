@@ -21,7 +21,7 @@ from stylegan.training.augment import AugmentPipe, pipe_settings
 from stylegan.training.discriminator import Discriminator
 from stylegan.training.loss import LossSettings, StyleganLoss
 from stylegan.training.report import Means
-from stylegan.training.settings import TrainSettings, discriminator_kwargs
+from stylegan.training.settings import TrainSettings, discriminator_kwargs, generator_kwargs
 
 State = dict[str, Tensor]
 AVERAGES = ("w_avg", "magnitude_ema")
@@ -53,12 +53,16 @@ class Trainer:
         self.number = self.seen = 0
         self._phase = ""
         torch.manual_seed(random_numbers(settings.seed))
-        self.G: v2ada.Generator | v3.Generator = GENERATORS[family](**init_kwargs).to(self.device).train()
+        self.G: v2ada.Generator | v3.Generator = (
+            GENERATORS[family](**generator_kwargs(family, init_kwargs, settings)).to(self.device).train()
+        )
         self.D = Discriminator(**discriminator_kwargs(family, init_kwargs, settings)).to(self.device).train()
         for module in self.G.modules():  # a half-life of 20 thousand pictures
             if hasattr(module, "magnitude_ema_beta"):
                 module.magnitude_ema_beta = 0.5 ** (settings.batch / 20e3)
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
+        for network in (self.G, self.D):  # torch's convolutions are up to four times as fast in that order
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.trained: dict[str, dict[str, nn.Parameter]] = {
             "G": {name: p for name, p in self.G.named_parameters() if p.requires_grad},
             "D": {name: p for name, p in self.D.named_parameters() if p.requires_grad},

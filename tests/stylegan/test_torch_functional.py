@@ -16,6 +16,7 @@ from stylegan.functional import (
     conv2d_resample,
     modulated_conv2d,
     setup_filter,
+    split_gain,
     upfirdn2d,
     upsample2d,
 )
@@ -170,38 +171,81 @@ def test_upsampling_keeps_brightness() -> None:
     torch.testing.assert_close(inner, torch.full_like(inner, 3.0))
 
 
-@pytest.mark.parametrize("up", [1, 2])
-@pytest.mark.parametrize("demodulate", [True, False])
-def test_modulated_convolution_is_the_static_form(up: int, demodulate: bool) -> None:
-    """y = d * conv(W, s * x) with d = rsqrt(sum W^2 s^2 + 1e-8): the weights never change."""
-    x, w, s = torch.randn(3, 4, 5, 6), torch.randn(7, 4, 3, 3), torch.randn(3, 4)
-    f = setup_filter([1, 3, 3, 1])
-    noise = torch.randn(3, 1, 5 * up, 6 * up)
-    got = modulated_conv2d(x, w, s, noise, up=up, padding=1, resample_filter=f, demodulate=demodulate)
-    want = conv2d_resample(x * s[:, :, None, None], w, f, up=up, padding=1)
-    if demodulate:
-        d = (s.square() @ w.square().sum(dim=[2, 3]).t() + 1e-8).rsqrt()  # [N, O]
-        want = want * d[:, :, None, None]
-    torch.testing.assert_close(got, want + noise, rtol=1e-4, atol=1e-4)
+def convolution_of_modulated_weights(x, w, s, noise, up, f, demodulate, gain):  # type: ignore[no-untyped-def]
+    """Equations 1 and 3 of StyleGAN2, a sample at a time."""
+    pictures = []
+    for n in range(len(x)):
+        modulated = w * s[n][None, :, None, None]
+        if demodulate:
+            modulated = modulated / (modulated.square().sum(dim=[1, 2, 3], keepdim=True) + 1e-8).sqrt()
+        pictures.append(conv2d_resample(x[n : n + 1], modulated * gain, f, up=up, padding=1) + noise[n])
+    return torch.cat(pictures)
 
 
 @pytest.mark.parametrize("up", [1, 2])
 @pytest.mark.parametrize("demodulate", [True, False])
 @pytest.mark.parametrize("gain", [1, 0.3, torch.tensor(1.7, dtype=torch.float64)])
-def test_modulated_convolution_of_fixed_weights(up: int, demodulate: bool, gain: float | torch.Tensor) -> None:
-    """The same picture and gradients as where the weights take one and the modulated ones are made."""
-    x, w, s, noise = (
-        torch.randn(*shape, dtype=torch.float64)
-        for shape in [(3, 4, 5, 6), (7, 4, 3, 3), (3, 4), (3, 1, 5 * up, 6 * up)]
-    )
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_modulated_convolution(
+    up: int, demodulate: bool, gain: float | torch.Tensor, fixed: bool, samples: int
+) -> None:
+    """The picture and all gradients; fixed: the weights take none, as in a projection."""
+    shapes = [(samples, 4, 5, 6), (7, 4, 3, 3), (samples, 4), (samples, 1, 5 * up, 6 * up)]
+    values = [torch.randn(*shape, dtype=torch.float64) for shape in shapes]
     f = setup_filter([1, 3, 3, 1]).double()
-    got = []
-    for fixed in (False, True):
-        inputs = [x.clone().requires_grad_(), s.clone().requires_grad_(), noise.clone().requires_grad_()]
-        weight = w.clone().requires_grad_(not fixed)
-        y = modulated_conv2d(inputs[0], weight, inputs[1], inputs[2], up, 1, f, demodulate, gain)
+    got, want = [], []
+    for found in (got, want):
+        x, w, s, noise = inputs = [value.clone().requires_grad_() for value in values]
+        w.requires_grad_(not fixed)
+        if found is got:
+            y = modulated_conv2d(x, w, s, noise, up, 1, f, demodulate, gain)
+        else:
+            y = convolution_of_modulated_weights(x, w, s, noise, up, f, demodulate, gain)
         y.square().sum().backward()
-        got.append([y.detach(), *(i.grad for i in inputs)])
-        assert (weight.grad is None) == fixed
-    for ordinary, of_fixed in zip(*got, strict=True):
-        torch.testing.assert_close(of_fixed, ordinary, rtol=1e-10, atol=1e-10)
+        found += [y.detach(), *(i.grad for i in inputs if i.requires_grad)]
+    with torch.no_grad():  # of one picture, the weights are modulated
+        x, w, s, noise = values
+        got.append(modulated_conv2d(x, w, s, noise, up, 1, f, demodulate, gain))
+        want.append(want[0])
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("taps", [[1, 2, 5], [[1, 2, 3], [4, 5, 7]], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize(
+    ("up", "down", "padding"),
+    [
+        ((1, 1), (1, 1), (4, 4, 4, 4)),
+        ((2, 2), (1, 1), (3, 2, 5, 6)),
+        ((1, 1), (2, 2), (5, 4, 6, 4)),
+        ((2, 3), (3, 2), (1, 2, -2, 4)),
+        ((4, 4), (2, 2), (-1, -2, 2, -3)),
+    ],
+)
+def test_gradients_of_upfirdn2d(
+    taps: list[object], flip: bool, up: tuple[int, int], down: tuple[int, int], padding: tuple[int, ...]
+) -> None:
+    """Against torch's own, which it has while the filter takes a gradient too; and the gradient of the gradient."""
+    f = setup_filter(taps, separable=len(taps) > 3).double()
+    x = torch.randn(2, 3, 6, 7, dtype=torch.float64, requires_grad=True)
+    y = upfirdn2d(x, f, up, down, padding, flip, 1.5)
+    plain = upfirdn2d(x, f.clone().requires_grad_(), up, down, padding, flip, 1.5)
+    torch.testing.assert_close(y, plain)
+    seed = torch.randn_like(y)
+    ((got,), (want,)) = (torch.autograd.grad(z, x, seed) for z in (y, plain))
+    torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+    assert torch.autograd.gradgradcheck(
+        lambda x: upfirdn2d(x, f, up, down, padding, flip, 1.5).square(), x[:1, :1].detach().requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("act", ACTIVATIONS)
+def test_a_gain_before_the_activation_is_one_after_it(act: str) -> None:
+    x = torch.randn(4, 5)
+    for gain in (0.3, 2.0, -1.5):
+        before, after = split_gain(act, gain)
+        assert (before, after) in {(gain, 1.0), (1.0, gain)}
+        torch.testing.assert_close(bias_act(x * before, act=act, gain=after), bias_act(x, act=act, gain=gain))
+    assert split_gain("lrelu", 2.0) == (2.0, 1.0) and split_gain("tanh", 2.0) == (1.0, 2.0)

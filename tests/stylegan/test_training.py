@@ -185,7 +185,8 @@ def test_run_writes_networks_pictures_state_and_log(tmp_path: Path) -> None:
     loaded = checkpoint.load(out / "network-000000.safetensors")
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
     z = torch.randn(1, 8)
-    assert torch.equal(G(z, noise_mode="const"), trainer.G_ema(z, noise_mode="const"))
+    with torch.no_grad():
+        assert torch.equal(G(z, noise_mode="const"), trainer.G_ema(z, noise_mode="const"))
 
 
 def test_stopped_run_saves_and_its_log_goes_on(tmp_path: Path) -> None:
