@@ -7,16 +7,25 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ncnn_builder as nb
 from stylegan import command_line
 from stylegan.configs import WHICH
 from stylegan.errors import CheckpointError, PackageMissing, needs
 
+if TYPE_CHECKING:
+    from stylegan._torch import Tensor
 
-def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = None) -> None:
-    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict in float32.
 
+LARGEST_HALF = 65504.0
+
+
+def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = None, weights: str = "fp32") -> None:
+    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict.
+
+    weights: one of ncnn_builder.STORAGES. "fp16" rounds to half precision, for a file of half the size; tensors with
+    numbers that it does not hold stay float32. Whoever reads the file computes in float32.
     The metadata holds family and init_kwargs, so that the file alone makes the network. It is written only when the
     network could be built of it; equal input gives equal bytes. Raises CheckpointError, PackageMissing and
     ncnn_builder.EmitError; nothing is written then.
@@ -33,8 +42,13 @@ def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = N
     found = checkpoint.load(source, which, sha256)
     network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
     said = json.dumps({"family": found.family, "init_kwargs": found.init_kwargs}, sort_keys=True)
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    state = {key: _stored(value, weights) for key, value in network.state_dict().items()}
     nb.write_files({out: [save(state, {readers.METADATA: said})]})
+
+
+def _stored(value: Tensor, weights: str) -> Tensor:
+    fits = weights == "fp16" and float(value.abs().max()) <= LARGEST_HALF
+    return (value.half() if fits else value).contiguous()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
     )
     parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of IN must be")
+    parser.add_argument(
+        "--weights", default="fp32", choices=nb.STORAGES, help="fp16 halves the file (default %(default)s)"
+    )
     return parser
 
 
@@ -57,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
-        convert(args.source, args.out, args.which, args.sha256)
+        convert(args.source, args.out, args.which, args.sha256, args.weights)
         print(f"{args.out}  {args.out.stat().st_size / 1e6:.1f} MB")
 
     return command_line.exit_code("stylegan.convert", work)

@@ -69,6 +69,29 @@ def test_convert_keeps_everything(name: str, capsys: pytest.CaptureFixture[str])
         assert json.loads(file.metadata()["stylegan"])["family"] == first.family
 
 
+def test_convert_to_half_precision() -> None:
+    golden_pickle("v2ada_skip_64")
+    for weights in ("fp32", "fp16"):
+        assert run(convert, "net.pkl", f"{weights}.safetensors", "--weights", weights) == 0
+    assert Path("fp16.safetensors").stat().st_size < 0.6 * Path("fp32.safetensors").stat().st_size
+    exact, rounded = checkpoint.load("net.pkl").state, checkpoint.load("fp16.safetensors").state
+    assert all(value.dtype == torch.float32 for value in rounded.values())
+    for key, value in exact.items():
+        torch.testing.assert_close(rounded[key], value, rtol=2**-11, atol=2**-25)
+    assert any(not torch.equal(rounded[key], value) for key, value in exact.items())
+
+
+def test_what_half_precision_does_not_hold_stays_exact() -> None:
+    state = dict(checkpoint.load(golden_pickle("v2ada_skip_64")).state)
+    key = "synthesis.b4.conv1.weight"
+    state[key] = state[key].clone()
+    state[key][0, 0, 0, 0] = 65505
+    torch.save({**state}, "net.pt")
+    assert run(convert, "net.pt", "net.safetensors", "--weights", "fp16") == 0
+    found = checkpoint.load("net.safetensors").state
+    assert torch.equal(found[key], state[key]) and not torch.equal(found["mapping.w_avg"], state["mapping.w_avg"])
+
+
 def test_which_network_is_converted() -> None:
     golden_pickle("v2ada_orig_32")
     assert run(convert, "net.pkl", "g.safetensors", "--which", "G") == 0
