@@ -1,4 +1,4 @@
-"""The charts that the README shows: bars of one comparison, lines of a sweep. matplotlib draws them."""
+"""The charts that the README and docs show: bars of one comparison, lines of a sweep, a training. matplotlib draws."""
 
 from __future__ import annotations
 
@@ -96,4 +96,29 @@ def lines(whole: dict[str, Any], png: Path) -> None:
     axes.set_xlabel(whole["by"], color=INK)
     axes.set_ylabel("seconds a picture", color=INK)
     axes.set_title(f"{whole['cfg']} by {whole['by']}", loc="left", fontsize=11.5, color=INK, weight="bold")
+    _save(figure, png)
+
+
+CURVES = {  # name in the log: name in the chart, colour
+    "Loss/G/loss": ("loss of the generator", ACCENT),
+    "Loss/D/loss": ("loss of the discriminator", "#2e86ab"),
+    "Loss/scores/real": ("score of drawings", "#5b8c5a"),
+    "Loss/scores/fake": ("score of generated pictures", "#b08900"),
+}
+
+
+def curves(log: list[dict[str, Any]], title: str, png: Path, points: int = 150) -> None:
+    """Losses and scores against thousands of pictures, as means over `points` stretches of the log."""
+    figure, axes = _figure(3.8)
+    size = max(1, len(log) // points)
+    stretches = [log[i : i + size] for i in range(0, len(log), size)]
+    for name, (label, colour) in CURVES.items():
+        known = [[line for line in stretch if name in line] for stretch in stretches]
+        x = [sum(line["pictures"] for line in found) / len(found) / 1000 for found in known if found]
+        y = [sum(line[name] for line in found) / len(found) for found in known if found]
+        axes.plot(x, y, color=colour, linewidth=1.6)
+        axes.text(x[-1], y[-1], f"  {label}", va="center", color=colour, fontsize=10)
+    axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
+    axes.set_xlabel("thousand pictures", color=INK)
+    axes.set_title(title, loc="left", fontsize=11.5, color=INK, weight="bold")
     _save(figure, png)
