@@ -1,9 +1,8 @@
-"""Ctrl-C and SIGTERM: between the steps of long work, or at once but without leaving a temporary file."""
+"""Ctrl-C and SIGTERM between the steps of long work. runtime.stopping is for work that may stop anywhere."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -31,24 +30,3 @@ class Stop:
         for number, usual in self._usual.items():
             signal.signal(number, usual)
         self._usual = {}
-
-
-CODE = 128 + signal.SIGTERM
-_asked = False
-
-
-def unwind_on_sigterm() -> None:
-    """SIGTERM raises SystemExit(143) from now on, so that no temporary file is left: for processes of their own."""
-    signal.signal(signal.SIGTERM, _unwind)
-
-
-def _unwind(*_: object) -> None:
-    global _asked
-    _asked = True
-    sys.exit(CODE)
-
-
-def check_stop() -> None:
-    """Raises SystemExit once more: libraries in C may have dropped the first one, as they look for attributes."""
-    if _asked:
-        sys.exit(CODE)

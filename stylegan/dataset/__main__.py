@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stylegan import command_line, stopping
+from runtime import stopping
+from stylegan import command_line
 from stylegan.dataset.convert import CROPS, LABELS, Report, Settings, convert
 from stylegan.dataset.source import Source
 from stylegan.errors import DatasetError

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from runtime.stopping import check_stop
 from stylegan.dataset.archive import Label, check_out, encoded, writing
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
 from stylegan.picture_files import MODES, PictureError, converted, kind, open_picture
-from stylegan.stopping import check_stop
 
 CROPS = ("center", "center-wide")
 LABELS = ("auto", "none", "folders")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stylegan import command_line, stopping
+from runtime import stopping
+from stylegan import command_line
 from stylegan.dataset.archive import encoded, writing
 from stylegan.errors import DatasetError
 

@@ -11,7 +11,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stylegan import command_line, stopping
+from runtime import stopping
+from stylegan import command_line
 from stylegan.errors import MetricError
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 import ncnn_builder as nb
+from runtime.stopping import check_stop
 from stylegan import download
 from stylegan._torch import Tensor, torch
 from stylegan.dataset.pictures import PictureDataset
 from stylegan.errors import MetricError
 from stylegan.metrics.features import Features
 from stylegan.random_weights import Generator
-from stylegan.stopping import check_stop
 
 MOST_KEPT = 200_000
 """Features that are kept one by one: as many as the official precision and recall compare."""

@@ -198,7 +198,7 @@ def test_nothing_is_left_of_a_killed_one(tmp_path: Path) -> None:
 
 
 def test_a_stop_that_a_library_dropped_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stylegan.stopping._asked", True)
+    monkeypatch.setattr("runtime.stopping._asked", True)
     with pytest.raises(SystemExit) as left:
         main([str(tmp_path / "a.zip"), "--count", "9", "-q"])
     assert left.value.code == 143 and not list(tmp_path.iterdir())
