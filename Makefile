@@ -3,13 +3,34 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo test lint cpp layers-test setup-demo setup-dev clean
+.PHONY: demo train test lint cpp layers-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
 	cd demo && $(BIN)/python -m stylegan.export --cfg v2ada_512_afhqcat --out afhqcat
 	cd demo && $(BIN)/python -m runtime.run mode=mix seeds/458.bin seeds/293.bin
-	@echo "The picture is $(abspath demo)/mix.png"
+	cd demo && $(BIN)/python -m stylegan.export --cfg v2ada_64_faces --out faces
+	cd demo && $(BIN)/python -m runtime.run mode=grid model=faces rows=$(ROWS) cols=$(COLS) styles=0-2 out=faces_grid.png
+	cd demo && $(BIN)/python -m runtime.run mode=a2b model=faces seeds=$(ROWS) frames=24 fps=24 loop=true out=faces.mp4
+	@echo "The pictures are $(abspath demo)/mix.png (random weights) and faces_grid.png, the video is faces.mp4 there."
+
+# Seeds of the faces that the demo shows.
+ROWS := 85,100,75,458
+COLS := 55,821,1789,293
+
+# From drawings to pictures of a network that was trained with them, $(KIMG) thousand: about 8 minutes on 2 cores.
+# A training that was stopped goes on; with KIMG=220 it is how the model was made that ships.
+KIMG := 20
+train: demo/drawings.zip
+	cd demo && $(BIN)/python -m stylegan.train --cfg v2ada_64_faces --data drawings.zip --out runs/faces --aug none \
+	  --batch 16 --gamma 0.2 --snap 20 --workers 0 --kimg $(KIMG) $(if $(wildcard demo/runs/faces/*),--resume)
+	cd demo && $(BIN)/python -m stylegan.export --ckpt $$(ls runs/faces/network-*.safetensors | tail -1) --out trained
+	cd demo && $(BIN)/python -m runtime.run mode=grid model=trained rows=$(ROWS) cols=$(COLS) styles=0-2 out=trained_grid.png
+	@echo "The pictures are $(abspath demo)/trained_grid.png and, of the training, $(abspath demo)/runs/faces/fakes-*.png"
+
+demo/drawings.zip: | setup-demo
+	mkdir -p demo
+	cd demo && $(BIN)/python -m stylegan.faces drawings.zip --count 50000 --resolution 64
 
 test: setup-dev
 	$(BIN)/python -m pytest

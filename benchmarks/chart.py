@@ -102,7 +102,7 @@ def lines(whole: dict[str, Any], png: Path) -> None:
 CURVES = {  # name in the log: name in the chart, colour
     "Loss/G/loss": ("loss of the generator", ACCENT),
     "Loss/D/loss": ("loss of the discriminator", "#2e86ab"),
-    "Loss/scores/real": ("score of drawings", "#5b8c5a"),
+    "Loss/scores/real": ("score of real pictures", "#5b8c5a"),
     "Loss/scores/fake": ("score of generated pictures", "#b08900"),
 }
 

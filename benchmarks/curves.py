@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         p.error(f"{options.log}: expected the log.jsonl of stylegan.train: {error}")
     if not known:
         p.error(f"{options.log}: expected the log.jsonl of stylegan.train, no line of it has losses and scores")
-    chart.try_to_draw(lambda: chart.curves(known, options.log.parent.name, options.out), options.out)
+    chart.try_to_draw(lambda: chart.curves(known, options.log.absolute().parent.name, options.out), options.out)
     return 0
 
 

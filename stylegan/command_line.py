@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ckpt",
         metavar="FILE",
         help="file or http(s) URL: an official .pkl, a .pt, .pth or .safetensors file with the generator's state_dict; "
-        "or random[:SEED]. Without it: the configuration's official file from the cache or the network, else random "
-        "weights with a warning",
+        "or random[:SEED]. Without it: the weights that come with this package (v2ada_64_faces), the configuration's "
+        "official file from the cache or the network, else random weights with a warning",
     )
     parser.add_argument(
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
@@ -73,7 +73,7 @@ def load(args: argparse.Namespace, config: Config | None) -> Weights:
     ckpt, reason = args.ckpt, ""
     if config is not None:
         if ckpt is None:
-            path, reason = _official(config)
+            path, reason = _own(config)
             if path is None and args.sha256 is not None:
                 raise CheckpointError(f"no file to compare with --sha256: {reason}")
             ckpt = "random" if path is None else str(path)
@@ -130,8 +130,10 @@ def _random_seed(ckpt: str) -> int | None:
     return int(number)
 
 
-def _official(config: Config) -> tuple[Path | None, str]:
-    """The official checkpoint, from the cache or the network; or None and why not."""
+def _own(config: Config) -> tuple[Path | None, str]:
+    """The configuration's checkpoint: of this package, official from the cache or the network; or None and why not."""
+    if config.shipped.is_file():
+        return config.shipped, ""
     if config.url is None:
         return None, f"configuration {config.name} has no official checkpoint"
     from stylegan import download

@@ -42,7 +42,7 @@ def _faces(family: str, resolution: int) -> Config:
     if family == "v2ada":
         init_kwargs["synthesis_kwargs"] = {"channel_base": 16 * resolution, "channel_max": 128, "conv_clamp": 256}
     else:
-        init_kwargs |= {"channel_base": 16 * resolution, "channel_max": 64, "num_layers": 10}
+        init_kwargs |= {"channel_base": 16 * resolution, "channel_max": 32, "num_layers": 8}
     return Config(f"{'v3_t' if family == 'v3' else family}_{resolution}_faces", family, init_kwargs, None)
 
 

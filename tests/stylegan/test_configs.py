@@ -22,7 +22,7 @@ TABLE = {  # resolution, num_ws, official file
 }
 
 
-FACES = {"v2ada_64_faces": 10, "v3_t_64_faces": 12}  # num_ws
+FACES = {"v2ada_64_faces": 10, "v3_t_64_faces": 10}  # num_ws
 
 
 def test_no_v2ada_configuration_is_missing_or_extra() -> None:
