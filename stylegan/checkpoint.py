@@ -53,18 +53,22 @@ def load(path_or_url: str | os.PathLike[str], which: str = "G_ema", sha256: str 
 
 
 def load_for(
-    config: Config, path_or_url: str | os.PathLike[str], which: str = "G_ema", sha256: str | None = None
+    config: Config,
+    path_or_url: str | os.PathLike[str],
+    which: str = "G_ema",
+    sha256: str | None = None,
+    advice: str = "Leave --cfg out and name the file with --ckpt: it says all that is needed",
 ) -> Checkpoint:
     """As load, for a configuration: it gives the init_kwargs of a file that has none.
 
+    advice: what to do about a file of another configuration, for the message.
     Raises CheckpointError also where the file's init_kwargs contradict the configuration's.
     """
     checkpoint = _load(path_or_url, which, sha256, config)
     faults = agreement.contradictions(config, checkpoint.family, checkpoint.init_kwargs)
     if faults:
         raise CheckpointError(
-            f"checkpoint {checkpoint.source} is not of configuration {config.name}: {'; '.join(faults)}. "
-            "Leave --cfg out and name the file with --ckpt: it says all that is needed"
+            f"checkpoint {checkpoint.source} is not of configuration {config.name}: {'; '.join(faults)}. {advice}"
         )
     return checkpoint
 

@@ -15,6 +15,8 @@ from stylegan.pickles import Refused
 from stylegan.training import saved
 from stylegan.training.trainer import Trainer
 
+ADVICE = "Give the --cfg that the checkpoint is of, or another --ckpt"
+
 
 def load(trainer: Trainer, config: Config, path: str) -> str:
     """Put the networks of a checkpoint into the trainer; what came of the discriminator, as one sentence.
@@ -31,8 +33,7 @@ def load(trainer: Trainer, config: Config, path: str) -> str:
         ]
         G, G_ema, D = parts
     else:
-        loaded = checkpoint.load_for(config, path, "G")
-        G, G_ema = loaded.state, checkpoint.load_for(config, path, "G_ema").state
+        G, G_ema = (checkpoint.load_for(config, path, which, advice=ADVICE).state for which in ("G", "G_ema"))
         D = _discriminator(path)
     for network, weights in ((trainer.G, G), (trainer.G_ema, G_ema), (trainer.D, D)):
         if weights:  # the check puts them into the network itself, whose parameters the optimiser holds

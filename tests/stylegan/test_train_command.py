@@ -169,6 +169,15 @@ def test_refusals(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_checkpoint_of_another_family(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "v3.safetensors").write_bytes(saved.network_bytes(small_trainer("v3")))
+    assert run(tmp_path / "out", data, "--ckpt", str(tmp_path / "v3.safetensors")) == 2
+    said = capsys.readouterr().err
+    assert "family is v3 in the checkpoint and v2ada in the configuration" in said
+    assert "Give the --cfg that the checkpoint is of" in said and "Leave --cfg out" not in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_files_in_the_folder_are_left_alone(
     tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
