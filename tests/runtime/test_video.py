@@ -132,12 +132,16 @@ def wait_for(pattern: str, count: int, process: subprocess.Popen[str]) -> None:
 
 
 def same_video(a: Path, b: Path) -> None:
-    """A GIF to the bit. Once in a thousand times x264 encodes a very small picture another way, with equal right."""
+    """A GIF to the bit. x264 does not always encode small pictures of noise alike: there, as near as it is to them.
+
+    Two different pictures of the small network are 60 levels apart and more; parts that are lost, doubled or exchanged
+    are seen in the GIF and the frames, which go through the same ledger.
+    """
     if a.suffix == ".gif":
         assert a.read_bytes() == b.read_bytes()
         return
     for got, want in zip(frames_of(a), frames_of(b), strict=True):
-        assert np.abs(got.astype(int) - want).mean() < 4
+        assert np.abs(got.astype(int) - want).mean() < 12
 
 
 VIDEO = ["mode=a2b", "1", "2", "3", "frames=200"]
