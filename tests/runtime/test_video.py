@@ -134,7 +134,7 @@ def wait_for(pattern: str, count: int, process: subprocess.Popen[str]) -> None:
 def same_video(a: Path, b: Path) -> None:
     """A GIF to the bit. x264 does not always encode small pictures of noise alike: there, as near as it is to them.
 
-    Two different pictures of the small network are 60 levels apart and more; parts that are lost, doubled or exchanged
+    The pictures of the three seeds are 38 levels apart and more; parts that are lost, doubled or exchanged
     are seen in the GIF and the frames, which go through the same ledger.
     """
     if a.suffix == ".gif":
