@@ -1,8 +1,10 @@
-"""The one place that imports torch: other modules take it from here, so its absence is said in one way."""
+"""The one place that imports torch, and safetensors for it: so their absence is said in one way."""
 
 from __future__ import annotations
 
-from stylegan.errors import TorchMissing, needs
+from typing import Any
+
+from stylegan.errors import PackageMissing, TorchMissing, needs
 
 try:
     import torch as torch
@@ -15,4 +17,13 @@ import torch.nn.functional as functional
 from torch import Tensor as Tensor
 from torch import nn as nn
 
-__all__ = ["Tensor", "functional", "nn", "torch"]
+__all__ = ["Tensor", "functional", "nn", "safetensors_torch", "torch"]
+
+
+def safetensors_torch() -> Any:
+    """The module safetensors.torch. Raises PackageMissing."""
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise PackageMissing(needs(error.name)) from None
+    return safetensors.torch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import ncnn_builder as nb
 from stylegan import command_line
 from stylegan.configs import WHICH
-from stylegan.errors import CheckpointError, PackageMissing, needs
+from stylegan.errors import CheckpointError
 
 if TYPE_CHECKING:
     from stylegan._torch import Tensor
@@ -32,23 +31,17 @@ def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = N
     """
     from stylegan import checkpoint, readers
 
-    try:
-        from safetensors.torch import save
-    except ModuleNotFoundError as error:
-        raise PackageMissing(needs(error.name)) from None
-
     if out.suffix.lower() != ".safetensors":
         raise CheckpointError(f"cannot convert to {out}: expected a name that ends in .safetensors")
     found = checkpoint.load(source, which, sha256)
     network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
-    said = json.dumps({"family": found.family, "init_kwargs": found.init_kwargs}, sort_keys=True)
     state = {key: _stored(value, weights) for key, value in network.state_dict().items()}
-    nb.write_files({out: [save(state, {readers.METADATA: said})]})
+    nb.write_files({out: [readers.safetensors_bytes(found.family, found.init_kwargs, state)]})
 
 
 def _stored(value: Tensor, weights: str) -> Tensor:
     fits = weights == "fp16" and float(value.abs().max()) <= LARGEST_HALF
-    return (value.half() if fits else value).contiguous()
+    return value.half() if fits else value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stylegan import infer, official
-from stylegan._torch import Tensor, torch
-from stylegan.errors import CheckpointError, PackageMissing, needs
+from stylegan._torch import Tensor, safetensors_torch, torch
+from stylegan.errors import CheckpointError
 from stylegan.pickles import kind, quoted
 from stylegan.torch_files import Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
 
@@ -109,13 +109,18 @@ def _numbers(storage: Storage) -> Tensor:
     return torch.frombuffer(bytearray(storage.data), dtype=dtype)
 
 
+def safetensors_bytes(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor]) -> bytes:
+    """A generator as a file that read_safetensors reads; equal input gives equal bytes. Raises PackageMissing."""
+    said = json.dumps({"family": family, "init_kwargs": init_kwargs}, sort_keys=True)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    data: bytes = safetensors_torch().save(tensors, {METADATA: said})
+    return data
+
+
 def read_safetensors(data: bytes) -> Parts:
+    load = safetensors_torch().load
     try:
-        import safetensors.torch
-    except ModuleNotFoundError as error:
-        raise PackageMissing(needs(error.name)) from None
-    try:
-        state = safetensors.torch.load(data)
+        state = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         said = header.get("__metadata__", {}).get(METADATA)
         said = None if said is None else json.loads(said)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import ncnn_builder as nb
-from stylegan._torch import Tensor, torch
-from stylegan.errors import PackageMissing, ProjectionError, needs
+from stylegan._torch import Tensor, safetensors_torch, torch
+from stylegan.errors import ProjectionError
 
 METADATA = "projection"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -28,14 +28,14 @@ class Saved:
 
 def write(path: Path, saved: Saved) -> None:
     """Whole or not at all. Raises ncnn_builder.EmitError, PackageMissing."""
-    save = _safetensors().save
+    save = safetensors_torch().save
     said = json.dumps({"asked": saved.asked, "seconds": saved.seconds}, sort_keys=True)
     nb.write_files({path: [save(dict(saved.state), {METADATA: said})]})
 
 
 def read(path: Path) -> Saved:
     """Raises ProjectionError for a file that write() did not write, PackageMissing."""
-    load = _safetensors().load
+    load = safetensors_torch().load
     try:
         data = path.read_bytes()
         state = load(data)
@@ -72,11 +72,3 @@ def check(state: Mapping[str, Tensor], optimised: Mapping[str, Sequence[int]], s
             raise ProjectionError(f"saved state: expected finite {dtype} of {list(shape)} as {name}, got {shown}")
     if done > steps or len(state) != len(shapes):
         raise ProjectionError(f"saved state: expected {len(shapes)} tensors of at most {steps} steps, got {done} steps")
-
-
-def _safetensors() -> Any:
-    try:
-        import safetensors.torch
-    except ModuleNotFoundError as error:
-        raise PackageMissing(needs(error.name)) from None
-    return safetensors.torch

@@ -11,8 +11,8 @@ from typing import Any
 
 import ncnn_builder as nb
 from stylegan import readers
-from stylegan._torch import Tensor
-from stylegan.errors import PackageMissing, TrainingError, needs
+from stylegan._torch import Tensor, safetensors_torch
+from stylegan.errors import TrainingError
 from stylegan.training.trainer import Trainer
 
 STATE = "training-state.safetensors"
@@ -45,15 +45,13 @@ def write_state(folder: Path, trainer: Trainer, data: str) -> None:
         "init_kwargs": trainer.init_kwargs,
         "asked": asked_of(trainer, data),
     }
-    nb.write_files({folder / STATE: [_torch().save(trainer.state(), {METADATA: json.dumps(said, sort_keys=True)})]})
+    content = safetensors_torch().save(trainer.state(), {METADATA: json.dumps(said, sort_keys=True)})
+    nb.write_files({folder / STATE: [content]})
 
 
 def network_bytes(trainer: Trainer) -> bytes:
     """The averaged generator as a checkpoint that every command of this package reads."""
-    said = json.dumps({"family": trainer.family, "init_kwargs": trainer.init_kwargs}, sort_keys=True)
-    state = {key: value.detach().cpu().contiguous() for key, value in trainer.G_ema.state_dict().items()}
-    data: bytes = _torch().save(state, {readers.METADATA: said})
-    return data
+    return readers.safetensors_bytes(trainer.family, trainer.init_kwargs, trainer.G_ema.state_dict())
 
 
 def is_state(path: Path) -> bool:
@@ -67,7 +65,7 @@ def is_state(path: Path) -> bool:
 
 def read_state(path: Path) -> Saved:
     """Raises TrainingError for a file that write_state() did not write, PackageMissing."""
-    load = _torch().load
+    load = safetensors_torch().load
     try:
         data = path.read_bytes()
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -99,11 +97,3 @@ def resume(trainer: Trainer, path: Path, data: str) -> None:
 def _plain(value: Any) -> Any:
     """As it comes back from JSON."""
     return json.loads(json.dumps(value))
-
-
-def _torch() -> Any:
-    try:
-        import safetensors.torch
-    except ModuleNotFoundError as error:
-        raise PackageMissing(needs(error.name)) from None
-    return safetensors.torch

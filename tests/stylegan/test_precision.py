@@ -9,6 +9,7 @@ import pytest
 import torch
 from network_support import NETWORKS
 
+from benchmarks import training
 from stylegan import precision
 from stylegan.training.loss import PHASES
 from stylegan.training.settings import default_settings
@@ -24,18 +25,8 @@ def trainer(which: str, **changes: Any) -> Trainer:
 
 
 def gradients(of: Trainer, phase: str) -> torch.Tensor:
-    torch.manual_seed(0)
-    size, c = of.G.img_resolution, of.G.c_dim
-    labels = torch.eye(c)[torch.arange(4) % c] if c else None
-    real, z = torch.rand(4, of.G.img_channels, size, size) * 2 - 1, torch.randn(4, of.G.z_dim)
-    own = {"G": of.G, "D": of.D}[phase[0]]
-    for network in (of.G, of.D):
-        network.requires_grad_(network is own)
-    of.loss.pl_mean.zero_()
-    of.loss.accumulate_gradients(phase, real, labels, z, labels)
-    found = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in own.parameters()])
-    own.zero_grad()
-    return found
+    real = torch.randint(256, (4, 3, *[of.G.img_resolution] * 2), generator=torch.Generator().manual_seed(0))
+    return training.gradients(of, phase, real)
 
 
 @pytest.fixture
