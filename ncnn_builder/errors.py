@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .strangers import printable
+
 
 class NcnnBuilderError(Exception):
     """What went wrong, where, what was expected, what was got, and what to do.
@@ -61,7 +63,7 @@ class NcnnBuilderError(Exception):
             text += f"; got {self.got}"
         if self.fix:
             text += f". {self.fix}"
-        return text
+        return printable(text)  # names in it come from files
 
 
 class BuildError(NcnnBuilderError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .strangers import printable
+
 
 class NcnnError(Exception):
     """What went wrong, where, what was expected, what was got, why, and what to do.
@@ -46,7 +48,7 @@ class NcnnError(Exception):
             text += f"; reason: {self.reason}"
         if self.fix:
             text += f". {self.fix}"
-        return text
+        return printable(text, keep="")  # much of it comes from files
 
 
 class ParamError(NcnnError):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import BundleError, byte_count
+from .strangers import open_regular, read_regular
 
 FORMAT = "ncnn-builder-bundle"
 KEYS = (
@@ -22,6 +24,12 @@ KEYS = (
 FORMAT_VERSION = 2
 STORAGES = ("fp32", "fp16")
 NOISE_MODES = ("const", "none", "random", "input")
+MOST_BYTES = 1 << 24
+"""Of a manifest: that of a large network has 20,000."""
+LARGEST = 1 << 20
+"""Of a dimension: more than any network has, and little enough that an array of it may be made."""
+MOST_STYLES = 1 << 24
+"""Numbers in the styles of all layers, num_ws x w_dim."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ class Manifest:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -153,10 +161,15 @@ def manifest_path(model: str | os.PathLike[str]) -> Path:
 def is_manifest(path: Path) -> bool:
     """Whether a JSON file says that it is a bundle of ours, of whatever version."""
     try:
-        data = json.loads(path.read_bytes())
+        data = _json(path)
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(data, dict) and data.get("format") == FORMAT
+
+
+def _json(path: Path) -> Any:
+    """Raises OSError, ValueError, RecursionError."""
+    return json.loads(read_regular(path, MOST_BYTES))
 
 
 def load_manifest(model: str | os.PathLike[str]) -> Manifest:
@@ -167,7 +180,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
     """
     path = manifest_path(model)
     try:
-        data = json.loads(path.read_bytes())
+        data = _json(path)
     except FileNotFoundError:
         raise BundleError(
             "no such model",
@@ -213,12 +226,12 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         noise=_read_noise(reader.at("noise")),
         truncation=bool(reader.value("truncation", bool, "true or false")),
         transform=None if data["transform"] is None else reader.matrix("transform", 3),
-        z_dim=reader.number("z_dim", low=1),
-        c_dim=reader.number("c_dim", low=0),
-        w_dim=reader.number("w_dim", low=1),
-        num_ws=reader.number("num_ws", low=1),
-        img_resolution=reader.number("img_resolution", low=1),
-        img_channels=reader.number("img_channels", low=1),
+        z_dim=reader.number("z_dim", low=1, high=LARGEST),
+        c_dim=reader.number("c_dim", low=0, high=LARGEST),
+        w_dim=reader.number("w_dim", low=1, high=LARGEST),
+        num_ws=reader.number("num_ws", low=1, high=LARGEST),
+        img_resolution=reader.number("img_resolution", low=1, high=LARGEST),
+        img_channels=reader.number("img_channels", low=1, high=LARGEST),
         weights=WeightSource(
             weights.text("source"),
             weights.text_or_none("sha256"),
@@ -226,7 +239,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             _read_storage(weights),
         ),
         graphs={name: _read_graph(graphs.at(name)) for name in ("mapping", "synthesis")},
-        files={name: _read_record(files.at(name)) for name in files.table},
+        files={files.named(name): _read_record(files.at(name)) for name in files.table},
         made_by=reader.at("made_by").texts(),
     )
     planes = [manifest.noise.planes] if manifest.noise.planes else []
@@ -234,6 +247,14 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         for name in names:
             if name not in manifest.files:
                 raise BundleError(f"the manifest does not list its file {name}", file=str(path))
+    if manifest.num_ws * manifest.w_dim > MOST_STYLES:
+        raise BundleError(
+            "the manifest's 'num_ws' and 'w_dim' are too large together",
+            file=str(path),
+            expected=f"at most {MOST_STYLES} numbers",
+            got=f"{manifest.num_ws} x {manifest.w_dim}",
+        )
+    _check_inputs(manifest)
     inputs = manifest.graphs["synthesis"].inputs
     if any(inputs.get(layer.input) != layer.shape for layer in manifest.noise.layers.values()):
         raise BundleError(
@@ -248,6 +269,26 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             expected="both or neither",
         )
     return manifest
+
+
+def _check_inputs(manifest: Manifest) -> None:
+    """The sizes that the manifest states are those of its graphs' inputs, which a Model compares with the nets."""
+    style = ((manifest.w_dim,), (manifest.num_ws, manifest.w_dim))
+    labels = {"c": ((manifest.c_dim,),)} if manifest.c_dim else {}
+    wanted: dict[str, dict[str, tuple[tuple[int, ...], ...]]] = {
+        "mapping": {"z": ((manifest.z_dim,),), "coeff": ((1,),), **labels},
+        "synthesis": {"ws0": style, "ws1": style, "mixing": ((manifest.num_ws,),)},
+    }
+    for graph, inputs in wanted.items():
+        for name, shapes in inputs.items():
+            found = manifest.graphs[graph].inputs.get(name)
+            if found not in shapes:
+                raise BundleError(
+                    f"the manifest's sizes and the input {name} of its {graph} graph disagree",
+                    file=str(manifest.path),
+                    expected=" or ".join(str(list(shape)) for shape in shapes),
+                    got="no such input" if found is None else str(list(found)),
+                )
 
 
 def _read_storage(reader: _Reader) -> str:
@@ -293,6 +334,19 @@ def _read_record(reader: _Reader) -> FileRecord:
     return FileRecord(reader.number("bytes", low=0), reader.text("sha256"))
 
 
+def _is_plain(text: str) -> bool:
+    """Without control characters, and of characters that a file's name can have on this system."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:  # half of a surrogate
+        return False
+    return not any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in ("", ".", "..") and _is_plain(name) and not any(character in name for character in "/\\")
+
+
 class _Reader:
     """One JSON object, whose values are taken out by key and type; `where` is the way to it."""
 
@@ -321,24 +375,34 @@ class _Reader:
     def at(self, key: str) -> _Reader:
         return _Reader(self.path, self.value(key, dict, "an object"), self._key(key))
 
-    def number(self, key: str, low: int) -> int:
-        value = self.value(key, int, f"a whole number of at least {low}")
-        if not low <= value < 2**63:
-            raise self.bad(key, f"a whole number of at least {low}", value)
+    def number(self, key: str, low: int, high: int = 2**62) -> int:
+        expected = f"a whole number from {low} to {high}"
+        value = self.value(key, int, expected)
+        if not low <= value <= high:
+            raise self.bad(key, expected, value)
         return int(value)
 
     def text(self, key: str) -> str:
-        return str(self.value(key, str, "text"))
+        value = str(self.value(key, str, "text"))
+        if not _is_plain(value):
+            raise self.bad(key, "text without control characters", value)
+        return value
 
     def text_or_none(self, key: str) -> str | None:
-        value = self.value(key, (str, type(None)), "text or null")
-        return None if value is None else str(value)
+        return None if self.value(key, (str, type(None)), "text or null") is None else self.text(key)
 
     def file_name(self, key: str) -> str:
         name = self.text(key)
-        if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+        if not _is_file_name(name):
             raise self.bad(key, "the name of a file beside the manifest", name)
         return name
+
+    def named(self, key: str) -> str:
+        """The key itself, which is the name of a file."""
+        if not _is_file_name(key):
+            what = f"the manifest's '{self.where}' has a bad key"
+            raise BundleError(what, file=str(self.path), expected="names of files beside it", got=json.dumps(key)[:60])
+        return key
 
     def matrix(self, key: str, size: int) -> tuple[tuple[float, ...], ...]:
         expected = f"{size} rows of {size} finite numbers"
@@ -357,6 +421,6 @@ class _Reader:
 
     def sizes(self, key: str) -> tuple[int, ...]:
         sizes = self.value(key, list, "a list of sizes")
-        if not all(type(size) is int and size > 0 for size in sizes):
-            raise self.bad(key, "a list of sizes", sizes)
+        if not 1 <= len(sizes) <= 4 or not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+            raise self.bad(key, "a list of 1 to 4 sizes", sizes)
         return tuple(sizes)

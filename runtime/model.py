@@ -16,6 +16,7 @@ from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads
 from .noise import Noise, NoiseChoice
+from .strangers import printable
 from .values import array_of, number_of, whole_number
 
 
@@ -73,6 +74,14 @@ class Model:
                     expected=", ".join(listed),
                     got="no " + ", ".join(missing),
                 )
+        for blob, shape in files.inputs.items():
+            if net.inputs[blob] not in (None, shape):
+                raise BundleError(
+                    f"the input {blob} of the {name} net has not the shape of the manifest",
+                    file=str(self.manifest.file(files.param)),
+                    expected=str(list(shape)),
+                    got=str(list(net.inputs[blob] or ())),
+                )
         return net
 
     @property
@@ -81,7 +90,9 @@ class Model:
         weights = self.manifest.weights
         if not weights.random:
             return None
-        return f"{self.manifest.path.name} holds random weights ({weights.source}): its pictures are noise"
+        return printable(
+            f"{self.manifest.path.name} holds random weights ({weights.source}): its pictures are noise", ""
+        )
 
     def mapping(
         self, z: npt.ArrayLike, psi: float = 1.0, c: npt.ArrayLike | None = None, cutoff: int | None = None

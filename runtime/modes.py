@@ -20,6 +20,7 @@ from .progress import progress
 from .recipe import PREFIX, read_recipe, recipe, show
 from .renderer import Renderer, Shot
 from .seeds import W_AVG, Seed
+from .strangers import printable
 from .values import FloatArray
 from .video import ENCODINGS, GIF, MOST_GIF_FPS, VIDEO_SUFFIXES, import_av
 
@@ -147,7 +148,7 @@ def a2b(request: Request) -> Path:
     except BaseException:
         if kept := store.stop():
             remark = f"{kept} of {total} frames are kept in {store.place}: the same command goes on with them"
-            print(remark, file=sys.stderr)
+            print(printable(remark, keep=""), file=sys.stderr)
         raise
     return path
 
@@ -191,7 +192,7 @@ def choose_model(request: Request, suffix: str) -> Manifest:
     """The manifest of model=, or the newest one here. Raises UsageError where its pictures cannot be written so."""
     manifest = load_manifest(request.model or newest_model(Path.cwd()))
     if request.model is None and not request.quiet:
-        print(f"model: {manifest.path.name}", file=sys.stderr)
+        print(printable(f"model: {manifest.path.name}", keep=""), file=sys.stderr)
     channels = manifest.img_channels
     if channels not in (1, 3, 4) or (suffix.lower() in VIDEO_SUFFIXES and channels == 4):
         raise UsageError(f"pictures of {channels} channels cannot be written as {suffix}")

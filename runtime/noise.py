@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .errors import BundleError, InputError, brief, byte_count
 from .manifest import Manifest
+from .strangers import open_regular
 from .values import FloatArray, array_of, number_of, whole_number
 
 NoiseChoice = str | Mapping[str, npt.ArrayLike] | None
@@ -75,17 +76,18 @@ class Noise:
         """The network's planes, from the file that `input` comes with: float32, one after another."""
         manifest = self._manifest
         path = manifest.file(manifest.noise.planes or "")
+        sizes = [4 * int(np.prod(layer.shape)) for layer in self._layers.values()]
         try:
-            data = path.read_bytes()
+            with open_regular(path) as stream:
+                data = stream.read(sum(sizes) + 1)
         except OSError as error:
             raise BundleError("the noise planes cannot be read", file=str(path), reason=error.strerror) from None
-        sizes = [4 * int(np.prod(layer.shape)) for layer in self._layers.values()]
         if len(data) != sum(sizes):
             raise BundleError(
                 "the noise planes have the wrong length",
                 file=str(path),
                 expected=byte_count(sum(sizes)),
-                got=byte_count(len(data)),
+                got="more" if len(data) > sum(sizes) else byte_count(len(data)),
                 fix="Export the bundle again",
             )
         planes, start = {}, 0

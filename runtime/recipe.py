@@ -9,8 +9,10 @@ from pathlib import Path
 from .arguments import Request
 from .errors import BundleError, UsageError
 from .manifest import Manifest, load_manifest
+from .picture_files import NotAPicture, opened
 from .renderer import Renderer
 from .seeds import Seed
+from .strangers import printable
 
 PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put theirs
 # In the order in which mode=info shows them.
@@ -62,19 +64,18 @@ def recipe(
 
 def read_recipe(path: str) -> dict[str, str]:
     """Field -> text. Raises UsageError where the file is no picture, or says nothing of how it was made."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             image.load()  # text chunks may follow the pixels
             texts: Mapping[str, object] = getattr(image, "text", {})
             size = f"{image.width} x {image.height}"
     except FileNotFoundError:
         raise UsageError("no such picture", file=path) from None
-    except UnidentifiedImageError:
-        raise UsageError("not a picture", file=path, expected="a PNG that mode=image, mix, grid ... wrote") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+    except NotAPicture as error:
+        expected = "a PNG that mode=image, mix, grid ... wrote"
+        raise UsageError("not a picture that can be read", file=path, expected=expected, reason=str(error)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise UsageError("the picture cannot be read", file=path, reason=reason) from None
     found = {key.removeprefix(PREFIX): str(text) for key, text in texts.items() if key.startswith(PREFIX)}
     if "command" not in found:
@@ -85,7 +86,7 @@ def read_recipe(path: str) -> dict[str, str]:
 
 
 def show(fields: Mapping[str, str]) -> str:
-    """The fields as lines, and what is to be known of the model that is here."""
+    """The fields as lines, a line each whatever is in them, and what is to be known of the model that is here."""
     lines = [f"{key.replace('_', ' '):<14}{text}" for key, text in fields.items()]
     model, wanted = fields.get("model", ""), fields.get("model_sha256")
     try:
@@ -93,4 +94,4 @@ def show(fields: Mapping[str, str]) -> str:
         remark = "" if same else f"{model} here is another model than the picture's"
     except BundleError:
         remark = f"the model {model} is not here: give model= its place"
-    return "\n".join([*lines, *([f"{'note':<14}{remark}"] if remark else [])])
+    return "\n".join(printable(line, keep="") for line in [*lines, *([f"{'note':<14}{remark}"] if remark else [])])

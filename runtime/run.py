@@ -8,6 +8,7 @@ from .arguments import parse, usage
 from .errors import NcnnError
 from .modes import PAINTERS, info
 from .stopping import unwind_on_sigterm
+from .strangers import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # the disk is full, a file vanished
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}", keep=""), file=sys.stderr)
         return 2
     except MemoryError:
         print("error: out of memory", file=sys.stderr)
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    print(result)
+    print(printable(str(result)))
     return 0
 
 

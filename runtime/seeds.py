@@ -5,6 +5,8 @@ A seed file is an int32 zero, then z as little-endian float32; .npy and .npz hol
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import re
 import zipfile
@@ -18,12 +20,19 @@ import numpy as np
 
 from .errors import SeedError, UsageError, byte_count
 from .manifest import Manifest
+from .strangers import open_regular
 from .values import FloatArray
 
 STYLE_SUFFIXES = (".npy", ".npz")
 W_AVG = "w_avg"
 LARGEST_SEED = 2**32 - 1
 MOST_SEEDS = 100_000
+LONGEST_HEADER = 10_000  # of a .npy file, as numpy has it
+NOT_WHOLE = (
+    *(ValueError, TypeError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged .npy or .npz file raises."""
 NUMBERS = re.compile(r"([0-9]{1,12})(?:[-_]([0-9]{1,12}))?", re.ASCII)
 
 
@@ -106,7 +115,7 @@ def read_style(path: str | os.PathLike[str], num_ws: int, w_dim: int) -> FloatAr
     """
     name = os.fspath(path)
     try:
-        with Path(path).open("rb") as stream:
+        with open_regular(path) as stream:
             if Path(path).suffix.lower() == ".npy":
                 return _read_array(stream, name, num_ws, w_dim)
             with zipfile.ZipFile(stream) as archive:
@@ -119,18 +128,14 @@ def read_style(path: str | os.PathLike[str], num_ws: int, w_dim: int) -> FloatAr
         raise SeedError("no such file", file=name) from None
     except OSError as error:
         raise SeedError("the file cannot be read", file=name, reason=error.strerror or str(error)) from None
-    except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except NOT_WHOLE as error:
         kind = Path(path).suffix[1:]
         raise SeedError(f"not a whole .{kind} file", file=name, reason=str(error).split("\n")[0]) from None
 
 
 def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatArray:
     """The header first: what it promises is compared before memory is taken for it."""
-    version = np.lib.format.read_magic(stream)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read_header:
-        raise ValueError(f"version {version} of the format")
-    shape, fortran_order, dtype = read_header[version](stream)
+    shape, fortran_order, dtype = _read_header(stream)
     shapes = [(w_dim,), (num_ws, w_dim)]
     squeezed = shape[1:] if len(shape) > 1 and shape[0] == 1 and shape not in shapes else shape
     if dtype.kind != "f" or squeezed not in shapes:
@@ -140,7 +145,7 @@ def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatA
             expected=f"floats of [{num_ws}, {w_dim}] or [{w_dim}]",
             got=f"{dtype} of {list(shape)}",
         )
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     data = stream.read(size)
     stream.read(1)  # at its end a zip file's entry compares the checksum
     if len(data) != size:
@@ -153,6 +158,22 @@ def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatA
     return w
 
 
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    """(shape, fortran_order, dtype). numpy reads a header of any length, up to 4 GB, before it finds it too long."""
+    magic = stream.read(8)
+    version = np.lib.format.read_magic(io.BytesIO(magic))
+    readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
+    if version not in readers:
+        raise ValueError(f"version {version} of the format")
+    bytes_of_length, read_header = readers[version]
+    head = stream.read(bytes_of_length)
+    length = int.from_bytes(head, "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    found: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read_header(io.BytesIO(head + stream.read(length)))
+    return found
+
+
 def read_seed(path: str | os.PathLike[str], z_dim: int) -> FloatArray:
     """The latent z, float32 [z_dim].
 
@@ -163,7 +184,7 @@ def read_seed(path: str | os.PathLike[str], z_dim: int) -> FloatArray:
     name = os.fspath(path)
     expected = 4 + 4 * z_dim
     try:
-        with Path(path).open("rb") as stream:
+        with open_regular(path) as stream:
             data = stream.read(expected + 1)
             size = os.fstat(stream.fileno()).st_size
     except FileNotFoundError:

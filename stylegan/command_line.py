@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ncnn_builder as nb
+from ncnn_builder.strangers import printable
 from stylegan.configs import CONFIGS, WHICH, Config, get_config
 from stylegan.errors import CheckpointError, ConfigError, StyleganError
 
@@ -103,7 +104,7 @@ def exit_code(name: str, work: Callable[[], int | None], less: str = "") -> int:
         said, code = f"out of memory: {less}" if less else "out of memory", 2
     except KeyboardInterrupt:
         said, code = "interrupted", 130
-    sys.stderr.write(f"{name}: {said}\n")
+    sys.stderr.write(printable(f"{name}: {said}") + "\n")
     return code
 
 
@@ -112,7 +113,8 @@ def warn_random(reason: str) -> None:
     bar = "!" * 100
     sys.stderr.write(
         f"{bar}\nWARNING: RANDOM WEIGHTS. The pictures will be patterns without meaning.\n"
-        f"Reason: {reason}.\nGive a checkpoint with --ckpt FILE, or --ckpt random to say that you want this.\n{bar}\n"
+        f"Reason: {printable(reason)}.\n"
+        f"Give a checkpoint with --ckpt FILE, or --ckpt random to say that you want this.\n{bar}\n"
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ncnn_builder.strangers import printable
 from stylegan import command_line
 from stylegan.configs import WHICH
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> int:
         said = inspect(args.source, args.which, args.sha256)
         try:
-            print(json.dumps(said, indent=1) if args.json else _text(said), flush=True)
+            print(json.dumps(said, indent=1) if args.json else printable(_text(said)), flush=True)
         except BrokenPipeError:  # of `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed
             return 1

@@ -1,14 +1,14 @@
-"""Pictures from files of any kind that Pillow reads."""
+"""Pictures from files, as networks take them."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from runtime.picture_files import NotAPicture, opened
 from stylegan.errors import StyleganError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -26,18 +26,16 @@ class PictureError(StyleganError):
 def open_picture(file: str | os.PathLike[str] | IO[bytes]) -> Image.Image:
     """The picture in a file, turned as its EXIF data says; of an animation the first one. Raises PictureError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a large picture, of odd metadata: it is the user's own
-            with Image.open(file) as opened:
-                picture = ImageOps.exif_transpose(opened)
-                picture.load()
-                return picture
+        with opened(file) as found:
+            picture = ImageOps.exif_transpose(found)
+            picture.load()
+            return picture
     except FileNotFoundError:
         raise PictureError("no such file") from None
     except MemoryError:
         raise PictureError("no memory for it") from None
-    except Exception as error:  # decoders raise many kinds
-        raise PictureError(f"expected a picture, but it cannot be read: {_reason(error)}") from None
+    except (NotAPicture, OSError, ValueError) as error:
+        raise _unreadable(error) from None
 
 
 def kind(file: IO[bytes]) -> tuple[tuple[int, int], int]:
@@ -46,18 +44,20 @@ def kind(file: IO[bytes]) -> tuple[tuple[int, int], int]:
     Channels are 1 for grey, 3 for colour, 4 where something may be transparent. Raises PictureError.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(file) as opened:
-                width, height = opened.size
-                # A PNG that does not say it before its pixels would be decoded for it.
-                exif = {} if opened.format == "PNG" and "exif" not in opened.info else opened.getexif()
-                if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):  # it lies on its side
-                    width, height = height, width
-                channels = 4 if is_transparent(opened) else 1 if opened.mode in _GREY else 3
-                return (width, height), channels
-    except Exception as error:
-        raise PictureError(f"expected a picture, but it cannot be read: {_reason(error)}") from None
+        with opened(file) as found:
+            width, height = found.size
+            # A PNG that does not say it before its pixels would be decoded for it.
+            exif = {} if found.format == "PNG" and "exif" not in found.info else found.getexif()
+            if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):  # it lies on its side
+                width, height = height, width
+            channels = 4 if is_transparent(found) else 1 if found.mode in _GREY else 3
+            return (width, height), channels
+    except NotAPicture as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> PictureError:
+    return PictureError(f"expected a picture, but it cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def is_transparent(picture: Image.Image) -> bool:
@@ -80,10 +80,3 @@ def converted(picture: Image.Image, mode: str) -> Image.Image:
         return picture.convert(mode)
     except ValueError as error:  # no way between two colour spaces
         raise PictureError(f"its pixels cannot be read as {mode}: {error}") from None
-
-
-def _reason(error: Exception) -> str:
-    said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-    if "cannot identify image file" in said:  # and then the address of an object in memory
-        said = "it is of no known kind"
-    return said or type(error).__name__

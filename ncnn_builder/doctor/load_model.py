@@ -5,13 +5,23 @@ from __future__ import annotations
 import importlib
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import BuildError
+from ..strangers import open_regular
 from .case import Case, case_of, guarded
+
+MOST_BYTES = 1 << 32
+"""Of the arrays of a .npz file, unpacked: a small file may promise any number."""
+NOT_ARRAYS = (
+    *(OSError, ValueError, TypeError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError),
+    *(RecursionError, zipfile.BadZipFile, zlib.error),
+)
+"""What reading a file raises that is no whole .npz file."""
 
 
 def load_case(model: str, inputs: str | Path) -> Case:
@@ -57,14 +67,15 @@ def _make(model: str) -> Any:
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise ValueError("it is a single array")
-        with loaded as file:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_BYTES:
+            raise ValueError(f"its arrays have {size} bytes, more than {MOST_BYTES}")
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise BuildError("no such file", argument="--inputs", got=str(path)) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except NOT_ARRAYS as error:
         raise BuildError(
             f"{path} is no .npz file of arrays: {error}", argument="--inputs", fix="numpy.savez writes one"
         ) from None

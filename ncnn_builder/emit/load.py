@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import BuildError, ReadError
 from ..ir import Graph, Node, Shape, Value
 from ..ops.shape import really_reshape
+from ..strangers import open_regular
 from . import binary
 from .blob import read_bin
 from .foreign import Foreign
@@ -60,9 +61,11 @@ def load(
 def read_bytes(path: str | PathLike[str]) -> bytes:
     """Raises ReadError where there is no such file."""
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ReadError(f"cannot read {fspath(path)}: {error.strerror}") from None
+        with open_regular(path) as stream:
+            return stream.read()
+    except (OSError, ValueError) as error:  # ValueError: a zero character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ReadError(f"cannot read {fspath(path)}: {reason}") from None
 
 
 def read_file(path: str | PathLike[str]) -> ParamFile:

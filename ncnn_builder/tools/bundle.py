@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from ..ir import Shape
+from ..strangers import read_regular
 
 FORMAT = "ncnn-builder-bundle"
+MOST_BYTES = 1 << 24  # of a manifest, as runtime/manifest.py has it
 
 
 def bundle_shapes(path: Path) -> dict[str, Shape]:
@@ -17,10 +19,10 @@ def bundle_shapes(path: Path) -> dict[str, Shape]:
     """
     name, _, part = path.stem.rpartition("_")
     try:
-        manifest = json.loads((path.parent / f"{name}.json").read_bytes())
+        manifest = json.loads(read_regular(path.parent / f"{name}.json", MOST_BYTES))
         graph = manifest["graphs"][part]
         if manifest["format"] != FORMAT or graph["param"] != path.name:
             return {}
         return {blob: tuple(int(n) for n in shape) for blob, shape in graph["inputs"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no manifest of ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # no manifest of ours
         return {}

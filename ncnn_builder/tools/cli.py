@@ -16,6 +16,7 @@ from ..emit.load import read_bytes, read_file
 from ..emit.text import LINT
 from ..errors import BuildError, NcnnBuilderError, ReadError
 from ..ir import Shape
+from ..strangers import printable
 from .bundle import bundle_shapes
 from .cost import cost
 from .diff import diff
@@ -43,13 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
     except (NcnnBuilderError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
     except MemoryError:
         print("error: out of memory", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
     return BAD_INPUT
+
+
+def _say(*lines: object, end: str = "\n") -> None:
+    """On the terminal, where names and words that a file holds do nothing."""
+    print(printable("\n".join(map(str, lines))), end=end)
 
 
 def _lint(arguments: argparse.Namespace) -> int:
@@ -63,9 +69,9 @@ def _lint(arguments: argparse.Namespace) -> int:
         print(json.dumps({"file": net.path, "findings": [f.as_json() for f in findings]}, indent=1))
     else:
         for finding in findings:
-            print(told(finding, net.path, net.file.source), end="\n\n")
+            _say(told(finding, net.path, net.file.source), end="\n\n")
         errors = sum(f.severity == "error" for f in findings)
-        print(f"{net.path}: {len(net.layers)} layers, {errors} errors, {len(worth) - errors} warnings")
+        _say(f"{net.path}: {len(net.layers)} layers, {errors} errors, {len(worth) - errors} warnings")
     return FOUND if worth else CLEAN
 
 
@@ -86,11 +92,11 @@ def _fix(arguments: argparse.Namespace) -> int:
     if out is not None:
         write_files({out: [fixed.text.encode()]})
     left = [f for f in lint(fixed.net) if f.severity != "note"]
-    print(*(f"fixed: {what}" for what in fixed.done), *([] if fixed.done else ["nothing to repair"]), sep="\n")
+    _say(*(f"fixed: {what}" for what in fixed.done), *([] if fixed.done else ["nothing to repair"]))
     for finding in left:
-        print(f"left:  line {finding.line}: {finding.type} {finding.layer}: {finding.what} [{finding.rule}]")
+        _say(f"left:  line {finding.line}: {finding.type} {finding.layer}: {finding.what} [{finding.rule}]")
     if fixed.done:
-        print(f"written to {out}" if out else "nothing is written: say where with -o OUT, or --in-place")
+        _say(f"written to {out}" if out else "nothing is written: say where with -o OUT, or --in-place")
     return FOUND if left else CLEAN
 
 
@@ -101,9 +107,9 @@ def _diff(arguments: argparse.Namespace) -> int:
         weights = [asdict(w) for w in found.weights]
         print(json.dumps({"structure": found.structure, "weights": weights, "equal_weights": found.equal}, indent=1))
         return FOUND if found else CLEAN
-    print(*found.structure, *found.weights, sep="\n", end="\n" if found else "")
+    _say(*found.structure, *found.weights, end="\n" if found else "")
     compared = f"{found.equal} weights equal" if a.has_bin and b.has_bin else "weights not compared"
-    print(f"{len(found.structure)} differences of structure, {len(found.weights)} of weights; {compared}")
+    _say(f"{len(found.structure)} differences of structure, {len(found.weights)} of weights; {compared}")
     return FOUND if found else CLEAN
 
 
@@ -123,7 +129,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_json(net, found), indent=1))
     else:
-        print(table(net, found, arguments.by_module or arguments.depth is not None, arguments.depth))
+        _say(table(net, found, arguments.by_module or arguments.depth is not None, arguments.depth))
     return CLEAN
 
 
@@ -132,13 +138,14 @@ def _draw(arguments: argparse.Namespace) -> int:
     _say_misfits(net)
     out = arguments.out or Path(Path(arguments.param).name.removesuffix(".bin").removesuffix(".param") + ".svg")
     write_files({out: [drawn(net, cost(net), out)]})
-    print(out)
+    _say(out)
     return CLEAN
 
 
 def _say_misfits(net: Net) -> None:
     for layer, reason in net.shapes.problems[:3]:
-        print(f"note: {layer.spec.in_files} {layer.name} does not fit its inputs: {reason}", file=sys.stderr)
+        said = f"note: {layer.spec.in_files} {layer.name} does not fit its inputs: {reason}"
+        print(printable(said), file=sys.stderr)
 
 
 def _positive(text: str) -> int:

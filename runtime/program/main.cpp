@@ -102,12 +102,17 @@ static void carry_out(const Request& request)
     printf("%s\n", file);
 }
 
-// One line, whatever bytes a file's name holds.
+// One line that no terminal obeys, whatever bytes a file's name or a layer's holds: ASCII's control characters,
+// and those of Latin-1 as UTF-8 writes them (C2 80 to C2 9F).
 static int complain(std::string message)
 {
-    for (char& c : message)
-        if ((unsigned char)c < 32 || c == 127)
+    unsigned char before = 0;
+    for (char& c : message) {
+        const unsigned char byte = (unsigned char)c;
+        if (byte < 32 || byte == 127 || (before == 0xC2 && byte >= 0x80 && byte < 0xA0))
             c = '?';
+        before = byte;
+    }
     fprintf(stderr, "error: %s\n", message.c_str());
     return 2;
 }
