@@ -53,7 +53,7 @@ def test_the_two_packages_read_and_show_alike() -> None:
 
 
 def test_printable() -> None:
-    for text in ("plain", "Zoë 猫 – 5 µm", "a\nb\tc"):
+    for text in ("plain", "Zoë 猫, 5 µm", "a\nb\tc"):
         assert printable(text) == text
     shown = printable(ESCAPES, keep="")
     assert shown.isprintable() and shown.startswith(r"all is well\x1b[2K\rno\x1b]0;TITLE\x07\nnote")
