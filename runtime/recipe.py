@@ -58,7 +58,8 @@ def recipe(
     values["noise"] = renderer.noise
     values["model_sha256"] = manifest.digest
     values["command"] = shlex.join(command)
-    chunks = {PREFIX + key: values[key] for key in FIELDS if key in values}
+    # A path that is no text, which the chunk of a PNG has to be, is shown instead of repeated.
+    chunks = {PREFIX + key: printable(values[key]) for key in FIELDS if key in values}
     return {"Software": "ncnn-builder", **chunks}
 
 

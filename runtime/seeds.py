@@ -9,6 +9,7 @@ import io
 import math
 import os
 import re
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ MOST_SEEDS = 100_000
 LONGEST_HEADER = 10_000  # of a .npy file, as numpy has it
 NOT_WHOLE = (
     *(ValueError, TypeError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError, RecursionError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """What reading a damaged .npy or .npz file raises."""
 NUMBERS = re.compile(r"([0-9]{1,12})(?:[-_]([0-9]{1,12}))?", re.ASCII)

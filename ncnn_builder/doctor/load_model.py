@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,7 +20,7 @@ MOST_BYTES = 1 << 32
 """Of the arrays of a .npz file, unpacked: a small file may promise any number."""
 NOT_ARRAYS = (
     *(OSError, ValueError, TypeError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError),
-    *(RecursionError, zipfile.BadZipFile, zlib.error),
+    *(RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """What reading a file raises that is no whole .npz file."""
 
@@ -67,6 +68,9 @@ def _make(model: str) -> Any:
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError."""
     try:
+        with open_regular(path) as stream:
+            if stream.read(6) == b"\x93NUMPY":
+                raise ValueError("it is a single array")
         with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_BYTES:

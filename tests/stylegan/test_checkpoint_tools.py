@@ -107,7 +107,8 @@ def test_inspect(which: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(inspect, "net.pkl", "--which", which, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["family"] == "v3" and said["labels"] == 10 and said["num_ws"] == golden.meta["num_ws"]
-    assert said["init_kwargs"]["channel_base"] == 1024 and said["inferred"] is False
+    base = golden.meta["init_kwargs"]["channel_base"]
+    assert said["init_kwargs"]["channel_base"] == base and said["inferred"] is False
     assert said["tensors"] == {key: list(value.shape) for key, value in state.items()}
     assert said["bytes"] == 4 * sum(value.numel() for value in state.values())
     assert said["parameters"] + said["buffers"] == said["bytes"] / 4

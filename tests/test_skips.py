@@ -1,0 +1,24 @@
+"""The suite fails where a test is skipped for a reason that is not listed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(("reason", "code"), [("no op was measured: nothing", 0), ("no data", 1)])
+def test_a_skip_needs_a_listed_reason(tmp_path: Path, reason: str, code: int) -> None:
+    shutil.copy(HERE / "conftest.py", tmp_path)
+    (tmp_path / "test_x.py").write_text(
+        f"import pytest\n\ndef test_a():\n    pytest.skip({reason!r})\n\ndef test_b():\n    pass\n"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("SKIPPED WITHOUT A LISTED REASON" in done.stdout) == bool(code)
