@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from network_support import latents
+from network_support import NETWORK_TOLERANCE, latents
 from safetensors import safe_open
 
 import runtime.run
@@ -64,7 +64,12 @@ def test_exported_without_a_checkpoint(
         want = G.synthesis(ws, noise_mode="const")
     m = Model("faces")
     w = m.mapping(inputs["z"])
-    np.testing.assert_allclose(m.synthesis(w), want[0], atol=2e-5 * float(want.abs().max()))
+    np.testing.assert_allclose(w, ws[0, 0], atol=2e-6 * float(ws.abs().max()))
+    # Of the same style. What float32 leaves open of a style (torch's own is 3e-7 from double precision) moves this
+    # trained network's picture by 6e-6 to 2e-5, by the machine's order of sums.
+    largest = float(want.abs().max())
+    np.testing.assert_allclose(m.synthesis(ws[0].numpy()), want[0], atol=2e-5 * largest)
+    np.testing.assert_allclose(m.synthesis(w), want[0], atol=NETWORK_TOLERANCE * largest)
     difference = m.image(w).astype(int) - to_uint8(want)[0].permute(1, 2, 0).numpy()
     assert np.abs(difference).max() <= 1
     assert runtime.run.main(["mode=grid", "rows=85,100", "cols=55,821", "styles=0-2", "-q"]) == 0
