@@ -77,18 +77,18 @@ class Restorer(nn.Module):
         return picture
 
     def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Value:
-        features = [nb.child(g, self, "first", inputs)[0]]
+        features = [nb.child(g, self, "first", inputs)]
         for i in range(len(self.down)):
-            features.append(nb.child(g, self, f"down.{i}", features[-1])[0])
+            features.append(nb.child(g, self, f"down.{i}", features[-1]))
         x = features.pop()
-        (w,), picture = nb.child(g, self, "style", x), None
+        w, picture = nb.child(g, self, "style", x), None
         for i in range(len(self.convs)):
             condition = features.pop()
             kept, moved = nb.slice(g, nb.child(g, self, f"convs.{i}", [x, w]), len(self.convs[i].bias) // 2, dim=1)
-            (factor,) = nb.child(g, self, f"factors.{i}", condition)
-            (addend,) = nb.child(g, self, f"addends.{i}", condition)
-            (x,) = nb.concat(g, [kept, moved * factor + addend], dim=1)
-            (shown,) = nb.child(g, self, f"rgbs.{i}", [x, w])
+            factor = nb.child(g, self, f"factors.{i}", condition)
+            addend = nb.child(g, self, f"addends.{i}", condition)
+            x = nb.concat(g, [kept, moved * factor + addend], dim=1)
+            shown = nb.child(g, self, f"rgbs.{i}", [x, w])
             if picture is not None:
                 shown = shown + nb.interpolate(g, picture, scale_factor=2, mode="bilinear")
             picture = shown

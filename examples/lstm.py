@@ -27,9 +27,9 @@ class Classifier(nn.Module):
         weight = self.score(y).softmax(1)  # [N, T, 1]
         return self.head((weight * y).sum(1))
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
-        (y,) = nb.child(g, self, "lstm", nb.child(g, self, "norm", inputs))  # without its last states
-        (weight,) = nb.softmax(g, nb.child(g, self, "score", y), dim=1)  # dimensions count the batch, as in torch
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
+        y = nb.child(g, self, "lstm", nb.child(g, self, "norm", inputs))  # without its last states
+        weight = nb.softmax(g, nb.child(g, self, "score", y), dim=1)  # dimensions count the batch, as in torch
         pooled = nb.reduction(g, weight * y, "ReduceSum", 3, dims=(1,))
         return nb.child(g, self, "head", pooled)
 

@@ -23,7 +23,7 @@ class ConvBN(nn.Module):
         y = self.bn(self.conv(x))
         return nn.functional.silu(y) if self.act else y
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
         return nb.activation(g, nb.fuse_conv_bn(g, inputs, self.conv, self.bn), self.act)  # one layer on any target
 
 
@@ -41,10 +41,10 @@ class RepBlock(nn.Module):
         return x + nn.functional.silu(self.wide(y) + self.narrow(y))
 
     def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Value:
-        (x,) = nb.check_bottom_names(inputs)
+        x = nb.check_bottom_names(inputs)
         y = nb.child(g, self, "first", x)
-        (wide,), (narrow,) = nb.child(g, self, "wide", y), nb.child(g, self, "narrow", y)
-        return x + nb.activation(g, wide + narrow, "swish")[0]  # operators of Values are the DSL's functions
+        wide, narrow = nb.child(g, self, "wide", y), nb.child(g, self, "narrow", y)
+        return x + nb.activation(g, wide + narrow, "swish")  # operators are the DSL's functions
 
 
 class CSPStage(nn.Module):
@@ -62,11 +62,11 @@ class CSPStage(nn.Module):
         y = torch.cat([self.left(x), self.blocks(self.right(x))], 1)
         return self.last(y * self.attention(y))
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
         left = nb.child(g, self, "left", inputs)
         right = nb.child(g, self, "blocks", nb.child(g, self, "right", inputs))
-        (y,) = nb.concat(g, [left, right], dim=1)
-        (weight,) = nb.child(g, self, "attention", y)
+        y = nb.concat(g, [left, right], dim=1)
+        weight = nb.child(g, self, "attention", y)
         return nb.child(g, self, "last", y * weight)
 
 
@@ -85,7 +85,7 @@ class Detector(nn.Module):
         xs, ys = torch.linspace(-1, 1, w).expand(1, 1, h, w), torch.linspace(-1, 1, h)[:, None].expand(1, 1, h, w)
         return self.head(torch.cat([y, xs, ys], 1))
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
         y = nb.child(g, self, "stage", nb.child(g, self, "stem", inputs))
         return nb.child(g, self, "head", nb.coordconcat(g, y))
 

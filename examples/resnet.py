@@ -31,7 +31,7 @@ class Block(nn.Module):
         y = self.bn2(self.conv2(y))
         return torch.relu(y + self.shortcut(x))
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
         y = inputs
         for name in ("conv1", "bn1", "relu", "conv2", "bn2"):
             y = nb.child(g, self, name, y)
@@ -62,7 +62,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(self.stem(x)))
 
-    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, inputs: nb.ValueLike) -> nb.Values:
         y = inputs
         for name in ("stem", "blocks", "head"):  # a Sequential is walked, and a Block in it asked
             y = nb.child(g, self, name, y)

@@ -7,7 +7,7 @@ from .builder import ValueLike, check_bottom_names, create_top_names, newest_bot
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .features import FEATURES, without
-from .ir import Graph, Node, Value
+from .ir import Graph, Node, Value, Values
 from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
 from .ops.alias_free import filtered_lrelu, synthesis_input
@@ -108,6 +108,7 @@ __all__ = [
     "Upfirdn2d",
     "Value",
     "ValueLike",
+    "Values",
     "VerifyError",
     "Weight",
     "WeightStorage",

@@ -3,48 +3,80 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, SupportsFloat, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, SupportsFloat, TypeAlias, TypeGuard
 
 import numpy as np
 
 from .errors import BuildError
-from .ir import Array, Graph, Node, Value
+from .ir import Array, Graph, Node, Value, Values
 from .opspec import Derived, OpSpec, Param, caller
 
 ValueLike: TypeAlias = "Value | Sequence[Value | Sequence[Value]]"
-"""What the DSL takes for inputs: a Value, or a list of Values and of one-element lists of them."""
+"""What the DSL takes for inputs: a Value, what a call returned, or a list of them."""
 
 
-def check_bottom_names(bottom_names: ValueLike) -> list[Value]:
-    """The inputs of a call as a flat list. Raises BuildError for anything that is no Value.
+def check_bottom_names(bottom_names: ValueLike) -> Values:
+    """The inputs of a call, flat. Raises BuildError for anything that is no Value.
 
-    The name is the predecessor's.
+    The name is the predecessor's. ``x, *others = nb.check_bottom_names(inputs)`` takes them apart.
     """
+    return Values(inputs_of(bottom_names))
+
+
+def inputs_of(bottom_names: ValueLike) -> list[Value]:
+    """The same as a list, which one Value does not turn into that Value."""
     if isinstance(bottom_names, Value):
         return [bottom_names]
     flat: list[Value] = []
-    for item in bottom_names if isinstance(bottom_names, (list, tuple)) else [bottom_names]:
-        if isinstance(item, Value):
-            flat.append(item)
-        elif isinstance(item, (list, tuple)) and all(isinstance(v, Value) for v in item):
-            flat.extend(item)
-        else:
-            raise BuildError(
-                "an input is not a Value",
-                source=caller(),
-                expected="a Value or a list of Values",
-                got=type(item).__name__,
-            )
+    for item in bottom_names if is_sequence(bottom_names) else [bottom_names]:
+        for value in item if is_sequence(item) else [item]:
+            if not isinstance(value, Value):
+                raise BuildError(
+                    "an input is not a Value",
+                    source=caller(),
+                    expected="a Value or a list of Values",
+                    got=type(value).__name__,
+                )
+            flat.append(value)
     return flat
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a list, a tuple, or what a call returned: not a Value, nor text."""
+    return isinstance(value, (list, tuple, Values))
+
+
+def is_value(value: object) -> TypeGuard[Value | Values]:
+    """Whether an argument is a Value, or the result of a call, rather than numbers."""
+    return isinstance(value, (Value, Values))
 
 
 def one(value: ValueLike) -> Value:
     """Exactly one Value."""
-    values = check_bottom_names(value)
+    values = inputs_of(value)
     if len(values) != 1:
         raise BuildError("wrong number of inputs", source=caller(), expected=1, got=len(values))
     return values[0]
+
+
+def results_of(returned: Any) -> Values:
+    """What an author's function returned, as every call returns it: a Value, or lists of Values and None.
+
+    None holds the place of a result that is not there. Raises BuildError for anything else.
+    """
+    return Values(_flat(returned))
+
+
+def _flat(returned: Any) -> Iterator[Value | None]:
+    if returned is None or isinstance(returned, Value):
+        yield returned
+    elif is_sequence(returned):
+        for item in returned:
+            yield from _flat(item)
+    else:
+        expected, got = "a Value or a list of Values", type(returned).__name__
+        raise BuildError("export_ncnn() returned no Value", expected=expected, got=got)
 
 
 def number(value: SupportsFloat, argument: str) -> float:
@@ -134,12 +166,12 @@ def append(
     inputs: ValueLike,
     params: Mapping[str, Any] | None = None,
     weights: Mapping[str, Array | None] | None = None,
-) -> list[Value]:
+) -> Values:
     """Append a node of `spec`; every parameter of the declaration must be given.
 
     Raises BuildError with op, scope, source line and argument where the call does not fit the declaration.
     """
-    values = check_bottom_names(inputs)
+    values = inputs_of(inputs)
     source = g.source or caller()
     try:
         least, most = spec.arity
@@ -240,6 +272,6 @@ def create_top_names(g: Graph, num: int = 1) -> list[str]:
     return [g.fresh_name("blob") for _ in range(num)]
 
 
-def newest_bottom_names(g: Graph) -> list[Value]:
+def newest_bottom_names(g: Graph) -> Values:
     """The outputs of the newest node, or the inputs of a graph that has none (the predecessor's helper)."""
-    return list(g.nodes[-1].outputs) if g.nodes else list(g.inputs)
+    return g.nodes[-1].outputs if g.nodes else Values(g.inputs)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import registry
-from .builder import check_bottom_names
-from .ir import Graph, Node, Shape, Value
+from .builder import inputs_of
+from .ir import Graph, Node, Shape, Values
 from .opspec import Derived, OpSpec, Param, Sample, calling, functions
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
@@ -30,7 +30,7 @@ class _Trace(Graph):
         super().__init__()
         self.made: list[tuple[tuple[str, ...], Node]] = []
 
-    def add(self, node: Node, shapes: Any) -> list[Value]:
+    def add(self, node: Node, shapes: Any) -> Values:
         outputs = super().add(node, shapes)
         self.made.append((calling.get(), node))
         return outputs
@@ -39,7 +39,7 @@ class _Trace(Graph):
 def traced(sample: Sample) -> list[tuple[tuple[str, ...], Node]]:
     """(functions, the author's call first, node) of each node that a sample makes; () where no function did."""
     g = _Trace()
-    check_bottom_names(sample.build(g, *(g.input(f"x{i}", s) for i, s in enumerate(sample.inputs))))
+    inputs_of(sample.build(g, *(g.input(f"x{i}", s) for i, s in enumerate(sample.inputs))))
     return g.made
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from .errors import BuildError
+from .values import Operators, operate, refuse
+from .values import Values as Values
 
 if TYPE_CHECKING:
     from .opspec import OpSpec
@@ -23,7 +25,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 Params = Mapping[str, Any]
 
 
-class Value:
+class Value(Operators):
     """A tensor in a graph.
 
     name      unique in its graph
@@ -33,13 +35,10 @@ class Value:
     data      its numbers, if they are known when the graph is built
     graph     the graph that it belongs to
 
-    It has operators: + - * / ** @, unary minus, abs() and slices, of Values of one graph and numbers. What they mean is
-    not known here: see define_operators().
+    sum_of    of a sum made by ``+``: how many nodes the graph had before, and what was added (see operators.py)
     """
 
-    __slots__ = ("any_shape", "data", "graph", "name", "producer", "shape", "uses")
-    __array_ufunc__ = None  # a numpy number on the left leaves the operator to the Value
-    __iter__ = None  # indexing does not make it a sequence
+    __slots__ = ("any_shape", "data", "graph", "name", "producer", "shape", "sum_of", "uses")
 
     def __init__(
         self, graph: Graph, name: str, shape: Shape, producer: Node | None = None, data: Array | None = None
@@ -50,64 +49,17 @@ class Value:
         self.producer = producer
         self.uses: list[tuple[Node, int]] = []
         self.data = data
+        self.sum_of: tuple[int, tuple[Value, ...]] | None = None
         self.any_shape = False  # an input whose shape the runtime shall not check (see Graph.input)
 
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape) if self.shape else '[?]'}"
 
-    def __add__(self, other: Any) -> Value:
-        return _operate("add", self, other)
-
-    def __radd__(self, other: Any) -> Value:
-        return _operate("add", self, other)
-
-    def __sub__(self, other: Any) -> Value:
-        return _operate("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Value:
-        return _operate("rsub", self, other)
-
-    def __mul__(self, other: Any) -> Value:
-        return _operate("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Value:
-        return _operate("mul", self, other)
-
-    def __truediv__(self, other: Any) -> Value:
-        return _operate("div", self, other)
-
-    def __rtruediv__(self, other: Any) -> Value:
-        return _operate("rdiv", self, other)
-
-    def __pow__(self, other: Any) -> Value:
-        return _operate("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Value:
-        return _operate("rpow", self, other)
-
-    def __matmul__(self, other: Any) -> Value:
-        return _operate("matmul", self, other)
-
-    def __neg__(self) -> Value:
-        return _operate("neg", self)
-
-    def __abs__(self) -> Value:
-        return _operate("abs", self)
-
     def __getitem__(self, key: Any) -> Value:
-        return _operate("getitem", self, key)
+        return operate("getitem", self, key)
 
-
-_operators: dict[str, Callable[..., Value]] = {}
-
-
-def define_operators(table: Mapping[str, Callable[..., Value]]) -> None:
-    """Say what the operators of Values mean: name -> function of (graph, value, operands)."""
-    _operators.update(table)
-
-
-def _operate(name: str, value: Value, *operands: Any) -> Value:
-    return _operators[name](value.graph, value, *operands)
+    def __iter__(self) -> NoReturn:
+        refuse("iterate", self)
 
 
 class Node:
@@ -128,9 +80,9 @@ class Node:
         self,
         spec: OpSpec,
         name: str,
-        inputs: list[Value],
-        params: dict[str, Any],
-        weights: dict[str, Array],
+        inputs: Iterable[Value],
+        params: Params,
+        weights: Mapping[str, Array],
         scope: str,
         source: str,
         made_by: str | None,
@@ -139,10 +91,10 @@ class Node:
     ) -> None:
         self.spec = spec
         self.name = name
-        self.inputs = inputs
-        self.params = params
-        self.weights = weights
-        self.outputs: list[Value] = []
+        self.inputs = tuple(inputs)
+        self.params = dict(params)
+        self.weights = dict(weights)
+        self.outputs = Values(())
         self.scope = scope
         self.source = source
         self.made_by = made_by
@@ -168,7 +120,7 @@ class Graph:
     def __init__(self, name: str = "graph") -> None:
         self.name = name
         self.nodes: list[Node] = []
-        self.inputs: list[Value] = []
+        self._inputs: list[Value] = []
         self.outputs: dict[str, Value] = {}
         self.taps: dict[str, Value] = {}
         self.loose: set[str] = set()
@@ -179,6 +131,10 @@ class Graph:
         self.made_by: str | None = None  # set while a lowering or pass builds into this graph
         self.source: str | None = None  # likewise: the author's line that is being lowered
         self.mask = 0  # feature mask of what is being built
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return tuple(self._inputs)
 
     # -- building ------------------------------------------------------------------------------------------
 
@@ -198,13 +154,13 @@ class Graph:
             raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
         value = Value(self, self.reserve(name), checked)
         value.any_shape = any_shape or shape is None
-        self.inputs.append(value)
+        self._inputs.append(value)
         return value
 
     def output(self, name: str, value: Value | Sequence[Value]) -> None:
-        """Declare an output. A list of one Value is taken as that Value. Raises BuildError for a name taken."""
+        """Declare an output: a Value, or the only one of a sequence. Raises BuildError for a name taken."""
         if not isinstance(value, Value):
-            if len(value) != 1:
+            if len(value) != 1 or not isinstance(value[0], Value):
                 raise BuildError(f"output {name}", expected="one Value", got=f"a list of {len(value)}")
             value = value[0]
         check_name(name)
@@ -262,27 +218,35 @@ class Graph:
             if name not in self._names and name not in self._avoided:
                 return self.reserve(name)
 
-    def add(self, node: Node, shapes: Iterable[Shape]) -> list[Value]:
+    def add(self, node: Node, shapes: Iterable[Shape]) -> Values:
         """Append a node and make its output Values."""
         shapes = list(shapes)
-        node.outputs = [
+        node.outputs = Values(
             Value(self, node.name if len(shapes) == 1 else self.reserve(f"{node.name}:{i}"), shape, node)
             for i, shape in enumerate(shapes)
-        ]
+        )
         for position, value in enumerate(node.inputs):
             value.uses.append((node, position))
         self.nodes.append(node)
         return node.outputs
 
-    def adopt(self, node: Node, outputs: Iterable[tuple[str, Shape]]) -> list[Value]:
+    def adopt(self, node: Node, outputs: Iterable[tuple[str, Shape]]) -> Values:
         """Append a node whose name, and whose outputs' names, are another graph's or a file's: they are kept."""
         self._names.add(node.name)
-        node.outputs = [Value(self, name, shape, node) for name, shape in outputs]
+        node.outputs = Values(Value(self, name, shape, node) for name, shape in outputs)
         self._names.update(v.name for v in node.outputs)
         for position, value in enumerate(node.inputs):
             value.uses.append((node, position))
         self.nodes.append(node)
         return node.outputs
+
+    def forget(self, begin: int) -> None:
+        """Take back the nodes from this one on, which nothing else has read."""
+        for node in self.nodes[begin:]:
+            for value in node.inputs:
+                value.uses = [use for use in value.uses if use[0] is not node]
+            self._names -= {node.name, *(value.name for value in node.outputs)}
+        del self.nodes[begin:]
 
     def avoid(self, names: Iterable[str]) -> None:
         """Names that fresh_name() shall not give, because adopt() may bring them later."""

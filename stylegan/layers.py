@@ -16,7 +16,7 @@ def normalize_2nd_moment(x: Tensor, dim: int | tuple[int, ...] | None = 1, eps: 
     return x * (x.square().mean(dim=dim, keepdim=True) + eps).rsqrt()
 
 
-def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike, eps: float = 1e-8) -> list[nb.Value]:
+def normalize_2nd_moment_ncnn(g: nb.Graph, x: nb.ValueLike, eps: float = 1e-8) -> nb.Values:
     """normalize_2nd_moment of a vector, in the DSL."""
     mean = nb.reduction(g, nb.square(g, x), op="ReduceMean", input_dims=2, dims=(1,), keepdim=True)
     return nb.binaryOp(g, [x, nb.rsqrt(g, mean, eps=eps)], op="Mul")
@@ -67,7 +67,7 @@ class FullyConnectedLayer(nn.Module):
         x = x @ (self.weight * self.weight_gain).t()
         return bias_act(x, None if self.bias is None else self.bias * self.bias_gain, self.activation)
 
-    def export_ncnn(self, g: nb.Graph, x: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, x: nb.ValueLike) -> nb.Values:
         """x [in_features] -> [out_features]."""
         bias = None if self.bias is None else self.bias * self.bias_gain
         return nb.fully_connected(g, x, self.weight * self.weight_gain, bias, self.activation)

@@ -76,7 +76,7 @@ class StyleMapping(nn.Module):
             x = torch.cat([self.w_avg.lerp(x[:, :cutoff], psi), x[:, cutoff:]], dim=1)
         return x
 
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike) -> nb.Values:
         """Inputs [z, coeff] or, with labels, [z, coeff, c]: one w [w_dim], truncated by coeff (psi).
 
         Not repeated num_ws times: the synthesis network takes one w for all styles.

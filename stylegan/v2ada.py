@@ -150,27 +150,27 @@ class SynthesisBlock(nn.Module):
         return x, img
 
     def export_ncnn(
-        self, g: nb.Graph, x: nb.Value | None, img: nb.Value | None, ws: nb.ValueLike, ws_i: int, noise_mode: str
-    ) -> tuple[nb.Value, nb.Value | None]:
+        self, g: nb.Graph, x: Any, img: Any, ws: nb.ValueLike, ws_i: int, noise_mode: str
+    ) -> tuple[Any, Any]:
         """One resolution further; ws is [ws0, ws1, mixing], and the block's first style is number ws_i."""
         if x is None:
             # 3 dimensions: a constant of 4 would go wrong in a convolution.
-            x = nb.shell(g, ws, self.const[:, None], None, ncnn_weight_dims=3)[0]
-            x = nb.child(g, self, "conv1", [x, ws], ws_i, noise_mode)[0]
+            x = nb.shell(g, ws, self.const[:, None], None, ncnn_weight_dims=3)
+            x = nb.child(g, self, "conv1", [x, ws], ws_i, noise_mode)
         elif self.architecture == "resnet":
             skip = nb.child(g, self, "skip", x, gain=math.sqrt(0.5))
             y = nb.child(g, self, "conv0", [x, ws], ws_i, noise_mode)
-            y = nb.child(g, self, "conv1", [*y, ws], ws_i + 1, noise_mode, gain=math.sqrt(0.5))
-            x = nb.binaryOp(g, [*skip, *y], op="Add")[0]
+            y = nb.child(g, self, "conv1", [y, ws], ws_i + 1, noise_mode, gain=math.sqrt(0.5))
+            x = skip + y
         else:
             y = nb.child(g, self, "conv0", [x, ws], ws_i, noise_mode)
-            x = nb.child(g, self, "conv1", [*y, ws], ws_i + 1, noise_mode)[0]
+            x = nb.child(g, self, "conv1", [y, ws], ws_i + 1, noise_mode)
 
         if img is not None:
-            img = upsample2d_ncnn(g, img, self.resample_filter)[0]
+            img = upsample2d_ncnn(g, img, self.resample_filter)
         if self.has_torgb:
-            rgb = nb.child(g, self, "torgb", [x, ws], ws_i + self.num_conv)[0]
-            img = rgb if img is None else nb.binaryOp(g, [img, rgb], op="Add")[0]
+            rgb = nb.child(g, self, "torgb", [x, ws], ws_i + self.num_conv)
+            img = rgb if img is None else img + rgb
         return x, img
 
 
@@ -223,7 +223,7 @@ class SynthesisNetwork(nn.Module):
         assert img is not None
         return img
 
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, noise_mode: str = "const") -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, noise_mode: str = "const") -> nb.Values:
         """Inputs [ws0, ws1, mixing]: the picture [img_channels, R, R].
 
         noise_mode: const or none; random and input make the planes inputs of the graph, see SynthesisLayer.
@@ -235,7 +235,7 @@ class SynthesisNetwork(nn.Module):
             x, img = nb.child(g, self, f"b{res}", x, img, bottom_names, ws_i, noise_mode)
             ws_i += getattr(self, f"b{res}").num_conv
         assert img is not None
-        return [img]
+        return nb.Values([img])
 
     def noise_planes(self) -> dict[str, Tensor]:
         """noise_const [H, W] by layer, such as b8.conv0, of the layers whose noise has a strength other than 0."""

@@ -20,7 +20,7 @@ NOISE_INPUTS = ("random", "input")
 FIR = (1, 3, 3, 1)
 
 
-def upsample2d_ncnn(g: nb.Graph, x: nb.ValueLike, f: Tensor, up: int = 2) -> list[nb.Value]:
+def upsample2d_ncnn(g: nb.Graph, x: nb.ValueLike, f: Tensor, up: int = 2) -> nb.Values:
     """functional.upsample2d in the DSL."""
     fh, fw = f.shape[0], f.shape[-1]
     padding = ((fh + up - 1) // 2, (fh - up) // 2, (fw + up - 1) // 2, (fw - up) // 2)
@@ -71,7 +71,7 @@ class Conv2dLayer(nn.Module):
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         return bias_act(x, None if self.bias is None else self.bias * before, self.activation, gain=after, clamp=clamp)
 
-    def export_ncnn(self, g: nb.Graph, x: nb.ValueLike, gain: float = 1) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, x: nb.ValueLike, gain: float = 1) -> nb.Values:
         """x [in_channels, H, W] -> [out_channels, H * up, W * up].
 
         Where up is 2 the picture is upsampled by a composite op; a 1x1 convolution commutes with that, and comes
@@ -165,7 +165,7 @@ class SynthesisLayer(nn.Module):
 
     def export_ncnn(
         self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int, noise_mode: str = "const", gain: float = 1
-    ) -> list[nb.Value]:
+    ) -> nb.Values:
         """Inputs [x, ws0, ws1, mixing]; style number ws_i. noise_mode: const, none, random or input."""
         x, ws0, ws1, mixing = nb.check_bottom_names(bottom_names)
         w = nb.StyleMixingSwitcher(g, [ws0, ws1, mixing], ws_i=ws_i)
@@ -213,7 +213,7 @@ class ToRGBLayer(nn.Module):
         x = modulated_conv2d(x, self.weight, styles, padding=self.padding, demodulate=False)
         return bias_act(x, self.bias, clamp=self.conv_clamp)
 
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int) -> nb.Values:
         """Inputs [x, ws0, ws1, mixing]; style number ws_i."""
         x, ws0, ws1, mixing = nb.check_bottom_names(bottom_names)
         w = nb.StyleMixingSwitcher(g, [ws0, ws1, mixing], ws_i=ws_i)

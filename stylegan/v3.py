@@ -153,7 +153,7 @@ class SynthesisNetwork(nn.Module):
         bottom_names: nb.ValueLike,
         noise_mode: str = "const",
         transform: nb.Value | None = None,
-    ) -> list[nb.Value]:
+    ) -> nb.Values:
         """Inputs [ws0, ws1, mixing]: the picture [img_channels, R, R].
 
         noise_mode changes nothing. transform: a graph input [3, 3] that takes the place of the buffer.

@@ -76,7 +76,7 @@ class SynthesisInput(nn.Module):
         y: Tensor = features @ (self.weight / math.sqrt(self.channels)).t()
         return y.permute(0, 3, 1, 2)
 
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, transform: nb.Value | None = None) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, transform: nb.Value | None = None) -> nb.Values:
         """Inputs [ws0, ws1, mixing]; style 0. transform: a graph input [3, 3] instead of the buffer."""
         w = nb.StyleMixingSwitcher(g, bottom_names, ws_i=0)
         t = nb.child(g, self, "affine", w)
@@ -213,7 +213,7 @@ class SynthesisLayer(nn.Module):
             **self.activation,
         )
 
-    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int) -> list[nb.Value]:
+    def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike, ws_i: int) -> nb.Values:
         """Inputs [x, ws0, ws1, mixing]; style number ws_i."""
         x, *ws = nb.check_bottom_names(bottom_names)
         styles = nb.child(g, self, "affine", nb.StyleMixingSwitcher(g, ws, ws_i=ws_i))

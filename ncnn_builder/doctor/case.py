@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BuildError, NcnnBuilderError
-from ..ir import Graph, Value
+from ..ir import Graph
 from ..modules import export_module
 
 
@@ -64,23 +64,13 @@ def case_of(module: Any, arrays: Mapping[str, Any]) -> Case:
         g = Graph(prefix)
         values = [g.input(name, array.shape[1:]) for name, array in arrays.items()]
         with g.scope(prefix):
-            result = export_module(g, module, values)
-            results = [result] if isinstance(result, Value) else _flat(result)
+            results = export_module(g, module, values)
             g.tap(*results)
         for i, value in enumerate(v for v in results if v is not None):
             g.output(f"out{i}", value)
         return g
 
     return Case(module, build, lambda: module(*in_order, **by_name), {n: a[0] for n, a in arrays.items()}, prefix)
-
-
-def _flat(results: Any) -> list[Value | None]:
-    """What export_ncnn() returned as a flat list; a list of one Value counts as that Value."""
-    if results is None or isinstance(results, Value):
-        return [results]
-    if not isinstance(results, (list, tuple)):
-        raise BuildError("export_ncnn() returned no Value", expected="a Value or a list of Values", got=type(results))
-    return [value for item in results for value in _flat(item)]
 
 
 def guarded(what: str, call: Callable[[], Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..builder import one
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..ops.activation import activation, prelu
 from ..ops.binary import binaryOp
 from ..ops.common import need
@@ -44,13 +44,13 @@ through("PReLU", prelu)
 
 
 @exports("RReLU", eval_only=True)
-def _rrelu(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _rrelu(g: Graph, module: Any, inputs: Values) -> Values:
     """In eval mode the slope is the middle of its range."""
     return activation(g, inputs, "leaky_relu", {"negative_slope": (module.lower + module.upper) / 2})
 
 
 @exports("Softplus")
-def _softplus(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _softplus(g: Graph, module: Any, inputs: Values) -> Values:
     beta, limit = module.beta, module.threshold
     need(beta > 0, "bad beta", argument="beta", expected="above 0", got=beta)
     need(limit >= _LEAST_THRESHOLD, "bad threshold", argument="threshold", expected=f">= {_LEAST_THRESHOLD}", got=limit)
@@ -61,26 +61,26 @@ def _softplus(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("LogSigmoid")
-def _log_sigmoid(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _log_sigmoid(g: Graph, module: Any, inputs: Values) -> Values:
     """-softplus(-x)."""
     return unaryOp(g, activation(g, unaryOp(g, inputs, "neg"), "softplus"), "neg")
 
 
 @exports("Softsign")
-def _softsign(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _softsign(g: Graph, module: Any, inputs: Values) -> Values:
     """x / (1 + |x|)."""
     x = one(inputs)
     return binaryOp(g, [x, *binaryOp(g, [*unaryOp(g, x, "abs"), 1], "Add")], "Div")
 
 
 @exports("Tanhshrink")
-def _tanhshrink(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _tanhshrink(g: Graph, module: Any, inputs: Values) -> Values:
     x = one(inputs)
     return binaryOp(g, [x, *activation(g, x, "tanh")], "Sub")
 
 
 @exports("Threshold")
-def _threshold(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _threshold(g: Graph, module: Any, inputs: Values) -> Values:
     """x above the threshold, else value: (x - value) * mask + value."""
     x = one(inputs)
     mask = threshold(g, x, module.threshold)
@@ -89,7 +89,7 @@ def _threshold(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("GLU")
-def _glu(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _glu(g: Graph, module: Any, inputs: Values) -> Values:
     return glu(g, inputs, module.dim)
 
 
@@ -99,22 +99,22 @@ def _dim(module: Any) -> int:
 
 
 @exports("Softmax")
-def _softmax(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _softmax(g: Graph, module: Any, inputs: Values) -> Values:
     return softmax(g, inputs, _dim(module))
 
 
 @exports("Softmax2d")
-def _softmax2d(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _softmax2d(g: Graph, module: Any, inputs: Values) -> Values:
     return softmax(g, inputs, 1)
 
 
 @exports("Softmin")
-def _softmin(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _softmin(g: Graph, module: Any, inputs: Values) -> Values:
     return softmax(g, unaryOp(g, inputs, "neg"), _dim(module))
 
 
 @exports("LogSoftmax")
-def _log_softmax(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _log_softmax(g: Graph, module: Any, inputs: Values) -> Values:
     """s - log(sum e^s) with s = x - max x: the logarithm of a softmax would be -inf where that is 0."""
     x, dim = one(inputs), _dim(module)
     rank = len(x.shape) + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..ops.channelwise import linear
 from ..ops.common import need
 from ..ops.conv import conv2d
@@ -26,22 +26,22 @@ for _kind in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax"):
 
 
 @exports("MaxPool2d")
-def _max_pool2d(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _max_pool2d(g: Graph, module: Any, inputs: Values) -> Values:
     return pooling(g, inputs, "MaxPool", module)
 
 
 @exports("AvgPool2d")
-def _avg_pool2d(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _avg_pool2d(g: Graph, module: Any, inputs: Values) -> Values:
     return pooling(g, inputs, "AveragePool", module)
 
 
 @exports("AdaptiveAvgPool2d")
-def _adaptive_avg_pool2d(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _adaptive_avg_pool2d(g: Graph, module: Any, inputs: Values) -> Values:
     return adaptive_avg_pool2d(g, inputs, module.output_size)
 
 
 @exports("AdaptiveMaxPool2d")
-def _adaptive_max_pool2d(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _adaptive_max_pool2d(g: Graph, module: Any, inputs: Values) -> Values:
     indices = module.return_indices
     need(not indices, "ncnn's pooling returns no indices", argument="return_indices", expected=False, got=indices)
     return adaptive_max_pool2d(g, inputs, module.output_size)

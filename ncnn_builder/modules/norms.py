@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from ..ops.response_norm import local_response_norm
 from .walk import exports, need_eval, through
@@ -15,12 +15,12 @@ through("RMSNorm", rms_norm)
 
 
 @exports("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", eval_only=True)
-def _batch_norm(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _batch_norm(g: Graph, module: Any, inputs: Values) -> Values:
     return batch_norm(g, inputs, module)
 
 
 @exports("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
-def _instance_norm(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _instance_norm(g: Graph, module: Any, inputs: Values) -> Values:
     """With running statistics it is, in eval mode, a BatchNorm."""
     if not module.track_running_stats:
         return instance_norm(g, inputs, module)
@@ -29,5 +29,5 @@ def _instance_norm(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("LocalResponseNorm")
-def _local_response_norm(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _local_response_norm(g: Graph, module: Any, inputs: Values) -> Values:
     return local_response_norm(g, inputs, module.size, module.alpha, module.beta, module.k)

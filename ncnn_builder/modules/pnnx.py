@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..builder import ValueLike, check_bottom_names
+from ..builder import ValueLike, inputs_of
 from ..emit import compile_graph, load
 from ..emit.foreign import Foreign
 from ..errors import BuildError, NcnnBuilderError, ParityError
-from ..ir import Graph, Node, Value
+from ..ir import Graph, Node, Value, Values
 from ..opspec import caller
 from ..parity.bisect import Runner
 from ..parity.compare import Report
@@ -39,7 +39,7 @@ def from_pnnx(
     timeout: float = TIMEOUT,
     tolerance: float = TOLERANCE,
     run: Runner | None = None,
-) -> list[Value]:
+) -> Values:
     """What the module's forward() computes of these inputs, by layers that pnnx converts it to.
 
     The module, in eval mode, is traced with one random tensor [1, *shape] for each input, float32 with the batch in
@@ -53,7 +53,7 @@ def from_pnnx(
     Raises BuildError where pnnx is not installed, takes too long, breaks off, leaves a layer that ncnn does not have,
     or makes layers that do not fit each other; ParityError, with the difference, where its result is another one.
     """
-    values = check_bottom_names(inputs)
+    values = inputs_of(inputs)
     for part in module.modules():
         need_eval(g, part)
     where: dict[str, Any] = {"op": type(module).__name__, "scope": g.current_scope or None, "source": caller()}
@@ -64,7 +64,7 @@ def from_pnnx(
     return _splice(g, part, values, where["source"])
 
 
-def _convert(module: Any, values: list[Value], folder: Path, timeout: float, where: Mapping[str, Any]) -> Path:
+def _convert(module: Any, values: Sequence[Value], folder: Path, timeout: float, where: Mapping[str, Any]) -> Path:
     """The path of the converted files, without suffix."""
     import torch
 
@@ -178,7 +178,7 @@ def _number(value: Value) -> int:
     return int(value.name.removeprefix("in"))
 
 
-def _splice(g: Graph, part: Graph, values: Sequence[Value], source: str) -> list[Value]:
+def _splice(g: Graph, part: Graph, values: Sequence[Value], source: str) -> Values:
     """The nodes of the part in the current scope, its inputs being these values."""
     new: dict[Value, Value] = {v: values[_number(v)] for v in part.inputs}
     for node in part.nodes:
@@ -188,4 +188,4 @@ def _splice(g: Graph, part: Graph, values: Sequence[Value], source: str) -> list
         for old, value in zip(node.outputs, g.add(copy, [v.shape for v in node.outputs]), strict=True):
             value.data = old.data
             new[old] = value
-    return [new[part.outputs[f"out{i}"]] for i in range(len(part.outputs))]
+    return Values(new[part.outputs[f"out{i}"]] for i in range(len(part.outputs)))

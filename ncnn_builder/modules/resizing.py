@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..builder import integers, one
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Value, Values
 from ..ops.channelwise import pixel_shuffle
 from ..ops.common import elements, need, need_rank
 from ..ops.dims import pixel_unshuffle
@@ -19,7 +19,7 @@ _RANKS = {"linear": (2,), "bilinear": (3,), "bicubic": (3,), "trilinear": (4,), 
 
 
 @exports("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d")
-def _upsample(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _upsample(g: Graph, module: Any, inputs: Values) -> Values:
     """(C, W), (C, H, W) or (C, D, H, W). ncnn resizes pictures only, so the others are made of pictures."""
     x, mode = one(inputs), module.mode
     need(mode in _RANKS, "unknown mode", argument="mode", expected=list(_RANKS), got=mode)
@@ -40,10 +40,10 @@ def _upsample(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
         return interpolate(g, picture, to, by, name, module.align_corners)[0]
 
     if axes == 2:
-        return [resize(x, 0, 2)]
+        return Values([resize(x, 0, 2)])
     if axes == 1:
         y = resize(_reshaped(g, x, (x.shape[0], 1, x.shape[1])), 0, 1)
-        return [_reshaped(g, y, (y.shape[0], y.shape[2]))]
+        return Values([_reshaped(g, y, (y.shape[0], y.shape[2]))])
     c, d, h, w = x.shape
     slices = resize(_reshaped(g, x, (c * d, h, w)), 1, 3)
     (h, w), rows = slices.shape[1:], _reshaped(g, slices, (c, d, elements(slices.shape[1:])))
@@ -51,7 +51,7 @@ def _upsample(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
     by = None if scale is None else (scale[0], 1.0)
     name = "bilinear" if mode == "trilinear" else mode
     y = interpolate(g, rows, to, by, name, module.align_corners)[0]
-    return [_reshaped(g, y, (c, y.shape[1], h, w))]
+    return Values([_reshaped(g, y, (c, y.shape[1], h, w))])
 
 
 def _each(numbers: tuple[Any, ...], axes: int) -> tuple[Any, ...]:
@@ -65,12 +65,12 @@ def _reshaped(g: Graph, x: Value, shape: Shape) -> Value:
 
 
 @exports("PixelShuffle")
-def _pixel_shuffle(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _pixel_shuffle(g: Graph, module: Any, inputs: Values) -> Values:
     return pixel_shuffle(g, inputs, module.upscale_factor)
 
 
 @exports("PixelUnshuffle")
-def _pixel_unshuffle(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _pixel_unshuffle(g: Graph, module: Any, inputs: Values) -> Values:
     r, x = module.downscale_factor, one(inputs)
     fits = len(x.shape) == 3 and x.shape[1] % r == 0 and x.shape[2] % r == 0
     need(fits, "the picture does not divide", argument="x", expected=f"a multiple of {r} x {r}", got=list(x.shape))
@@ -78,5 +78,5 @@ def _pixel_unshuffle(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("ChannelShuffle")
-def _channel_shuffle(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _channel_shuffle(g: Graph, module: Any, inputs: Values) -> Values:
     return channel_shuffle(g, inputs, module.groups)

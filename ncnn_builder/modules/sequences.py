@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..ops.attention import multihead_attention
 from ..ops.recurrent import gru, lstm, rnn
 from ..ops.sequence import embedding
 from .walk import exports, need_eval, through
 
-_RECURRENT: dict[str, Callable[..., list[Value]]] = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
+_RECURRENT: dict[str, Callable[..., Values]] = {"LSTM": lstm, "GRU": gru, "RNN": rnn}
 
 through("Embedding", embedding)
 
 
 @exports(*_RECURRENT)
-def _recurrent(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _recurrent(g: Graph, module: Any, inputs: Values) -> Values:
     """[y], or with the states, where they are inputs too."""
     if module.dropout:  # between the layers
         need_eval(g, module)
@@ -25,7 +25,7 @@ def _recurrent(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("MultiheadAttention")
-def _attention(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _attention(g: Graph, module: Any, inputs: Values) -> Values:
     """[x] or [query, key, value] -> the first of forward()'s results; the weights of the heads are not computed."""
     if module.dropout:
         need_eval(g, module)

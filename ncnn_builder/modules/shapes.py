@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..builder import integers, one
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..ops.columns import fold, unfold
 from ..ops.common import elements, need
 from ..ops.pad import pad
@@ -18,7 +18,7 @@ _SIDES = ("left", "right", "top", "bottom", "front", "behind")
 
 
 @exports("Identity")
-def _identity(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _identity(g: Graph, module: Any, inputs: Values) -> Values:
     return inputs
 
 
@@ -26,12 +26,12 @@ def _identity(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
     *("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"),
     eval_only=True,
 )
-def _dropout(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _dropout(g: Graph, module: Any, inputs: Values) -> Values:
     return inputs
 
 
 @exports("Flatten")
-def _flatten(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _flatten(g: Graph, module: Any, inputs: Values) -> Values:
     x = one(inputs)
     rank = len(x.shape)
     first, last = axis_of(module.start_dim, rank, "start_dim"), axis_of(module.end_dim, rank, "end_dim")
@@ -40,7 +40,7 @@ def _flatten(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
 
 
 @exports("Unflatten")
-def _unflatten(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _unflatten(g: Graph, module: Any, inputs: Values) -> Values:
     x, sizes = one(inputs), list(integers(module.unflattened_size, "unflattened_size"))
     axis = axis_of(module.dim, len(x.shape), "dim")
     known = elements(tuple(n for n in sizes if n != -1))
@@ -51,7 +51,7 @@ def _unflatten(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
     return really_reshape(g, x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))
 
 
-def _padded(g: Graph, module: Any, inputs: list[Value], mode: str) -> list[Value]:
+def _padded(g: Graph, module: Any, inputs: Values, mode: str) -> Values:
     x, sides = one(inputs), integers(module.padding, "padding")
     fits = len(sides) == 2 * (len(x.shape) - 1)
     need(fits, "wrong number of dimensions", argument="x", expected=f"{len(sides) // 2 + 1}-D", got=list(x.shape))
@@ -60,26 +60,26 @@ def _padded(g: Graph, module: Any, inputs: list[Value], mode: str) -> list[Value
 
 
 @exports(*(f"{kind}Pad{n}d" for kind in ("Zero", "Constant") for n in (1, 2, 3)))
-def _constant_pad(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _constant_pad(g: Graph, module: Any, inputs: Values) -> Values:
     return _padded(g, module, inputs, "constant")
 
 
 @exports(*(f"ReflectionPad{n}d" for n in (1, 2, 3)))
-def _reflection_pad(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _reflection_pad(g: Graph, module: Any, inputs: Values) -> Values:
     return _padded(g, module, inputs, "reflect")
 
 
 @exports(*(f"ReplicationPad{n}d" for n in (1, 2, 3)))
-def _replication_pad(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _replication_pad(g: Graph, module: Any, inputs: Values) -> Values:
     return _padded(g, module, inputs, "edge")
 
 
 @exports("Unfold")
-def _unfold(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _unfold(g: Graph, module: Any, inputs: Values) -> Values:
     return unfold(g, inputs, module.kernel_size, module.dilation, module.padding, module.stride)
 
 
 @exports("Fold")
-def _fold(g: Graph, module: Any, inputs: list[Value]) -> list[Value]:
+def _fold(g: Graph, module: Any, inputs: Values) -> Values:
     sizes = (module.output_size, module.kernel_size, module.dilation, module.padding, module.stride)
     return fold(g, inputs, *sizes)

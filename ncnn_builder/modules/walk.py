@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..builder import ValueLike, check_bottom_names
+from ..builder import ValueLike, inputs_of, results_of
 from ..errors import BuildError
-from ..ir import Graph, Value
+from ..ir import Graph, Value, Values
 from ..opspec import caller
 
-Export = Callable[[Graph, Any, "list[Value]"], "Value | list[Value]"]
+Export = Callable[[Graph, Any, Values], "Value | Values"]
 """(graph, module, its inputs) -> what its forward() returns, as Values."""
 
 _F = TypeVar("_F", bound=Export)
@@ -53,27 +53,30 @@ def exports(*classes: type | str, eval_only: bool = False) -> Callable[[_F], _F]
     return put
 
 
-def through(kind: str, function: Callable[[Graph, Any, Any], list[Value]]) -> None:
+def through(kind: str, function: Callable[[Graph, Any, Any], Values]) -> None:
     """Export this class of torch.nn by a DSL function (g, inputs, module)."""
     exports(kind)(lambda g, module, inputs: function(g, inputs, module))
 
 
-def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Values:
     """Export ``parent.<name>`` inside the scope `name`, and tap what it returns.
 
     Calls ``parent.<name>.export_ncnn(g, *args, **kwargs)``; a module without one, such as those of torch.nn, goes
     through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
     it may become one layer. An nn.ModuleList, which has no forward() to compare with, is walked and not tapped. name
-    may be a path such as ``layers.0``. Returns what export_ncnn() returned: a Value, or a list of Values.
+    may be a path such as ``layers.0``. Returns what export_ncnn() returned, as every function does.
     """
     module = parent
     for part in name.split("."):
         module = getattr(module, part)
     with g.scope(name):
         own = hasattr(module, "export_ncnn")
-        result = module.export_ncnn(g, *args, **kwargs) if own else export_module(g, module, *args, **kwargs)
+        if own:
+            result = results_of(module.export_ncnn(g, *args, **kwargs))
+        else:
+            result = export_module(g, module, *args, **kwargs)
         if own or not _is_list(module):
-            g.tap(*([result] if isinstance(result, Value) else result), loose=not own)
+            g.tap(*result, loose=not own)
     return result
 
 
@@ -85,7 +88,7 @@ def _of_torch(cls: type) -> bool:
     return f"{cls.__module__}.".startswith("torch.nn.")
 
 
-def export_module(g: Graph, module: Any, inputs: ValueLike) -> Any:
+def export_module(g: Graph, module: Any, inputs: ValueLike) -> Values:
     """What the module's forward() computes of these inputs, in eval mode, as Values without batch dimension.
 
     A module with export_ncnn(g, inputs) is asked; the modules of torch.nn are known; nn.Sequential is walked, and
@@ -95,7 +98,7 @@ def export_module(g: Graph, module: Any, inputs: ValueLike) -> Any:
     states if they were given some. Scopes and taps are of the submodules; child() makes those of the module itself.
     """
     if hasattr(module, "export_ncnn"):
-        return module.export_ncnn(g, inputs)
+        return results_of(module.export_ncnn(g, inputs))
     entry = _entry(module)
     if entry is None:
         raise _error(
@@ -117,7 +120,7 @@ def export_module(g: Graph, module: Any, inputs: ValueLike) -> Any:
             fix="Remove them, as torch.nn.utils.remove_weight_norm() and remove_spectral_norm() do",
         )
     try:
-        return entry.function(g, module, check_bottom_names(inputs))
+        return results_of(entry.function(g, module, Values(inputs_of(inputs))))
     except BuildError as error:
         if error.op and error.source:
             raise
@@ -153,7 +156,7 @@ def _error(g: Graph, module: Any, what: str, got: str | None = None, fix: str | 
 
 
 @exports("Sequential", "ModuleList")
-def _one_after_another(g: Graph, module: Any, inputs: list[Value]) -> Any:
+def _one_after_another(g: Graph, module: Any, inputs: Values) -> Any:
     result: Any = inputs
     for name in _names(module):
         result = child(g, module, name, result)

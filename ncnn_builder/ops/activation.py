@@ -8,7 +8,7 @@ from typing import Any
 
 from ..builder import ValueLike, append, array, check_bottom_names, number, one
 from ..errors import BuildError
-from ..ir import Graph, Value
+from ..ir import Graph, Values
 from ..opspec import dsl, spec_of
 from .common import need
 
@@ -48,9 +48,7 @@ ACTS: dict[str, Act] = {
 
 
 @dsl
-def activation(
-    g: Graph, bottom_names: ValueLike, act_name: str | None, args: dict[str, Any] | None = None
-) -> list[Value]:
+def activation(g: Graph, bottom_names: ValueLike, act_name: str | None, args: dict[str, Any] | None = None) -> Values:
     """An activation layer of ncnn, or nothing for None. Arguments and their defaults are torch's.
 
     act_name: None, relu, leaky_relu (negative_slope 0.01), relu6, hardtanh (min_val -1, max_val 1), hardsigmoid,
@@ -81,7 +79,7 @@ def activation(
 
 
 @dsl
-def prelu(g: Graph, bottom_names: ValueLike, weight: Any) -> list[Value]:
+def prelu(g: Graph, bottom_names: ValueLike, weight: Any) -> Values:
     """x where x > 0, else weight * x: an nn.PReLU, or its weight.
 
     weight: one number, or one per index of the outermost axis: [n] for [n], [n, W], [n, H, W], [n, D, H, W].

@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, number, one, pair
-from ..ir import Array, Graph, Shape, Value
+from ..builder import ValueLike, append, array, is_sequence, is_value, number, one, pair
+from ..ir import Array, Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import need, need_rank, need_shape, shape_id
 from .fir import filtered_lrelu_params, filtered_lrelu_reference, filtered_lrelu_weights, out_shape, taps
@@ -110,7 +110,7 @@ def filtered_lrelu(
     slope: SupportsFloat = 0.2,
     clamp: SupportsFloat | None = None,
     flip_filter: bool = False,
-) -> list[Value]:
+) -> Values:
     """Bias, upsampling with fu, leaky ReLU, downsampling with fd: x (C, H, W) -> (C, H', W').
 
     fu, fd: [fh, fw], [n] for a separable filter, or None. b: [C] or None. padding: one number, (vertical,
@@ -235,7 +235,7 @@ def synthesis_input(
     sampling_rate: SupportsFloat,
     bandwidth: SupportsFloat,
     transform: Any = None,
-) -> list[Value]:
+) -> Values:
     """Input t = (r_c, r_s, t_x, t_y), not yet normalised: StyleGAN3's Fourier features, (O, H, W).
 
     freqs [C, 2], phases [C] in cycles, weight [O, C], size one number or (height, width), transform an array [3, 3],
@@ -244,7 +244,7 @@ def synthesis_input(
     height, width = pair(size, "size")
     inputs = [one(bottom_names)]
     constant = None
-    if isinstance(transform, (Value, list, tuple)) and not _is_numbers(transform):
+    if is_value(transform) or (is_sequence(transform) and not _is_numbers(transform)):
         inputs.append(one(transform))
     else:
         constant = np.eye(3, dtype=np.float32) if transform is None else array(transform, "transform", 2)
@@ -265,4 +265,4 @@ def synthesis_input(
 
 def _is_numbers(value: Any) -> bool:
     """Whether it is a matrix as nested lists, and not a list of Values."""
-    return isinstance(value, (list, tuple)) and not any(isinstance(v, Value) for v in value)
+    return is_sequence(value) and not any(is_value(v) for v in value)

@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, number
-from ..ir import Array, Graph, Params, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, number
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import Derived, OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .norm import need_module, randomise
@@ -147,7 +147,7 @@ class MultiHeadAttention(OpSpec):
 
 
 @dsl
-def multihead_attention(g: Graph, bottom_names: ValueLike, module: Any, attn_mask: bool = False) -> list[Value]:
+def multihead_attention(g: Graph, bottom_names: ValueLike, module: Any, attn_mask: bool = False) -> Values:
     """An nn.MultiheadAttention without batch, inputs [x] or [query, key, value], and a mask if attn_mask.
 
     x [T, embed_dim]; query [T, embed_dim], key [S, kdim], value [S, vdim] -> [T, embed_dim]; mask [T, S] or
@@ -183,7 +183,7 @@ def multihead_attention(g: Graph, bottom_names: ValueLike, module: Any, attn_mas
         "out_weight": array(module.out_proj.weight, "out_proj.weight", 2),
         "out_bias": out_bias,
     }
-    return append(g, spec_of("MultiHeadAttention"), check_bottom_names(bottom_names), params, weights)
+    return append(g, spec_of("MultiHeadAttention"), inputs_of(bottom_names), params, weights)
 
 
 @register
@@ -251,13 +251,13 @@ class SDPA(OpSpec):
 
 
 @dsl
-def scaled_dot_product_attention(g: Graph, bottom_names: ValueLike, scale: SupportsFloat | None = None) -> list[Value]:
+def scaled_dot_product_attention(g: Graph, bottom_names: ValueLike, scale: SupportsFloat | None = None) -> Values:
     """torch's function without batch, inputs [q, k, v] or [q, k, v, mask]: q [heads, T, size], k [groups, S, size].
 
     Several heads share a group of keys and values (torch: enable_gqa). mask, float, is added to the scores: [T, S],
     [1, T, S] or [heads, T, S].
     """
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     factor = 0.0 if scale is None else number(scale, "scale")
     need(scale is None or factor != 0, "0 is ncnn's word for 1 / sqrt(size)", argument="scale", expected="not 0", got=0)
     return append(g, spec_of("SDPA"), values, {"attn_mask": int(len(values) == 4), "scale": factor})
@@ -328,7 +328,7 @@ class RotaryEmbed(OpSpec):
 
 
 @dsl
-def rotary_embed(g: Graph, bottom_names: ValueLike, interleaved: bool = False) -> list[Value]:
+def rotary_embed(g: Graph, bottom_names: ValueLike, interleaved: bool = False) -> Values:
     """Rotary positions, inputs [x, cos, sin]: x [heads, T, size], cos and sin [T, size / 2].
 
     interleaved: pairs are neighbours, else number j of the first half and j of the second; then cos and sin may be

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..builder import append, check_bottom_names, number, one
+from ..builder import append, inputs_of, is_sequence, is_value, number, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import need, over_shapes, shape_id
 from .elementwise import MulConstant, clamp, sqrt, square
@@ -159,7 +159,7 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
 
 
 @dsl
-def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
+def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> Values:
     """Two Values, or a Value and a number, element by element.
 
     op: Add, Sub, Mul, Div, Max, Min, Pow, Atan2, FMod, LogAddExp, FloorDivide, Remainder (C's, a - b * round(a / b),
@@ -176,9 +176,10 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
         raise BuildError("unknown operation", op="BinaryOp", argument="op", expected=list(BINARY), got=op)
     params = {"op": BINARY.index(op), "with_scalar": 0, "b": 0.0}
     if (
-        isinstance(bottom_names, (list, tuple))
+        is_sequence(bottom_names)
         and len(bottom_names) == 2
-        and not isinstance(bottom_names[1], (Value, list, tuple))
+        and not is_value(bottom_names[1])
+        and not is_sequence(bottom_names[1])
     ):
         scalar = number(bottom_names[1], "second operand")
         if op == "Pow":
@@ -188,7 +189,7 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
                 scalar > 0, "a base of zero or below", argument="second operand", expected="a base above 0", got=scalar
             )
         return append(g, spec_of("BinaryOp"), one(bottom_names[0]), {**params, "with_scalar": 1, "b": scalar})
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     if len(values) == 2 and len(values[0].shape) != len(values[1].shape):
         rank = max(len(v.shape) for v in values)
         values = [_to_rank(g, v, rank) for v in values]
@@ -198,7 +199,7 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> list[Value]:
     return append(g, spec_of("BinaryOp"), values, params)
 
 
-def _power(g: Graph, x: Value, exponent: float) -> list[Value]:
+def _power(g: Graph, x: Value, exponent: float) -> Values:
     if exponent == 0.5:
         return sqrt(g, x)
     if exponent == 0:
@@ -211,7 +212,7 @@ def _power(g: Graph, x: Value, exponent: float) -> list[Value]:
             n //= 2
             base = square(g, base)[0] if n else base
         y = functools.reduce(lambda a, b: binaryOp(g, [a, b], "Mul")[0], factors)
-        return [y] if exponent > 0 else binaryOp(g, [y, 1.0], "RDiv")
+        return Values([y]) if exponent > 0 else binaryOp(g, [y, 1.0], "RDiv")
     params = {"op": BINARY.index("Pow"), "with_scalar": 1, "b": exponent}
     return append(g, spec_of("BinaryOp"), _positive(g, x), params)
 

@@ -7,9 +7,9 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, one
+from ..builder import ValueLike, append, array, inputs_of, integer, one
 from ..errors import BuildError
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import FEATURE_MAPS, FEW, elements, need, need_rank, need_shape, shape_id
 from .norm import along_outer, need_module
@@ -51,22 +51,22 @@ class Bias(OpSpec):
 
 
 @dsl
-def bias(g: Graph, bottom_names: ValueLike, bias: Any) -> list[Value]:
+def bias(g: Graph, bottom_names: ValueLike, bias: Any) -> Values:
     """x + bias, [C] for (C, H, W) or (C, D, H, W)."""
     data = array(bias, "bias", 1)
     return append(g, spec_of("Bias"), one(bottom_names), {"bias_data_size": data.size}, {"bias": data})
 
 
 @dsl
-def scale(g: Graph, bottom_names: ValueLike, scale: Any = None, bias: Any = None) -> list[Value]:
+def scale(g: Graph, bottom_names: ValueLike, scale: Any = None, bias: Any = None) -> Values:
     """x * scale + bias, each [n] along the outermost axis of x; or inputs [x, scale], which has no bias."""
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     if len(values) == 2:
         need(scale is None and bias is None, "the scale is an input", argument="scale, bias", expected="None")
-        return [scale_layer(g, values[0], values[1])]
+        return Values([scale_layer(g, values[0], values[1])])
     need(scale is not None, "no scale", argument="scale", expected="numbers, or a second input", got=None)
     held = None if bias is None else array(bias, "bias", 1)
-    return [scale_layer(g, one(values), array(scale, "scale", 1), held)]
+    return Values([scale_layer(g, one(values), array(scale, "scale", 1), held)])
 
 
 _ELTWISE = ("Prod", "Sum", "Max")
@@ -135,7 +135,7 @@ def _maximum(*values: Any) -> Any:
 
 
 @dsl
-def eltwise(g: Graph, bottom_names: ValueLike, op: str = "Sum", coeffs: Any = ()) -> list[Value]:
+def eltwise(g: Graph, bottom_names: ValueLike, op: str = "Sum", coeffs: Any = ()) -> Values:
     """Two or more Values of one shape in one layer. op: Prod, Sum, Max. coeffs: factors of a sum, one per input."""
     if op not in _ELTWISE:
         raise BuildError("unknown operation", op="Eltwise", argument="op", expected=list(_ELTWISE), got=op)
@@ -147,35 +147,36 @@ def eltwise(g: Graph, bottom_names: ValueLike, op: str = "Sum", coeffs: Any = ()
 
 
 @dsl
-def linear(g: Graph, bottom_names: ValueLike, linear: Any) -> list[Value]:
+def linear(g: Graph, bottom_names: ValueLike, linear: Any) -> Values:
     """An nn.Linear over the last axis of x, which has 1 to 4 dimensions."""
     need_module(linear, "linear", "an nn.Linear", "weight", "bias")
     x, weight = one(bottom_names), array(linear.weight, "weight", 2)
     held = None if linear.bias is None else array(linear.bias, "bias", 1)
     if len(x.shape) <= 2:
-        return [inner_product(g, x, weight, held)]
+        return Values([inner_product(g, x, weight, held)])
     rows = really_reshape(g, x, (elements(x.shape[:-1]), x.shape[-1]))
     return really_reshape(g, inner_product(g, rows, weight, held), (*x.shape[:-1], weight.shape[0]))
 
 
 @dsl
-def matmul(g: Graph, bottom_names: ValueLike, transpose_b: bool = False) -> list[Value]:
+def matmul(g: Graph, bottom_names: ValueLike, transpose_b: bool = False) -> Values:
     """Inputs [a, b]: a @ b, or a @ b.T: matrices, or 3-D and 4-D as torch multiplies them, or a vector a."""
-    a, b = check_bottom_names(bottom_names)
+    a, b = inputs_of(bottom_names)
     if len(a.shape) != len(b.shape) and min(len(a.shape), len(b.shape)) > 2:
         a, b = (v if len(v.shape) == 4 else really_reshape(g, v, (1, *v.shape))[0] for v in (a, b))
-    return [matmul_layer(g, a, b, transpose_b)]
+    return Values([matmul_layer(g, a, b, transpose_b)])
 
 
 @dsl
-def memorydata(g: Graph, data: Any) -> list[Value]:
+def memorydata(g: Graph, data: Any) -> Values:
     """A constant of 1 to 4 dimensions, outer first, by ncnn's own layer; shell() is the predecessor's."""
     numbers = array(data, "data")
     need(1 <= numbers.ndim <= 4, "bad shape", argument="data", expected="1 to 4 dimensions", got=list(numbers.shape))
-    return [memory(g, numbers)]
+    return Values([memory(g, numbers)])
 
 
 @dsl
-def pixel_shuffle(g: Graph, bottom_names: ValueLike, upscale_factor: SupportsFloat, mode: int = 0) -> list[Value]:
+def pixel_shuffle(g: Graph, bottom_names: ValueLike, upscale_factor: SupportsFloat, mode: int = 0) -> Values:
     """torch's pixel_shuffle: (C * r * r, H, W) -> (C, H * r, W * r). mode 1: the channels are [r * r, C]."""
-    return [pixel_shuffle_layer(g, bottom_names, integer(upscale_factor, "upscale_factor"), integer(mode, "mode"))]
+    factor = integer(upscale_factor, "upscale_factor")
+    return Values([pixel_shuffle_layer(g, bottom_names, factor, integer(mode, "mode"))])

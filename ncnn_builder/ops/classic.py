@@ -12,7 +12,7 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, filled, integer, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import FEW, elements, functional, need, need_rank, shape_id
 from .dims import flatten
@@ -71,7 +71,7 @@ class ArgMax(OpSpec):
 
 
 @dsl
-def argmax(g: Graph, bottom_names: ValueLike, topk: SupportsFloat = 1, out_max_val: bool = False) -> list[Value]:
+def argmax(g: Graph, bottom_names: ValueLike, topk: SupportsFloat = 1, out_max_val: bool = False) -> Values:
     """The places of the topk greatest numbers of a vector or matrix, as floats [1, topk]; with values [2, topk].
 
     It needs an ncnn that was built with WITH_LAYER_argmax: neither the wheel nor our runtime is one.
@@ -139,7 +139,7 @@ def _level_reference(x: Any, level: int, kind: int) -> Any:
 
 
 @dsl
-def spp(g: Graph, bottom_names: ValueLike, pyramid_height: SupportsFloat, op: str = "MaxPool") -> list[Value]:
+def spp(g: Graph, bottom_names: ValueLike, pyramid_height: SupportsFloat, op: str = "MaxPool") -> Values:
     """Spatial pyramid pooling of (C, H, W), [C * (4^levels - 1) / 3]: Padding, Pooling and Flatten per level, joined.
 
     op: MaxPool or AveragePool. ncnn's own layer SPP is not used: no ncnn has it unless built for it, and it is wrong.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..builder import ValueLike, append, one, pair
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, shape_id
 
@@ -134,7 +134,7 @@ def _window_params(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -
 @dsl
 def unfold(
     g: Graph, bottom_names: ValueLike, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> list[Value]:
+) -> Values:
     """torch's unfold: (C, H, W) -> (C * kh * kw, windows)."""
     params = {**_window_params(kernel_size, dilation, padding, stride), "pad_value": 0.0}
     return append(g, spec_of("Unfold"), one(bottom_names), params)
@@ -149,7 +149,7 @@ def fold(
     dilation: Any = 1,
     padding: Any = 0,
     stride: Any = 1,
-) -> list[Value]:
+) -> Values:
     """torch's fold: (C * kh * kw, windows) -> (C, H, W), windows that overlap are added."""
     h, w = pair(output_size, "output_size")
     params = {**_window_params(kernel_size, dilation, padding, stride), "output_h": h, "output_w": w}

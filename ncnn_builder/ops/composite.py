@@ -7,8 +7,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, integer, number, one
-from ..ir import Array, Graph, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, integer, is_value, number, one
+from ..ir import Array, Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .fir import flag, out_shape, paddings, taps, upfirdn2d_params, upfirdn2d_reference
@@ -64,7 +64,7 @@ def bias_act(
     alpha: SupportsFloat | None = None,
     gain: SupportsFloat | None = None,
     clamp: SupportsFloat | None = None,
-) -> list[Value]:
+) -> Values:
     """clamp(act(x + b) * gain): b an array of one number per channel, or None.
 
     act: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus, swish. alpha, gain: None is the activation's
@@ -159,7 +159,7 @@ def upfirdn2d(
     padding: Any = 0,
     flip_filter: bool = False,
     gain: SupportsFloat = 1.0,
-) -> list[Value]:
+) -> Values:
     """Insert zeros, pad, filter, drop pixels.
 
     f: [fh, fw], [n] for a separable filter, or None. up, down: one factor or (vertical, horizontal). padding: one
@@ -312,15 +312,15 @@ def modulated_conv2d(
     demodulate: bool = True,
     flip_weight: bool = True,
     gain: SupportsFloat = 1.0,
-) -> list[Value]:
+) -> Values:
     """Inputs [x, styles]: the modulated convolution of StyleGAN2, and + noise.
 
     weight [O, I, kh, kw]; noise: None, an array [H', W'] (already times its strength), or a Value; up with
     resample_filter; flip_weight=False is a convolution, as the official networks have it when up is 2; gain
     multiplies the weight after demodulation (StyleGAN3's input gain).
     """
-    inputs = [bottom_names] if isinstance(bottom_names, Value) else list(bottom_names)
-    if isinstance(noise, (Value, list, tuple)):
+    inputs = inputs_of(bottom_names)
+    if is_value(noise) or isinstance(noise, (list, tuple)):
         inputs.append(one(noise))
         noise = None
     params = {

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, one, padding4, pair
+from ..builder import ValueLike, append, array, inputs_of, integer, one, padding4, pair
 from ..errors import BuildError
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, need_shape
 from .conv_samples import bn_samples, functional_samples
@@ -233,7 +233,7 @@ def static_conv(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> list[Value]:
+) -> Values:
     """A convolution with its weights [out, in / groups, kh, kw] in the file. padding may be negative: it crops."""
     need(weight.ndim == 4, "wrong number of dimensions", argument="weight", expected=4, got=list(weight.shape))
     x, border = _crop_negative(g, one(x), padding)
@@ -257,7 +257,7 @@ def _crop_negative(g: Graph, x: Value, padding: Any) -> tuple[Value, tuple[int, 
 
 
 @dsl
-def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.Conv2d: any stride, padding (numbers, "same", "valid"), dilation, groups, padding_mode zeros, reflect
     or replicate. Raises BuildError for padding_mode circular."""
     _need_conv2d(conv)
@@ -271,7 +271,7 @@ def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
 
 
 @dsl
-def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> list[Value]:
+def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> Values:
     """An nn.Conv2d followed by an nn.BatchNorm2d in eval mode, folded into one convolution.
 
     w' = w * gamma / sqrt(var + eps) and b' = (b - mean) * gamma / sqrt(var + eps) + beta, per output channel.
@@ -306,7 +306,7 @@ def _need_conv2d(conv: Any) -> None:
     )
 
 
-def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> list[Value]:
+def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> Values:
     x = one(bottom_names)
     kernel, dilation, padding = weight.shape[2:], pair(conv.dilation, "dilation"), conv.padding
     if padding == "valid":
@@ -337,7 +337,7 @@ def Fconv2d(
     padding: Any = 0,
     dilation: Any = 1,
     groups: SupportsFloat = 1,
-) -> list[Value]:
+) -> Values:
     """F.conv2d with the weight as a Value: inputs [x, w] or [x, w, b], w [out, in / groups, kh, kw].
 
     padding: one number, (vertical, horizontal), or (top, bottom, left, right); negative numbers crop.
@@ -356,15 +356,15 @@ def Fconv2d_depthwise(
     padding: Any = 0,
     dilation: Any = 1,
     groups: SupportsFloat = 1,
-) -> list[Value]:
+) -> Values:
     """As Fconv2d, as a ConvolutionDepthWise layer whatever `groups` is."""
     return _dynamic_conv(g, bottom_names, "ConvolutionDepthWise", stride, padding, dilation, integer(groups, "groups"))
 
 
 def _dynamic_conv(
     g: Graph, bottom_names: ValueLike, layer: str, stride: Any, padding: Any, dilation: Any, groups: int
-) -> list[Value]:
-    values = check_bottom_names(bottom_names)
+) -> Values:
+    values = inputs_of(bottom_names)
     need(len(values) in (2, 3), "wrong number of inputs", expected="[x, w] or [x, w, b]", got=len(values))
     shape = values[1].shape
     need_rank(shape, (4,), "w")

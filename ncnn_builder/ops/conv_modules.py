@@ -6,9 +6,9 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, filled, integer, integers, one
+from ..builder import ValueLike, append, array, filled, inputs_of, integer, integers, one
 from ..errors import BuildError
-from ..ir import Array, Graph, Value
+from ..ir import Array, Graph, Value, Values
 from ..opspec import dsl, spec_of
 from .common import need, need_rank
 from .conv_nd import AXES
@@ -55,7 +55,7 @@ def _name(kind: str, dims: int, groups: int) -> str:
     return f"{kind}{'DepthWise' if groups > 1 else ''}{dims}D"
 
 
-def _conv(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> list[Value]:
+def _conv(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> Values:
     need_module(conv, "conv", f"an nn.Conv{dims}d", "weight", "bias", "stride", "padding_mode", "groups", "padding")
     need(
         not getattr(conv, "transposed", False),
@@ -94,14 +94,14 @@ def _conv(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> list[Value
 
 
 @dsl
-def conv1d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv1d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.Conv1d of x (C, W): any stride, padding (also "same"), dilation, groups; padding_mode zeros, reflect or
     replicate. Raises BuildError for padding_mode circular."""
     return _conv(g, bottom_names, conv, 1)
 
 
 @dsl
-def conv3d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv3d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.Conv3d of x (C, D, H, W): any stride, padding (also "same"), dilation, groups; padding_mode zeros."""
     return _conv(g, bottom_names, conv, 3)
 
@@ -113,7 +113,7 @@ def _in_file_order(weight: Array, groups: int) -> Array:
     return np.ascontiguousarray(parts.reshape(per * groups, c // groups, *kernel))
 
 
-def _transposed(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> list[Value]:
+def _transposed(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> Values:
     names = ("weight", "bias", "stride", "output_padding", "groups", "padding")
     need_module(conv, "conv", f"an nn.ConvTranspose{dims}d", *names)
     need(
@@ -129,7 +129,7 @@ def _transposed(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> list
     bias, groups = None if conv.bias is None else array(conv.bias, "bias", 1), conv.groups
     if dims == 2:
         more = (conv.stride, conv.padding, conv.output_padding, conv.dilation, groups)
-        return [deconv(g, x, weight, bias, *more)]
+        return Values([deconv(g, x, weight, bias, *more)])
     layer = _name("Deconvolution", dims, groups)
     extra = _each(conv.output_padding, "output_padding", dims, 0)
     given = {f"output_pad_{after}": n for (_, _, after), n in zip(reversed(AXES[:dims]), extra, strict=True)}
@@ -149,24 +149,24 @@ def _transposed(g: Graph, bottom_names: ValueLike, conv: Any, dims: int) -> list
 
 
 @dsl
-def conv_transpose1d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv_transpose1d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.ConvTranspose1d of x (C, W): any stride, padding, output_padding, dilation, groups."""
     return _transposed(g, bottom_names, conv, 1)
 
 
 @dsl
-def conv_transpose2d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv_transpose2d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.ConvTranspose2d of x (C, H, W): any stride, padding, output_padding, dilation, groups."""
     return _transposed(g, bottom_names, conv, 2)
 
 
 @dsl
-def conv_transpose3d(g: Graph, bottom_names: ValueLike, conv: Any) -> list[Value]:
+def conv_transpose3d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
     """An nn.ConvTranspose3d of x (C, D, H, W): any stride, padding, output_padding, dilation, groups."""
     return _transposed(g, bottom_names, conv, 3)
 
 
-def _by_value(g: Graph, values: list[Value], kind: str, groups: int, geometry: Any, extra: int = 0) -> list[Value]:
+def _by_value(g: Graph, values: list[Value], kind: str, groups: int, geometry: Any, extra: int = 0) -> Values:
     need(len(values) in (2, 3), "wrong number of inputs", expected="[x, w] or [x, w, b]", got=len(values))
     stride, padding, dilation = geometry
     w = values[1].shape
@@ -200,9 +200,9 @@ def Fconv1d(
     padding: Any = 0,
     dilation: Any = 1,
     groups: SupportsFloat = 1,
-) -> list[Value]:
+) -> Values:
     """F.conv1d with the weight as a Value: inputs [x, w] or [x, w, b], x (C, W), w [out, C / groups, k]."""
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     return _by_value(g, values, "Convolution", integer(groups, "groups"), (stride, padding, dilation))
 
 
@@ -215,8 +215,8 @@ def Fconv_transpose1d(
     output_padding: Any = 0,
     dilation: Any = 1,
     groups: SupportsFloat = 1,
-) -> list[Value]:
+) -> Values:
     """F.conv_transpose1d with the weight as a Value: inputs [x, w] or [x, w, b], w [C, out / groups, k]."""
-    values, n = check_bottom_names(bottom_names), integer(groups, "groups")
+    values, n = inputs_of(bottom_names), integer(groups, "groups")
     extra = _each(output_padding, "output_padding", 1, 0)[0]
     return _by_value(g, values, "Deconvolution", n, (stride, padding, dilation), extra)

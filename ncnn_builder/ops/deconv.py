@@ -7,8 +7,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, check_bottom_names, integer, integers, one, padding4, pair
-from ..ir import Array, Graph, Params, Shape, Value
+from ..builder import ValueLike, append, inputs_of, integer, integers, one, padding4, pair
+from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import Param, Sample, dsl, functions, register, same_as, spec_of
 from .common import functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
@@ -96,7 +96,7 @@ class DeconvolutionDepthWise(_Deconv):
     params = (*GEOMETRY, GROUP, *_DECONV)
 
     def samples(self) -> list[Sample]:
-        def build(g: Graph, x: Value, up: tuple[int, int]) -> list[Value]:
+        def build(g: Graph, x: Value, up: tuple[int, int]) -> Values:
             return insert_zeros(g, x, up)
 
         return [
@@ -258,12 +258,12 @@ def deconv(
     return append(g, spec, x, params, {"weight": np.ascontiguousarray(held), "bias": bias})[0]  # type: ignore[dict-item]
 
 
-def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> list[Value]:
+def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> Values:
     """(C, H, W) -> (C, H * up[0], W * up[1]) with x at every up-th pixel, by any factors."""
     value = one(x)
     ones: Array = np.ones((value.shape[0], 1, 1, 1), np.float32)
     extra = (up[0] - 1, up[1] - 1)
-    return [deconv(g, value, ones, None, up, 0, extra, groups=value.shape[0])]
+    return Values([deconv(g, value, ones, None, up, 0, extra, groups=value.shape[0])])
 
 
 @dsl
@@ -276,13 +276,13 @@ def Fconv_transpose2d(
     output_padding: Any = 0,
     dilation: Any = 1,
     groups: SupportsFloat = 1,
-) -> list[Value]:
+) -> Values:
     """F.conv_transpose2d with the weight as a Value: inputs [x, w] or [x, w, b].
 
     weight_shape: [in, out / groups, kh, kw], torch's. padding: one number, (vertical, horizontal), or (top, bottom,
     left, right); it crops the result, negative numbers widen it with zeros.
     """
-    values, n = check_bottom_names(bottom_names), integer(groups, "groups")
+    values, n = inputs_of(bottom_names), integer(groups, "groups")
     shape = integers(weight_shape, "weight_shape")
     need(
         len(shape) == 4,

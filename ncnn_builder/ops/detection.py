@@ -11,8 +11,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, number
-from ..ir import Array, Graph, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, integer, number
+from ..ir import Array, Graph, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, spec_of
 from .boxes import rows_of, sigmoid, suppressed
 from .channelwise import memorydata
@@ -92,7 +92,7 @@ class Proposal(OpSpec):
         def sample(h: int, w: int, **kw: Any) -> Sample:
             image = np.array([h * 16, w * 16, 1.0], np.float32)
 
-            def build(g: Graph, score: Value, bbox: Value) -> list[Value]:
+            def build(g: Graph, score: Value, bbox: Value) -> Values:
                 small = functions["MulConstant"](g, bbox, 0.2)
                 return proposal(g, [score, *small, *memorydata(g, image)], **kw)
 
@@ -115,7 +115,7 @@ def proposal(
     after_nms_topN: SupportsFloat = 300,
     nms_thresh: SupportsFloat = 0.7,
     min_size: SupportsFloat = 16,
-) -> list[Value]:
+) -> Values:
     """Faster R-CNN's proposals and their scores, inputs [score (18, H, W), bbox (36, H, W), image [3]].
 
     -> [n, 1, 4] as x1, y1, x2, y2 and [n, 1, 1]. Only the net itself says what n is: outputs of the graph, nothing
@@ -290,7 +290,7 @@ def yolo_detection_output(
     anchors: Any,
     confidence_threshold: SupportsFloat = 0.01,
     nms_threshold: SupportsFloat = 0.45,
-) -> list[Value]:
+) -> Values:
     """YOLOv2's detections, best first, [n, 6] as class + 1, score, x1, y1, x2, y2 in fractions of the picture.
 
     Inputs (boxes * (5 + num_class), H, W); anchors [boxes, 2] as (width, height) in places. Only the net itself says
@@ -317,14 +317,14 @@ def yolov3_detection_output(
     anchors_scale: Any,
     confidence_threshold: SupportsFloat = 0.01,
     nms_threshold: SupportsFloat = 0.45,
-) -> list[Value]:
+) -> Values:
     """YOLOv3's detections, best first, [n, 6] as class + 1, score, x1, y1, x2, y2 in fractions of the picture.
 
     Inputs (boxes * (5 + num_class), H, W), one or more; anchors [all, 2] as (width, height) in pixels; mask: which of
     them each input has, in order; anchors_scale: pixels per place of each input. The score is ncnn's own, see its op.
     Only the net itself says what n is: an output of the graph, nothing else.
     """
-    values, chosen = check_bottom_names(bottom_names), array(mask, "mask").reshape(-1).tolist()
+    values, chosen = inputs_of(bottom_names), array(mask, "mask").reshape(-1).tolist()
     need(len(values) > 0 and len(chosen) % len(values) == 0, "bad choice", argument="mask", got=chosen)
     params = {
         "num_class": integer(num_class, "num_class"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import ANY_SHAPES, elements, functional, need, need_rank, over_shapes, shape_id
 from .slices import axis_of
@@ -29,7 +29,7 @@ class Flatten(OpSpec):
 
 
 @dsl
-def flatten(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def flatten(g: Graph, bottom_names: ValueLike) -> Values:
     """torch's flatten(1): all but the batch in one dimension."""
     return append(g, spec_of("Flatten"), one(bottom_names))
 
@@ -83,7 +83,7 @@ class Squeeze(OpSpec):
 
 
 @dsl
-def squeeze(g: Graph, bottom_names: ValueLike, dim: Any) -> list[Value]:
+def squeeze(g: Graph, bottom_names: ValueLike, dim: Any) -> Values:
     """torch's squeeze of dimensions of size 1, which count the batch; nothing is left of [1] but itself."""
     x = one(bottom_names)
     axes = tuple(axis_of(d, len(x.shape)) for d in integers(dim, "dim"))
@@ -135,7 +135,7 @@ class ExpandDims(OpSpec):
 
 
 @dsl
-def unsqueeze(g: Graph, bottom_names: ValueLike, dim: Any) -> list[Value]:
+def unsqueeze(g: Graph, bottom_names: ValueLike, dim: Any) -> Values:
     """torch's unsqueeze: a dimension of size 1 at `dim`, which counts the batch; or several, as they are in the end."""
     x, dims = one(bottom_names), integers(dim, "dim")
     rank = len(x.shape) + len(dims)
@@ -186,7 +186,7 @@ class Reorg(OpSpec):
 
 
 @dsl
-def pixel_unshuffle(g: Graph, bottom_names: ValueLike, downscale_factor: SupportsFloat, mode: int = 0) -> list[Value]:
+def pixel_unshuffle(g: Graph, bottom_names: ValueLike, downscale_factor: SupportsFloat, mode: int = 0) -> Values:
     """torch's pixel_unshuffle: (C, H, W) -> (C * r * r, H / r, W / r). mode 1: the channels are [r * r, C]."""
     params = {"stride": integer(downscale_factor, "downscale_factor"), "mode": integer(mode, "mode")}
     return append(g, spec_of("Reorg"), one(bottom_names), params)

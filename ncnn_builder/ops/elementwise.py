@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import ANY_SHAPES, Unary, elements, need, over_shapes, shape_id
 
@@ -152,47 +152,43 @@ class MulConstantSpec(Unary):
 
 
 @dsl
-def square(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def square(g: Graph, bottom_names: ValueLike) -> Values:
     """x * x."""
     return append(g, spec_of("Square"), bottom_names)
 
 
 @dsl
-def abs(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def abs(g: Graph, bottom_names: ValueLike) -> Values:
     """|x|."""
     return append(g, spec_of("Abs"), bottom_names)
 
 
 @dsl
-def rsqrt(
-    g: Graph, bottom_names: ValueLike, eps: SupportsFloat = 0.0, scale: SupportsFloat | None = None
-) -> list[Value]:
+def rsqrt(g: Graph, bottom_names: ValueLike, eps: SupportsFloat = 0.0, scale: SupportsFloat | None = None) -> Values:
     """1 / sqrt(eps + x * scale); scale None is 1."""
     return append(g, spec_of("Rsqrt"), bottom_names, {"eps": eps, "scale": 1.0 if scale is None else scale})
 
 
 @dsl
-def sqrt(g: Graph, bottom_names: ValueLike, eps: SupportsFloat = 0.0) -> list[Value]:
+def sqrt(g: Graph, bottom_names: ValueLike, eps: SupportsFloat = 0.0) -> Values:
     """sqrt(eps + x)."""
     return append(g, spec_of("Sqrt"), bottom_names, {"eps": eps})
 
 
 @dsl
-def sin(g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0) -> list[Value]:
+def sin(g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0) -> Values:
     """sin(scale * pi * x)."""
     return append(g, spec_of("Sin"), bottom_names, {"scale": scale})
 
 
 @dsl
-def clamp(g: Graph, bottom_names: ValueLike, min_v: SupportsFloat = 0.0, max_v: SupportsFloat = 1.0) -> list[Value]:
+def clamp(g: Graph, bottom_names: ValueLike, min_v: SupportsFloat = 0.0, max_v: SupportsFloat = 1.0) -> Values:
     """x limited to [min_v, max_v]. Raises BuildError where min_v is above max_v."""
     return append(g, spec_of("Clamp"), bottom_names, {"min": min_v, "max": max_v})
 
 
 @dsl
-def MulConstant(
-    g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0, bias: SupportsFloat = 0.0
-) -> list[Value]:
+def MulConstant(g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0, bias: SupportsFloat = 0.0) -> Values:
     """scale * x + bias."""
     return append(g, spec_of("MulConstant"), bottom_names, {"scale": scale, "bias": bias})
 
@@ -245,6 +241,6 @@ class Lerp(OpSpec):
 
 
 @dsl
-def lerp(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def lerp(g: Graph, bottom_names: ValueLike) -> Values:
     """Inputs [a, b, coeff]: a + coeff * (b - a)."""
     return append(g, spec_of("Lerp"), bottom_names)

@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append, array
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import need, need_rank, need_shape, shape_id
 from .fir import (
@@ -195,7 +195,7 @@ def FilteredLrelu(
     slope: SupportsFloat = 0.2,
     clamp: SupportsFloat | None = None,
     flip_filter: bool = False,
-) -> list[Value]:
+) -> Values:
     """x + b upsampled with fu, leaky ReLU, downsampled with fd.
 
     x (C, H, W), b an array [C] or None. fu, fd: [n] for a separable filter, [fh, fw], or None. padding: one number,
@@ -303,7 +303,7 @@ def Upfirdn2d(
     padding: Any = 0,
     flip_filter: bool = False,
     gain: SupportsFloat = 1.0,
-) -> list[Value]:
+) -> Values:
     """Insert zeros, pad, filter, drop pixels: upfirdn2d() as a layer of our own.
 
     f: [fh, fw], [n] for a separable filter, or None. up, down: one factor or (vertical, horizontal). padding: one

@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append, array
-from ..ir import Array, Graph, Shape, Value
+from ..ir import Array, Graph, Shape, Values
 from ..opspec import OpSpec, Sample, Weight, dsl, register, spec_of
 from .common import need, need_rank, need_shape, shape_id
 from .composite import BIAS_ACT_PARAMS, normal
@@ -66,7 +66,7 @@ def fully_connected(
     alpha: SupportsFloat | None = None,
     gain: SupportsFloat | None = None,
     clamp: SupportsFloat | None = None,
-) -> list[Value]:
+) -> Values:
     """clamp(act(x @ weight.T + bias) * gain). Weight gains are the author's: pass the effective weight [out, in].
 
     act, alpha, gain, clamp as in bias_act().

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..builder import ValueLike, append, check_bottom_names, integers
+from ..builder import ValueLike, append, inputs_of, integers
 from ..errors import BuildError
-from ..ir import Graph, Params, Shape, Value
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import elements, need, need_rank, need_shape
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
@@ -104,7 +104,7 @@ class FmatmulSpec(OpSpec):
 
 
 @dsl
-def Fmatmul(g: Graph, bottom_names: ValueLike, weight_shape: Any) -> list[Value]:
+def Fmatmul(g: Graph, bottom_names: ValueLike, weight_shape: Any) -> Values:
     """Inputs [x, w] or [x, w, b]: x @ w.T (+ b).
 
     x [in] or [rows, in]; weight_shape (out, in), longer shapes with trailing ones are taken too; w any Value of
@@ -113,7 +113,7 @@ def Fmatmul(g: Graph, bottom_names: ValueLike, weight_shape: Any) -> list[Value]
     shape = integers(weight_shape, "weight_shape")
     if len(shape) < 2 or min(shape) < 1 or any(n != 1 for n in shape[2:]):
         raise BuildError("bad shape", op="Fmatmul", argument="weight_shape", expected="(out, in)", got=list(shape))
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     params = {
         "num_output": shape[0],
         "bias_term": int(len(values) == 3),

@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, number
-from ..ir import Array, Graph, Params, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, number
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import need, need_rank
 
@@ -168,13 +168,13 @@ def gemm(
     trans_a: bool = False,
     trans_b: bool = False,
     output_transpose: bool = False,
-) -> list[Value]:
+) -> Values:
     """alpha * A @ B + beta * C, as ONNX's Gemm and torch's addmm. What is no constant is an input, in order.
 
     A [M, K] (trans_a: [K, M]), B [K, N] (trans_b: [N, K]), C [1], [N], [M, 1], [1, N] or [M, N], which may be left out.
     output_transpose: the result is [N, M]. Raises BuildError for alpha 0, as ncnn multiplies C by it too.
     """
-    values, factor = check_bottom_names(bottom_names), number(alpha, "alpha")
+    values, factor = inputs_of(bottom_names), number(alpha, "alpha")
     need(factor != 0, "alpha is a factor of C in ncnn, too", argument="alpha", expected="a number that is not 0", got=0)
     held = {name: array(w, name) for name, w in (("a", a), ("b", b), ("c", c)) if w is not None}
     shapes = [held[n].shape if n in held else (values[i].shape if i < len(values) else ()) for n, i in _places(held)]
@@ -285,7 +285,7 @@ class Einsum(OpSpec):
 
 
 @dsl
-def einsum(g: Graph, bottom_names: ValueLike, equation: str) -> list[Value]:
+def einsum(g: Graph, bottom_names: ValueLike, equation: str) -> Values:
     """torch's einsum, without batch: any letters, up to 16; 1 to 4 indices in the result, or the trace "ii".
 
     Raises BuildError for "...", and for a result without an index (other than the trace): use a reduction.

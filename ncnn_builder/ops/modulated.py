@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, number
-from ..ir import Array, Graph, Params, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, integer, number
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .fir import MOST_TAPS, border_behind, fir_macs, flag, upfirdn2d_reference, upsampling_border
@@ -182,13 +182,13 @@ def ModulatedConv2d(
     slope: SupportsFloat = 1.0,
     act_gain: SupportsFloat = 1.0,
     clamp: SupportsFloat | None = None,
-) -> list[Value]:
+) -> Values:
     """Inputs [x, styles] or [x, styles, noise]: the modulated convolution with noise, bias and leaky ReLU as one layer.
 
     weight [O, I, kh, kw]: of a correlation, or with up = 2 of a transposed convolution. f [n]: the filter of up = 2.
     noise: a constant [H', W']. bias [O]. clamp: None or a negative number is none.
     """
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     need_rank(values[0].shape, (3,), "x")
     w = array(weight, "weight", 4)
     data = {
@@ -334,13 +334,13 @@ def ToRGB(
     bias: Any | None = None,
     clamp: SupportsFloat | None = None,
     keep_rgb: bool = False,
-) -> list[Value]:
+) -> Values:
     """Inputs [x, styles] or [x, styles, image]: clamp(modulated 1x1 convolution + bias), plus the upsampled image.
 
     weight [O, I, 1, 1]. f [n]: the filter of the upsampling, with an image. clamp: None or a negative number is none.
     keep_rgb: a second result, without the image.
     """
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     need_rank(values[0].shape, (3,), "x")
     w = array(weight, "weight", 4)
     need(w.shape[2:] == (1, 1), "the weight does not fit", argument="weight", expected="[O, I, 1, 1]")

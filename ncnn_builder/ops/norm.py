@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..builder import ValueLike, append, array, integers, number, one
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import FEW, elements, need, need_rank, shape_id
 from .shape import really_reshape
@@ -83,7 +83,7 @@ class BatchNorm(OpSpec):
 
 
 @dsl
-def batch_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
+def batch_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.BatchNorm1d, 2d or 3d with running statistics, as it is in eval mode. x: [C], [C, W], ... [C, D, H, W]."""
     need_module(norm, "norm", "an nn.BatchNorm", "running_mean", "running_var", "eps", "weight", "bias")
     need(norm.running_mean is not None, "no running statistics", argument="norm", expected="track_running_stats=True")
@@ -162,7 +162,7 @@ class InstanceNorm(_Affine):
 
 
 @dsl
-def instance_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
+def instance_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.InstanceNorm1d, 2d or 3d without running statistics. x: [C, W], [C, H, W] or [C, D, H, W]."""
     need_module(norm, "norm", "an nn.InstanceNorm", "num_features", "eps", "weight", "track_running_stats")
     need(
@@ -232,7 +232,7 @@ class GroupNorm(_Affine):
 
 
 @dsl
-def group_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
+def group_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.GroupNorm. x: [C], [C, W], [C, H, W] or [C, D, H, W]."""
     need_module(norm, "norm", "an nn.GroupNorm", "num_groups", "num_channels", "eps", "weight", "bias")
     gamma, beta = _affine(norm, norm.num_channels)
@@ -329,7 +329,7 @@ class RMSNorm(_Inner):
 
 
 @dsl
-def layer_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
+def layer_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.LayerNorm over the last axes of x, or all of them: then x is flattened for it and shaped again."""
     need_module(norm, "norm", "an nn.LayerNorm", "normalized_shape", "eps", "weight", "bias")
     gamma, beta = _affine(norm, elements(tuple(norm.normalized_shape)))
@@ -337,7 +337,7 @@ def layer_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
 
 
 @dsl
-def rms_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
+def rms_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.RMSNorm over the last axes of x, or all of them: then x is flattened for it and shaped again."""
     need_module(norm, "norm", "an nn.RMSNorm", "normalized_shape", "eps", "weight")
     gamma, _ = _affine(norm, elements(tuple(norm.normalized_shape)))
@@ -345,9 +345,7 @@ def rms_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> list[Value]:
     return _inner_norm(g, bottom_names, norm, "RMSNorm", eps, {"gamma": gamma})
 
 
-def _inner_norm(
-    g: Graph, x: ValueLike, norm: Any, layer: str, eps: float, weights: dict[str, Array | None]
-) -> list[Value]:
+def _inner_norm(g: Graph, x: ValueLike, norm: Any, layer: str, eps: float, weights: dict[str, Array | None]) -> Values:
     value, shape = one(x), integers(norm.normalized_shape, "normalized_shape")
     fits = 1 <= len(shape) <= len(value.shape) and value.shape[-len(shape) :] == shape
     need(fits, "wrong normalised shape", argument="norm", expected=f"the end of {list(value.shape)}", got=list(shape))

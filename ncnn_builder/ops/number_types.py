@@ -14,7 +14,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, array, integer, one
 from ..errors import BuildError
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import FEW, need, shape_id
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
@@ -190,14 +190,14 @@ class Requantize(OpSpec):
 
 
 @dsl
-def quantize(g: Graph, bottom_names: ValueLike, scale: Any) -> list[Value]:
+def quantize(g: Graph, bottom_names: ValueLike, scale: Any) -> Values:
     """x * scale as bytes, one scale or one per index of the outermost axis. Back: cast(g, y, "int8", "float32")."""
     factors = array(scale, "scale").reshape(-1)
     return append(g, spec_of("Quantize"), one(bottom_names), {"scale_data_size": factors.size}, {"scale": factors})
 
 
 @dsl
-def dequantize(g: Graph, bottom_names: ValueLike, scale: Any, bias: Any = None) -> list[Value]:
+def dequantize(g: Graph, bottom_names: ValueLike, scale: Any, bias: Any = None) -> Values:
     """x * scale + bias of an input of the graph that holds int32; each a number, or one per index of the outer axis."""
     factors = array(scale, "scale").reshape(-1)
     held = None if bias is None else array(bias, "bias").reshape(-1)
@@ -214,7 +214,7 @@ def requantize(
     bias: Any = None,
     activation_type: int = 0,
     activation_params: Any = (),
-) -> list[Value]:
+) -> Values:
     """activation(x * scale_in + bias) * scale_out as bytes, of an input of the graph that holds int32.
 
     activation_type: 0 none, 1 ReLU, 2 with a slope, 3 clip, 4 sigmoid, 5 mish, 6 hard swish, with its parameters.
@@ -283,7 +283,7 @@ class Cast(OpSpec):
 
 
 @dsl
-def cast(g: Graph, bottom_names: ValueLike, type_from: str, type_to: str) -> list[Value]:
+def cast(g: Graph, bottom_names: ValueLike, type_from: str, type_to: str) -> Values:
     """The same numbers as another type: float32 to and from float16 and bfloat16, and int8 to float32."""
     if (type_from, type_to) not in _CASTS:
         raise BuildError(
@@ -329,7 +329,7 @@ class Packing(OpSpec):
 
 
 @dsl
-def packing(g: Graph, bottom_names: ValueLike, out_elempack: int) -> list[Value]:
+def packing(g: Graph, bottom_names: ValueLike, out_elempack: int) -> Values:
     """The same numbers, 1, 4, 8 or 16 of the outermost axis side by side in memory. (ncnn does it where it helps.)"""
     params = {"out_elempack": integer(out_elempack, "out_elempack"), "use_padding": 0}
     return append(g, spec_of("Packing"), one(bottom_names), params)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable
-from typing import Any
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
-from ..builder import one
-from ..ir import Graph, Value, define_operators
+from ..builder import inputs_of, is_sequence, is_value
+from ..errors import BuildError
+from ..ir import Graph, Value, Values
 from ..opspec import located
+from ..values import define_operators
 from . import elementwise
 from .binary import binaryOp
 from .channelwise import matmul
@@ -18,9 +21,16 @@ from .shape import crop
 
 
 def _operand(other: Any) -> Any:
-    """A Value, a list of one, or a number: of Python, numpy or torch."""
-    if isinstance(other, (Value, list, tuple)):
-        return one(other)
+    """A Value, what a call returned, or a number: of Python, numpy or torch."""
+    if is_value(other):
+        return _the(other)
+    need(
+        not is_sequence(other),
+        "a list is no operand",
+        expected="a Value or a number",
+        got=f"a list of {len(other)}" if is_sequence(other) else None,
+        fix="[*a, *b] makes one list of two",
+    )
     number = isinstance(other, numbers.Real) or getattr(other, "ndim", None) == 0
     need(
         number,
@@ -32,28 +42,108 @@ def _operand(other: Any) -> Any:
     return other
 
 
-def _binary(op: str) -> Callable[[Graph, Value, Any], Value]:
-    def operate(g: Graph, value: Value, other: Any) -> Value:
-        return binaryOp(g, [value, _operand(other)], op)[0]
+def _the(operand: Value | Values) -> Value:
+    return operand.the_one("an operand") if isinstance(operand, Values) else operand
+
+
+def _binary(op: str) -> Callable[[Graph, Any, Any], Value]:
+    def operate(g: Graph, value: Value | Values, other: Any) -> Value:
+        return binaryOp(g, [_the(value), _operand(other)], op)[0]
 
     return operate
 
 
-def _neg(g: Graph, value: Value) -> Value:
-    return binaryOp(g, [value, -1.0], "Mul")[0]
+def _add(g: Graph, value: Value | Values, other: Any) -> Value | Values:
+    """The sum; or, of a result and a list, the predecessor's chain: its results were lists."""
+    if is_sequence(other) and not isinstance(other, Values):
+        return Values([*_terms(g, value), *inputs_of(other)])
+    a, b = _the(value), _operand(other)
+    begin, terms = (len(g.nodes), (a,)) if isinstance(value, Values) else _sum_just_made(value) or (0, ())
+    y = binaryOp(g, [a, b], "Add")[0]
+    if terms and isinstance(other, Values):
+        y.sum_of = begin, (*terms, b)
+    return y
 
 
-def _abs(g: Graph, value: Value) -> Value:
+def _radd(g: Graph, value: Value | Values, other: Any) -> Value | Values:
+    if is_sequence(other) and isinstance(value, Values):
+        return Values([*inputs_of(other), *value])
+    return binaryOp(g, [_the(value), _operand(other)], "Add")[0]
+
+
+def _terms(g: Graph, value: Value | Values) -> Sequence[Value]:
+    """What stands in front of a list in ``a + b + [c]``, which in the predecessor's code is a list of three.
+
+    Python has added a and b by then: that node goes, and a warning says so. A sum that is more than this is refused.
+    """
+    if isinstance(value, Values):
+        return value
+    advice = "[a + b, c] is a list of the sum and c, [*a, *b, c] of all three"
+    begin, terms = _sum_just_made(value) or (0, ())
+    need(bool(terms), "a list is no operand", expected="a Value or a number", got="a list", fix=advice)
+    g.forget(begin)
+    warnings.warn(f"a + b + [c] is read as the predecessor's list of all three: {advice}", stacklevel=6)
+    return terms
+
+
+def _sum_just_made(value: Value) -> tuple[int, tuple[Value, ...]] | None:
+    """Its sum_of, where nothing was built since and nothing has read it."""
+    newest = value.producer is not None and value.graph.nodes[-1:] == [value.producer]
+    return value.sum_of if newest and not value.uses else None
+
+
+def _neg(g: Graph, value: Value | Values) -> Value:
+    return binaryOp(g, [_the(value), -1.0], "Mul")[0]
+
+
+def _abs(g: Graph, value: Value | Values) -> Value:
     return elementwise.abs(g, value)[0]
 
 
-def _matmul(g: Graph, value: Value, other: Any) -> Value:
-    need(isinstance(other, (Value, list, tuple)), "no matrix", expected="a Value", got=type(other).__name__)
-    return matmul(g, [value, one(other)])[0]
+def _matmul(g: Graph, value: Value | Values, other: Any) -> Value:
+    need(is_value(other), "no matrix", expected="a Value", got=type(other).__name__)
+    return matmul(g, [_the(value), _the(other)])[0]
 
 
-def _getitem(g: Graph, value: Value, key: Any) -> Value:
-    """value[2:5], value[:, 1], value[..., -3:]: dimensions without the batch, as numpy has it; steps of 1 only."""
+def _bool(g: Graph | None, value: Value | Values) -> NoReturn:
+    raise BuildError(
+        "whether a Value is true is known only when the net runs",
+        expected="a decision of the time of the export",
+        got=value,
+        fix="Ask whether it `is not None`, or for len() of several results; a choice by numbers is arithmetic",
+    )
+
+
+def _equal(g: Graph | None, value: Value | Values, other: Any) -> None:
+    """Another kind of thing is not equal; a comparison of numbers would be meant element by element."""
+    numeric = isinstance(other, numbers.Number) or hasattr(other, "ndim")
+    need(not numeric, "a comparison is no operator of the net", expected="Values, which are the same or not", got=other)
+
+
+def _iterate(g: Graph, value: Value) -> NoReturn:
+    raise BuildError(
+        "a Value is one tensor, and no sequence",
+        expected="the results of a call, which unpack",
+        got=value,
+        fix="nb.slice() or nb.tensor_split() gives its parts, value[i, ...] one of them",
+    )
+
+
+def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
+    """value[2:5], value[:, 1], value[..., -3:]: dimensions without the batch, as numpy has it; steps of 1 only.
+
+    One number alone is refused: in torch it counts the batch, in the predecessor's code results, in numpy channels.
+    """
+    count = len(value) if isinstance(value, Values) else 1
+    need(count == 1, "no such result", expected=f"0 to {count - 1}, or a slice of results", got=key)
+    value = _the(value)
+    if isinstance(key, numbers.Integral) and not isinstance(key, bool):
+        raise BuildError(
+            "a number alone is no index of a Value",
+            expected="results[0] of a call, or dimensions",
+            got=f"[{key}] of {value}",
+            fix=f"[{key}, ...] takes index {key} of the first dimension, [{key}:{key + 1 or ''}] keeps the dimension",
+        )
     keys, rank = list(key) if isinstance(key, tuple) else [key], len(value.shape)
     if any(k is Ellipsis for k in keys):
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
@@ -85,7 +175,6 @@ define_operators(
         **{
             name: located(_binary(op), f"operator {sign}")
             for name, op, sign in (
-                ("add", "Add", "+"),
                 ("sub", "Sub", "-"),
                 ("rsub", "RSub", "-"),
                 ("mul", "Mul", "*"),
@@ -95,6 +184,11 @@ define_operators(
                 ("rpow", "RPow", "**"),
             )
         },
+        "add": located(_add, "operator +"),
+        "radd": located(_radd, "operator +"),
+        "bool": located(_bool, "bool()"),
+        "equal": located(_equal, "operator =="),
+        "iterate": located(_iterate, "iteration"),
         "neg": located(_neg, "operator -"),
         "abs": located(_abs, "operator abs"),
         "matmul": located(_matmul, "operator @"),

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, array, integer, number, one
 from ..errors import BuildError
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import functional, need, shape_id
 from .shape import crop
@@ -159,7 +159,7 @@ def pad(
     behind: SupportsFloat = 0,
     value: Any = 0.0,
     mode: str = "constant",
-) -> list[Value]:
+) -> Values:
     """Pad where a number is positive, crop where it is negative, as torch's F.pad does; signs may differ.
 
     front and behind pad the channels of a 3-D input and the depth of a 4-D one. mode: constant, edge, reflect.
@@ -206,7 +206,7 @@ def pad(
         x = crop(g, x, list(starts.values()), list(ends.values()), list(starts))[0]
     positive = {k: max(0, n) for k, n in numbers.items()}
     if not any(positive.values()):
-        return [x]
+        return Values([x])
     each = array(value, "value", 1) if hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0 else None
     return append(
         g,

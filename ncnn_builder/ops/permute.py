@@ -8,7 +8,7 @@ from typing import Any
 
 from ..builder import ValueLike, append, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import need, shape_id
 
@@ -94,7 +94,7 @@ class Permute(OpSpec):
 
 
 @dsl
-def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
+def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> Values:
     """torch's permute: `perm` counts the batch dimension, e.g. "(0, 2, 3, 1)" or the numbers; any order."""
     numbers = integers(perm, "perm")
     if not numbers or numbers[0] != 0:
@@ -103,7 +103,7 @@ def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
 
 
 @dsl
-def really_permute(g: Graph, bottom_names: ValueLike, perm: Any) -> list[Value]:
+def really_permute(g: Graph, bottom_names: ValueLike, perm: Any) -> Values:
     """Permute over ncnn's own axes: outer first, without batch. Any order of 1 to 4 dimensions."""
     x, numbers = one(bottom_names), integers(perm, "perm")
     rank = len(x.shape)

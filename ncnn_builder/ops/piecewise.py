@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .activation import activation, prelu
 from .common import ANY_SHAPES, Unary, functional, need, over_shapes, shape_id
@@ -177,7 +177,7 @@ class Threshold(Unary):
 
 
 @dsl
-def threshold(g: Graph, bottom_names: ValueLike, threshold: SupportsFloat = 0.0) -> list[Value]:
+def threshold(g: Graph, bottom_names: ValueLike, threshold: SupportsFloat = 0.0) -> Values:
     """1 where x > threshold, else 0: a mask. (torch's F.threshold keeps x where it is above: multiply by this.)"""
     return append(g, spec_of("Threshold"), bottom_names, {"threshold": threshold})
 
@@ -196,6 +196,6 @@ class AbsVal(Unary):
 
 
 @dsl
-def absval(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def absval(g: Graph, bottom_names: ValueLike) -> Values:
     """|x| by ncnn's own layer; abs() is the predecessor's, and the same."""
     return append(g, spec_of("AbsVal"), bottom_names)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..builder import ValueLike, append, filled, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, shape_id, windows
 from .conv_nd import AXES
@@ -167,7 +167,7 @@ class Pooling3D(PoolNd):
         return self._samples((4, 5, 6))
 
 
-def _pool(g: Graph, bottom_names: ValueLike, pool: Any, dims: int) -> list[Value]:
+def _pool(g: Graph, bottom_names: ValueLike, pool: Any, dims: int) -> Values:
     x, name = one(bottom_names), type(pool).__name__
     need_rank(x.shape, (dims + 1,), "x")
     kinds = [f"{kind}Pool{dims}d" for kind in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax")]
@@ -221,7 +221,7 @@ def _pool(g: Graph, bottom_names: ValueLike, pool: Any, dims: int) -> list[Value
 
 
 @dsl
-def pooling1d(g: Graph, bottom_names: ValueLike, pool: Any) -> list[Value]:
+def pooling1d(g: Graph, bottom_names: ValueLike, pool: Any) -> Values:
     """An nn.MaxPool1d, AvgPool1d, AdaptiveAvgPool1d or AdaptiveMaxPool1d of x (C, W).
 
     Raises BuildError for what ncnn's layer does not have: dilation, return_indices, an average of overhanging windows
@@ -231,7 +231,7 @@ def pooling1d(g: Graph, bottom_names: ValueLike, pool: Any) -> list[Value]:
 
 
 @dsl
-def pooling3d(g: Graph, bottom_names: ValueLike, pool: Any) -> list[Value]:
+def pooling3d(g: Graph, bottom_names: ValueLike, pool: Any) -> Values:
     """An nn.MaxPool3d, AvgPool3d, AdaptiveAvgPool3d or AdaptiveMaxPool3d of x (C, D, H, W).
 
     Raises BuildError for what ncnn's layer does not have: dilation, return_indices, divisor_override, ceil_mode where
@@ -241,7 +241,7 @@ def pooling3d(g: Graph, bottom_names: ValueLike, pool: Any) -> list[Value]:
 
 
 @dsl
-def global_pool(g: Graph, bottom_names: ValueLike, op: str = "AveragePool") -> list[Value]:
+def global_pool(g: Graph, bottom_names: ValueLike, op: str = "AveragePool") -> Values:
     """The maximum or average of each channel: [C] of (C, W), (C, H, W) or (C, D, H, W). op: MaxPool or AveragePool."""
     if op not in ("MaxPool", "AveragePool"):
         raise BuildError("unknown pooling", argument="op", expected=["MaxPool", "AveragePool"], got=op)
@@ -294,6 +294,6 @@ class StatisticsPooling(OpSpec):
 
 
 @dsl
-def statistics_pooling(g: Graph, bottom_names: ValueLike, include_stddev: bool = True) -> list[Value]:
+def statistics_pooling(g: Graph, bottom_names: ValueLike, include_stddev: bool = True) -> Values:
     """The mean of each channel of (C, H, W) or (C, D, H, W), and behind them the standard deviations: [C] or [2 C]."""
     return append(g, spec_of("StatisticsPooling"), one(bottom_names), {"include_stddev": int(include_stddev)})

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..builder import ValueLike, append, integer, one, padding4, pair
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, same_as, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, shape_id, windows
 
@@ -110,7 +110,7 @@ class Pooling(OpSpec):
 
 
 @dsl
-def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> list[Value]:
+def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> Values:
     """A torch pooling module: op "MaxPool" with nn.MaxPool2d, or "AveragePool" with nn.AvgPool2d.
 
     Raises BuildError for what ncnn's layer does not have: dilation, divisor_override, and ceil_mode where it
@@ -187,18 +187,18 @@ def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> list[Value
 
 
 @dsl
-def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> list[Value]:
+def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> Values:
     """torch's adaptive_avg_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
     return _adaptive(g, bottom_names, output_size, 1)
 
 
 @dsl
-def adaptive_max_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> list[Value]:
+def adaptive_max_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> Values:
     """torch's adaptive_max_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
     return _adaptive(g, bottom_names, output_size, 0)
 
 
-def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type: int) -> list[Value]:
+def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type: int) -> Values:
     x = one(bottom_names)
     need_rank(x.shape, (3,), "x")
     sizes = output_size if isinstance(output_size, (list, tuple)) else (output_size, output_size)

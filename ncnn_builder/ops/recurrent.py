@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..builder import ValueLike, append, array, check_bottom_names
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
 from .common import need, need_rank, need_shape
 from .norm import need_module
@@ -227,7 +227,7 @@ def _bias(op_type: str, ih: Array, hh: Array, hidden: int) -> Array:
     return _gate_order(op_type, ih + hh, hidden).reshape(-1, hidden)
 
 
-def _layers(g: Graph, bottom_names: ValueLike, module: Any, op_type: str) -> list[Value]:
+def _layers(g: Graph, bottom_names: ValueLike, module: Any, op_type: str) -> Values:
     need_module(module, "module", f"an nn.{op_type}", "weight_ih_l0", "hidden_size", "num_layers", "bidirectional")
     need(
         module.mode.startswith(op_type), "the module does not fit", argument="module", expected=op_type, got=module.mode
@@ -271,7 +271,7 @@ def _layers(g: Graph, bottom_names: ValueLike, module: Any, op_type: str) -> lis
 
 
 @dsl
-def rnn(g: Graph, bottom_names: ValueLike, module: Any) -> list[Value]:
+def rnn(g: Graph, bottom_names: ValueLike, module: Any) -> Values:
     """An nn.RNN with tanh, inputs [x] or [x, h0]: x [T, size], h0 [directions, hidden] -> [y] or [y, h].
 
     Without states any number of layers; with them one. Raises BuildError for nonlinearity="relu".
@@ -280,7 +280,7 @@ def rnn(g: Graph, bottom_names: ValueLike, module: Any) -> list[Value]:
 
 
 @dsl
-def lstm(g: Graph, bottom_names: ValueLike, module: Any) -> list[Value]:
+def lstm(g: Graph, bottom_names: ValueLike, module: Any) -> Values:
     """An nn.LSTM, inputs [x] or [x, h0, c0]: x [T, size], states [directions, size] -> [y] or [y, h, c].
 
     bidirectional, proj_size and, without states, any number of layers.
@@ -289,7 +289,7 @@ def lstm(g: Graph, bottom_names: ValueLike, module: Any) -> list[Value]:
 
 
 @dsl
-def gru(g: Graph, bottom_names: ValueLike, module: Any) -> list[Value]:
+def gru(g: Graph, bottom_names: ValueLike, module: Any) -> Values:
     """An nn.GRU, inputs [x] or [x, h0]: x [T, size], h0 [directions, hidden] -> [y] or [y, h].
 
     bidirectional and, without states, any number of layers.

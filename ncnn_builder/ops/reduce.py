@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import need, over_shapes, shape_id
 
@@ -158,7 +158,7 @@ def _reduce(x: Any, op: int, axes: tuple[int, ...], keep: bool) -> Any:
 @dsl
 def reduction(
     g: Graph, bottom_names: ValueLike, op: str, input_dims: SupportsFloat, dims: Any, keepdim: bool = False
-) -> list[Value]:
+) -> Values:
     """A reduction in torch's terms: dims and input_dims count the batch dimension.
 
     op: ReduceMean, ReduceSum, ReduceSumSquare, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
@@ -176,14 +176,14 @@ def reduction(
 
 
 @dsl
-def really_reduction(g: Graph, bottom_names: ValueLike, op: str, dims: Any, keepdim: bool = False) -> list[Value]:
+def really_reduction(g: Graph, bottom_names: ValueLike, op: str, dims: Any, keepdim: bool = False) -> Values:
     """A reduction whose dims are ncnn's own axes: outer first, without batch; negative ones count from the end."""
     rank = len(one(bottom_names).shape)
     axes = tuple(a + rank if a < 0 else a for a in integers(dims, "dims"))
     return _reduction(g, bottom_names, op, axes, keepdim)
 
 
-def _reduction(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> list[Value]:
+def _reduction(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> Values:
     if op not in _OPS:
         raise BuildError("unknown operation", op="Reduction", argument="op", expected=list(_OPS), got=op)
     params = {
@@ -236,7 +236,7 @@ class Softmax(OpSpec):
 
 
 @dsl
-def softmax(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]:
+def softmax(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> Values:
     """Softmax along `dim`, which counts the batch dimension as torch does."""
     value, axis = one(bottom_names), integer(dim, "dim")
     axis = axis + len(value.shape) if axis < 0 else axis - 1

@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, check_bottom_names, integer, number, pair
-from ..ir import Graph, Shape, Value
+from ..builder import ValueLike, append, inputs_of, integer, number, pair
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .channelwise import memorydata
 from .common import elements, need, need_rank, shape_id
@@ -225,7 +225,7 @@ class PSROIPooling(_Region):
 
 
 @dsl
-def roi_pool(g: Graph, bottom_names: ValueLike, output_size: Any, spatial_scale: SupportsFloat = 1.0) -> list[Value]:
+def roi_pool(g: Graph, bottom_names: ValueLike, output_size: Any, spatial_scale: SupportsFloat = 1.0) -> Values:
     """torchvision's roi_pool of one region, inputs [x, roi]: x (C, H, W), roi [4] as (x1, y1, x2, y2)."""
     h, w = pair(output_size, "output_size")
     params = {"pooled_width": w, "pooled_height": h, "spatial_scale": number(spatial_scale, "spatial_scale")}
@@ -241,7 +241,7 @@ def roi_align(
     sampling_ratio: SupportsFloat = 0,
     aligned: bool = False,
     version: int = 1,
-) -> list[Value]:
+) -> Values:
     """torchvision's roi_align of one region, inputs [x, roi]: x (C, H, W), roi [4] as (x1, y1, x2, y2).
 
     sampling_ratio: points per part along an axis; 0 (torchvision: -1): as many as the part has pixels. version 0 is
@@ -260,9 +260,9 @@ def roi_align(
 
 
 @dsl
-def ps_roi_pool(g: Graph, bottom_names: ValueLike, output_size: Any, spatial_scale: SupportsFloat = 1.0) -> list[Value]:
+def ps_roi_pool(g: Graph, bottom_names: ValueLike, output_size: Any, spatial_scale: SupportsFloat = 1.0) -> Values:
     """torchvision's ps_roi_pool of one region, inputs [x, roi]: x (C * h * w, H, W), roi [4] -> (C, h, w)."""
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     h, w = pair(output_size, "output_size")
     channels = values[0].shape[0] // (h * w) if values else 0
     scale = number(spatial_scale, "spatial_scale")

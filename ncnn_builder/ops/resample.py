@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..builder import ValueLike, append, number, one, pair
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, over_shapes, shape_id
 
@@ -86,7 +86,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
-) -> list[Value]:
+) -> Values:
     """torch's interpolate of (C, H, W): mode nearest, bilinear or bicubic; size or scale_factor, one number or two.
 
     Raises BuildError for another mode, or unless exactly one of size and scale_factor is given.
@@ -187,18 +187,18 @@ class Up4(_Up):
 
 
 @dsl
-def down2(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def down2(g: Graph, bottom_names: ValueLike) -> Values:
     """Every second pixel of (C, H, W)."""
     return append(g, spec_of("Down2"), bottom_names)
 
 
 @dsl
-def up2(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def up2(g: Graph, bottom_names: ValueLike) -> Values:
     """(C, H, W) with zeros inserted: (C, 2H, 2W)."""
     return append(g, spec_of("Up2"), bottom_names)
 
 
 @dsl
-def up4(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def up4(g: Graph, bottom_names: ValueLike) -> Values:
     """(C, H, W) with zeros inserted: (C, 4H, 4W)."""
     return append(g, spec_of("Up4"), bottom_names)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, array, integer, number, one
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from .common import functional, need, need_rank, shape_id
 
@@ -80,7 +80,7 @@ def local_response_norm(
     beta: SupportsFloat = 0.75,
     k: SupportsFloat = 1.0,
     within_channel: bool = False,
-) -> list[Value]:
+) -> Values:
     """torch's local_response_norm of (C, H, W); within_channel: over size x size pixels instead of channels."""
     params = {
         "region_type": int(within_channel),
@@ -171,7 +171,7 @@ def normalize(
     eps: SupportsFloat = 1e-12,
     scale: Any = None,
     eps_mode: int = 1,
-) -> list[Value]:
+) -> Values:
     """torch's F.normalize of (C, H, W) or (C, D, H, W): x / max(length, eps), times `scale` if given.
 
     dim: 1 (the channels), (2, 3) or (2, 3, 4) (the places), or all of them; they count the batch. scale: one number or
@@ -247,7 +247,7 @@ def mvn(
     normalize_variance: bool = True,
     across_channels: bool = False,
     eps: SupportsFloat = 1e-9,
-) -> list[Value]:
+) -> Values:
     """x - mean, and / (standard deviation + eps) if normalize_variance, per channel or across all of them."""
     params = {
         "normalize_variance": int(normalize_variance),

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, filled, pair
+from ..builder import ValueLike, append, array, filled, inputs_of, pair
 from ..errors import BuildError
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import functional, need, need_rank, need_shape, shape_id
 from .conv import GEOMETRY, WEIGHTS, geometry
@@ -106,7 +106,7 @@ def grid_sample(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
     align_corners: bool | None = False,
-) -> list[Value]:
+) -> Values:
     """torch's grid_sample, inputs [x, grid]: x (C, H, W) with grid (H', W', 2), or (C, D, H, W) with (D', H', W', 3).
 
     mode: bilinear, nearest, bicubic (3-D x only). padding_mode: zeros, border, reflection.
@@ -215,12 +215,12 @@ def deform_conv2d(
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
-) -> list[Value]:
+) -> Values:
     """torchvision's deform_conv2d, inputs [x, offset] or [x, offset, mask]: one group, one group of offsets.
 
     weight [out, C, kh, kw], bias [out]; offset (2 * kh * kw, H', W') as (dy, dx) per tap, mask (kh * kw, H', W').
     """
-    values, held = check_bottom_names(bottom_names), array(weight, "weight", 4)
+    values, held = inputs_of(bottom_names), array(weight, "weight", 4)
     b = None if bias is None else array(bias, "bias", 1)
     top, left = pair(padding, "padding", 0)
     kernel = (held.shape[2], held.shape[3])

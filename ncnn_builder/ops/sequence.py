@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append, array, one
-from ..ir import Array, Graph, Params, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import ANY_SHAPES, functional, need, need_rank, need_shape, shape_id
 from .norm import need_module
@@ -70,7 +70,7 @@ class Embed(OpSpec):
 
 
 @dsl
-def embedding(g: Graph, bottom_names: ValueLike, embedding: Any, bias: Any = None) -> list[Value]:
+def embedding(g: Graph, bottom_names: ValueLike, embedding: Any, bias: Any = None) -> Values:
     """An nn.Embedding (or its weight [rows, size]) of whole numbers [n], an input of the graph; + bias [size].
 
     The runtime is given such an input as whole numbers, so nothing else may read it.
@@ -121,7 +121,7 @@ class CumulativeSum(OpSpec):
 
 
 @dsl
-def cumsum(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]:
+def cumsum(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> Values:
     """torch's cumsum; dim counts the batch."""
     x = one(bottom_names)
     return append(g, spec_of("CumulativeSum"), x, {"axis": axis_of(dim, len(x.shape))})
@@ -160,7 +160,7 @@ class GLU(OpSpec):
 
 
 @dsl
-def glu(g: Graph, bottom_names: ValueLike, dim: SupportsFloat = -1) -> list[Value]:
+def glu(g: Graph, bottom_names: ValueLike, dim: SupportsFloat = -1) -> Values:
     """torch's glu; dim counts the batch."""
     x = one(bottom_names)
     return append(g, spec_of("GLU"), x, {"axis": axis_of(dim, len(x.shape))})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
-from ..builder import ValueLike, append, check_bottom_names, integer, integers, one
+from ..builder import ValueLike, append, inputs_of, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import FEATURE_MAPS, elements, need, need_rank, over_shapes, shape_id
 
@@ -47,11 +47,11 @@ class Split(OpSpec):
 
 
 @dsl
-def split(g: Graph, bottom_names: ValueLike, num: SupportsFloat) -> list[Value]:
+def split(g: Graph, bottom_names: ValueLike, num: SupportsFloat) -> Values:
     """x, `num` times. A Value may be used any number of times without it: Split layers come with emission."""
     count = integer(num, "num")
     need(count >= 1, "bad count", argument="num", expected=">= 1", got=count)
-    return [one(bottom_names)] * count
+    return Values([one(bottom_names)] * count)
 
 
 @register
@@ -111,9 +111,9 @@ class Concat(OpSpec):
 
 
 @dsl
-def concat(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> list[Value]:
+def concat(g: Graph, bottom_names: ValueLike, dim: SupportsFloat) -> Values:
     """The inputs joined along `dim`, which counts the batch dimension as torch does."""
-    values, axis = check_bottom_names(bottom_names), integer(dim, "dim")
+    values, axis = inputs_of(bottom_names), integer(dim, "dim")
     axis = axis + len(values[0].shape) if axis < 0 and values else axis - 1
     need(axis >= 0, "bad axis", argument="dim", expected="an axis of the inputs, not the batch", got=dim)
     return append(g, spec_of("Concat"), values, {"axis": axis})
@@ -208,7 +208,7 @@ def _counted(value: Any, argument: str) -> tuple[int, ...]:
 
 
 @dsl
-def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -> list[Value]:
+def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -> Values:
     """x[starts:ends] along `axes` (ncnn's own: outer first, without batch).
 
     Each is a list of numbers, or the text "n,a,b,..." with the count first. -233 as an end is "to the end".
@@ -293,7 +293,7 @@ class Reshape(OpSpec):
 
 
 @dsl
-def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> list[Value]:
+def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
     """torch's reshape: the first number is the batch, 1 or -1; one of the others may be -1."""
     numbers = integers(shape, "shape")
     if not numbers or numbers[0] not in (1, -1):
@@ -304,7 +304,7 @@ def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> list[Value]:
 
 
 @dsl
-def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> list[Value]:
+def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
     """Reshape to ncnn's own dimensions: 1 to 4 numbers, outer first, without batch; one may be -1."""
     x, numbers = one(bottom_names), list(integers(shape, "shape"))
     need(1 <= len(numbers) <= 4, "bad shape", argument="shape", expected="1 to 4 numbers", got=numbers)
@@ -355,6 +355,6 @@ class CoordConcat(OpSpec):
 
 
 @dsl
-def coordconcat(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def coordconcat(g: Graph, bottom_names: ValueLike) -> Values:
     """(C, H, W) with its x and y coordinates, -1 to 1, appended as two channels."""
     return append(g, spec_of("CoordConcat"), bottom_names)

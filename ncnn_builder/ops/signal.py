@@ -9,7 +9,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, integer, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import Derived, OpSpec, Param, Sample, Tolerance, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank
 
@@ -149,7 +149,7 @@ def spectrogram(
     center: bool = True,
     pad_mode: str = "reflect",
     onesided: bool = True,
-) -> list[Value]:
+) -> Values:
     """torchaudio's spectrogram of a sound [n]: [freqs, frames], or [freqs, frames, 2] as (re, im) for power None.
 
     window: ones, hann, hamming, of win_length (n_fft), every hop_length (n_fft / 4). power: None, 1, 2. normalized:
@@ -300,7 +300,7 @@ def inverse_spectrogram(
     returns: str = "real",
     normalized: str | None = None,
     center: bool = True,
-) -> list[Value]:
+) -> Values:
     """The sound [n] of a spectrum [freqs, frames, 2] as (re, im), as torch's istft.
 
     returns: real, imag, or complex, which is [n, 2]. The other arguments are those of spectrogram(); freqs is

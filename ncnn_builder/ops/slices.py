@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
-from ..builder import ValueLike, append, check_bottom_names, integer, integers, one
-from ..ir import Graph, Shape, Value
+from ..builder import ValueLike, append, inputs_of, integer, integers, one
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import ANY_SHAPES, need, need_rank, shape_id
 from .shape import really_reshape
@@ -102,7 +102,7 @@ class Slice(OpSpec):
 
 
 @dsl
-def slice(g: Graph, bottom_names: ValueLike, split_size_or_sections: Any, dim: SupportsFloat = 0) -> list[Value]:
+def slice(g: Graph, bottom_names: ValueLike, split_size_or_sections: Any, dim: SupportsFloat = 0) -> Values:
     """torch's split: parts of a size (the last may be smaller), or of these sizes; dim counts the batch.
 
     (split() here is the predecessor's: the same Value several times.)
@@ -120,7 +120,7 @@ def slice(g: Graph, bottom_names: ValueLike, split_size_or_sections: Any, dim: S
 
 
 @dsl
-def tensor_split(g: Graph, bottom_names: ValueLike, indices_or_sections: Any, dim: SupportsFloat = 0) -> list[Value]:
+def tensor_split(g: Graph, bottom_names: ValueLike, indices_or_sections: Any, dim: SupportsFloat = 0) -> Values:
     """torch's tensor_split: so many parts, larger ones first, or cut before these indices; dim counts the batch."""
     x = one(bottom_names)
     axis = axis_of(dim, len(x.shape))
@@ -132,7 +132,7 @@ def tensor_split(g: Graph, bottom_names: ValueLike, indices_or_sections: Any, di
         need(1 <= parts <= n, "bad number", argument="indices_or_sections", expected=f"1 to {n}", got=parts)
         cuts = tuple(i * (n // parts) + min(i, n % parts) for i in range(1, parts))
     if not cuts:
-        return [x]
+        return Values([x])
     return append(g, spec_of("Slice"), x, {"slices": (), "axis": axis, "indices": cuts})
 
 
@@ -203,7 +203,7 @@ class Tile(OpSpec):
 
 
 @dsl
-def tile(g: Graph, bottom_names: ValueLike, repeats: Any) -> list[Value]:
+def tile(g: Graph, bottom_names: ValueLike, repeats: Any) -> Values:
     """numpy's tile, without batch: how often along each axis, outer first; fewer than axes are for the inner ones."""
     x, times = one(bottom_names), integers(repeats, "repeats")
     need(1 <= len(times) <= 4, "bad repeats", argument="repeats", expected="1 to 4 numbers", got=list(times))
@@ -243,7 +243,7 @@ class Flip(OpSpec):
 
 
 @dsl
-def flip(g: Graph, bottom_names: ValueLike, dims: Any) -> list[Value]:
+def flip(g: Graph, bottom_names: ValueLike, dims: Any) -> Values:
     """torch's flip; dims count the batch."""
     x = one(bottom_names)
     axes = tuple(axis_of(d, len(x.shape), "dims") for d in integers(dims, "dims"))
@@ -293,9 +293,9 @@ class CopyTo(OpSpec):
 
 
 @dsl
-def copyto(g: Graph, bottom_names: ValueLike, starts: Any) -> list[Value]:
+def copyto(g: Graph, bottom_names: ValueLike, starts: Any) -> Values:
     """Inputs [x, part]: x with part written over it, from the place `starts` on (outer first, without batch)."""
-    values, first = check_bottom_names(bottom_names), integers(starts, "starts")
+    values, first = inputs_of(bottom_names), integers(starts, "starts")
     return append(g, spec_of("CopyTo"), values, {"starts": first, "axes": tuple(range(len(first)))})
 
 
@@ -336,7 +336,7 @@ class Diag(OpSpec):
 
 
 @dsl
-def diag(g: Graph, bottom_names: ValueLike, diagonal: SupportsFloat = 0) -> list[Value]:
+def diag(g: Graph, bottom_names: ValueLike, diagonal: SupportsFloat = 0) -> Values:
     """torch's diag, without batch: a vector as the diagonal of a matrix, or the diagonal of a matrix."""
     return append(g, spec_of("Diag"), one(bottom_names), {"diagonal": integer(diagonal, "diagonal")})
 
@@ -391,7 +391,7 @@ class ShuffleChannel(OpSpec):
 
 
 @dsl
-def channel_shuffle(g: Graph, bottom_names: ValueLike, groups: SupportsFloat, reverse: bool = False) -> list[Value]:
+def channel_shuffle(g: Graph, bottom_names: ValueLike, groups: SupportsFloat, reverse: bool = False) -> Values:
     """torch's channel_shuffle of (C, H, W): channels [groups, C / groups] become [C / groups, groups]; or back."""
     params = {"group": integer(groups, "groups"), "reverse": int(reverse)}
     return append(g, spec_of("ShuffleChannel"), one(bottom_names), params)

@@ -11,8 +11,8 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ..builder import ValueLike, append, array, check_bottom_names, integer, number
-from ..ir import Array, Graph, Shape, Value
+from ..builder import ValueLike, append, array, inputs_of, integer, number
+from ..ir import Array, Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .boxes import suppressed
 from .channelwise import memorydata
@@ -163,14 +163,14 @@ def prior_box(
     flip: bool = True,
     clip: bool = False,
     mmdetection: bool = False,
-) -> list[Value]:
+) -> Values:
     """SSD's boxes for x (C, H, W): [2, 4 * H * W * n], corners and variances; inputs [x] or [x, image].
 
     image_size and steps: (height, width), steps None: image / x. Without image_size the second input has it; with
     neither, it is MXNet's form, [4 * H * W * n] in fractions. mmdetection: steps rounded up, middles at offset * (step
     - 1).
     """
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     numbers = {
         name: array(v, name).reshape(-1).tolist()
         for name, v in (("min_sizes", min_sizes), ("max_sizes", max_sizes), ("aspect_ratios", aspect_ratios))
@@ -296,7 +296,7 @@ def detection_output(
     keep_top_k: SupportsFloat = 100,
     confidence_threshold: SupportsFloat = 0.5,
     variances: Any = _VARIANCES,
-) -> list[Value]:
+) -> Values:
     """An SSD's detections, best first, [n, 6] as class, score, x1, y1, x2, y2; inputs [location, confidence, priorbox].
 
     confidence [priors, num_class] are probabilities that add up to 1, the background first. num_class None: MXNet's

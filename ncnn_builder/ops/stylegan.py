@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
-from ..builder import ValueLike, append, check_bottom_names, integer, number
+from ..builder import ValueLike, append, inputs_of, integer, number
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import (
     ANY_SHAPES,
@@ -152,13 +152,13 @@ def BiasAct(
     alpha: SupportsFloat | None = None,
     gain: SupportsFloat | None = None,
     clamp: SupportsFloat | None = None,
-) -> list[Value]:
+) -> Values:
     """Inputs [x] or [x, b]: clamp(act(x + b) * gain).
 
     act_type: linear, relu, lrelu, tanh, sigmoid, elu, selu, softplus, swish, or the id of one. alpha, gain: None is
     the activation's default; clamp: None or a negative number is none.
     """
-    values = check_bottom_names(bottom_names)
+    values = inputs_of(bottom_names)
     params = {**bias_act_params(act_type, alpha, gain, clamp), "bias_term": int(len(values) == 2)}
     return append(g, spec_of("BiasAct"), values, params)
 
@@ -205,7 +205,7 @@ class F4DOp1DSpec(OpSpec):
 
 
 @dsl
-def F4DOp1D(g: Graph, bottom_names: ValueLike, dim: SupportsFloat, op: str) -> list[Value]:
+def F4DOp1D(g: Graph, bottom_names: ValueLike, dim: SupportsFloat, op: str) -> Values:
     """Inputs [x, v]: 4-D x with a vector along axis `dim` of (C, D, H, W). op: Mul, Div, Add, Sub."""
     if op not in _F4D:
         raise BuildError("unknown operation", op="F4DOp1D", argument="op", expected=list(_F4D), got=op)
@@ -245,7 +245,7 @@ class AddNoiseSpec(OpSpec):
 
 
 @dsl
-def AddNoise(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def AddNoise(g: Graph, bottom_names: ValueLike) -> Values:
     """Inputs [x, noise]: x (C, H, W) + one plane for all channels."""
     return append(g, spec_of("AddNoise"), bottom_names)
 
@@ -303,7 +303,7 @@ class StyleMixingSwitcherSpec(OpSpec):
 
 
 @dsl
-def StyleMixingSwitcher(g: Graph, bottom_names: ValueLike, ws_i: SupportsFloat = 0) -> list[Value]:
+def StyleMixingSwitcher(g: Graph, bottom_names: ValueLike, ws_i: SupportsFloat = 0) -> Values:
     """Inputs [ws0, ws1, mixing]: style number ws_i, blended by mixing[ws_i]."""
     return append(g, spec_of("StyleMixingSwitcher"), bottom_names, {"ws_i": ws_i})
 
@@ -344,7 +344,7 @@ class TransformsSpec(OpSpec):
 
 
 @dsl
-def Transforms(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def Transforms(g: Graph, bottom_names: ValueLike) -> Values:
     """Input (r_c, r_s, t_x, t_y), normalised: the 2x3 matrix of rotation and translation."""
     return append(g, spec_of("Transforms"), bottom_names)
 
@@ -367,6 +367,6 @@ class StyleganPostSpec(OpSpec):
 
 
 @dsl
-def StyleganPost(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def StyleganPost(g: Graph, bottom_names: ValueLike) -> Values:
     """x * 127.5 + 128, limited to 0..255."""
     return append(g, spec_of("StyleganPost"), bottom_names)

@@ -8,7 +8,7 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, number
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .binary import binaryOp
 from .common import ANY_SHAPES, FEW, Unary, need, over_shapes
@@ -68,7 +68,7 @@ def unary(g: Graph, x: ValueLike, op: str) -> Value:
 
 
 @dsl
-def unaryOp(g: Graph, bottom_names: ValueLike, op: str) -> list[Value]:
+def unaryOp(g: Graph, bottom_names: ValueLike, op: str) -> Values:
     """A function of each number, by ncnn's own layer.
 
     op: abs, neg, floor, ceil, square, sqrt, rsqrt, exp, log, sin, cos, tan, asin, acos, atan, reciprocal, tanh, log10,
@@ -77,7 +77,7 @@ def unaryOp(g: Graph, bottom_names: ValueLike, op: str) -> list[Value]:
     """
     if op not in UNARY:
         raise BuildError("unknown operation", op="UnaryOp", argument="op", expected=list(UNARY), got=op)
-    return [unary(g, bottom_names, op)]
+    return Values([unary(g, bottom_names, op)])
 
 
 def _base(base: SupportsFloat | None) -> float:
@@ -158,7 +158,7 @@ def exp(
     base: SupportsFloat | None = None,
     scale: SupportsFloat = 1.0,
     shift: SupportsFloat = 0.0,
-) -> list[Value]:
+) -> Values:
     """base ** (shift + scale * x); base None is e."""
     return append(g, spec_of("Exp"), bottom_names, {"base": _base(base), "scale": scale, "shift": shift})
 
@@ -170,7 +170,7 @@ def log(
     base: SupportsFloat | None = None,
     scale: SupportsFloat = 1.0,
     shift: SupportsFloat = 0.0,
-) -> list[Value]:
+) -> Values:
     """The logarithm of shift + scale * x; base None is e."""
     need(base is None or number(base, "base") != 1, "no base of logarithms", argument="base", got=1)
     return append(g, spec_of("Log"), bottom_names, {"base": _base(base), "scale": scale, "shift": shift})
@@ -183,7 +183,7 @@ def power(
     power: SupportsFloat = 1.0,
     scale: SupportsFloat = 1.0,
     shift: SupportsFloat = 0.0,
-) -> list[Value]:
+) -> Values:
     """(shift + scale * x) ** power in one layer; the base may be negative only where the power is whole."""
     return append(g, spec_of("Power"), bottom_names, {"power": power, "scale": scale, "shift": shift})
 
@@ -209,7 +209,7 @@ class Dropout(Unary):
 
 
 @dsl
-def dropout(g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0) -> list[Value]:
+def dropout(g: Graph, bottom_names: ValueLike, scale: SupportsFloat = 1.0) -> Values:
     """Dropout as it is after training: scale * x, where torch's scale is 1."""
     return append(g, spec_of("Dropout"), bottom_names, {"scale": scale})
 
@@ -228,7 +228,7 @@ class DeepCopy(Unary):
 
 
 @dsl
-def deepcopy(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def deepcopy(g: Graph, bottom_names: ValueLike) -> Values:
     """x, in memory of its own: what net surgery sometimes wants; nothing here needs it."""
     return append(g, spec_of("DeepCopy"), bottom_names)
 
@@ -256,6 +256,6 @@ class Noop(OpSpec):
 
 
 @dsl
-def noop(g: Graph, bottom_names: ValueLike) -> list[Value]:
+def noop(g: Graph, bottom_names: ValueLike) -> Values:
     """The inputs as they are: a layer that has a name and does nothing."""
     return append(g, spec_of("Noop"), bottom_names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..builder import ValueLike, append, array, integer
 from ..errors import BuildError
-from ..ir import Array, Graph, Shape, Value
+from ..ir import Array, Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .common import need
 
@@ -123,7 +123,7 @@ def shell(
     weight: Any,
     bias: Any | None = None,
     ncnn_weight_dims: SupportsFloat = 4,
-) -> list[Value]:
+) -> Values:
     """A weight, and a bias if given, as Values.
 
     weight: [C, D, H, W]; an [out, in] matrix is passed as [out, in, 1, 1]. bias: [C]. ncnn_weight_dims: how many

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,6 +43,6 @@ def representable(*numbers: float) -> bool:
     return all(math.isfinite(n) and _LEAST <= abs(n) <= _GREATEST for n in numbers)
 
 
-def scalar_op(g: Graph, x: Value, op: int, b: float) -> list[Value]:
+def scalar_op(g: Graph, x: Value, op: int, b: float) -> Sequence[Value]:
     """A BinaryOp with a number."""
     return append(g, spec_of("BinaryOp"), x, {"op": op, "with_scalar": 1, "b": b})

@@ -13,6 +13,8 @@ target has for a constant).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
 from ..ops.weights import shell
@@ -29,7 +31,7 @@ def constant_folding(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "constant_folding")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     holder = next((v.producer for v in node.inputs if v.producer and v.producer.spec.type in HOLDERS), None)
     if holder is None or any(v.data is None for v in node.inputs):
         return None
@@ -48,13 +50,13 @@ def _size(value: Value) -> int:
     return size
 
 
-def constant_like(g: Graph, holder: Node, data: Array) -> list[Value]:
+def constant_like(g: Graph, holder: Node, data: Array) -> Sequence[Value]:
     """A constant of 1 to 4 dimensions, held by a layer of the same type as `holder`."""
     if holder.spec.type == "Shell":
         kept = data.ndim
         full = {1: (1, 1, 1), 2: (1, 1), 3: (data.shape[0], 1), 4: ()}[kept]
         shape = (*full, *data.shape[1:]) if kept == 3 else (*full, *data.shape)
-        return shell(g, [], data.reshape(shape), None, kept)[:1]
+        return shell(g, [], data.reshape(shape), None, kept)
     names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[data.ndim]
     sizes = {**dict.fromkeys("whdc", 0), **dict(zip(names, data.shape, strict=True))}
     return append(g, spec_of("MemoryData"), [], {**holder.params, **sizes}, {next(iter(holder.weights)): data})

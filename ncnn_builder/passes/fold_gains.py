@@ -16,6 +16,7 @@ factor but for its epsilon; noise that is an input, behind the op; a gain that i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def fold_gains(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "fold_gains")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     scale = scale_of(node)
     if scale is not None:
         before = matcher.interior(node.inputs[0], *ACTIVATIONS, *FILTERS, MODULATED)
@@ -49,7 +50,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     return None
 
 
-def _behind(new: Graph, op: Node, scale: float, matcher: Matcher) -> list[Value] | None:
+def _behind(new: Graph, op: Node, scale: float, matcher: Matcher) -> Sequence[Value] | None:
     if op.spec.type == MODULATED and len(op.inputs) == 3:
         return None
     weights = op.weights
@@ -72,7 +73,9 @@ def _linear_in(op: Node, position: int, scale: float) -> bool:
     return kind in ("filtered_lrelu", "FilteredLrelu") or (kind in ("bias_act", "BiasAct") and p["act"] in _HOMOGENEOUS)
 
 
-def _scaled(new: Graph, op: Node, inputs: list[Value], scale: float, clamp: float, weights: Any) -> list[Value] | None:
+def _scaled(
+    new: Graph, op: Node, inputs: list[Value], scale: float, clamp: float, weights: Any
+) -> Sequence[Value] | None:
     gain = op.params["gain"] * scale
     if not representable(gain) or (clamp > 0 and not representable(clamp)):
         return None

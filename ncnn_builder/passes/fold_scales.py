@@ -21,6 +21,7 @@ a matrix product; a weight that is no float32.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class _ChannelAffine:
         return self.axis == (len(self.x.shape) - 1 if layer.spec.type in LINEAR else 0)
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     found = _channel_affine(node)
     if found is not None:
         layer = matcher.interior(found.x, *WEIGHTED)
@@ -110,7 +111,7 @@ def _per_channel(value: Value, x: Value) -> tuple[Any, int] | None:
     return (numbers, axes[0]) if axes else (numbers[0], 0)
 
 
-def _behind(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> list[Value] | None:
+def _behind(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
     p, weights = layer.params, layer.weights
     if len(layer.inputs) != 1 or not np.all(found.scale):
         return None
@@ -132,7 +133,7 @@ def _only_positive(found: _ChannelAffine) -> bool:
     return not np.any(found.bias) and bool(np.all(np.greater(found.scale, 0)))
 
 
-def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> list[Value] | None:
+def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
     p, weight = layer.params, layer.weights["weight"].astype(np.float64)
     if np.any(found.bias) or not np.all(found.scale):
         return None
@@ -152,7 +153,7 @@ def _has_border(params: Params) -> bool:
     return any(n for name, n in params.items() if name.startswith("pad_") and name != "pad_value")
 
 
-def _with(new: Graph, layer: Node, weight: Any, bias: Any | None, x: Value, matcher: Matcher) -> list[Value] | None:
+def _with(new: Graph, layer: Node, weight: Any, bias: Any | None, x: Value, matcher: Matcher) -> Sequence[Value] | None:
     """The layer with other weights; None where they are no float32."""
     with np.errstate(over="ignore"):
         arrays: dict[str, Array | None] = {

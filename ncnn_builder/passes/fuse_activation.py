@@ -15,6 +15,8 @@ that is none of the six (Swish, HardSigmoid, BiasAct).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..builder import append
 from ..ir import Graph, Node, Value
 from .fold_scales import CONVOLUTIONS, DECONVOLUTIONS
@@ -31,7 +33,7 @@ def fuse_activation(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "fuse_activation")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     fused = _fused(node)
     layer = matcher.interior(node.inputs[0], *LAYERS) if fused is not None else None
     if fused is None or layer is None or layer.params["activation_type"] != 0:

@@ -14,6 +14,7 @@ activation gain; a filter that is no column times a row; an upsampling other tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def fuse_modulated(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "fuse_modulated")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.spec.type == "BiasAct":
         return _activated(new, node, matcher)
     if node.spec.type == "BinaryOp" and len(node.inputs) == 2 and node.params["op"] == 0:
@@ -43,7 +44,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     return None
 
 
-def _activated(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _activated(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     conv = matcher.interior(node.inputs[0], "ModulatedConv2d")
     if conv is None or conv.params["bias_data_size"] or not _plain(conv) or conv.params["clamp"] >= 0:
         return None
@@ -64,7 +65,7 @@ def _activated(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
     return append(new, conv.spec, [matcher.new(v) for v in conv.inputs], params, weights)
 
 
-def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> list[Value] | None:
+def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[Value] | None:
     up, conv = matcher.interior(image, "Upfirdn2d"), rgb.producer
     if up is None or conv is None or conv.spec.type != "ModulatedConv2d" or len(rgb.uses) != 1:
         return None
@@ -87,7 +88,7 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> list[Valu
     outputs = ToRGB(new, inputs, weight, f, conv.weights.get("bias"), c["clamp"], keep)
     if keep:
         matcher.move(rgb, outputs[1])
-    return outputs[:1]
+    return [outputs[0]]
 
 
 def _plain(conv: Node) -> bool:

@@ -7,7 +7,7 @@ value that is left, a tap above all, holds what it held.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..builder import filled
 from ..ir import Array, Graph, Node, Value
@@ -57,7 +57,7 @@ class Matcher:
         self._new[value] = to
 
 
-Rewrite = Callable[[Graph, Node, Matcher], "list[Value] | None"]
+Rewrite = Callable[[Graph, Node, Matcher], "Sequence[Value] | None"]
 """(graph that is built, old node, matcher) -> the new Values of its outputs, or None to leave it as it is."""
 
 
@@ -67,7 +67,7 @@ def rewrite_all(graph: Graph, rewrite: Rewrite, name: str) -> Graph:
         matcher = Matcher(graph)
         count = 0
 
-        def counted(new: Graph, node: Node, inputs: list[Value], matcher: Matcher = matcher) -> list[Value] | None:
+        def counted(new: Graph, node: Node, inputs: list[Value], matcher: Matcher = matcher) -> Sequence[Value] | None:
             nonlocal count
             outputs = rewrite(new, node, matcher)
             count += outputs is not None

@@ -18,6 +18,8 @@ Refused: a value between the two that somebody else reads; a factor that is 0, o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..builder import append
@@ -33,16 +35,17 @@ def merge_elementwise(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "merge_elementwise")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if len(node.inputs) != 1:
         return None
     before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp", "ReLU", *CLIPS)
     if before is None or len(before.inputs) != 1:
         return None
-    return _affine_pair(new, before, node, matcher) or _limits_pair(new, before, node, matcher)
+    pair = _affine_pair(new, before, node, matcher)
+    return _limits_pair(new, before, node, matcher) if pair is None else pair
 
 
-def _affine_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> list[Value] | None:
+def _affine_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Sequence[Value] | None:
     a, b = affine(first), affine(second)
     if a is None or b is None or not representable(a[0], b[0], a[0] * b[0]):
         return None
@@ -64,7 +67,7 @@ def _limits(node: Node) -> tuple[float, float] | None:
     return (0.0, _GREATEST) if node.spec.type == "ReLU" and node.params["slope"] == 0 else None
 
 
-def _limits_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> list[Value] | None:
+def _limits_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Sequence[Value] | None:
     inner, outer = _limits(first), _limits(second)
     if inner is None or outer is None:
         return None

@@ -14,6 +14,8 @@ nobody knows whether it keeps its shape.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..builder import append
@@ -30,7 +32,7 @@ def no_ops(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "no_ops")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if len(node.inputs) != 1 or len(node.outputs) != 1:
         return None
     if _does_nothing(node):

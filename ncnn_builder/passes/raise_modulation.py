@@ -23,6 +23,7 @@ the way that somebody else reads; a convolution with groups, bias, activation, d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ class _Modulated:
     gain: float
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.spec.type == "AddNoise":
         return _with_noise(new, node, matcher)
     if node.spec.type not in (CONVOLUTION, "upfirdn2d"):
@@ -94,7 +95,7 @@ def _is_modulated(conv: Node) -> bool:
     return producer is not None and producer.spec.type == "F4DOp1D"
 
 
-def _with_noise(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _with_noise(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     """AddNoise(modulated_conv2d(...), noise); the plane becomes a weight where it is a constant."""
     y, noise = node.inputs
     op = matcher.interior(y, "modulated_conv2d")

@@ -15,6 +15,7 @@ then stays outside).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +42,7 @@ class _Filter:
     up: int = 1
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     kernel = _kernel(node, matcher)
     if kernel is None:
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..ir import Graph, Node, Shape, Value
 
-Rewrite = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
+Rewrite = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
 
 
@@ -73,7 +73,7 @@ def _swallow(made: list[Node], node: Node, mapping: Mapping[Value, Value]) -> No
         new.mask |= mask
 
 
-def copy_node(new: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def copy_node(new: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Append a copy of `node` with other inputs; its parameters and weights are shared, its names are the same."""
     copy = Node(
         node.spec,

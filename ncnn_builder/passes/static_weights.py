@@ -12,6 +12,8 @@ Refused: a weight that somebody else reads as well (it would be in the file twic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..builder import append
 from ..ir import Graph, Node, Value
 from .match import Matcher, constant, rewrite_all
@@ -21,7 +23,7 @@ def static_weights(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "static_weights")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.spec.type not in ("Convolution", "ConvolutionDepthWise") or not node.params["dynamic_weight"]:
         return None
     x, *given = node.inputs

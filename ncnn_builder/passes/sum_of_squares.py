@@ -13,6 +13,7 @@ any shape, of which nobody knows n.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..builder import append
 from ..ir import Graph, Node, Value
@@ -26,7 +27,7 @@ def sum_of_squares(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "sum_of_squares")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.spec.type != "Reduction" or node.params["operation"] not in (SUM, MEAN):
         return None
     square = matcher.interior(node.inputs[0], "Square", "UnaryOp", "BinaryOp")

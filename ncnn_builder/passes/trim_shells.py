@@ -9,6 +9,8 @@ Refused: where the weight has a reader, is an output or a tap.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..ir import Graph, Node, Value
 from ..ops.weights import shell
 from .match import Matcher, rewrite_all
@@ -18,7 +20,7 @@ def trim_shells(graph: Graph) -> Graph:
     return rewrite_all(graph, _rewrite, "trim_shells")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
+def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.spec.type != "Shell" or len(node.outputs) != 2 or not matcher.unread(node.outputs[0]):
         return None
     bias = shell(new, [], node.weights["bias"][None, None, None], None, 1)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import BuildError
 from ..ir import Graph, Node, Value
@@ -10,7 +10,7 @@ from ..passes.rebuild import rebuild
 from ..verify import verify
 from . import fused, reference, stock
 
-Lowering = Callable[[Graph, Node, list[Value]], "list[Value] | None"]
+Lowering = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
 """(graph to build into, node, its inputs there) -> its outputs there, or None to keep the node as it is."""
 
 TARGETS: dict[str, Mapping[str, Lowering]] = {
@@ -32,7 +32,7 @@ def lower(graph: Graph, target: str) -> Graph:
         raise BuildError("unknown target", argument="target", expected=sorted(TARGETS), got=target)
     table = TARGETS[target]
 
-    def rewrite(new: Graph, node: Node, inputs: list[Value]) -> list[Value] | None:
+    def rewrite(new: Graph, node: Node, inputs: list[Value]) -> Sequence[Value] | None:
         outputs = table[node.spec.type](new, node, inputs) if node.spec.type in table else None
         if outputs is None and (node.spec.composite or (node.spec.custom and target in ONLY_NCNN)):
             raise BuildError(

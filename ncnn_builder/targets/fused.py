@@ -7,7 +7,7 @@ once: conv(w * s, x) * d = d * conv(w, s * x). Bias and activation join them in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -42,7 +42,7 @@ def _upfirdn2d(
     return Upfirdn2d(g, x, separated(f), up, down, padding, flip, gain)[0]
 
 
-def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     p, fu, fd = node.params, node.weights.get("fu"), node.weights.get("fd")
     padding = paddings(p)
     if fu is None and fd is None and p["up"] == p["down"] == 1 and not any(padding):
@@ -52,7 +52,7 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return FilteredLrelu(g, inputs, fu, fd, b, p["up"], p["down"], padding, p["gain"], p["slope"], p["clamp"], flip)
 
 
-def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """One layer; `reference` where it does not fit: up above 2, another kernel than 3x3 upsampled, an odd filter."""
     p, weight, f = node.params, node.weights["weight"], node.weights.get("resample_filter")
     up, line = p["up"], separated(f)
@@ -78,7 +78,7 @@ def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     )
 
 
-LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], Sequence[Value]]] = {
     **reference.LOWERINGS,
     "filtered_lrelu": filtered_lrelu,
     "modulated_conv2d": modulated_conv2d,

@@ -6,7 +6,7 @@ can be laid out when exporting is not permuted at run time, and an identity filt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
@@ -44,14 +44,14 @@ def _is_linear(node: Node) -> bool:
     return bool(p["act"] == 0 and p["gain"] == 1 and p["clamp"] < 0)
 
 
-def bias_act(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def bias_act(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     b = node.weights.get("b")
     if b is None and _is_linear(node):
         return inputs
     return [_bias_act(g, inputs[0], b, node)]
 
 
-def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     weight, bias = node.weights["weight"], node.weights.get("bias")
     linear = _is_linear(node)
     held = shell(g, [], weight[:, :, None, None], bias if linear else None)
@@ -59,7 +59,7 @@ def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [y] if linear else [_bias_act(g, y, bias, node)]
 
 
-def upfirdn2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> list[Value]:
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> Sequence[Value]:
     """`fir` is what emits the filter."""
     p = node.params
     up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])
@@ -118,7 +118,7 @@ def _drop_pixels(g: Graph, x: Value, down: tuple[int, int]) -> Value:
     return static_conv(g, x, ones, None, down, groups=x.shape[0])[0]
 
 
-def modulated_conv2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> list[Value]:
+def modulated_conv2d(g: Graph, node: Node, inputs: list[Value], fir: Fir | None = None) -> Sequence[Value]:
     """Shell -> F4DOp1D (modulate) -> Square, Reduction, Rsqrt, F4DOp1D (demodulate) -> convolution -> AddNoise.
 
     For up > 1 the weight lies transposed, [in, out, kh, kw], as the transposed convolution takes it; `fir` is what
@@ -162,7 +162,7 @@ def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Arra
     return fir(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
 
 
-def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """BiasAct (bias) -> upfirdn2d -> BiasAct (activation) -> upfirdn2d; one BiasAct where nothing lies between."""
     p, x, b, fu = node.params, inputs[0], node.weights.get("b"), node.weights.get("fu")
     padding = paddings(p)
@@ -177,7 +177,7 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [_upfirdn2d(g, x, node.weights.get("fd"), (1, 1), down, (0, 0, 0, 0), 1.0, flip)]
 
 
-def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Matrix products throughout: Fmatmul is x @ w.T, and each order is chosen so that nothing is transposed."""
     p, weights, t = node.params, node.weights, inputs[0]
     (channels, _), outputs = weights["freqs"].shape, len(weights["weight"])
@@ -207,7 +207,7 @@ def _matrix(g: Graph, values: Array) -> Value:
     return shell(g, [], values[None, None], ncnn_weight_dims=2)[0]
 
 
-LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value]]] = {
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], Sequence[Value]]] = {
     "bias_act": bias_act,
     "filtered_lrelu": filtered_lrelu,
     "fully_connected": fully_connected,

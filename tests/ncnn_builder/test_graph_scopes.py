@@ -185,7 +185,7 @@ def test_a_module_as_a_graph() -> None:
     part, sources = module_graph(g, "pair")
     nb.verify(part, stage="part")
     assert [n.scope for n in part.nodes] == ["pair.layers.0", "pair.layers.1"]
-    assert list(sources.values()) == g.inputs
+    assert tuple(sources.values()) == g.inputs
     values = interpret(g, {"x": np.ones(5)})
     got = outputs_of(part, {"in0": np.ones(5)})
     assert np.array_equal(got["out0"], values[g.taps["pair:0"]])

@@ -93,7 +93,7 @@ def test_operators_are_calls_of_the_functions() -> None:
     assert all(node.source.startswith(FILE) for node in by_operators.nodes)
 
 
-def test_a_list_of_one_is_an_operand_and_scopes_count() -> None:
+def test_a_result_is_an_operand_and_scopes_count() -> None:
     g = nb.Graph()
     x = g.input("x", (5,))
     with g.scope("block"):
@@ -115,7 +115,8 @@ PARTS: dict[str, Callable[[Any], Any]] = {
     "columns": lambda a: a[:, 2:5],
     "from the end": lambda a: a[-3:, :-1],
     "the last axis": lambda a: a[..., 1:],
-    "one of the first": lambda a: a[1],
+    "one of the first": lambda a: a[1, ...],
+    "the last of the first": lambda a: a[-1,],
     "one in the middle": lambda a: a[:, -2, 1:4],
     "beyond": lambda a: a[3:100],
 }
@@ -179,13 +180,25 @@ WRONG: list[tuple[str, Callable[[nb.Value], Any], str]] = [
     ("text", lambda x: x * "two", "a Value or a number"),
     ("none", lambda x: None - x, "a Value or a number"),
     ("endless", lambda x: x * float("inf"), "finite"),
-    ("two values", lambda x: x * [x, x], "got 2"),
+    ("two values", lambda x: x * [x, x], "a list of 2"),
+    ("a list of one", lambda x: x * [x], "a list of 1"),
+    ("a list behind", lambda x: x + [x], "[a + b, c]"),  # noqa: RUF005
+    ("a list in front", lambda x: [x] + x, "[*a, *b]"),  # noqa: RUF005
+    ("a comparison", lambda x: (x == 0) * x, "no operator"),
+    ("a mask of an array", lambda x: x != np.ones(5), "no operator"),
+    ("a condition", lambda x: x if x else None, "only when the net runs"),
+    ("no condition", lambda x: not x, "only when the net runs"),
+    ("unpacking", lambda x: [*x], "nb.slice()"),
+    ("membership", lambda x: x in x, "nb.slice()"),
+    ("a number alone", lambda x: x[2], "[2, ...] takes index 2"),
+    ("the last alone", lambda x: x[-1], "[-1:] keeps"),
+    ("a number of numpy", lambda x: x[np.int64(2)], "[2:3] keeps"),
     ("base", lambda x: (-2) ** x, "above 0"),
     ("matrix", lambda x: x @ 2, "no matrix"),
     ("inner", lambda x: x @ x, "inner"),
     ("step", lambda x: x[::2], "step 2"),
     ("empty", lambda x: x[3:3], "nothing is left"),
-    ("index", lambda x: x[9], "-5 to 4"),
+    ("index", lambda x: x[9, ...], "-5 to 4"),
     ("indices", lambda x: x[0, 0, 0], "2 at most"),
     ("new axis", lambda x: x[None], "a slice, a whole number"),
     ("mask", lambda x: x[True], "a slice, a whole number"),
@@ -209,12 +222,6 @@ def test_values_of_two_graphs_are_refused_by_name() -> None:
     for call in (lambda: a + b, lambda: nb.concat(a.graph, [a, b], 1), lambda: nb.square(b.graph, a)):
         with pytest.raises(nb.BuildError, match=r"another graph.*one.*two|another graph.*two.*one"):
             call()
-
-
-def test_a_value_is_no_sequence() -> None:
-    a, _ = two_graphs()
-    with pytest.raises(TypeError, match="not iterable"):
-        list(a)  # type: ignore[call-overload]
 
 
 def test_a_graph_without_readers_goes() -> None:

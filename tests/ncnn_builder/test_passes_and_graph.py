@@ -84,7 +84,7 @@ def _one_use_more(g: nb.Graph) -> None:
 
 
 def _foreign_input(g: nb.Graph) -> None:
-    g.nodes[-1].inputs[0] = stranger()
+    g.nodes[-1].inputs = (stranger(),)
 
 
 def _shape(g: nb.Graph) -> None:

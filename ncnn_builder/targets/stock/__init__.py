@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .unfused import modulated_layer, to_rgb
 __all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
 
 
-def convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value] | None:
+def convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value] | None:
     """A weight that is an input, but known, goes into the file."""
     p = node.params
     known = [constant(v) for v in inputs[1:]]
@@ -33,7 +33,7 @@ def convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value] | None
     return static_conv(g, inputs[0], weight, bias, stride, border, dilation, p.get("group", 1))
 
 
-def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     p = node.params
     weight, bias = (*(v if v.data is None else v.data for v in inputs[1:]), None)[:2]
     if isinstance(bias, Value) or isinstance(weight, Value):  # one that is not known makes both inputs
@@ -54,15 +54,15 @@ def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> list[Va
     ]
 
 
-def down2(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def down2(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [depthwise(g, inputs[0], np.ones((1, 1)), (2, 2), (0, 0, 0, 0))]
 
 
-def up(factor: int) -> Callable[[Graph, Node, list[Value]], list[Value]]:
+def up(factor: int) -> Callable[[Graph, Node, list[Value]], Sequence[Value]]:
     return lambda g, node, inputs: insert_zeros(g, inputs[0], (factor, factor))
 
 
-LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], list[Value] | None]] = {
+LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], Sequence[Value] | None]] = {
     "Abs": elementwise.abs_,
     "AddNoise": elementwise.add_noise,
     "BiasAct": elementwise.bias_act_layer,

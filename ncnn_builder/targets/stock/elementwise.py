@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -91,17 +92,17 @@ def biased_act(g: Graph, x: Value, b: Value | Array | None, node: Node) -> Value
     return x if p["clamp"] < 0 else clip(g, x, -p["clamp"], p["clamp"])
 
 
-def bias_act(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def bias_act(g: Graph, node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
     return [biased_act(g, inputs[0], node.weights.get("b"), node)]
 
 
-def bias_act_layer(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def bias_act_layer(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     b = inputs[1] if len(inputs) == 2 else None
     known = constant(b)
     return [biased_act(g, inputs[0], b if known is None else known, node)]
 
 
-def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """InnerProduct, with a positive gain of relu, lrelu and linear in its weights, and the activation."""
     p, weight, bias = node.params, node.weights["weight"], node.weights.get("bias")
     name, gain = _NAMES[p["act"]], float(p["gain"])
@@ -115,19 +116,19 @@ def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
 # -- one layer, or a few --------------------------------------------------------------------------------------------
 
 
-def abs_(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def abs_(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [unary(g, inputs[0], "abs")]
 
 
-def square(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def square(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [unary(g, inputs[0], "square")]
 
 
-def sqrt(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def sqrt(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [unary(g, add(g, inputs[0], node.params["eps"]), "sqrt")]
 
 
-def rsqrt(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def rsqrt(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     x = add(g, mul(g, inputs[0], node.params["scale"]), node.params["eps"])
     return [unary(g, x, "rsqrt")]
 
@@ -138,46 +139,46 @@ def turns(g: Graph, x: Value) -> Value:
     return unary(g, mul(g, rest, 2 * math.pi), "sin")
 
 
-def sin(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def sin(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [turns(g, mul(g, inputs[0], node.params["scale"] / 2))]
 
 
-def clamp(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def clamp(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [clip(g, inputs[0], node.params["min"], node.params["max"])]
 
 
-def mul_constant(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def mul_constant(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [add(g, mul(g, inputs[0], node.params["scale"]), node.params["bias"])]
 
 
-def stylegan_post(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def stylegan_post(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [clip(g, add(g, mul(g, inputs[0], 127.5), 128.0), 0.0, 255.0)]
 
 
-def lerp(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def lerp(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     a, b, coeff = inputs
     return [blend(g, a, b, coeff if coeff.shape == a.shape else reshaped(g, coeff, (1,) * len(a.shape)))]
 
 
-def add_noise(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def add_noise(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     x, noise = inputs
     return [add(g, x, reshaped(g, noise, (1, *x.shape[1:])))]
 
 
-def f4d_op_1d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def f4d_op_1d(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     x, v = inputs
     along = tuple(v.shape[0] if i == node.params["dim"] else 1 for i in range(4))
     return binaryOp(g, [x, reshaped(g, v, along)], ("Mul", "Div", "Add", "Sub")[node.params["op"]])
 
 
-def coord_concat(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def coord_concat(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     _, h, w = inputs[0].shape
     xs, ys = (np.linspace(-1, 1, n, dtype=np.float64) if n > 1 else np.array([-1.0]) for n in (w, h))
     coordinates = np.stack([np.broadcast_to(xs, (h, w)), np.broadcast_to(ys[:, None], (h, w))])
     return concat(g, [inputs[0], memory(g, coordinates.astype(np.float32))], 1)
 
 
-def shell(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def shell(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     arrays = node.spec.constants(node.params, node.weights)
     assert arrays is not None
     return [memory(g, a) for a in arrays]
@@ -188,7 +189,7 @@ def shell(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
 _blends: WeakKeyDictionary[Graph, dict[tuple[Value, ...], Value]] = WeakKeyDictionary()
 
 
-def style_mixing_switcher(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def style_mixing_switcher(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Row ws_i of one blend [num_ws, w_dim], which all switchers with the same inputs share."""
     ws0, ws1, mixing = inputs
     made = _blends.setdefault(g, {})
@@ -202,7 +203,7 @@ def style_mixing_switcher(g: Graph, node: Node, inputs: list[Value]) -> list[Val
 # -- matrix products ------------------------------------------------------------------------------------------------
 
 
-def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """InnerProduct where the weight is known, else MatMul."""
     (x, w), b = inputs[:2], inputs[2] if len(inputs) == 3 else None
     shape, known, bias = (node.params["num_output"], x.shape[-1]), constant(w), constant(b)
@@ -212,7 +213,7 @@ def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [y if b is None else add(g, y, reshaped(g, b, (*(1,) * (len(y.shape) - 1), shape[0])))]
 
 
-def transforms(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def transforms(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     return [rotation_and_translation(g, inputs[0])]
 
 
@@ -230,7 +231,7 @@ def rotation_and_translation(g: Graph, t: Value) -> Value:
     return reshaped(g, add(g, inner_product(g, t, of_t), inner_product(g, products, of_products)), (2, 3))
 
 
-def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Matrix products: freqs @ R @ T @ transform, then its columns times the pixels' coordinates, a constant."""
     from ...ops.alias_free import pixel_centres
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -147,7 +148,7 @@ def _upsample(g: Graph, x: Value, f: Numbers, up: Pair, padding: Border) -> Valu
     return deconv(g, x, weight, None, up, crop, extra, groups=x.shape[0])
 
 
-def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def upfirdn2d(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     p = node.params
     f = taps_of(weight_of(node, "f"), p["gain"], bool(p["flip_filter"]))
     up, down = (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from .filters import Taps, resample, size_of, taps_of, weight_of
 _ONE = np.ones(1)
 
 
-def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Bias, upsampling, leaky ReLU, clamp, downsampling; up to a multiple of 8 channels where there are filters.
 
     With G = gcd(up, down) the upsampled picture is never there as a whole: its pixels (G y + r, G x + s) are G * G

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -18,7 +19,7 @@ from .elementwise import add, mul, reshaped
 from .filters import resample, taps_of
 
 
-def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def modulated_conv2d(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """y = d * conv(W, s * x) (+ noise), d = rsqrt(W2 s^2 + 1e-8) with the constant W2[o, i] = sum over k of W^2.
 
     W never changes, so that Winograd, fp16 and int8 storage and GPUs can have it prepared. Exact: s factors out of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ir import Graph, Node, Value
@@ -14,7 +14,7 @@ from .filters import upfirdn2d
 from .modulated import modulated_conv2d
 
 
-def modulated_layer(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def modulated_layer(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """ModulatedConv2d: modulated_conv2d, then bias_act."""
     p, weights = node.params, node.weights
     shape = (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])
@@ -38,7 +38,7 @@ def modulated_layer(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return _activated(g, y, weights.get("bias"), p["slope"], p["act_gain"], p["clamp"])
 
 
-def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
+def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """ToRGB: modulated_conv2d and bias_act, the image through upfirdn2d, and their sum."""
     p, weights = node.params, node.weights
     weight = weights["weight"].reshape(p["num_output"], p["num_input"], 1, 1)
@@ -52,14 +52,14 @@ def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> list[Value]:
     return [y, *rgb] if p["keep_rgb"] else [y]
 
 
-def _activated(g: Graph, y: list[Value], bias: Any, slope: float, gain: float, clamp: float) -> list[Value]:
+def _activated(g: Graph, y: Sequence[Value], bias: Any, slope: float, gain: float, clamp: float) -> Sequence[Value]:
     if bias is None and slope == 1 and gain == 1 and clamp < 0:
         return y
     meant = _meant(y, lambda s, x: composite.bias_act(s, x, bias, "lrelu", slope, gain, clamp))
     return bias_act(g, meant, y)
 
 
-def _meant(inputs: list[Value], build: Callable[[Graph, list[Value]], list[Value]]) -> Node:
+def _meant(inputs: Sequence[Value], build: Callable[[Graph, list[Value]], Sequence[Value]]) -> Node:
     """The node that this call makes, in a graph of its own."""
     scratch = Graph()
     build(scratch, [scratch.input(f"x{i}", v.shape) for i, v in enumerate(inputs)])
