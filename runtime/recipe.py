@@ -9,7 +9,6 @@ from pathlib import Path
 from .arguments import Request
 from .errors import BundleError, UsageError
 from .manifest import Manifest, load_manifest
-from .picture_files import NotAPicture, opened
 from .renderer import Renderer
 from .seeds import Seed
 from .strangers import printable
@@ -65,6 +64,8 @@ def recipe(
 
 def read_recipe(path: str) -> dict[str, str]:
     """Field -> text. Raises UsageError where the file is no picture, or says nothing of how it was made."""
+    from .picture_files import NotAPicture, opened  # Pillow takes longer to import than all of ours
+
     try:
         with opened(path) as image:
             image.load()  # text chunks may follow the pixels
