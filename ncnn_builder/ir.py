@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .errors import BuildError
+from .openness import others_of, others_of_input
 from .values import Operators, operate, refuse
 from .values import Values as Values
 
@@ -33,12 +34,13 @@ class Value(Operators):
     producer  the node that makes it; None for an input of the graph
     uses      (node, position) of each use; being an output of the graph is no use
     data      its numbers, if they are known when the graph is built
+    others    shapes that it has when inputs of any shape have others; () where it has always this one: openness.py
     graph     the graph that it belongs to
 
     sum_of    of a sum made by ``+``: how many nodes the graph had before, and what was added (see operators.py)
     """
 
-    __slots__ = ("any_shape", "data", "graph", "name", "producer", "shape", "sum_of", "uses")
+    __slots__ = ("any_shape", "data", "graph", "name", "others", "producer", "shape", "sum_of", "uses")
 
     def __init__(
         self, graph: Graph, name: str, shape: Shape, producer: Node | None = None, data: Array | None = None
@@ -51,6 +53,12 @@ class Value(Operators):
         self.data = data
         self.sum_of: tuple[int, tuple[Value, ...]] | None = None
         self.any_shape = False  # an input whose shape the runtime shall not check (see Graph.input)
+        self.others: tuple[Shape, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether its shape follows an input of any shape, so that nothing may be made for the one that it has now."""
+        return self.any_shape or bool(self.others)
 
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape) if self.shape else '[?]'}"
@@ -92,7 +100,7 @@ class Node:
         self.spec = spec
         self.name = name
         self.inputs = tuple(inputs)
-        self.params = dict(params)
+        self.params: Params = dict(params)
         self.weights = dict(weights)
         self.outputs = Values(())
         self.scope = scope
@@ -154,6 +162,7 @@ class Graph:
             raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
         value = Value(self, self.reserve(name), checked)
         value.any_shape = any_shape or shape is None
+        value.others = others_of_input(checked) if value.any_shape else ()
         self._inputs.append(value)
         return value
 
@@ -225,18 +234,23 @@ class Graph:
             Value(self, node.name if len(shapes) == 1 else self.reserve(f"{node.name}:{i}"), shape, node)
             for i, shape in enumerate(shapes)
         )
-        for position, value in enumerate(node.inputs):
-            value.uses.append((node, position))
-        self.nodes.append(node)
-        return node.outputs
+        return self._append(node)
 
     def adopt(self, node: Node, outputs: Iterable[tuple[str, Shape]]) -> Values:
         """Append a node whose name, and whose outputs' names, are another graph's or a file's: they are kept."""
         self._names.add(node.name)
         node.outputs = Values(Value(self, name, shape, node) for name, shape in outputs)
         self._names.update(v.name for v in node.outputs)
+        return self._append(node)
+
+    def _append(self, node: Node) -> Values:
         for position, value in enumerate(node.inputs):
             value.uses.append((node, position))
+        if any(value.others for value in node.inputs):
+            shapes = [value.shape for value in node.outputs]
+            found = others_of(node.spec, node.inputs, node.params, node.weights, shapes)
+            for value, others in zip(node.outputs, found, strict=True):
+                value.others = others
         self.nodes.append(node)
         return node.outputs
 

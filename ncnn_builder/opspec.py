@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from .errors import BuildError
 from .ir import Array, Params, Shape
+from .openness import any_size
 
 Kind = Literal["int", "float", "ints", "floats"]
 Draw = Literal["normal", "positive", "unit", "integer", "index"]
@@ -135,6 +136,22 @@ class OpSpec:
         """Whether a tag stands before this weight in a file, of a layer with these parameters."""
         return weight.tagged
 
+    def canonical(self, inputs: Sequence[Shape], params: Params) -> Params:
+        """The same layer in the one spelling that passes and lowerings know, where a file has another.
+
+        Here: axes count from the outermost, and numbers for an activation that has none, or needs fewer, are not there.
+        """
+        same = dict(params)
+        for name in {"axis", "axes"}.intersection(params):
+            value, rank = params[name], len(inputs[0])
+            one_of = isinstance(value, tuple)
+            axes = tuple(a + rank if a < 0 else a for a in (value if one_of else (value,)))
+            same[name] = axes if one_of else axes[0]
+        if "activation_params" in params:
+            needed = {2: 1, 3: 2, 6: 2}.get(params["activation_type"], 0)
+            same["activation_params"] = params["activation_params"][:needed]
+        return same
+
     def constants(self, params: Params, weights: Mapping[str, Array]) -> list[Array] | None:
         """The outputs, where they follow from the weights alone."""
         return None
@@ -228,7 +245,7 @@ def located(function: _Function, name: str) -> _Function:
 def dsl(function: _Function) -> _Function:
     """Function decorator: make it part of the DSL, exported by ``ncnn_builder``; its errors are located()."""
     assert function.__name__ not in functions, function.__name__
-    functions[function.__name__] = located(function, function.__name__)
+    functions[function.__name__] = located(any_size(function), function.__name__)
     return functions[function.__name__]  # type: ignore[return-value]
 
 

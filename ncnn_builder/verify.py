@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import BuildError, VerifyError
-from .ir import Graph, Node, Value
+from .ir import Array, Graph, Node, Value
 from .opspec import registry
 
 
-def verify(graph: Graph, *, stage: str, lowered: bool = False) -> None:
-    """Check the whole graph. `stage` is named in the error; lowered: no composite op may be left.
+def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int, Array] | None = None) -> None:
+    """Check the whole graph. `stage` is named in the error; lowered: no composite op may be left. finite: id -> weight,
+    of weights that have been looked at before, for a caller that checks again and again; it gets those of this graph.
 
     Raises VerifyError for: a value used before it is made, a wrong use list, a name used twice, parameters or
     shapes that do not follow from the declaration, a weight that is not finite, no output, an output or tap
@@ -18,11 +19,12 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False) -> None:
     """
     if not graph.outputs:
         raise VerifyError(f"{stage}: the graph has no output", fix="Call graph.output(name, value)")
+    finite = {} if finite is None else finite
     known: dict[int, Value] = {id(v): v for v in graph.inputs}
     names = {v.name for v in graph.inputs}
     uses: dict[int, list[tuple[Node, int]]] = {id(v): [] for v in graph.inputs}
     for node in graph.nodes:
-        _verify_node(node, stage, lowered)
+        _verify_node(node, stage, lowered, finite)
         for position, value in enumerate(node.inputs):
             if id(value) not in known:
                 raise _error(node, stage, f"input {value.name} is made by no earlier node of this graph")
@@ -47,7 +49,7 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False) -> None:
                 raise VerifyError(f"{stage}: {kind} {name} is no value of this graph", got=value)
 
 
-def _verify_node(node: Node, stage: str, lowered: bool) -> None:
+def _verify_node(node: Node, stage: str, lowered: bool, finite: dict[int, Array]) -> None:
     spec = node.spec
     if registry.get(spec.type) is not spec and not spec.foreign:
         raise _error(node, stage, "its op is not in the registry")
@@ -60,6 +62,8 @@ def _verify_node(node: Node, stage: str, lowered: bool) -> None:
             continue
         if data.dtype != np.float32:
             raise _error(node, stage, f"weight {name} is {data.dtype}, not float32")
+        if finite.get(id(data)) is data:
+            continue
         # One pass without a temporary: a sum is finite only if every addend is.
         with np.errstate(invalid="ignore"):  # inf - inf
             total = data.sum(dtype=np.float64)
@@ -67,6 +71,7 @@ def _verify_node(node: Node, stage: str, lowered: bool) -> None:
             bad = int(data.size - np.isfinite(data).sum())
             if bad:
                 raise _error(node, stage, f"weight {name} holds {bad} numbers that are NaN or infinite")
+        finite[id(data)] = data
     if any(not v.shape for v in node.inputs):
         return  # of a net that was read, and does not say its shapes
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EmitError
-from ..ir import Array, Graph, Shape
+from ..ir import Array, Graph, Params, Shape
 from ..passes.pipeline import lower_and_optimise
 from .blob import decode, encode, read_bin, write_bin
 from .dump import Dump
@@ -110,7 +110,7 @@ def _as_stored(layer: Layer, name: str) -> Array:
     return data if stored == "fp32" else decode(encode(data, stored).tobytes(), stored)
 
 
-def _singles(params: dict[str, object]) -> dict[str, object]:
+def _singles(params: Params) -> dict[str, object]:
     """Parameters with floats rounded to float32, as the file holds them."""
 
     def single(value: object) -> object:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import BuildError, EmitError
-from ..ir import Array, Graph, Shape, Value
+from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, spec_of
 from .syntax import Line
 
@@ -28,7 +27,7 @@ class Layer:
     name: str
     inputs: list[str]
     outputs: list[str]
-    params: dict[str, Any]
+    params: Params
     weights: dict[str, Array] = field(default_factory=dict)
     stored: dict[str, str] = field(default_factory=dict)
     mask: int = 0

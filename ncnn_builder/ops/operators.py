@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ..builder import inputs_of, is_sequence, is_value
 from ..errors import BuildError
 from ..ir import Graph, Value, Values
+from ..openness import any_size
 from ..opspec import located
 from ..values import define_operators
 from . import elementwise
@@ -173,7 +174,7 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
 define_operators(
     {
         **{
-            name: located(_binary(op), f"operator {sign}")
+            name: located(any_size(_binary(op)), f"operator {sign}")
             for name, op, sign in (
                 ("sub", "Sub", "-"),
                 ("rsub", "RSub", "-"),
@@ -189,9 +190,9 @@ define_operators(
         "bool": located(_bool, "bool()"),
         "equal": located(_equal, "operator =="),
         "iterate": located(_iterate, "iteration"),
-        "neg": located(_neg, "operator -"),
-        "abs": located(_abs, "operator abs"),
-        "matmul": located(_matmul, "operator @"),
-        "getitem": located(_getitem, "operator []"),
+        "neg": located(any_size(_neg), "operator -"),
+        "abs": located(any_size(_abs), "operator abs"),
+        "matmul": located(any_size(_matmul), "operator @"),
+        "getitem": located(any_size(_getitem), "operator []"),
     }
 )

@@ -194,7 +194,8 @@ def pad(
         if numbers[before] < 0 or numbers[after] < 0:
             axis = axis_of[before]
             starts[axis] = max(0, -numbers[before])
-            ends[axis] = x.shape[axis] - max(0, -numbers[after])
+            less = max(0, -numbers[after])
+            ends[axis] = x.shape[axis] - less
             need(
                 starts[axis] < ends[axis],
                 "nothing is left",
@@ -202,6 +203,8 @@ def pad(
                 expected=f"less than {x.shape[axis]}",
                 got=(numbers[before], numbers[after]),
             )
+            if x.open:  # counted from the end, which may be another
+                ends[axis] = -less or -233
     if starts:
         x = crop(g, x, list(starts.values()), list(ends.values()), list(starts))[0]
     positive = {k: max(0, n) for k, n in numbers.items()}

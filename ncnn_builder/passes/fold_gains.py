@@ -45,7 +45,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
         before = matcher.interior(node.inputs[position], "MulConstant", "BinaryOp")
         scale = scale_of(before)
         if before is not None and scale is not None and _linear_in(node, position, scale):
-            inputs = [matcher.new(before.inputs[0] if i == position else v) for i, v in enumerate(node.inputs)]
+            inputs = [before.inputs[0] if i == position else v for i, v in enumerate(node.inputs)]
             return _scaled(new, node, inputs, scale, node.params.get("clamp", -1.0), node.weights)
     return None
 
@@ -57,9 +57,7 @@ def _behind(new: Graph, op: Node, scale: float, matcher: Matcher) -> Sequence[Va
     if "noise" in weights:
         weights = {**weights, "noise": weights["noise"] * np.float32(scale)}
     clamp = op.params.get("clamp", -1.0)
-    return _scaled(
-        new, op, [matcher.new(v) for v in op.inputs], scale, clamp * abs(scale) if clamp > 0 else clamp, weights
-    )
+    return _scaled(new, op, op.inputs, scale, clamp * abs(scale) if clamp > 0 else clamp, weights)
 
 
 def _linear_in(op: Node, position: int, scale: float) -> bool:
@@ -74,7 +72,7 @@ def _linear_in(op: Node, position: int, scale: float) -> bool:
 
 
 def _scaled(
-    new: Graph, op: Node, inputs: list[Value], scale: float, clamp: float, weights: Any
+    new: Graph, op: Node, inputs: Sequence[Value], scale: float, clamp: float, weights: Any
 ) -> Sequence[Value] | None:
     gain = op.params["gain"] * scale
     if not representable(gain) or (clamp > 0 and not representable(clamp)):

@@ -165,4 +165,4 @@ def _with(new: Graph, layer: Node, weight: Any, bias: Any | None, x: Value, matc
     params = dict(layer.params)
     if "bias_term" in params:
         params["bias_term"] = int(bias is not None)
-    return append(new, layer.spec, matcher.new(x), params, arrays)
+    return append(new, layer.spec, x, params, arrays)

@@ -39,7 +39,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     if fused is None or layer is None or layer.params["activation_type"] != 0:
         return None
     params = {**layer.params, "activation_type": fused[0], "activation_params": fused[1]}
-    return append(new, layer.spec, [matcher.new(v) for v in layer.inputs], params, layer.weights)
+    return append(new, layer.spec, layer.inputs, params, layer.weights)
 
 
 def _fused(node: Node) -> tuple[int, tuple[float, ...]] | None:

@@ -50,7 +50,7 @@ def _activated(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | No
         return None
     p = node.params
     act = next(name for name, a in ACTIVATIONS.items() if a.id == p["act"])
-    slope = p["alpha"] if act == "lrelu" else _SLOPES.get(act)
+    slope = {**_SLOPES, "lrelu": p["alpha"]}.get(act)
     b = constant(node.inputs[1]) if len(node.inputs) == 2 else None
     if slope is None or (b is None and len(node.inputs) == 2):
         return None
@@ -62,7 +62,7 @@ def _activated(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | No
         "act_gain": p["gain"],
         "clamp": p["clamp"],
     }
-    return append(new, conv.spec, [matcher.new(v) for v in conv.inputs], params, weights)
+    return append(new, conv.spec, conv.inputs, params, weights)
 
 
 def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[Value] | None:
@@ -83,7 +83,7 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[
     weight = conv.weights["weight"].reshape(c["num_output"], c["num_input"], 1, 1)
     if c["gain"] != 1:
         weight = weight * np.float32(c["gain"])
-    inputs = [*(matcher.new(v) for v in conv.inputs), matcher.new(up.inputs[0])]
+    inputs = [*conv.inputs, up.inputs[0]]
     f = f[::-1] if p["flip_filter"] else f
     outputs = ToRGB(new, inputs, weight, f, conv.weights.get("bias"), c["clamp"], keep)
     if keep:

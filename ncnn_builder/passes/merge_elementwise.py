@@ -52,7 +52,7 @@ def _affine_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Seq
     scale, bias = a[0] * b[0], a[1] * b[0] + b[1]
     if not all(n == 0 or representable(n) for n in (a[1] * b[0], bias)):
         return None
-    x = matcher.new(first.inputs[0])
+    x = first.inputs[0]
     if "MulConstant" in (first.spec.type, second.spec.type):
         spec = (first if first.spec.type == "MulConstant" else second).spec
         return append(new, spec, x, {"scale": scale, "bias": bias})
@@ -71,7 +71,7 @@ def _limits_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Seq
     inner, outer = _limits(first), _limits(second)
     if inner is None or outer is None:
         return None
-    x = matcher.new(first.inputs[0])
+    x = first.inputs[0]
     low, high = (min(max(n, outer[0]), outer[1]) for n in inner)
     clip = next((n for n in (second, first) if n.spec.type in CLIPS), None)
     if clip is None:

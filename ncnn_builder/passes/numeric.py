@@ -18,16 +18,16 @@ Numbers = list[Any]
 
 
 def _reduction(node: Node, x: Numbers) -> Any:
-    p = node.params
+    p, keep = node.params, bool(node.params["keepdims"])
     axes = None if p["reduce_all"] else tuple(p["axes"])
     table: dict[int, Callable[[Any], Any]] = {
-        0: lambda a: a.sum(axes, keepdims=True),
-        2: lambda a: np.square(a).sum(axes, keepdims=True),
-        3: lambda a: a.mean(axes, keepdims=True),
-        4: lambda a: a.max(axes, keepdims=True),
-        5: lambda a: a.min(axes, keepdims=True),
-        7: lambda a: np.abs(a).sum(axes, keepdims=True),
-        8: lambda a: np.sqrt(np.square(a).sum(axes, keepdims=True)),
+        0: lambda a: a.sum(axes, keepdims=keep),
+        2: lambda a: np.square(a).sum(axes, keepdims=keep),
+        3: lambda a: a.mean(axes, keepdims=keep),
+        4: lambda a: a.max(axes, keepdims=keep),
+        5: lambda a: a.min(axes, keepdims=keep),
+        7: lambda a: np.abs(a).sum(axes, keepdims=keep),
+        8: lambda a: np.sqrt(np.square(a).sum(axes, keepdims=keep)),
     }
     function = table.get(p["operation"])
     return None if function is None else (function(x[0]) * p["coeff"]).reshape(node.outputs[0].shape)

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import BuildError
-from ..ir import Graph
+from ..ir import Array, Graph
 from ..targets import lower
 from ..verify import verify
+from .canonical import canonical
 from .constant_folding import constant_folding
 from .dead_code import dead_code
 from .fold_gains import fold_gains
@@ -60,6 +61,8 @@ class Pass:
 BUILT: tuple[Pass, ...] = (
     # First: what nobody reads must not count as a reader, which would stop every pattern.
     Pass("dead_code", dead_code, everywhere),
+    # Before all that look at parameters, which a net that was read may spell in other ways than the DSL.
+    Pass("canonical", canonical),
     # Constants become known here, and the patterns below want to know weights.
     Pass("constant_folding", constant_folding),
     # What does nothing would stand between the parts of a pattern.
@@ -100,17 +103,36 @@ Observe = Callable[[str, Graph, Graph], None]
 """(name of the step, graph before, graph after): told of every step, before its result is verified."""
 
 
+ROUNDS = 100
+"""More than any net needs: two passes that undo each other are a bug."""
+
+
 def run_passes(
-    graph: Graph, passes: Sequence[Pass], target: str, *, lowered: bool = False, observe: Observe | None = None
+    graph: Graph,
+    passes: Sequence[Pass],
+    target: str,
+    *,
+    lowered: bool = False,
+    observe: Observe | None = None,
+    finite: dict[int, Array] | None = None,
 ) -> Graph:
-    """Those of `passes` that run on this target, in order; verified after each."""
-    for each in passes:
-        if each.on(target):
-            before, graph = graph, each.run(graph)
-            if observe is not None:
-                observe(each.name, before, graph)
-            verify(graph, stage=f"after pass {each.name}", lowered=lowered)
-    return graph
+    """Those of `passes` that run on this target, in order, and again until none finds anything to do.
+
+    What an early one finds when a later one has run is rare, so the second round is mostly the last. The graph is
+    verified after each pass. finite: as of verify().
+    """
+    finite = {} if finite is None else finite
+    for number in range(ROUNDS):
+        begin = graph
+        for each in passes:
+            if each.on(target):
+                before, graph = graph, each.run(graph)
+                if observe is not None and (number == 0 or graph is not before):
+                    observe(each.name, before, graph)
+                verify(graph, stage=f"after pass {each.name}", lowered=lowered, finite=finite)
+        if graph is begin:
+            return graph
+    raise AssertionError(f"the passes find something to do after {ROUNDS} rounds")
 
 
 def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None) -> Graph:
@@ -119,7 +141,8 @@ def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None
     Raises BuildError for an unknown target, and on any but `reference` for a shape that is not known; VerifyError
     where a step breaks a rule of the IR.
     """
-    verify(graph, stage="after building")
+    finite: dict[int, Array] = {}
+    verify(graph, stage="after building", finite=finite)
     open_shape = next((v for v in graph.values() if not v.shape), None)
     if open_shape is not None and target != ORACLE:
         raise BuildError(
@@ -128,8 +151,8 @@ def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None
             got=open_shape.producer and f"the result of {open_shape.producer.spec.type}",
             fix="Give load() the shapes, as in shapes={'in0': (3, 224, 224)}; the target reference does without",
         )
-    built = run_passes(graph, BUILT, target, observe=observe)
-    lowered = lower(built, target)
+    built = run_passes(graph, BUILT, target, observe=observe, finite=finite)
+    lowered = lower(built, target, finite)
     if observe is not None:
         observe(f"lower_to_{target}", built, lowered)
-    return run_passes(lowered, LOWERED, target, lowered=True, observe=observe)
+    return run_passes(lowered, LOWERED, target, lowered=True, observe=observe, finite=finite)

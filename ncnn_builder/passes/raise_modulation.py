@@ -82,7 +82,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
         inputs, params, weights = _match(node, matcher)
     except Refused:
         return None
-    return append(new, spec_of("modulated_conv2d"), [matcher.new(v) for v in inputs], params, weights)
+    return append(new, spec_of("modulated_conv2d"), inputs, params, weights)
 
 
 def _is_modulated(conv: Node) -> bool:
@@ -103,12 +103,10 @@ def _with_noise(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | N
         return None
     data, plane = constant(noise), y.shape[1:]
     if data is not None and matcher.private(noise):
-        return append(
-            new, op.spec, [matcher.new(v) for v in op.inputs], op.params, {**op.weights, "noise": data.reshape(plane)}
-        )
+        return append(new, op.spec, op.inputs, op.params, {**op.weights, "noise": data.reshape(plane)})
     if noise.shape != (*(1,) * (len(noise.shape) - 2), *plane):
         return None
-    return append(new, op.spec, [matcher.new(v) for v in (*op.inputs, noise)], op.params, op.weights)
+    return append(new, op.spec, [v for v in (*op.inputs, noise)], op.params, op.weights)
 
 
 def _match(node: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], dict[str, Array]]:
@@ -180,7 +178,7 @@ def _need(condition: bool, reason: str) -> None:
 
 def _need_bare(conv: Node) -> None:
     p = conv.params
-    _need(len(conv.inputs) == 2 and not p["bias_term"], "a bias")
+    _need(len(conv.inputs) == 2 and not p["bias_term"] and p.get("dynamic_weight", 1), "a bias")
     _need(p["activation_type"] == 0, "an activation")
     _need(p["dilation_h"] == p["dilation_w"] == 1, "a dilation")
 

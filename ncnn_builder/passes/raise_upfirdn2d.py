@@ -50,7 +50,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     found = _zeros(_cropped(_padded(_Filter(node.inputs[0], paddings(p)), matcher), matcher), matcher)
     down = (p["stride_h"], p["stride_w"])
     params = upfirdn2d_params(found.up, down, found.padding, True, 1.0)
-    return append(new, spec_of("upfirdn2d"), matcher.new(found.x), params, {"f": kernel})
+    return append(new, spec_of("upfirdn2d"), found.x, params, {"f": kernel})
 
 
 def _kernel(node: Node, matcher: Matcher) -> Array | None:

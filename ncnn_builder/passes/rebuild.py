@@ -55,22 +55,24 @@ def rebuild(
 
 
 def _swallow(made: list[Node], node: Node, mapping: Mapping[Value, Value]) -> None:
-    """What takes the place of `node` gets the feature masks of all that it takes the place of.
-
-    Those are the nodes on the way back from `node` to the values that the new nodes read.
-    """
+    """What takes the place of `node` gets the feature masks of all that it takes the place of."""
     read = {value for new in made for value in new.inputs}
-    stack, seen, mask = [node], {node}, 0
-    while stack:
-        old = stack.pop()
-        mask |= old.mask
+    for old in between(node, lambda value: mapping[value] in read):
+        for new in made:
+            new.mask |= old.mask
+
+
+def between(node: Node, read: Callable[[Value], bool]) -> list[Node]:
+    """The nodes on the way back from `node`, itself first, to the values of which `read` is true."""
+    found = [node]
+    seen = {node}
+    for old in found:
         for value in old.inputs:
             maker = value.producer
-            if maker is not None and maker not in seen and mapping[value] not in read:
+            if maker is not None and maker not in seen and not read(value):
                 seen.add(maker)
-                stack.append(maker)
-    for new in made:
-        new.mask |= mask
+                found.append(maker)
+    return found
 
 
 def copy_node(new: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:

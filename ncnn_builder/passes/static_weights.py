@@ -30,4 +30,4 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     if any(constant(v) is None for v in given) or not matcher.private(given[0]):
         return None
     weights = dict(zip(("weight", "bias"), map(constant, given), strict=False))
-    return append(new, node.spec, matcher.new(x), {**node.params, "dynamic_weight": 0}, weights)
+    return append(new, node.spec, x, {**node.params, "dynamic_weight": 0}, weights)

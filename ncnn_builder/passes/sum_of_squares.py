@@ -6,8 +6,8 @@ after:   z = Reduction(x, operation=sum of squares, coeff=c or c / n)
 with n the number of elements that a mean is taken of. Exact up to rounding: the same products and the same sum, and a
 mean is a sum divided by n. One pass over x, and none of its size is written.
 
-Refused: squares that somebody else reads; another operation; a BinaryOp that multiplies a value by another; an input of
-any shape, of which nobody knows n.
+Refused: squares that somebody else reads; another operation; a BinaryOp that multiplies a value by another; a mean of
+what follows an input of any shape, if n does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 
 from ..builder import append
-from ..ir import Graph, Node, Value
+from ..ir import Graph, Node, Params, Shape, Value
 from .match import Matcher, rewrite_all
 
 SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3
@@ -34,12 +34,20 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     if square is None or not _is_square(square):
         return None
     x, p = square.inputs[0], node.params
-    if x.any_shape:
-        return None
     coeff = p["coeff"]
     if p["operation"] == MEAN:
-        coeff /= math.prod(n for i, n in enumerate(x.shape) if p["reduce_all"] or i in p["axes"])
-    return append(new, node.spec, matcher.new(x), {**p, "operation": SUM_OF_SQUARES, "coeff": coeff})
+        counts = {_count(shape, p) for shape in (x.shape, *x.others)}
+        if len(counts) > 1:
+            return None
+        coeff /= counts.pop()
+    return append(new, node.spec, x, {**p, "operation": SUM_OF_SQUARES, "coeff": coeff})
+
+
+def _count(shape: Shape, p: Params) -> int:
+    """Of how many numbers each result is made."""
+    rank = len(shape)
+    axes = range(rank) if p["reduce_all"] else {a + rank if a < 0 else a for a in p["axes"]}
+    return math.prod(n for i, n in enumerate(shape) if i in axes)
 
 
 def _is_square(node: Node) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any
 
+from ..consumed import Consumed
 from ..errors import BuildError
-from ..ir import Graph, Node, Value
+from ..ir import Array, Graph, Node, Value
+from ..openness import others_of
 from ..passes.rebuild import rebuild
 from ..verify import verify
 from . import fused, reference, stock
@@ -23,30 +27,66 @@ ONLY_NCNN = {"stock"}
 """Targets in which no layer of ours may be left."""
 
 
-def lower(graph: Graph, target: str) -> Graph:
-    """Replace every op that the target has a lowering for, among them all composite ones.
+def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> Graph:
+    """Replace every op that the target has a lowering for, among them all composite ones. finite: as of verify().
 
-    Raises BuildError for an unknown target or an op that it cannot lower.
+    Raises BuildError for an unknown target, for an op that it cannot lower, that has a parameter which the lowering
+    does not know, or whose lowering would hold for the sizes of today where those of an input are open.
     """
     if target not in TARGETS:
         raise BuildError("unknown target", argument="target", expected=sorted(TARGETS), got=target)
     table = TARGETS[target]
 
     def rewrite(new: Graph, node: Node, inputs: list[Value]) -> Sequence[Value] | None:
-        outputs = table[node.spec.type](new, node, inputs) if node.spec.type in table else None
-        if outputs is None and (node.spec.composite or (node.spec.custom and target in ONLY_NCNN)):
-            raise BuildError(
-                f"target {target} has no lowering for this op",
-                op=node.spec.type,
-                node=node.name,
-                source=node.source,
-            )
+        lowering = table.get(node.spec.type)
+        seen = copy(node)
+        seen.params = params = Consumed(node.params)
+        outputs = lowering(new, seen, inputs) if lowering is not None else None
+        if outputs is not None:
+            _need_all_known(target, node, params)
+            _need_all_sizes(target, node, inputs, outputs)
+        elif node.spec.composite or (node.spec.custom and target in ONLY_NCNN):
+            raise _error(target, node, "has no lowering for this op")
         return outputs
 
     shapes = stock.input_shapes(graph) if target in ONLY_NCNN else {}
     lowered = rebuild(graph, rewrite, f"target {target}", shapes=shapes)
-    verify(lowered, stage=f"after lowering to {target}", lowered=True)
+    verify(lowered, stage=f"after lowering to {target}", lowered=True, finite=finite)
     if target in ONLY_NCNN:
         for node in lowered.nodes:
             assert not node.spec.custom, f"a lowering to {target} left {node}"
     return lowered
+
+
+def _need_all_known(target: str, node: Node, params: Consumed) -> None:
+    ignored = params.ignored(node.spec)
+    if ignored:
+        raise _error(
+            target,
+            node,
+            "does not know a parameter of this op",
+            argument=", ".join(ignored),
+            expected="ncnn's default",
+            got=ignored,
+            fix="Compile for the target reference, which keeps the layer",
+        )
+
+
+def _need_all_sizes(target: str, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> None:
+    shapes = [v.shape for v in node.outputs]
+    meant = others_of(node.spec, inputs, node.params, node.weights, shapes)
+    if [v.others for v in outputs] != meant:
+        raise _error(
+            target,
+            node,
+            "makes this op for one size only, and that of its input is open",
+            argument=", ".join(v.name for v in inputs if v.others),
+            expected="inputs of a known shape",
+            got=", ".join(v.name for v in node.outputs[0].graph.inputs if v.any_shape),
+            fix="Give that input of the graph its shape, without any_shape; or compile for another target",
+        )
+
+
+def _error(target: str, node: Node, what: str, **fields: Any) -> BuildError:
+    where: dict[str, Any] = dict(op=node.spec.type, node=node.name, scope=node.scope or None, source=node.source)
+    return BuildError(f"target {target} {what}", **where, **fields)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...builder import append
 from ...ir import Graph, Node, Shape, Value
-from ...ops.conv import static_conv
 from ...ops.deconv import deconv, insert_zeros
 from ...ops.fir import paddings
 from . import elementwise, filters
@@ -22,15 +22,11 @@ __all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
 
 def convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value] | None:
     """A weight that is an input, but known, goes into the file."""
-    p = node.params
     known = [constant(v) for v in inputs[1:]]
-    if not p["dynamic_weight"] or any(data is None for data in known):
+    if not node.params["dynamic_weight"] or any(data is None for data in known):
         return None
-    weight, bias = (*known, None)[:2]
-    assert weight is not None
-    border = paddings(p)
-    stride, dilation = (p["stride_h"], p["stride_w"]), (p["dilation_h"], p["dilation_w"])
-    return static_conv(g, inputs[0], weight, bias, stride, border, dilation, p.get("group", 1))
+    weights = dict(zip(("weight", "bias"), known, strict=False))
+    return append(g, node.spec, inputs[0], {**node.params, "dynamic_weight": 0}, weights)
 
 
 def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
@@ -39,19 +35,18 @@ def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequenc
     if isinstance(bias, Value) or isinstance(weight, Value):  # one that is not known makes both inputs
         weight, bias = (*inputs[1:], None)[:2]
     assert weight is not None
-    return [
-        deconv(
-            g,
-            inputs[0],
-            weight,
-            bias,
-            (p["stride_h"], p["stride_w"]),
-            paddings(p),
-            (p["output_pad_bottom"], p["output_pad_right"]),
-            (p["dilation_h"], p["dilation_w"]),
-            p["group"],
-        )
-    ]
+    y = deconv(
+        g,
+        inputs[0],
+        weight,
+        bias,
+        (p["stride_h"], p["stride_w"]),
+        paddings(p),
+        (p["output_pad_bottom"], p["output_pad_right"]),
+        (p["dilation_h"], p["dilation_w"]),
+        p["group"],
+    )
+    return [elementwise.fused_activation(g, y, p)]
 
 
 def down2(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...builder import append
-from ...ir import Array, Graph, Node, Shape, Value
+from ...errors import BuildError
+from ...ir import Array, Graph, Node, Params, Shape, Value
 from ...ops.activation import activation
 from ...ops.binary import binaryOp
 from ...ops.piecewise import clip
@@ -113,6 +114,25 @@ def fully_connected(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value
     return [y if p["clamp"] < 0 else clip(g, y, -p["clamp"], p["clamp"])]
 
 
+def fused_activation(g: Graph, y: Value, p: Params) -> Value:
+    """The activation that a layer of ours applies itself, as the layer that it is; a pass may fuse it again."""
+    kind, a = p["activation_type"], p["activation_params"]
+    if kind == 6 and a[0] <= 0:  # the layer and the fused form differ, see fuse_activation
+        raise BuildError("no layer of ncnn has this activation", argument="activation_params", got=list(a))
+    table: dict[int, tuple[str, dict[str, float]]] = {
+        1: ("ReLU", {"slope": 0.0}),
+        2: ("ReLU", {"slope": a[0] if a else 0.0}),
+        3: ("Clip", dict(zip(("min", "max"), a, strict=False))),
+        4: ("Sigmoid", {}),
+        5: ("Mish", {}),
+        6: ("HardSwish", dict(zip(("alpha", "beta"), a, strict=False))),
+    }
+    if kind not in table:
+        return y
+    layer, params = table[kind]
+    return append(g, spec_of(layer), y, params)[0]
+
+
 # -- one layer, or a few --------------------------------------------------------------------------------------------
 
 
@@ -208,9 +228,10 @@ def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     (x, w), b = inputs[:2], inputs[2] if len(inputs) == 3 else None
     shape, known, bias = (node.params["num_output"], x.shape[-1]), constant(w), constant(b)
     if known is not None and (b is None or bias is not None):
-        return [inner_product(g, x, known.reshape(shape), bias)]
+        return [fused_activation(g, inner_product(g, x, known.reshape(shape), bias), node.params)]
     y = matmul(g, x, reshaped(g, w, shape), transpose_b=True)
-    return [y if b is None else add(g, y, reshaped(g, b, (*(1,) * (len(y.shape) - 1), shape[0])))]
+    y = y if b is None else add(g, y, reshaped(g, b, (*(1,) * (len(y.shape) - 1), shape[0])))
+    return [fused_activation(g, y, node.params)]
 
 
 def transforms(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:

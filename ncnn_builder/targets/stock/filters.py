@@ -69,6 +69,7 @@ def _filter(g: Graph, x: Value, f: Numbers, up: Pair, down: Pair, padding: Borde
     if up == (1, 1):
         return depthwise(g, x, f, down, padding)
     line = f.size >= max(up) and ((f.shape[1] == 1 and up[1] == 1) or (f.shape[0] == 1 and up[0] == 1))
+    line = line and not x.open  # rows are interleaved by their number
     x = _interleaved(g, x, f, up, padding) if line else _upsample(g, x, f, up, padding)
     return depthwise(g, x, np.ones((1, 1)), down, (0, 0, 0, 0))
 

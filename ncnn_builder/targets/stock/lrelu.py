@@ -47,7 +47,8 @@ def filtered_lrelu(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]
         return t if p["clamp"] < 0 else clip(g, t, -p["clamp"], p["clamp"])
 
     groups = int(np.gcd(up, down))
-    classes = _classes(node, x.shape, fu, fd) if min(*size_of(fu), *size_of(fd)) >= groups > 1 else None
+    fits = not x.open and min(*size_of(fu), *size_of(fd)) >= groups > 1
+    classes = _classes(node, x.shape, fu, fd) if fits else None
     if classes is None:
         t = act(resample(g, x, fu, (up, up), (1, 1), paddings(node.params)))
         y = resample(g, t, fd, (1, 1), (down, down), (0, 0, 0, 0))
