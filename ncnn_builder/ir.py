@@ -121,6 +121,7 @@ class Node:
 class Graph:
     """Nodes in an order in which they can run, the inputs and outputs, and the taps.
 
+    read: of a net that was read: the text of its .param file, and how the same layers are written here (see emit/load).
     taps: module path -> the Value that this module returns, so that it can be compared with PyTorch.
     loose: those of them that go where a pass makes one layer of two, as convolution, BatchNorm and ReLU.
     """
@@ -132,6 +133,7 @@ class Graph:
         self.outputs: dict[str, Value] = {}
         self.taps: dict[str, Value] = {}
         self.loose: set[str] = set()
+        self.read: tuple[str, str] | None = None
         self._scope: list[str] = []
         self._counter = 0
         self._names: set[str] = set()

@@ -55,6 +55,8 @@ class Param:
     """A parameter: its name, its ncnn id (None in a composite op), its kind, and what it means.
 
     default is the value that ncnn takes when a file leaves it out, or a Derived. What we write leaves nothing out.
+    bits: where a file writes an array of ints, the layer takes their bits for floats; every other layer takes the ints
+    for the numbers that they are.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Param:
     kind: Kind
     doc: str
     default: Any = 0
+    bits: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,17 @@ class OpSpec:
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         """Shapes of the outputs. Raises BuildError where the inputs do not fit."""
         raise NotImplementedError
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Shapes of the outputs of a layer in a form that only files have; None where it is no such form.
+
+        Such a layer is kept word for word (see emit/foreign.py), so that no pass has to know the form. extra: what the
+        file says of the parameters in left_out; count: how many outputs it names. Raises BuildError where ncnn's layer
+        would fail.
+        """
+        return None
 
     def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
         """The meaning, on torch tensors without batch dimension."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BuildError, EmitError, ReadError
 from ..ir import Array
+from .foreign import undeclared
 from .half import halved
 from .layers import Layer
 
@@ -93,7 +94,7 @@ def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
     for layer in layers:
         reader.layer(layer)
     if reader.at != len(data):
-        unknown = sorted({layer.spec.in_files for layer in layers if layer.spec.foreign and not layer.spec.weights})
+        unknown = sorted({layer.spec.in_files for layer in layers if undeclared(layer.spec)})
         raise ReadError(
             f"{what}: bytes are left over",
             expected=reader.at,

@@ -86,7 +86,7 @@ def _compare(layers: list[Layer], text: str, data: bytes) -> None:
             and meant.name == read.name
             and meant.inputs == read.inputs
             and meant.outputs == read.outputs
-            and _singles(meant.params) == _singles(read.params)
+            and _singles(_params(meant)) == _singles(_params(read))
             and meant.weights.keys() == read.weights.keys()
             and meant.stored == read.stored
             and meant.mask == read.mask
@@ -96,9 +96,16 @@ def _compare(layers: list[Layer], text: str, data: bytes) -> None:
             raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
 
 
+def _params(layer: Layer) -> dict[str, object]:
+    return dict(layer.spec.given) if isinstance(layer.spec, Foreign) else layer.params
+
+
 def _same_spec(meant: Layer, read: Layer) -> bool:
-    if isinstance(meant.spec, Foreign) and isinstance(read.spec, Foreign):
-        return (meant.spec.written, meant.spec.verbatim) == (read.spec.written, read.spec.verbatim)
+    if isinstance(meant.spec, Foreign):
+        if isinstance(read.spec, Foreign):
+            return (meant.spec.written, meant.spec.verbatim) == (read.spec.written, read.spec.verbatim)
+        # one that is kept for the shapes of its inputs, which a reader of the text alone does not know
+        return meant.spec.base is not None and meant.spec.base.type == read.spec.type
     if meant.spec.foreign:
         return meant.spec.type == read.spec.type  # a quantised one
     return meant.spec is read.spec
@@ -129,9 +136,15 @@ def save(
     *,
     weights: str = AS_READ,
 ) -> EmittedModel:
-    """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files."""
+    """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files.
+
+    A net that was read, and whose layers are what they were, keeps the text of its .param file: spaces, defaults that
+    it leaves out, names of its Splits.
+    """
     if Path(param_path) == Path(bin_path):
         raise EmitError("both files have the same path", got=str(param_path))
     model = compile_graph(graph, target, weights=weights)
+    if graph.read is not None and graph.read[1] == model.param:
+        model.param = graph.read[0]
     write_files({Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]})
     return model

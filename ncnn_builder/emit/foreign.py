@@ -17,13 +17,15 @@ class Foreign(OpSpec):
     """A layer whose parameters are kept word for word.
 
     base      the declaration of its type, which says what weights it has; None where there is none
-    given     parameters of that declaration, as far as the line says them
+    given     all parameters of that declaration
+    extra     id -> value of those that the declaration leaves out, as far as the line says them
     verbatim  the words of the line behind the blobs
     shapes    of its outputs, () where nobody says them
     """
 
     base: ClassVar[OpSpec | None]
     given: ClassVar[Params]
+    extra: ClassVar[Mapping[int, Any]]
     verbatim: ClassVar[tuple[str, ...]]
     shapes: list[Shape]
     written: ClassVar[str]
@@ -41,17 +43,34 @@ class Foreign(OpSpec):
         return 0, float("inf")
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
+        if self.base is not None and inputs and all(inputs):
+            found = self.base.as_read(inputs, self.given, self.extra, len(self.shapes))
+            if found is not None:
+                return found
         return list(self.shapes)
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {} if self.base is None else self.base.weight_sizes(self.given)
 
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return 0 if self.base is None else self.base.macs(inputs, outputs, self.given)
+
     def is_tagged(self, weight: Weight, params: Params) -> bool:
         return weight.tagged if self.base is None else self.base.is_tagged(weight, self.given)
 
 
+def undeclared(spec: OpSpec) -> bool:
+    """Whether nobody says what weights the layer has."""
+    return isinstance(spec, Foreign) and spec.base is None
+
+
 def foreign(
-    written: str, base: OpSpec | None, given: Params, verbatim: Sequence[str], shapes: Sequence[Shape]
+    written: str,
+    base: OpSpec | None,
+    given: Params,
+    extra: Mapping[int, Any],
+    verbatim: Sequence[str],
+    shapes: Sequence[Shape],
 ) -> Foreign:
     """A declaration for one layer."""
     fields = {
@@ -60,9 +79,12 @@ def foreign(
         "written": written,
         "base": base,
         "given": given,
+        "extra": extra,
         "verbatim": tuple(verbatim),
         "shapes": list(shapes),
         "weights": () if base is None else base.weights,
+        "open_length": base is not None and base.open_length,
+        "integer_input": base is not None and base.integer_input,
     }
     made: Foreign = type("Foreign", (Foreign,), fields)()
     return made
@@ -96,6 +118,11 @@ class Quantised(OpSpec):
     def weight_sizes(self, params: Params) -> dict[str, int]:
         sizes = self.base.weight_sizes(self._of_base(params))
         return {**sizes, **QUANTISED[self.base.type].sizes(params, params[self.term])} if sizes else {}
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        return self.base.as_read(inputs, self._of_base(params), extra, count)
 
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
         return self.base.weight_shapes(self._of_base(params))

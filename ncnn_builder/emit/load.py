@@ -13,10 +13,10 @@ from ..strangers import open_regular
 from . import binary
 from .blob import read_bin
 from .foreign import Foreign
-from .layers import SURPRISES, Layer, module_of
+from .layers import SURPRISES, Layer, legalise, module_of
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
-from .text import LINT, error_at, read_layers
+from .text import LINT, error_at, read_layers, write_param
 from .wiring import wiring
 
 READ_BY = "reading"
@@ -38,7 +38,8 @@ def load(
     Blobs and layers keep their names, weights the form in which they are stored (float32, float16, bfloat16, int8).
     Split layers become uses of one Value. A BinaryOp of inputs of different ranks gets a Reshape that says what ncnn's
     rule makes of it. A layer of a type that no op declares, or with parameters that its declaration leaves out, is kept
-    word for word. Blobs that nobody reads are the outputs.
+    word for word, and so is one in a form that only files have, such as SAME padding. Blobs that nobody reads are the
+    outputs. Saved for `reference` as it was read, the net has the very text of its file.
 
     Raises ReadError for files that are missing, malformed, do not belong together, or whose layers do not fit each
     other; `python -m ncnn_builder lint` says more about them.
@@ -46,7 +47,7 @@ def load(
     what = fspath(param_path)
     file = read_file(param_path)
     layers = read_layers(file, what)
-    problems = wiring(file)
+    problems = [p for p in wiring(file.read_lines()) if p.rule != "duplicate-layer"]  # which ncnn does not mind
     if problems:
         raise error_at(what, problems[0].token, problems[0].what, fix=problems[0].fix)
     read_bin(read_bytes(bin_path), layers, fspath(bin_path))
@@ -55,7 +56,10 @@ def load(
     if found.problems:
         layer, reason = found.problems[0]
         raise _error(layer, what, f"the layer does not fit: {reason}")
-    return _Builder(Path(what).name, what, found, given).graph(layers)
+    g = _Builder(Path(what).name, what, found, given).graph(layers)
+    if file.text is not None:
+        g.read = file.text, write_param(legalise(g)[0])
+    return g
 
 
 def read_bytes(path: str | PathLike[str]) -> bytes:
@@ -74,7 +78,9 @@ def read_file(path: str | PathLike[str]) -> ParamFile:
     if binary.is_binary(data):
         return parse(binary.to_text(data, fspath(path)))
     try:
-        return parse(data.decode())
+        file = parse(data.decode())
+        file.text = data.decode()
+        return file
     except UnicodeDecodeError as error:
         raise ReadError(f"{fspath(path)}: not a param file: no text", got=f"{data[:8]!r}, byte {error.start}") from None
 

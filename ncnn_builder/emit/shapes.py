@@ -10,7 +10,9 @@ from typing import cast
 from ..errors import BuildError
 from ..ir import Array, Shape
 from ..opspec import OpSpec
+from .foreign import Foreign
 from .layers import SURPRISES, Layer
+from .text import keep_words
 
 
 @dataclass
@@ -48,6 +50,8 @@ def _layer(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]])
     if spec.type == "Split":
         return inputs[:1] * len(layer.outputs)
     unknown: list[Shape] = [()] * len(layer.outputs)
+    if all(inputs) and (kept := _in_files_only(layer, inputs, problems)) is not None:
+        return kept
     least, most = spec.arity
     if not least <= len(inputs) <= most:
         problems.append((layer, f"it has {len(inputs)} inputs, and takes {', '.join(spec.inputs) or 'none'}"))
@@ -67,6 +71,26 @@ def _layer(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]])
     except SURPRISES as error:
         problems.append((layer, f"its parameters do not fit its inputs: {error}"))
     return unknown
+
+
+def _in_files_only(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]]) -> list[Shape] | None:
+    """Shapes of a layer in a form that only files have, which is kept word for word from here on; None: it is none."""
+    unknown: list[Shape] = [()] * len(layer.outputs)
+    spec, count = layer.spec, len(layer.outputs)
+    try:
+        if isinstance(spec, Foreign):
+            found = spec.base and spec.base.as_read(inputs, spec.given, spec.extra, count)
+            return spec.shapes if found is None else found
+        found = spec.as_read(inputs, layer.params, {}, count)
+    except BuildError as error:
+        problems.append((layer, str(error)))
+        return unknown
+    except SURPRISES as error:
+        problems.append((layer, f"its parameters do not fit its inputs: {error}"))
+        return unknown
+    if found is not None and layer.line is not None:
+        keep_words(layer, unknown)
+    return found
 
 
 def broadcast(layer: Layer, inputs: Sequence[Shape]) -> tuple[Shape, Shape] | None:

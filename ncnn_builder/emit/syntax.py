@@ -88,17 +88,24 @@ class Line:
 
 @dataclass
 class ParamFile:
-    """A .param file. counts: the words of its second line that state the numbers of layers and blobs."""
+    """A .param file. counts: the words of its second line that state the numbers of layers and blobs. text: all of it,
+    where it is a text."""
 
     source: list[str]
     counts: tuple[Token, Token] | None
     lines: list[Line]
     problems: list[Problem] = field(default_factory=list)
+    text: str | None = None
 
-    def blobs(self) -> int:
-        """Number of different blobs, as ncnn counts them when it reads a text."""
-        made = [t.text for line in self.lines for t in line.outputs]
-        read = {t.text for line in self.lines for t in line.inputs}
+    def read_lines(self) -> list[Line]:
+        """The layers that ncnn reads: as many as the second line states."""
+        return self.lines[: int(self.counts[0].text)] if self.counts is not None else self.lines
+
+    @staticmethod
+    def blobs(lines: list[Line]) -> int:
+        """Number of different blobs of these layers, as ncnn counts them when it reads a text."""
+        made = [t.text for line in lines for t in line.outputs]
+        read = {t.text for line in lines for t in line.inputs}
         return len(made) + len(read.difference(made))
 
 

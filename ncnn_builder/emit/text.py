@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..builder import filled
 from ..errors import EmitError, ReadError
 from ..ir import Shape
-from ..opspec import OpSpec, Param, registry
+from ..opspec import Kind, OpSpec, Param, registry
 from .foreign import QUANTISED, Foreign, foreign, quantised
 from .layers import SURPRISES, Layer
 from .syntax import HINTS, MAGIC, MASK, OLD_ARRAY, Entry, Line, ParamFile, Token, is_float, parse
@@ -70,20 +71,25 @@ def read_layers(file: ParamFile, what: str = "param", *, lenient: bool = False) 
     """Layers without weights, each with its declaration and all parameters of it.
 
     A layer that no declaration is for, or that has parameters which its declaration leaves out, is kept word for word
-    (see foreign.py). Raises ReadError for a file that is malformed, with wrong counts, with a parameter that its layer
-    does not have or that is of another kind. lenient: such a parameter is taken as ncnn takes it: it is ignored; and
-    the counts are not looked at.
+    (see foreign.py). Raises ReadError for a file that is malformed, with counts that ncnn does not take (more blobs
+    than there are is no harm), with a parameter that its layer does not have or that is of another kind. lenient: such
+    a parameter is taken as ncnn takes it: it is ignored; and the counts are not looked at.
     """
     if file.problems and not (lenient and file.counts):
         first = file.problems[0]
         raise error_at(what, first.token, first.what, fix=first.fix)
-    layers = [_layer(line, what, lenient) for line in file.lines]
-    counts = [str(len(layers)), str(sum(len(layer.outputs) for layer in layers))]
+    if not lenient:
+        _check_counts(file, what)
+    return [_layer(line, what, lenient) for line in (file.lines if lenient else file.read_lines())]
+
+
+def _check_counts(file: ParamFile, what: str) -> None:
     assert file.counts is not None
-    if not lenient and [t.text for t in file.counts] != counts:
-        got = " ".join(t.text for t in file.counts)
-        raise error_at(what, file.counts[0], "wrong counts", expected=" ".join(counts), got=got)
-    return layers
+    layers, blobs = (int(t.text) for t in file.counts)
+    lost = [line for line in file.lines[layers:] if line.type.text != "Noop"]
+    if layers > len(file.lines) or blobs < file.blobs(file.read_lines()) or lost:
+        got, counts = " ".join(t.text for t in file.counts), f"{len(file.lines)} {file.blobs(file.lines)}"
+        raise error_at(what, file.counts[0], "wrong counts", expected=counts, got=got)
 
 
 def error_at(what: str, token: Token, message: str, **fields: Any) -> ReadError:
@@ -112,7 +118,7 @@ def _layer(line: Line, what: str, lenient: bool) -> Layer:
     shapes = hints(line)
     mask = _mask(line, what, lenient)
     layer = Layer(
-        spec or foreign(line.type.text, None, {}, _verbatim(line), shapes or [()] * len(line.outputs)),
+        spec or foreign(line.type.text, None, {}, {}, _verbatim(line), shapes or [()] * len(line.outputs)),
         line.name.text,
         [t.text for t in line.inputs],
         [t.text for t in line.outputs],
@@ -129,9 +135,28 @@ def _layer(line: Line, what: str, lenient: bool) -> Layer:
     except SURPRISES as error:  # a default that follows from a number which makes no sense
         raise error_at(what, line.type, f"the parameters of {spec.in_files} make no sense: {error}", fix=LINT) from None
     if any(e.id in spec.left_out and not is_zero(e) for e in line.entries):
-        layer.spec = foreign(line.type.text, spec, layer.params, _verbatim(line), shapes or [()] * len(line.outputs))
-        layer.params = {}
+        keep_words(layer, shapes or [()] * len(line.outputs))
     return layer
+
+
+def keep_words(layer: Layer, shapes: Sequence[Shape]) -> None:
+    """From here on the layer is what its line says, word for word. shapes: of its outputs, () where not known."""
+    line, spec = layer.line, layer.spec
+    assert line is not None
+    extra = {
+        e.id: e.items[0].text if e.form == "text" else value_of(_extra_param(e), e)
+        for e in line.entries
+        if e.id in spec.left_out
+    }
+    layer.spec = foreign(line.type.text, spec, layer.params, extra, _verbatim(line), shapes)
+    layer.params = {}
+
+
+def _extra_param(entry: Entry) -> Param:
+    """What a parameter that no declaration describes is read as: what it is written as."""
+    floats = any(is_float(t.text) for t in entry.items)
+    kind: Kind = "float" if floats else "int"
+    return Param("", entry.id, f"{kind}s" if entry.form == "array" else kind, "")  # type: ignore[arg-type]
 
 
 def is_zero(entry: Entry) -> bool:
@@ -161,11 +186,11 @@ def _params(spec: OpSpec, line: Line, what: str, lenient: bool) -> dict[str, Any
 
 
 LINT = "`python -m ncnn_builder lint` says more, `fix` can often repair it"
-INT_BITS = "a float of this array is written as an int, and ncnn takes its bits for a float"
+INT_BITS = "ints and floats are mixed in this array, and ncnn takes the bits of some for the others"
 
 
 def mistaken(param: Param, entry: Entry) -> str | None:
-    """What is wrong with an entry for this parameter; a float written as an int is right where it stands alone."""
+    """What is wrong with an entry for this parameter; floats that are all written as ints are right."""
     array = param.kind in ("ints", "floats")
     if entry.form == "text":
         return "a text, where the layer reads a number"
@@ -174,13 +199,15 @@ def mistaken(param: Param, entry: Entry) -> str | None:
     floats = [is_float(t.text) for t in entry.items]
     if param.kind in ("int", "ints") and any(floats):
         return "a float, where the layer reads an int"
-    if param.kind == "floats" and not all(floats):
-        return INT_BITS
+    if param.kind == "floats" and len({*floats}) == 2 and (entry.old_array or not floats[0]):
+        return INT_BITS  # where NN=a,b begins with a float, ncnn reads floats
     return None
 
 
 def value_of(param: Param, entry: Entry) -> Any:
     scalar: Any = int if param.kind in ("int", "ints") else float
+    if param.bits and entry.items and not any(is_float(t.text) for t in entry.items):
+        return tuple(float(v) for v in np.array([int(t.text) for t in entry.items], np.int32).view(np.float32))
     values = tuple(scalar(t.text) for t in entry.items)
     return values if param.kind in ("ints", "floats") else values[0]
 

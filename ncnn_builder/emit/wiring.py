@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from .syntax import ParamFile, Problem, Token
+from collections.abc import Sequence
+
+from .syntax import Line, Problem, Token
 
 
-def wiring(file: ParamFile) -> list[Problem]:
+def wiring(lines: Sequence[Line]) -> list[Problem]:
     """Problems with names and blobs.
 
     duplicate-layer, duplicate-blob  a name that an earlier layer has
@@ -16,7 +18,7 @@ def wiring(file: ParamFile) -> list[Problem]:
     problems = []
     layers: dict[str, Token] = {}
     made: dict[str, Token] = {}
-    for line in file.lines:
+    for line in lines:
         if line.name.text in layers:
             where = layers[line.name.text].line
             problems.append(
@@ -33,7 +35,7 @@ def wiring(file: ParamFile) -> list[Problem]:
                 )
             made.setdefault(token.text, token)
     read: dict[str, Token] = {}
-    for line in file.lines:
+    for line in lines:
         for token in line.inputs:
             if token.text not in made:
                 problems.append(

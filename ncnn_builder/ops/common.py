@@ -61,6 +61,15 @@ def windows(n: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
     return (math.ceil if ceil else math.floor)((n + pad - kernel) / stride) + 1
 
 
+SAME_UPPER, SAME_LOWER = -233, -234
+"""What a file writes for all borders: as many windows as strides begin, the odd pixel of border behind or before."""
+
+
+def same_windows(n: int, stride: int) -> int:
+    """How many windows there are with such a border, whatever their size."""
+    return (n - 1) // stride + 1
+
+
 def shape_id(shape: Shape) -> str:
     return "x".join(map(str, shape))
 

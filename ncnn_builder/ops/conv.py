@@ -12,7 +12,7 @@ from ..builder import ValueLike, append, array, inputs_of, integer, one, padding
 from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
-from .common import functional, need, need_rank, need_shape
+from .common import SAME_LOWER, SAME_UPPER, functional, need, need_rank, need_shape, same_windows
 from .conv_samples import bn_samples, functional_samples
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .pad import pad
@@ -87,6 +87,46 @@ class ConvBase(OpSpec):
         )
         return [(params["num_output"], *out)]
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
+        the kernel, whatever the parameters do."""
+        if self.custom:
+            return None
+        p = {**params, **self._of_weight(inputs, params)}
+        borders = [p[f"pad_{side}"] for side in ("top", "bottom", "left", "right")]
+        sized = self.transposed and p["output_w"] > 0 and p["output_h"] > 0
+        if min(borders) >= 0 and not sized and p == params:
+            return None
+        need_rank(inputs[0], (3,), "x")
+        need(p["dynamic_weight"] or self._fits(inputs[0], p), "x does not fit the weight", got=list(inputs[0]))
+        some = max(borders) > 0
+        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
+        if not some:
+            p |= dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0)
+        out = [self._size(n, a, p) for n, a in zip(inputs[0][1:], "hw", strict=True)]
+        if self.transposed and sized and not some:
+            how = {SAME_UPPER, SAME_LOWER}.intersection(borders)
+            need(bool(how), "an output size without SAME padding", argument="padding", expected=-233, got=borders)
+            full, out = out, [p["output_h"], p["output_w"]]
+            need(out[0] <= full[0] and out[1] <= full[1], "an output size that is too large", expected=full, got=out)
+        elif not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
+            out = [same_windows(n, p[f"stride_{a}"]) for n, a in zip(inputs[0][1:], "hw", strict=True)]
+        need(min(out) > 0, "nothing is left", argument="x", expected="a larger input", got=list(inputs[0]))
+        return [(p["num_output"], *out)]
+
+    def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
+        """What a weight that is an input says."""
+        if not params["dynamic_weight"] or len(inputs) < 2 or len(inputs[1]) != 4:
+            return {}
+        out, per, kh, kw = inputs[1]
+        return {"num_output": per * params.get("group", 1) if self.transposed else out, "kernel_h": kh, "kernel_w": kw}
+
+    def _fits(self, x: Shape, params: Params) -> bool:
+        """Whether a weight in the file has as many numbers as x asks for."""
+        return math.prod(self._weight_shape(x, params)) == params["weight_data_size"]
+
     def _size(self, n: int, axis: str, p: Any) -> int:
         before, after = ("pad_top", "pad_bottom") if axis == "h" else ("pad_left", "pad_right")
         extent = p[f"dilation_{axis}"] * (p[f"kernel_{axis}"] - 1) + 1
@@ -129,6 +169,18 @@ class Convolution(ConvBase):
 
     type = "Convolution"
     left_out = INT8_LEFT_OUT
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """As well a 1x1 kernel on a vector, which is an InnerProduct."""
+        x, p = inputs[0], params
+        if len(x) == 1 and not p["dynamic_weight"] and p["kernel_w"] == p["kernel_h"] == 1:
+            size = p["num_output"] * x[0]
+            need(p["weight_data_size"] == size, "x does not fit the weight", argument="x", expected=size, got=list(x))
+            return [(p["num_output"],)]
+        return super().as_read(inputs, params, extra, count)
+
     params = (
         *GEOMETRY,
         Param("pad_value", 18, "float", "the border", 0.0),

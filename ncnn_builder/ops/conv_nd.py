@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..ir import Array, Params, Shape
 from ..opspec import Derived, OpSpec, Param, Sample, Weight, register, same_as
-from .common import functional, need, need_rank, need_shape
+from .common import SAME_LOWER, SAME_UPPER, functional, need, need_rank, need_shape, same_windows
 from .conv_nd_samples import static_samples, value_samples
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 
@@ -113,19 +113,53 @@ class ConvNd(OpSpec):
         need(positive, "bad stride, dilation or padding", argument="stride", expected=">= 1, borders >= 0", got=stride)
         need(min(self._extra(params)) >= 0, "bad padding", argument="output_padding", got=self._extra(params))
         need(not any(params.get(f"output_{a}") for a, _, _ in AXES), "an output size is not for here", got=params)
-        size = [
-            (n - 1) * s + e + more - sum(b) if self.transposed else (n + sum(b) - e) // s + 1
-            for n, s, e, b, more in zip(
-                x[1:],
-                stride,
-                [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)],
-                borders,
-                self._extra(params),
-                strict=True,
-            )
-        ]
+        size = self._sizes(x, params, borders)
         need(min(size) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
         return [(out, *size)]
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
+        the kernel, whatever the parameters do."""
+        p = {**params, **self._of_weight(inputs, params)}
+        borders = [n for border in self._borders(p) for n in border]
+        sized = self.transposed and all(p[f"output_{a}"] > 0 for a, _, _ in AXES[: self.dims])
+        if min(borders) >= 0 and not sized and p == params:
+            return None
+        x, groups = inputs[0], p.get("group", 1)
+        need_rank(x, (self.dims + 1,), "x")
+        size = p["num_output"] * math.prod(self._each(p, "kernel")) * x[0] // groups
+        fits = bool(p.get("dynamic_weight")) or p["weight_data_size"] == size
+        need(fits, "x does not fit the weight", argument="x", expected=size, got=list(x))
+        some = max(borders) > 0
+        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
+        same = {SAME_UPPER, SAME_LOWER}
+        if not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
+            return [(p["num_output"], *map(same_windows, x[1:], self._each(p, "stride")))]
+        out = self._sizes(x, p, self._borders(p) if some else [(0, 0)] * self.dims)
+        if sized and not some:
+            need(bool(same & {*borders}), "an output size without SAME padding", expected=-233, got=borders)
+            full, out = out, list(self._each(p, "output"))
+            small = all(a <= b for a, b in zip(out, full, strict=True))
+            need(small, "an output size that is too large", expected=full, got=out)
+        need(min(out) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
+        return [(p["num_output"], *out)]
+
+    def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
+        """What a weight that is an input says: there is one in one dimension only."""
+        if not params.get("dynamic_weight") or len(inputs) < 2 or len(inputs[1]) != 3:
+            return {}
+        out, per, kernel = inputs[1]
+        return {"num_output": per * params.get("group", 1) if self.transposed else out, "kernel_w": kernel}
+
+    def _sizes(self, x: Shape, params: Params, borders: Sequence[tuple[int, int]]) -> list[int]:
+        stride, dilation = self._each(params, "stride"), self._each(params, "dilation")
+        extents = [d * (k - 1) + 1 for d, k in zip(dilation, self._each(params, "kernel"), strict=True)]
+        return [
+            (n - 1) * s + e + more - sum(b) if self.transposed else (n + sum(b) - e) // s + 1
+            for n, s, e, b, more in zip(x[1:], stride, extents, borders, self._extra(params), strict=True)
+        ]
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         x = inputs[0]

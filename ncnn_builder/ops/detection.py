@@ -232,7 +232,7 @@ class Yolov3DetectionOutput(_Yolo):
         Param("confidence_threshold", 2, "float", "least confidence", 0.01),
         Param("nms_threshold", 3, "float", "greatest overlap", 0.45),
         Param("biases", 4, "floats", "width and height of all anchors, in pixels", ()),
-        Param("mask", 5, "floats", "which anchors, num_box for each input", ()),
+        Param("mask", 5, "floats", "which anchors, num_box for each input", (), bits=True),
         Param("anchors_scale", 6, "floats", "pixels per place, for each input", ()),
     )
 

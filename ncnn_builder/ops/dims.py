@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import ANY_SHAPES, elements, functional, need, need_rank, over_shapes, shape_id
 from .slices import axis_of
@@ -41,6 +41,21 @@ class Squeeze(OpSpec):
     type = "Squeeze"
     left_out = dict.fromkeys((0, 1, 2, 11), "a switch per dimension: what axes says as well")
     params = (Param("axes", 3, "ints", "axes, outer first, without batch", ()),)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """A switch per dimension; axes that count from the end, or that are not 1 and stay."""
+        x, rank = inputs[0], len(inputs[0])
+        if params["axes"]:
+            axes = {a + rank if a < 0 else a for a in params["axes"]}
+        else:
+            ids = {1: (0,), 2: (1, 0), 3: (2, 1, 0), 4: (2, 11, 1, 0)}[rank]
+            axes = {i for i, number in enumerate(ids) if extra.get(number)}
+        chosen = tuple(i for i in range(rank) if i in axes and x[i] == 1)
+        if chosen and chosen == tuple(params["axes"]):
+            return None
+        return [tuple(n for i, n in enumerate(x) if i not in chosen) or (1,)]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axes = inputs[0], params["axes"]
@@ -96,6 +111,16 @@ class ExpandDims(OpSpec):
 
     type = "ExpandDims"
     params = (Param("axes", 3, "ints", "where they are in the result, outer first, without batch", ()),)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """None, which leaves x as it is, or some that count from the end."""
+        rank = len(inputs[0]) + len(params["axes"])
+        if params["axes"] and min(params["axes"]) >= 0:
+            return None
+        axes = tuple(a + rank if a < 0 else a for a in params["axes"])
+        return self.infer(inputs, {"axes": axes}, {}) if axes else [inputs[0]]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axes = inputs[0], params["axes"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..builder import ValueLike, append, filled, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
-from .common import functional, need, need_rank, shape_id, windows
+from .common import functional, need, need_rank, same_windows, shape_id, windows
 from .conv_nd import AXES
+from .pooling import KEEP, SAME_MODES
 
 _DOCS = {"kernel": "size of the window", "stride": "stride", "pad": "border", "out": "windows of an adaptive pooling"}
 
@@ -41,6 +42,19 @@ class PoolNd(OpSpec):
         out = tuple(windows(n, k, s, sum(b), p["pad_mode"] == 0) for n, k, s, b in sizes)
         need(min(out) > 0, "the window is larger than the input", argument="pool", got=list(x))
         return [(x[0], *out)]
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
+        x, p, out = inputs[0], params, self._each(params, "out")
+        adaptive = bool(p["adaptive_pooling"]) and KEEP in out
+        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+            return None
+        need_rank(x, (self.dims + 1,), "x")
+        if adaptive:
+            return [(x[0], *(n if m == KEEP else m for n, m in zip(x[1:], out, strict=True)))]
+        return [(x[0], *map(same_windows, x[1:], self._each(p, "stride")))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, x, n = functional(), params, inputs[0][None], self.dims

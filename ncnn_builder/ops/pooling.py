@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..builder import ValueLike, append, integer, one, padding4, pair
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, same_as, spec_of
-from .common import FEATURE_MAPS, functional, need, need_rank, shape_id, windows
+from .common import FEATURE_MAPS, functional, need, need_rank, same_windows, shape_id, windows
+
+KEEP = -233
+SAME_MODES = (2, 3)
+"""Values of pad_mode: the odd pixel of border behind, or before."""
 
 
 @register
@@ -52,6 +56,20 @@ class Pooling(OpSpec):
         ]
         need(min(out) > 0, "the window is larger than the input", got=list(inputs[0]))
         return [(c, out[0], out[1])]
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
+        p = params
+        adaptive = bool(p["adaptive_pooling"]) and KEEP in (p["out_h"], p["out_w"])
+        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+            return None
+        need_rank(inputs[0], (3,), "x")
+        sides = zip(inputs[0][1:], "hw", strict=True)
+        if adaptive:
+            return [(inputs[0][0], *(n if p[f"out_{a}"] == KEEP else p[f"out_{a}"] for n, a in sides))]
+        return [(inputs[0][0], *(same_windows(n, p[f"stride_{a}"]) for n, a in sides))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, x = functional(), params, inputs[0][None]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+import numpy as np
 
 from ..builder import ValueLike, append, number, one, pair
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, over_shapes, shape_id
+from .expression import evaluate
 
 _INTERP = {"nearest": 1, "bilinear": 2, "bicubic": 3}
 
@@ -19,6 +22,7 @@ class Interp(OpSpec):
     """Resizes (C, H, W) to a size or by a scale. ncnn: interp.cpp."""
 
     type = "Interp"
+    inputs = ("x", "size?")
     left_out = {9: "size_expr: an output size computed from the sizes of other blobs; here shapes are known"}
     params = (
         Param("resize_type", 0, "int", "1 nearest, 2 bilinear, 3 bicubic"),
@@ -33,14 +37,40 @@ class Interp(OpSpec):
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
-        c, h, w = inputs[0]
-        size = (
-            c,
-            params["output_height"] or int(h * params["height_scale"]),
-            params["output_width"] or int(w * params["width_scale"]),
-        )
+        size = self._size(inputs[0], params)
         need(min(size) > 0, "nothing is left", argument="size, scale_factor", got=list(size))
         return [size]
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """A vector, each number of which becomes a plane; a matrix, whose rows are resized; the size of another blob,
+        or one that is computed from sizes; the size of one side only, which is none."""
+        p, x = params, inputs[0]
+        need(p["resize_type"] in (1, 2, 3), "ncnn writes nothing then", argument="resize_type", got=p["resize_type"])
+        half = (p["output_height"] == 0) != (p["output_width"] == 0)
+        expression = extra.get(9)
+        if len(x) == 3 and len(inputs) == 1 and not half and not expression and not p["dynamic_target_size"]:
+            return None
+        h, w = self._size(x, p)[1:]
+        if expression:
+            sizes = evaluate(expression, inputs)
+            need(len(sizes) in (1, 2), "an output size has one number or two", argument="size_expr", got=sizes)
+            w, h = sizes if len(sizes) == 2 else (sizes[0], x[-2] if len(x) > 1 else 1)
+        elif p["dynamic_target_size"]:
+            need(len(inputs) == 2, "the second input is missing", expected=2, got=len(inputs))
+            w, h = inputs[1][-1], inputs[1][-2] if len(inputs[1]) > 1 else 1
+        need(min(h, w) > 0, "nothing is left", argument="size, scale_factor", got=[h, w])
+        need_rank(x, (1, 2, 3), "x")
+        return [(x[0], w) if len(x) == 2 else (x[0], h, w)]
+
+    def _size(self, x: Shape, params: Params) -> Shape:
+        """Of x, a vector being planes of one pixel: as the parameters say it, by scale unless both sides are said."""
+        if params["output_height"] and params["output_width"]:
+            return (x[0], params["output_height"], params["output_width"])
+        h, w = {1: (1, 1), 2: (1, x[-1])}.get(len(x), x[-2:])
+        scales = np.float32(params["height_scale"]), np.float32(params["width_scale"])
+        return (x[0], int(np.float32(h) * scales[0]), int(np.float32(w) * scales[1]))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         mode = {i: name for name, i in _INTERP.items()}[params["resize_type"]]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, inputs_of, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import FEATURE_MAPS, elements, need, need_rank, over_shapes, shape_id
+from .expression import evaluate
 
 
 @register
@@ -139,6 +140,51 @@ class Crop(OpSpec):
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
     )
 
+    inputs = ("x", "like?")
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Offsets and sizes instead of starts and ends, the size of another blob, expressions; axes that are left out
+        or count from the end."""
+        x, rank = inputs[0], len(inputs[0])
+        starts, ends, axes = params["starts"], params["ends"], params["axes"]
+        if extra.get(19) and extra.get(20):
+            starts, ends = (tuple(evaluate(extra[i], inputs)) for i in (19, 20))
+            axes = tuple(evaluate(extra[21], inputs)) if extra.get(21) else ()
+        elif starts and ends and len(inputs) == 1 and axes and min(axes) >= 0:
+            return None
+        if starts and ends:
+            need(len(inputs) == 1 or bool(extra.get(19)), "starts and ends take one input", expected=1, got=len(inputs))
+            axes = tuple(a + rank if a < 0 else a for a in axes) or tuple(range(rank))
+            n = len(axes)
+            given = {"starts": starts[:n], "ends": ends[:n], "axes": axes}
+            return self.infer([x], given, {})
+        offsets = self._outer_first(extra, (0, 1, 13, 2), rank, 0)
+        if extra.get(0, 0) == -233 and len(inputs) == 2:
+            return [()]  # numbers of the second input say it
+        if len(inputs) == 2:
+            like = inputs[1]
+            w, h, d = like[-1], like[-2] if len(like) > 1 else 1, like[-3] if len(like) == 4 else 1
+            c = like[0] if len(like) == rank else x[0]
+            sizes = {1: [w], 2: [h, w], 3: [c, h, w], 4: [c, d, h, w]}[rank]
+        else:
+            behind = self._outer_first(extra, (6, 7, 15, 8), rank, 0)
+            wanted = self._outer_first(extra, (3, 4, 14, 5), rank, 0)
+            # without any of these, ncnn reads a second input
+            need(any(extra.get(i, 0) for i in (3, 4, 5, 6, 7, 8, 14, 15)), "the second input is missing", got=1)
+            rest = [n - a - b for n, a, b in zip(x, offsets, behind, strict=True)]
+            sizes = [r if m == -233 else min(m, r) for m, r in zip(wanted, rest, strict=True)]
+        inside = all(o >= 0 and m > 0 and o + m <= n for o, m, n in zip(offsets, sizes, x, strict=True))
+        need(inside, "it reaches outside", expected=f"part of {list(x)}", got={"offsets": offsets, "sizes": sizes})
+        return [tuple(sizes)]
+
+    @staticmethod
+    def _outer_first(extra: Mapping[int, Any], ids: tuple[int, int, int, int], rank: int, default: int) -> list[int]:
+        """Numbers of the axes of x; ids: of width, height, depth and channels."""
+        w, h, d, c = ids
+        return [extra.get(i, default) for i in {1: (w,), 2: (h, w), 3: (c, h, w), 4: (c, d, h, w)}[rank]]
+
     def ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
         ranges = [(0, n) for n in x]
         for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
@@ -240,11 +286,43 @@ class Reshape(OpSpec):
         Param("d", 11, "int", "third of four, or -233", -233),
     )
 
-    def _shape(self, params: Any) -> Shape:
-        return tuple(params[k] for k in "cdhw" if params[k] != -233)
+    inputs = ("x", "size*")
+
+    def _shape(self, x: Shape, params: Any) -> Shape:
+        """What the parameters say, a -1 being the rest; the first dimension that is not there ends it."""
+        names = next(
+            (n for n, last in (("", "w"), ("w", "h"), ("hw", "c"), ("chw", "d")) if params[last] == -233), "cdhw"
+        )
+        shape = [params[k] for k in names]
+        known = elements(tuple(n for n in shape if n != -1))
+        if shape.count(-1) == 1 and known > 0 and elements(x) % known == 0:
+            shape[shape.index(-1)] = elements(x) // known
+        return tuple(shape)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Dimensions that stay as they are (0), and shapes that are computed from sizes."""
+        x = inputs[0]
+        if any(extra.get(i, 233) != 233 for i in (12, 13)):
+            return [()]  # with a batch
+        p = dict(params)
+        if extra.get(6):
+            sizes = evaluate(extra[6], inputs)
+            need(1 <= len(sizes) <= 4, "bad shape", argument="shape_expr", expected="1 to 4 numbers", got=sizes)
+            names = ("w", "wh", "whc", "whdc")[len(sizes) - 1]
+            p = {**dict.fromkeys("cdhw", -233), **dict(zip(names, sizes, strict=True))}
+        elif 0 not in params.values():
+            return None
+        axes = dict(zip({1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[len(x)], x, strict=True))
+        return self.infer([x], {k: axes.get(k, 1) if n == 0 else n for k, n in p.items()}, {})
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        shape = self._shape(params)
+        need(len(inputs) == 1, "more inputs than an expression of sizes needs", expected=1, got=len(inputs))
+        shape = self._shape(inputs[0], params)
+        need(
+            len(shape) >= 1 and min(shape) > 0, "bad shape", argument="shape", expected="numbers >= 1", got=list(shape)
+        )
         need(
             elements(shape) == elements(inputs[0]),
             "wrong number of elements",
@@ -255,7 +333,7 @@ class Reshape(OpSpec):
         return [shape]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].reshape(self._shape(params))]
+        return [inputs[0].reshape(self._shape(tuple(inputs[0].shape), params))]
 
     def samples(self) -> list[Sample]:
         cases: tuple[tuple[Shape, Shape], ...] = (

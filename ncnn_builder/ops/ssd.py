@@ -6,13 +6,13 @@ graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
 
 from ..builder import ValueLike, append, array, inputs_of, integer, number
-from ..ir import Array, Graph, Shape, Values
+from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .boxes import suppressed
 from .channelwise import memorydata
@@ -218,6 +218,16 @@ class DetectionOutput(OpSpec):
         Param("confidence_threshold", 4, "float", "least score", 0.5),
         *(Param(f"variance_{i}", 5 + i, "float", "for MXNet's form", v) for i, v in enumerate(_VARIANCES)),
     )
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Confidences in any shape, as a softmax of a flat vector leaves them."""
+        location, confidence, prior = inputs
+        classes = params["num_class"]
+        if (len(confidence) == 2 and confidence[1] == classes) or classes < 2 or elements(confidence) % classes:
+            return None
+        return self.infer([location, (elements(confidence) // classes, classes), prior], params, {})
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         location, confidence, prior = inputs

@@ -111,8 +111,20 @@ class InnerProduct(OpSpec):
             need_shape(weights["bias"].shape, (out,), "bias")
         return [(*x[:-1], out)]
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """A map, or a matrix, whose numbers are taken for one vector."""
+        x, size = inputs[0], params["weight_data_size"]
+        if len(x) == 1 or (len(x) == 2 and x[1] * params["num_output"] == size):
+            return None
+        expected = size // max(params["num_output"], 1)
+        need(math.prod(x) == expected, "x does not fit the weight", argument="x", expected=expected, got=list(x))
+        return [(params["num_output"],)]
+
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
-        return math.prod(outputs[0]) * inputs[0][-1]
+        rows = outputs[0][0] if len(outputs[0]) == 2 else 1
+        return int(rows * params["weight_data_size"])
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         y = inputs[0] @ weights["weight"].reshape(params["num_output"], -1).T

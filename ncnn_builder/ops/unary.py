@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, number
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value, Values
+from ..ir import Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .binary import binaryOp
 from .common import ANY_SHAPES, FEW, Unary, need, over_shapes
@@ -240,6 +240,13 @@ class Noop(OpSpec):
     type = "Noop"
     inputs = ("x*",)
     outputs = ("y*",)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Fewer outputs than inputs: those of the first inputs, or none, which silences blobs that nobody reads."""
+        need(count <= len(inputs), "more outputs than inputs", expected=f"at most {len(inputs)}", got=count)
+        return None if count == len(inputs) else list(inputs[:count])
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(len(inputs) > 0, "wrong number of inputs", expected=">= 1", got=0)

@@ -3,7 +3,8 @@
 before:  w, b = Shell(); y = Fmatmul(x, w); z = Square(x); return y
 after:   w, b = Shell(); y = Fmatmul(x, w); return y
 
-Exact: nothing that is left reads what is dropped. A node stays when any one of its outputs is needed.
+Exact: nothing that is left reads what is dropped. A node stays when any one of its outputs is needed, and one that
+has none, as a Noop of a file that silences blobs, stays with all that it reads: who wrote it wanted it so.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ def dead_code(graph: Graph) -> Graph:
     needed = graph.kept()
     dead: set[Node] = set()
     for node in reversed(graph.nodes):
-        if needed.isdisjoint(node.outputs):
+        if node.outputs and needed.isdisjoint(node.outputs):
             dead.add(node)
         else:
             needed.update(node.inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 
@@ -32,6 +32,17 @@ class Net:
 
     def shape(self, blob: str) -> Shape:
         return self.shapes.blobs.get(blob, ())
+
+    def wrong_hints(self, layer: Layer) -> Iterator[tuple[str, Shape]]:
+        """Outputs of which the file says another shape than follows from the inputs, and what it says.
+
+        Where data decide how long a result is, it may say less than the most.
+        """
+        for name, hint in zip(layer.outputs, layer.hints or (), strict=False):
+            shape = self.shape(name)
+            less = layer.spec.open_length and len(hint) == len(shape) > 0 and hint[0] <= shape[0]
+            if hint and shape and hint != shape and not (less and hint[1:] == shape[1:]):
+                yield name, hint
 
     def outputs(self) -> list[str]:
         """The blobs that nobody reads."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..builder import filled
+from ..emit.foreign import undeclared
 from ..emit.layers import Layer
 from ..emit.shapes import broadcast
 from ..emit.syntax import HINTS, MASK, OLD_ARRAY, Entry, is_float
@@ -14,7 +15,7 @@ from ..emit.text import declaration, mistaken
 from ..opspec import OpSpec, Param, registry, spec_of
 from .draft import Draft, Row, row_of
 from .net import Net
-from .rules import OLD_AXES, OLD_DIGITS
+from .rules import OLD_AXES, OLD_DIGITS, meant_as_numbers
 
 Axes = Literal["with-batch", "without-batch"]
 
@@ -60,11 +61,7 @@ def _superfluous(entry: Entry, row: Row, layer: Layer, spec: OpSpec | None, net:
     assert row.line is not None
     if row.line.entry(entry.id) is not entry:
         return f"id {entry.id} stands in the line again, and the last one counts"
-    wrong_hint = entry.id == HINTS and any(
-        hint and net.shape(name) and hint != net.shape(name)
-        for name, hint in zip(layer.outputs, layer.hints or (), strict=False)
-    )
-    if wrong_hint:
+    if entry.id == HINTS and any(net.wrong_hints(layer)):
         return "the hint does not say the shape that the blob has"
     if spec is None or entry.id in spec.left_out or entry.id in (HINTS, MASK):
         return ""
@@ -77,6 +74,8 @@ def _rewritten(entry: Entry, param: Param | None) -> str:
     if entry.form == "text" or (param is not None and (entry.form == "array") != (param.kind in ("ints", "floats"))):
         return entry.token.text
     kinds = {is_float(t.text) for t in entry.items}
+    if param is not None and param.bits and kinds == {False} and not meant_as_numbers(param, entry):
+        return entry.token.text  # the bits of floats, which is what the layer reads
     floats = param is not None and param.kind in ("float", "floats")
     if param is not None and not floats and mistaken(param, entry):
         return entry.token.text
@@ -183,7 +182,7 @@ def order(draft: Draft, net: Net, options: Options) -> None:
     heavy = {
         id(row)
         for row, layer in zip(draft.rows, net.layers, strict=True)
-        if layer.spec.weights or (layer.spec.foreign and not layer.spec.weights)
+        if layer.spec.weights or undeclared(layer.spec)
     }
     if [id(r) for r in ordered if id(r) in heavy] != [id(r) for r in draft.rows if id(r) in heavy]:
         return

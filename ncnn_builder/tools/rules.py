@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ..emit.binary_types import TYPES
 from ..emit.syntax import HINTS, LONGEST_NUMBER, MASK, Entry, Line, is_float
-from ..emit.text import INT_BITS, declaration, mistaken
+from ..emit.text import INT_BITS, declaration, mistaken, value_of
 from ..opspec import OpSpec, Param, registry
 from .finding import Finding, Severity, at
 from .net import Net
@@ -62,15 +62,19 @@ def wrong_counts(net: Net) -> Iterator[Finding]:
     """The numbers of layers and blobs in the second line."""
     if net.file.counts is None or any(p.rule in ("counts", "short-line", "bad-count") for p in net.file.problems):
         return
-    have = (len(net.file.lines), net.file.blobs())
+    have = (len(net.file.lines), net.file.blobs(net.file.lines))
+    ignored = net.file.lines[int(net.file.counts[0].text) :]
     for token, count, kind in zip(net.file.counts, have, ("layers", "blobs"), strict=True):
         stated = int(token.text)
         if stated == count:
             continue
-        harmless = kind == "blobs" and stated > count
+        harmless = kind == "blobs" and stated >= net.file.blobs(net.file.read_lines())
         why = "ncnn makes room for blobs that there are not" if harmless else "ncnn fails to load the file"
+        if kind == "blobs" and ignored and harmless:
+            continue  # of the layers that ncnn reads
         if kind == "layers" and stated < count:
             why = f"ncnn reads {stated} layers and ignores the rest"
+            harmless = all(line.type.text == "Noop" for line in ignored)
         severity: Severity = "warning" if harmless else "error"
         yield at(token, "wrong-counts", severity, f"the file has {count} {kind}, not {stated}", why, f"Write {count}")
 
@@ -84,10 +88,12 @@ def unknown_type(net: Net) -> Iterator[Finding]:
             continue
         near = difflib.get_close_matches(line.type.text, known, 3, 0.7)
         near += [name for name in known if name.lower() == line.type.text.lower() and name not in near]
+        # a slip of the pen, or the name of a layer that a program brings
+        slip = any(difflib.SequenceMatcher(None, n.lower(), line.type.text.lower()).ratio() > 0.85 for n in near)
         yield at(
             line.type,
             "unknown-type",
-            "error",
+            "error" if slip else "warning",
             "ncnn has no layer of this type",
             "loading fails unless the program registers a layer of this name",
             f"Did you mean {' or '.join(near)}?" if near else "Register the layer, or declare it as an op",
@@ -128,25 +134,28 @@ def repeated_id(net: Net) -> Iterator[Finding]:
 def float_as_int(net: Net) -> Iterator[Finding]:
     """A float written without point and exponent."""
     for line, spec, param, entry in entries(net):
-        array = param.kind == "floats" and mistaken(param, entry) == INT_BITS
-        single = param.kind == "float" and entry.form == "number" and not is_float(entry.items[0].text)
-        if not array and not single:
+        item = next((t for t in entry.items if not is_float(t.text)), None)
+        mixed = mistaken(param, entry) == INT_BITS
+        if param.kind not in ("float", "floats") or item is None or (mistaken(param, entry) and not mixed):
             continue
-        item = next(t for t in entry.items if not is_float(t.text))
-        why = (
-            "ncnn takes the bits of the int for a float: 2 becomes 2.8e-45"
-            if array
-            else "older versions of ncnn take the bits of the int for a float: 2 becomes 2.8e-45"
-        )
+        if param.bits and not mixed and not meant_as_numbers(param, entry):
+            continue  # the bits of floats, which is what the layer reads
+        wrong = mixed or param.bits
+        who = "ncnn takes" if wrong else "older versions of ncnn take"
         yield at(
             item,
             "float-as-int",
-            "error" if array else "warning",
+            "error" if wrong else "warning",
             f"{param.name} of {spec.in_files} is a float, and is written as an int",
-            why,
+            f"{who} the bits of the int for a float: 2 becomes 2.8e-45",
             f"Write {float(item.text):.1f}",
             line,
         )
+
+
+def meant_as_numbers(param: Param, entry: Entry) -> bool:
+    """Whether ints in an array whose bits are read as floats make none as they are: 2 is 2.8e-45."""
+    return any(not v.is_integer() for v in value_of(param, entry))
 
 
 @rule("int-as-float")

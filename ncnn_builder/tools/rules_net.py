@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..emit.foreign import undeclared
 from ..emit.shapes import broadcast
 from ..emit.syntax import HINTS, Token
 from ..emit.wiring import wiring
@@ -24,7 +25,7 @@ _WIRING: dict[str, tuple[Severity, str]] = {
 def names_and_readers(net: Net) -> Iterator[Finding]:
     """Names that are there twice, blobs without producer, before their producer, or with two readers."""
     owners = {line.number: line for line in net.file.lines}
-    for p in wiring(net.file):
+    for p in wiring(net.file.lines):
         severity, why = _WIRING[p.rule]
         yield at(p.token, p.rule, severity, p.what, why, p.fix or "", owners[p.token.line])
 
@@ -70,8 +71,8 @@ def wrong_hint(net: Net) -> Iterator[Finding]:
     """A shape hint (id 30) that says something else than follows from the inputs."""
     for layer in net.layers:
         entry = layer.line.entry(HINTS) if layer.line else None
-        for name, hint in zip(layer.outputs, layer.hints or (), strict=False):
-            if entry is not None and hint and net.shape(name) and net.shape(name) != hint:
+        for name, hint in net.wrong_hints(layer):
+            if entry is not None:
                 what = f"the hint says {list(hint)} of {name}, and it is {list(net.shape(name))}"
                 why = "Vulkan prepares the layer for the shape of the hint"
                 yield at(entry.token, "wrong-hint", "warning", what, why, "Remove id 30", layer.line)
@@ -84,8 +85,8 @@ def dead_layer(net: Net) -> Iterator[Finding]:
         return  # the reader may stand in a line that is not understood
     for layer in net.layers:
         line, read = layer.line, any(b in net.consumers for b in layer.outputs)
-        if line is None or read or (layer.inputs and layer.outputs):
-            continue
+        if line is None or read or (layer.inputs and layer.outputs) or line.type.text == "Noop":
+            continue  # a Noop that makes nothing silences blobs
         what = "nobody reads this input" if line.type.text == "Input" else "nobody reads what this layer makes"
         why = (
             "a program may feed it, and nothing changes" if line.type.text == "Input" else "it takes memory for nothing"
@@ -106,7 +107,7 @@ def bin_size(net: Net) -> Iterator[Finding]:
         why = "ncnn fails to load it, or computes with what happens to be in memory"
         yield at(layer.line.name, "bin-size", "error", what, why, "Is it the .bin of this .param?", layer.line)
     elif net.left:
-        strange = [layer for layer in net.layers if layer.spec.foreign and not layer.spec.weights]
+        strange = [layer for layer in net.layers if undeclared(layer.spec)]
         last = net.file.lines[-1] if net.file.lines else None
         token = last.name if last else Token("", 1, 1)
         what = f"{net.left} bytes of the .bin file belong to no layer"
