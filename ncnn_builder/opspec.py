@@ -111,6 +111,9 @@ class OpSpec:
     custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
     composite: ClassVar[bool] = False  # lowered by a target, never emitted
     left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
+    unread: ClassVar[
+        Mapping[int, str]
+    ] = {}  # ids that converters write and ncnn's layer does not read: id -> what it is
     off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
     integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net that nothing else reads
     open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide

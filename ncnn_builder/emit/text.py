@@ -87,7 +87,8 @@ def _check_counts(file: ParamFile, what: str) -> None:
     assert file.counts is not None
     layers, blobs = (int(t.text) for t in file.counts)
     lost = [line for line in file.lines[layers:] if line.type.text != "Noop"]
-    if layers > len(file.lines) or blobs < file.blobs(file.read_lines()) or lost:
+    made = sum(len(line.outputs) for line in file.read_lines())
+    if layers > len(file.lines) or blobs < made or lost:
         got, counts = " ".join(t.text for t in file.counts), f"{len(file.lines)} {file.blobs(file.lines)}"
         raise error_at(what, file.counts[0], "wrong counts", expected=counts, got=got)
 
@@ -174,7 +175,8 @@ def _params(spec: OpSpec, line: Line, what: str, lenient: bool) -> dict[str, Any
     for entry in line.entries:
         param = by_id.get(entry.id)
         if param is None:
-            if entry.id not in (HINTS, MASK) and entry.id not in spec.left_out and not lenient:
+            known = entry.id in (HINTS, MASK) or entry.id in spec.left_out or entry.id in spec.unread
+            if not known and not lenient:
                 raise error_at(what, entry.token, f"{spec.in_files} has no such parameter", fix=LINT)
             continue
         wrong = mistaken(param, entry)

@@ -169,6 +169,7 @@ class Convolution(ConvBase):
 
     type = "Convolution"
     left_out = INT8_LEFT_OUT
+    unread = {7: "the number of groups, which pnnx writes and which is 1"}
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

@@ -52,6 +52,8 @@ class Interp(OpSpec):
         expression = extra.get(9)
         if len(x) == 3 and len(inputs) == 1 and not half and not expression and not p["dynamic_target_size"]:
             return None
+        more = bool(expression or p["dynamic_target_size"])
+        need(len(inputs) == 1 or more, "a second input that nothing asks for", expected=1, got=len(inputs))
         h, w = self._size(x, p)[1:]
         if expression:
             sizes = evaluate(expression, inputs)
@@ -59,7 +61,8 @@ class Interp(OpSpec):
             w, h = sizes if len(sizes) == 2 else (sizes[0], x[-2] if len(x) > 1 else 1)
         elif p["dynamic_target_size"]:
             need(len(inputs) == 2, "the second input is missing", expected=2, got=len(inputs))
-            w, h = inputs[1][-1], inputs[1][-2] if len(inputs[1]) > 1 else 1
+            need_rank(inputs[1], (3, 4), "size")  # packing shrinks the side of others, as it likes
+            h, w = inputs[1][-2:]
         need(min(h, w) > 0, "nothing is left", argument="size, scale_factor", got=[h, w])
         need_rank(x, (1, 2, 3), "x")
         return [(x[0], w) if len(x) == 2 else (x[0], h, w)]

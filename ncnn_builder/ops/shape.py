@@ -320,11 +320,9 @@ class Reshape(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(len(inputs) == 1, "more inputs than an expression of sizes needs", expected=1, got=len(inputs))
         shape = self._shape(inputs[0], params)
+        need(len(shape) >= 1, "no width, so no shape", argument="shape", got=dict(params))
         need(
-            len(shape) >= 1 and min(shape) > 0, "bad shape", argument="shape", expected="numbers >= 1", got=list(shape)
-        )
-        need(
-            elements(shape) == elements(inputs[0]),
+            min(shape) > 0 and elements(shape) == elements(inputs[0]),
             "wrong number of elements",
             argument="shape",
             expected=f"{elements(inputs[0])} for {list(inputs[0])}",

@@ -72,12 +72,10 @@ namespace
 
 // What is known while the lines go by.
 struct Seen {
-    std::unordered_set<std::string> layers, made, used;
+    std::unordered_set<std::string> made, used;
 
     void add(const LayerLine& layer)
     {
-        if (!layers.insert(layer.name).second)
-            throw Fault(Kind::param, "another layer above has the same name").in(layer.name, layer.type);
         for (const std::string& bottom : layer.bottoms) {
             if (!made.count(bottom))
                 throw Fault(Kind::param, "its input " + quoted(bottom) + " is made by no layer above")
@@ -97,9 +95,11 @@ struct Seen {
 
 } // namespace
 
-static void check_count(const char* what, int said, size_t found, const std::string& file, int line)
+// As ncnn takes them: more blobs than there are do no harm.
+static void check_count(const char* what, int said, size_t found, bool more, const std::string& file,
+                        int line)
 {
-    if ((size_t)said == found)
+    if ((size_t)said == found || (more && (size_t)said > found))
         return;
     throw Fault(Kind::param, std::string("the number of ") + what + " does not match what follows")
         .at(file, line)
@@ -152,7 +152,11 @@ std::vector<LayerLine> parse_param(const std::string& text, const std::string& f
                         .has(quoted(line));
                 count_line = number;
             } else {
-                layers.push_back(parse_layer_line(line));
+                LayerLine layer = parse_layer_line(line);
+                // ncnn reads no further than the count; a Noop that it does not read is not missed
+                if (layers.size() >= (size_t)layer_count && layer.type == "Noop")
+                    continue;
+                layers.push_back(std::move(layer));
                 layers.back().line = number;
                 seen.add(layers.back());
                 try {
@@ -171,8 +175,8 @@ std::vector<LayerLine> parse_param(const std::string& text, const std::string& f
         throw Fault(Kind::param, "the file holds only blanks").at(file).remedy(advice);
     if (layer_count < 0)
         throw Fault(Kind::param, "the file ends before its counts of layers and blobs").at(file, number);
-    check_count("layers", layer_count, layers.size(), file, count_line);
-    check_count("blobs", blob_count, seen.made.size(), file, count_line);
+    check_count("layers", layer_count, layers.size(), false, file, count_line);
+    check_count("blobs", blob_count, seen.made.size(), true, file, count_line);
     return layers;
 }
 

@@ -35,12 +35,23 @@ def test_the_whole_file_loads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.run({"x": np.ones(4)})["z"], [10, 10, 10])
 
 
+def test_what_ncnn_does_not_mind(tmp_path: Path) -> None:
+    """More blobs than there are, two layers of one name, and a Noop behind the layers that the file states."""
+    param, data = edited(tmp_path)
+    text = param.read_text().replace("4 5\n", "4 7\n").replace("Split split", "Split fc") + "Noop last 1 1 z v\n"
+    param.write_text(text)
+    net = Net(param, data)
+    assert list(net.outputs) == ["z"]
+    np.testing.assert_array_equal(net.run({"x": np.ones(4)})["z"], [10, 10, 10])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "layer", "says"),
     [
         ("7767517", "7767516", 1, None, "magic number; expected 7767517; got '7767516'"),
         ("4 5\n", "5 5\n", 2, None, "number of layers does not match.*expected 5; got 4.*truncated"),
-        ("4 5\n", "4 6\n", 2, None, "number of blobs does not match.*expected 6; got 5"),
+        ("4 5\n", "3 5\n", 2, None, "number of layers does not match.*expected 3; got 4"),
+        ("4 5\n", "4 4\n", 2, None, "number of blobs does not match.*expected 4; got 5"),
         ("4 5\n", "4\n", 2, None, "bad counts"),
         ("4 5\n", "-4 5\n", 2, None, "bad counts"),
         ("4 5\n", "four 5\n", 2, None, "bad counts.*'four 5'"),
@@ -51,7 +62,6 @@ def test_the_whole_file_loads(tmp_path: Path) -> None:
         ("1 1 x y", "1 1 nowhere y", 4, "fc", "its input 'nowhere' is made by no layer above"),
         ("a b z", "a a z", 6, "add", "its input 'a' is already consumed"),
         ("y a b\n", "y a a\n", 5, "split", "its output 'a' is already made"),
-        ("Split split", "Split fc", 5, "fc", "another layer above has the same name"),
         ("2=12", "2=twelve", 4, "fc", "ncnn refuses the parameters of this layer"),
         ("2=12", "2=1x", 4, "fc", "parameter 2 has a bad value; expected a whole number.*'1x'"),
         ("2=12", "2=99999999999", 4, "fc", "a whole number of 32 bits"),
