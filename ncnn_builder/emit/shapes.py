@@ -79,7 +79,7 @@ def _in_files_only(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer
     spec, count = layer.spec, len(layer.outputs)
     try:
         if isinstance(spec, Foreign):
-            found = spec.base and spec.base.as_read(inputs, spec.given, spec.extra, count)
+            found = None if spec.base is None else spec.base.as_read(inputs, spec.given, spec.extra, count)
             return spec.shapes if found is None else found
         found = spec.as_read(inputs, layer.params, {}, count)
     except BuildError as error:

@@ -125,7 +125,7 @@ class ConvBase(OpSpec):
 
     def _fits(self, x: Shape, params: Params) -> bool:
         """Whether a weight in the file has as many numbers as x asks for."""
-        return math.prod(self._weight_shape(x, params)) == params["weight_data_size"]
+        return bool(math.prod(self._weight_shape(x, params)) == params["weight_data_size"])
 
     def _size(self, n: int, axis: str, p: Any) -> int:
         before, after = ("pad_top", "pad_bottom") if axis == "h" else ("pad_left", "pad_right")

@@ -17,12 +17,15 @@ Number = int | np.float32
 
 def _quotient(a: Number, b: Number) -> Number:
     if isinstance(a, int) and isinstance(b, int):
-        return int(a / b) if b else _malformed("a division by zero")
-    return np.float32(math.floor(np.float32(a) / np.float32(b)))
+        if b == 0:
+            _malformed("a division by zero")
+        return int(float(a) / float(b))
+    quotient: Number = np.float32(math.floor(float(a) / float(b)))
+    return quotient
 
 
 def _sign(a: Number) -> Number:
-    return type(a)((a > 0) - (a < 0))
+    return int(a > 0) - int(a < 0) if isinstance(a, int) else np.float32(np.sign(a))
 
 
 def _float(function: Callable[..., float]) -> Callable[..., Number]:

@@ -17,7 +17,7 @@ def dead_code(graph: Graph) -> Graph:
     needed = graph.kept()
     dead: set[Node] = set()
     for node in reversed(graph.nodes):
-        if node.outputs and needed.isdisjoint(node.outputs):
+        if len(node.outputs) > 0 and needed.isdisjoint(node.outputs):
             dead.add(node)
         else:
             needed.update(node.inputs)

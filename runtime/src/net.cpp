@@ -145,7 +145,7 @@ void Net::load_param(const std::string& text)
 void Net::describe()
 {
     const std::vector<ncnn::Blob>& blobs = net->blobs();
-    for (size_t i = 0; i < blobs.size(); i++) {
+    for (size_t i = 0; i < blobs.size() && !blobs[i].name.empty(); i++) { // a file may state more than it has
         blob_names.push_back(blobs[i].name);
         blob_numbers.emplace(blobs[i].name, (int)i);
         if (blobs[i].consumer < 0)
