@@ -186,11 +186,7 @@ def append(
             if not value.shape:
                 raise BuildError("the shape of an input is not known", argument=value.name)
         typed = _typed_params(spec, params or {})
-        arrays = {
-            k: np.array(w, order="C") if min(w.strides, default=0) < 0 else w
-            for k, w in (weights or {}).items()
-            if w is not None
-        }
+        arrays = {k: g.own(w) for k, w in (weights or {}).items() if w is not None}
         shapes = spec.infer([v.shape for v in values], typed, arrays)
         if any(n < 1 for shape in shapes for n in shape):
             raise BuildError("the result is empty", expected="dimensions >= 1", got=[list(s) for s in shapes])

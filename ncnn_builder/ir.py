@@ -5,6 +5,7 @@ Shapes are static, outer dimension first, without the batch: a picture is (C, H,
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,6 +137,11 @@ class Graph:
         self.read: tuple[str, str] | None = None
         self._scope: list[str] = []
         self._counter = 0
+        self._owned: dict[tuple[object, ...], Array] = {}  # memory of an author's array -> our copy
+        self._calls: dict[int, tuple[object, set[int]]] = {}  # by identity: the module, the numbers of its calls
+        self.least_call = (
+            1  # what count_call() begins with: inside of a second call, nothing is called for the first time
+        )
         self._names: set[str] = set()
         self._avoided: frozenset[str] = frozenset()  # names of the graph that this one is rebuilt from
         self.made_by: str | None = None  # set while a lowering or pass builds into this graph
@@ -206,10 +212,34 @@ class Graph:
                 continue
             key = where if len(values) == 1 else f"{where}:{i}"
             if key in self.taps:
-                raise BuildError("this module path was tapped before", scope=where, fix="Give each call its own scope")
+                fix = "child() numbers the calls of a module; another module needs a scope of another name"
+                raise BuildError("this module path was tapped before", scope=where, fix=fix)
             self.taps[key] = value
             if loose:
                 self.loose.add(key)
+
+    def own(self, data: Array) -> Array:
+        """The same numbers, which nobody writes to: a copy, unless that is sure. One array given twice is one again."""
+        base: Any = data
+        while isinstance(base, np.ndarray) and not base.flags.writeable:
+            base = base.base
+        if (base is None or isinstance(base, bytes)) and data.flags.c_contiguous:
+            return data
+        where = (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str)
+        held = self._owned.get(where)
+        if held is None or held.tobytes() != data.tobytes():  # the memory may be used anew, or written to
+            held = self._owned[where] = np.array(data, order="C")
+            held.flags.writeable = False
+        return held
+
+    def count_call(self, module: object, number: int | None = None) -> int:
+        """Which call of this module it is: the number, or the first that is free. Raises BuildError for one taken."""
+        _, taken = self._calls.setdefault(id(module), (module, set()))
+        number = number or next(n for n in itertools.count(self.least_call) if n not in taken)
+        if number in taken:
+            raise BuildError("this call of the module is there already", scope=self.current_scope or None, got=number)
+        taken.add(number)
+        return number
 
     def reserve(self, name: str) -> str:
         """Take a name for a Value or Node. Raises BuildError where it is taken or no ncnn name."""

@@ -14,13 +14,14 @@ from ..errors import NcnnBuilderError, ParityError
 from ..ir import Graph, Value
 from ..parity import Comparison, interpret, module_graph, module_paths
 from ..parity.runner import NetClass
+from ..parity.taps import called
 from .case import Case, guarded
 from .causes import Cause, find_cause, guilty_step
 from .cure import Cure, find_cure
 from .lab import Lab
 from .lines import suspect
 from .options import Options
-from .trace import Trace, everything_of, trace
+from .trace import Trace, close, everything_of, trace
 
 
 @dataclass
@@ -135,7 +136,7 @@ class _Examination:
         self.case, self.options, self.observe = case, options, observe
         self.lab = Lab(net, target, options.tolerance if tolerance is None else tolerance)
         self.graph: Graph = guarded("export_ncnn()", case.build)
-        self.torch: Trace = trace(case, self.graph)
+        self.torch: Trace = trace(case, self.graph, self.lab.tolerance)
         self.forced = self._forced(None)
         self.glue: list[_Glue] = []
         self.diagnosis = Diagnosis(case.prefix, target, options, self.lab.tolerance, skipped=self.torch.missing)
@@ -158,6 +159,9 @@ class _Examination:
             alone, note = self._isolated(path) if taps else ({}, None)
             for tap in taps:
                 numbers = None if isinstance(got, str) else got.get(tap)
+                call = self.torch.calls[path]
+                if note is None and call != called(path)[1]:
+                    note = f"compared with call {call} of forward()'s"
                 result = ModuleResult(tap, chained[tap], alone.get(tap), expected[tap], numbers, note)
                 d.modules.append(result)
                 if self.observe:
@@ -205,7 +209,7 @@ class _Examination:
         feeds = {name: self.forced[value] for name, value in sources.items()}
         tapped, open_ = set(self.graph.taps.values()), []
         for name, value in sources.items():
-            i = next((i for i, t in enumerate(given) if self._close(feeds[name], t)), None)
+            i = next((i for i, t in enumerate(given) if close(feeds[name], t, self.lab.tolerance)), None)
             if i is not None:
                 given.pop(i)
             elif value.producer is not None and value.producer.inputs and value.data is None and value not in tapped:
@@ -226,11 +230,6 @@ class _Examination:
             if value.producer is None:  # as it was given, for one of whole numbers
                 feeds[name] = self.case.inputs[value.name]
         return feeds, True
-
-    def _close(self, array: Any, tensor: Any) -> bool:
-        if array.shape != tensor.shape or tensor.dtype.kind not in "fiu":
-            return False
-        return bool(np.abs(array - tensor).max() <= self.lab.tolerance * max(float(np.abs(tensor).max()), 1e-30))
 
     def _explain(self, suspects: list[str], lowered: Graph | None, failure: Cause | None) -> None:
         d = self.diagnosis
@@ -280,6 +279,7 @@ class _Examination:
             )
             what = f"{cause.what}; it is right with {a.name} and {b.name} exchanged, in its code or where it is called"
             return replace(cause, what=what, name=maker.name, source=maker.source)
-        found = suspect(self.graph, path, self._forced(path), everything_of(self.case, path), self.lab.tolerance)
+        made = everything_of(self.case, path, self.torch.calls[path])
+        found = suspect(self.graph, path, self._forced(path), made, self.lab.tolerance)
         what = f"{cause.what}; {found.node.spec.type} at {found.node.source}: {found.what}"
         return replace(cause, what=what, name=found.node.name, source=found.node.source)

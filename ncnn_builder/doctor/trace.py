@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..errors import NcnnBuilderError
 from ..ir import Graph
-from ..parity import module_paths, torch_taps
+from ..parity import interpret, module_paths
+from ..parity.taps import Results, called, module_path, modules_of, result_of, torch_calls
 from .case import Case, guarded
 
 
@@ -23,14 +26,16 @@ class Trace:
     outputs  tap path -> array without the batch
     inputs   module path -> the tensors that forward() was given, without the batch where it has one
     missing  tap paths that are no modules of torch, so that nothing is there to compare with
+    calls    module path -> which call of the module it is compared with; the number of its name, unless others match
     """
 
-    outputs: dict[str, Any]
+    outputs: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, list[Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
 
 
-def trace(case: Case, graph: Graph) -> Trace:
+def trace(case: Case, graph: Graph, tolerance: float) -> Trace:
     """Run the case in torch and record every module that the graph taps.
 
     Raises ParityError where a tapped module does not run or returns another batch than one, BuildError where
@@ -38,29 +43,66 @@ def trace(case: Case, graph: Graph) -> Trace:
     """
     import torch
 
-    modules = dict(case.module.named_modules(prefix=case.prefix))
-    paths = module_paths(graph)
-    found = [tap for path, taps in paths.items() if path in modules for tap in taps]
-    result = Trace({}, missing=[tap for path, taps in paths.items() if path not in modules for tap in taps])
+    modules = modules_of(case.module, case.prefix)
+    paths = {path: taps for path, taps in module_paths(graph).items() if called(path)[0] in modules}
+    names = dict.fromkeys(called(path)[0] for path in paths)
+    given: dict[int, list[Any]] = {id(modules[name]): [] for name in names}
 
-    def recorder(path: str) -> Any:
-        def before(_module: Any, args: Any, kwargs: Any) -> None:
-            tensors = [t for t in _leaves([*args, *kwargs.values()]) if isinstance(t, torch.Tensor)]
-            result.inputs[path] = [_array(t) for t in tensors]
+    def before(module: Any, args: Any, kwargs: Any) -> None:
+        tensors = [t for t in _leaves([*args, *kwargs.values()]) if isinstance(t, torch.Tensor)]
+        given[id(module)].append([_array(t) for t in tensors])
 
-        return before
-
-    handles = [
-        modules[path].register_forward_pre_hook(recorder(path), with_kwargs=True) for path in paths if path in modules
-    ]
+    watched = {id(modules[name]): modules[name] for name in names}.values()
+    handles = [module.register_forward_pre_hook(before, with_kwargs=True) for module in watched]
     try:
         with torch.no_grad():
-            call = lambda: guarded("forward()", case.call)
-            result.outputs = {k: v.copy() for k, v in torch_taps(case.module, call, found, case.prefix).items()}
+            done = torch_calls(case.module, lambda: guarded("forward()", case.call), names, case.prefix)
     finally:
         for handle in handles:
             handle.remove()
+    numbers = _matched(case, graph, {path: done[called(path)[0]] for path in paths}, modules, tolerance)
+    result = Trace(missing=[tap for tap in graph.taps if module_path(tap) not in paths], calls=numbers)
+    for path, taps in paths.items():
+        name, _ = called(path)
+        result.outputs.update({tap: result_of(tap, done[name], numbers[path]) for tap in taps})
+        result.inputs[path] = given[id(modules[name])][numbers[path] - 1]
     return result
+
+
+def _matched(
+    case: Case, graph: Graph, done: Mapping[str, list[Results]], modules: Mapping[str, Any], tolerance: float
+) -> dict[str, int]:
+    """Module path -> which call of the module it stands for.
+
+    That is the number of its name. But export_ncnn() may call one module in another order than forward(), and is right:
+    where what the graph computes is what another call returned, it is that one.
+    """
+    numbers = {path: called(path)[1] for path in done}
+    repeated = [path for path, calls in done.items() if len(calls) > 1]
+    if not repeated:
+        return numbers
+    with suppress(NcnnBuilderError, RuntimeError):  # what cannot be computed is said later
+        values = interpret(graph, case.inputs)
+        taps = module_paths(graph)
+
+        def equal(path: str, number: int) -> bool:
+            arrays = {tap: done[path][number - 1].get(tap.removeprefix(path)) for tap in taps[path]}
+            return all(close(values[graph.taps[tap]], array, tolerance) for tap, array in arrays.items())
+
+        free = {path: [n for n in range(1, len(done[path]) + 1) if equal(path, n)] for path in repeated}
+        for path in repeated:
+            twins = [other for other in repeated if modules[called(other)[0]] is modules[called(path)[0]]]
+            held = {numbers[other] for other in twins if other != path and numbers[other] in free[other]}
+            if numbers[path] not in free[path]:
+                numbers[path] = next((n for n in free[path] if n not in held), numbers[path])
+    return numbers
+
+
+def close(array: Any, tensor: Any, tolerance: float) -> bool:
+    """Whether both are one array but for this part of its largest magnitude."""
+    if not isinstance(tensor, np.ndarray) or array.shape != tensor.shape or tensor.dtype.kind not in "fiu":
+        return False
+    return bool(np.abs(array - tensor).max() <= tolerance * max(float(np.abs(tensor).max()), 1e-30))
 
 
 def _leaves(items: Iterable[Any]) -> Iterable[Any]:
@@ -90,13 +132,13 @@ _LARGEST = 1 << 22
 """Tensors of more numbers are not recorded: every operation of a module keeps its result."""
 
 
-def everything_of(case: Case, path: str) -> list[Made]:
-    """Every tensor that the module makes in forward(), in order, and its parameters and buffers before them."""
+def everything_of(case: Case, path: str, number: int) -> list[Made]:
+    """Every tensor that the module makes in this call of forward(), and its parameters and buffers before them."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
     made: list[Made] = []
-    module = dict(case.module.named_modules(prefix=case.prefix))[path]
+    module = modules_of(case.module, case.prefix)[called(path)[0]]
     held = [*module.named_parameters(), *module.named_buffers()]
     memory = {tensor.untyped_storage().data_ptr() for _, tensor in held}
     for name, tensor in held:
@@ -118,12 +160,15 @@ def everything_of(case: Case, path: str) -> list[Made]:
             return result
 
     recorder: Any = Recorder()
+    begun, ended = itertools.count(1), itertools.count(1)
 
     def before(*_: Any) -> None:
-        recorder.__enter__()
+        if next(begun) == number:
+            recorder.__enter__()
 
     def after(*_: Any) -> None:
-        recorder.__exit__(None, None, None)
+        if next(ended) == number:
+            recorder.__exit__(None, None, None)
 
     handles = [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:

@@ -21,7 +21,8 @@ from ..ir import Graph, Node, Value, Values
 from ..opspec import caller
 from ..parity.bisect import Runner
 from ..parity.compare import Report
-from ..parity.interpret import drop_batch, interpret
+from ..parity.interpret import interpret
+from ..parity.taps import drop_batch
 from .walk import need_eval
 
 BY = "pnnx"

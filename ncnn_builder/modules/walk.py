@@ -5,6 +5,7 @@ Nothing here imports torch: a class of torch.nn is known by its name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -65,18 +66,33 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Values
     through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
     it may become one layer. An nn.ModuleList, which has no forward() to compare with, is walked and not tapped. name
     may be a path such as ``layers.0``. Returns what export_ncnn() returned, as every function does.
+
+    A module that is called again, under this name or another, gets the scope ``name#2``, then ``name#3``: the calls are
+    compared with those of forward(), the second with the second. Where export_ncnn() calls in another order than
+    forward(), or leaves a call out, the name says which one it is: ``child(g, self, "enc#2", b)``.
     """
     module = parent
-    for part in name.split("."):
+    called, _, number = name.partition("#")
+    if "#" in name and not re.fullmatch("[1-9][0-9]*", number):
+        fix = "enc#2 is the second call of enc"
+        raise BuildError("bad name of a module", argument="name", source=caller(), got=repr(name), fix=fix)
+    for part in called.split("."):
         module = getattr(module, part)
-    with g.scope(name):
+    if _is_list(module) and not hasattr(module, "export_ncnn"):
+        with g.scope(called):
+            return export_module(g, module, *args, **kwargs)
+    count, least = g.count_call(module, int(number) if number else None), g.least_call
+    with g.scope(called if count == 1 else f"{called}#{count}"):
         own = hasattr(module, "export_ncnn")
-        if own:
-            result = results_of(module.export_ncnn(g, *args, **kwargs))
-        else:
-            result = export_module(g, module, *args, **kwargs)
-        if own or not _is_list(module):
-            g.tap(*result, loose=not own)
+        g.least_call = int(number) if number else least
+        try:
+            if own:
+                result = results_of(module.export_ncnn(g, *args, **kwargs))
+            else:
+                result = export_module(g, module, *args, **kwargs)
+        finally:
+            g.least_call = least
+        g.tap(*result, loose=not own)
     return result
 
 
@@ -164,4 +180,4 @@ def _one_after_another(g: Graph, module: Any, inputs: Values) -> Any:
 
 
 def _names(module: Any) -> Iterator[str]:
-    return (name for name, _ in module.named_children())
+    return (name for name, part in module._modules.items() if part is not None)  # named_children() skips repetitions

@@ -5,9 +5,10 @@ torch is imported where a reference is computed; the runtime is handed in by the
 
 from .bisect import Finding, isolated_nodes, smallest_failure
 from .compare import Comparison, Report, compare
-from .interpret import interpret, torch_taps
+from .interpret import interpret
 from .runner import loaded, runner
 from .subgraph import duplicate, module_graph, module_paths, node_graph
+from .taps import torch_taps
 
 __all__ = [
     "Comparison",

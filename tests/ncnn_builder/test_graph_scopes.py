@@ -118,17 +118,6 @@ def test_torch_taps_with_a_prefix_and_without_hooks_left() -> None:
     assert not any(m._forward_hooks for m in net.modules())
 
 
-def test_a_module_called_twice_needs_two_scopes() -> None:
-    g, net = nb.Graph(), Net()
-    x = g.input("x", (5,))
-    nb.child(g, net.pair, "layers.0", x)
-    with pytest.raises(nb.BuildError, match=r"layers\.0: this module path was tapped before"):
-        nb.child(g, net.pair, "layers.0", x)
-    with g.scope("again"):
-        nb.child(g, net.pair, "layers.0", x)
-    assert list(g.taps) == ["layers.0", "again.layers.0"]
-
-
 def test_a_scope_ends_with_an_error() -> None:
     g = nb.Graph()
     with pytest.raises(ZeroDivisionError), g.scope("a.b"):

@@ -266,3 +266,43 @@ def test_other_shapes_are_no_sum() -> None:
     g, x = net()
     with pytest.raises(nb.BuildError, match="do not broadcast"):
         nb.square(g, x) + nb.concat(g, [x, x], 1)
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["array", "view", "read-only view", "tensor", "parameter", "module"])
+def test_numbers_that_change_after_the_call_change_nothing(kind: str) -> None:
+    """A weight was the author's own memory: what they wrote into it later, they wrote into the graph."""
+    numbers = np.arange(27, dtype=np.float32).reshape(3, 3, 3, 1)
+    given: Any = {
+        "array": lambda: numbers,
+        "view": lambda: numbers[:],
+        "read-only view": lambda: np.lib.stride_tricks.as_strided(numbers, writeable=False),
+        "tensor": lambda: torch.from_numpy(numbers),
+        "parameter": lambda: nn.Parameter(torch.from_numpy(numbers)),
+        "module": lambda: nn.Conv2d(3, 3, (3, 1), padding=(1, 0), bias=False),
+    }[kind]()
+    g, x = net()
+    if kind == "module":
+        given.weight.data = torch.from_numpy(numbers)
+        nb.conv2d(g, x, given)
+    else:
+        nb.Fconv2d(g, [x, nb.shell(g, x, given)])
+    expected = numbers.copy()
+    numbers *= -1
+    held = g.nodes[0].weights["weight"]
+    np.testing.assert_array_equal(held.reshape(expected.shape), expected)
+    with pytest.raises(ValueError, match="read-only"):
+        held[...] = 0
+
+
+def test_a_weight_that_two_layers_share_is_held_once_as_long_as_it_is_the_same() -> None:
+    g, x = net()
+    weight = np.ones((3, 3, 1, 1), np.float32)
+    for factor in (1, 1, 2):
+        weight *= factor
+        nb.shell(g, x, weight)
+    first, second, third = (n.weights["weight"] for n in g.nodes)
+    assert first is second and np.shares_memory(first, second) and not np.shares_memory(first, third)
+    assert (first == 1).all() and (third == 2).all()
