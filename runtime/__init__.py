@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
 from .errors import (
     BlobError,
     BundleError,
+    CrashError,
     InputError,
     LayerError,
     NcnnError,
@@ -38,6 +39,7 @@ from .transforms import transform_matrix
 __all__ = [
     "BlobError",
     "BundleError",
+    "CrashError",
     "InputError",
     "LayerError",
     "Model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -75,6 +76,7 @@ class Request:
     label_class: int | None = None
     out: str | None = None
     threads: int | None = None
+    isolate: bool = os.name == "posix"
     quiet: bool = False
 
     def chosen_styles(self, num_ws: int) -> set[int]:

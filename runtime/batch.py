@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -21,11 +21,14 @@ def share_threads(threads: int, pictures: int, resolution: int) -> tuple[int, in
     return (threads, 1) if at_once < 2 else (each, at_once)
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], at_once: int, stop: Callable[[], None] = lambda: None
+) -> Iterator[Result]:
     """work(item) for each item, in the order of the items, `at_once` of them at the same time.
 
     Items are taken as results are: no more than at_once + 1 results wait. An exception of `work` comes out at its
-    place; nothing further is begun then, nor when the caller stops.
+    place; nothing further is begun then, nor when the caller stops. Where it is interrupted, or the caller stops,
+    `stop` ends what is being worked on, so that nobody has to wait for it.
     """
     if at_once < 2:
         yield from map(work, items)
@@ -36,9 +39,18 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int
             for item in items:
                 waiting.append(pool.submit(work, item))
                 if len(waiting) > at_once:
-                    yield waiting.popleft().result()
+                    yield waiting[0].result()
+                    waiting.popleft()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting[0].result()
+                waiting.popleft()
+        except Exception:
+            raise
+        except BaseException:
+            running = [future for future in waiting if not future.cancel()]
+            while wait(running, timeout=0.05).not_done:
+                stop()
+            raise
         finally:
             for future in waiting:
                 future.cancel()

@@ -71,6 +71,10 @@ class LayerError(NcnnError):
     """A layer that failed, or that would read outside its inputs, while the net ran."""
 
 
+class CrashError(LayerError):
+    """The process of an isolated net ended, or was ended, before it answered. ``layer``: what ran, if that is known."""
+
+
 class OptionError(NcnnError):
     """An option of a net or a model with a value that means nothing."""
 

@@ -163,4 +163,9 @@ KEYS = {
     "class": Key(whole(0), "class=N", "the label, for a model that has labels"),
     "out": Key(text, "out=PATH", "where to write; the suffix says the format, see above"),
     "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),
+    "isolate": Key(
+        truth,
+        "isolate=false",
+        "runs the nets in this process; by itself each has its own, whose end is an error here",
+    ),
 }

@@ -31,7 +31,7 @@ class Model:
         path: ``dir/NAME`` or ``dir/NAME.json``.
         threads: at least 1; None takes the physical cores.
         verify: compares the files with the sizes and SHA-256 sums of the manifest.
-        options: further options of ``Net``.
+        options: further options of ``Net``, such as isolate=True for a bundle of a stranger.
 
     Raises:
         BundleError: the manifest is missing or damaged, or a file has changed since the export.
@@ -46,7 +46,7 @@ class Model:
         *,
         threads: int | None = None,
         verify: bool = True,
-        **options: bool,
+        **options: Any,
     ) -> None:
         threads = check_threads(threads)
         self.manifest: Manifest = load_manifest(path)
@@ -242,7 +242,12 @@ class Model:
         count = whole_number(at_once)
         if count is None or not 1 <= count <= 1024:
             raise InputError("at_once is out of range", expected="1 to 1024", got=brief(at_once))
-        return in_order(lambda w: self.image(w, **controls), styles, count)
+        return in_order(lambda w: self.image(w, **controls), styles, count, self.stop)
+
+    def stop(self) -> None:
+        """Ends what other threads compute: as ``Net.stop``."""
+        self.mapping_net.stop()
+        self.synthesis_net.stop()
 
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
         w_dim, num_ws = self.manifest.w_dim, self.manifest.num_ws

@@ -20,7 +20,7 @@ FIELDS = (
     *("noise", "noise_seed", "noise_strength", "rotate", "translate", "grid", "frames", "fps", "loop", "ease", "frame"),
     "command",
 )
-NOT_REPEATED = ("mode", "model", "seeds", "rows", "cols", "mix", "out", "threads", "noise_seed")
+NOT_REPEATED = ("mode", "model", "seeds", "rows", "cols", "mix", "out", "threads", "isolate", "noise_seed")
 
 
 def recipe(

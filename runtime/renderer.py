@@ -51,7 +51,7 @@ class Renderer:
         threads, self._at_once = share_threads(check_threads(request.threads), pictures, manifest.img_resolution)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RandomWeightsWarning)  # said below, in our words
-            self.model = Model(manifest.path, threads=threads)
+            self.model = Model(manifest.path, threads=threads, isolate=request.isolate)
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
@@ -90,7 +90,7 @@ class Renderer:
 
     def pictures(self, shots: Iterable[Shot]) -> Iterator[Picture]:
         """uint8 [H, W, C] of each shot, in order, several at the same time where that is faster."""
-        for picture in in_order(self._picture, shots, self._at_once):
+        for picture in in_order(self._picture, shots, self._at_once, self.model.stop):
             check_stop()
             yield picture
 

@@ -7,6 +7,10 @@
 #include <fstream>
 #include <thread>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -48,5 +52,13 @@ size_t memory_limit()
     }
     return (size_t)limit;
 }
+
+#if defined(_OPENMP)
+ThreadCount::ThreadCount(int threads) : before(omp_get_max_threads()) { omp_set_num_threads(threads); }
+ThreadCount::~ThreadCount() { omp_set_num_threads(before); }
+#else
+ThreadCount::ThreadCount(int threads) : before(threads) {}
+ThreadCount::~ThreadCount() = default;
+#endif
 
 } // namespace runtime

@@ -14,4 +14,18 @@ int default_threads();
 // the process.
 size_t memory_limit();
 
+// While one lives, OpenMP's loops of the calling thread that do not say how many threads they take, some of
+// those that prepare weights, take as many as this.
+class ThreadCount
+{
+public:
+    explicit ThreadCount(int threads);
+    ~ThreadCount();
+    ThreadCount(const ThreadCount&) = delete;
+    ThreadCount& operator=(const ThreadCount&) = delete;
+
+private:
+    const int before;
+};
+
 } // namespace runtime

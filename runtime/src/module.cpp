@@ -1,8 +1,10 @@
 // The extension module runtime._ncnn. Its Net is the C++ one; runtime/net.py wraps it for people.
 #include "arrays.h"
+#include "background.h"
 #include "fault.h"
 #include "machine.h"
 #include "net.h"
+#include "serve.h"
 
 #include <custom_layers/register_all.h>
 
@@ -59,38 +61,81 @@ void raise_in_python(const Fault& fault)
     PyErr_SetObject(type.ptr(), error.ptr());
 }
 
-py::dict run(const runtime::Net& net, const std::map<std::string, py::array>& inputs,
-             const std::vector<std::string>& outputs)
-{
+// Everything that a run touches, so that it may go on when nobody waits for it any more.
+struct Job {
+    std::shared_ptr<runtime::Net> net;      // the last to go
     std::deque<runtime::Borrowed> borrowed; // a deque: its elements never move
     std::vector<std::pair<int, ncnn::Mat>> given;
-    for (const auto& [name, array] : inputs) {
-        const runtime::Net::Input* found = nullptr;
-        for (const auto& input : net.inputs())
-            if (input.name == name)
-                found = &input;
-        if (!found) {
-            std::vector<std::string> names;
-            for (const auto& input : net.inputs())
-                names.push_back(input.name);
-            throw Fault(runtime::Kind::input, "the net has no input " + runtime::quoted(name))
-                .wants(names.empty() ? "no inputs" : runtime::join(names));
-        }
-        borrowed.emplace_back(name, array, found->shape, found->index, net.pool());
-        given.emplace_back(net.blob(name), borrowed.back().blob());
-    }
     std::vector<int> wanted;
-    for (const std::string& name : outputs)
-        wanted.push_back(net.blob(name));
-
+    runtime::Progress progress;
     std::vector<ncnn::Mat> values;
-    {
-        py::gil_scoped_release release;
-        values = net.run(given, wanted);
+};
+
+// Arrays that runs look at for which nobody waits. Only a thread of Python may drop them; never destroyed,
+// since such a run may outlive Python.
+using Abandoned = std::vector<std::pair<std::weak_ptr<Job>, std::vector<py::object>>>;
+
+Abandoned& abandoned()
+{
+    static Abandoned* const only = new Abandoned;
+    return *only;
+}
+
+void drop_finished()
+{
+    Abandoned& all = abandoned();
+    for (size_t i = all.size(); i-- > 0;)
+        if (all[i].first.expired())
+            all.erase(all.begin() + (std::ptrdiff_t)i);
+}
+
+// Called by whoever waits, without the interpreter's lock. Raises what a handler of a signal raises.
+void run_signal_handlers()
+{
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0)
+        throw py::error_already_set();
+}
+
+py::dict run(const std::shared_ptr<runtime::Net>& net, const std::map<std::string, py::array>& inputs,
+             const std::vector<std::string>& outputs)
+{
+    drop_finished();
+    const auto job = std::make_shared<Job>();
+    job->net = net;
+    for (const auto& [name, array] : inputs) {
+        const runtime::Net::Input& input = net->input(name);
+        runtime::borrow(job->borrowed, name, array, input.shape, input.index, *net->pool());
+        job->given.emplace_back(net->blob(name), job->borrowed.back().blob());
+    }
+    for (const std::string& name : outputs)
+        job->wanted.push_back(net->blob(name));
+
+    const auto work = [job] { job->values = job->net->run(job->given, job->wanted, &job->progress); };
+    bool left = false;
+    const auto wake = [&net, &left, stops = net->stops()] {
+        left = true; // unless nothing is raised
+        if (net->stops() != stops)
+            throw Fault(runtime::Kind::layer, "the run was stopped");
+        run_signal_handlers();
+        left = false;
+    };
+    try {
+        const py::gil_scoped_release release;
+        runtime::in_background(work, wake);
+    } catch (...) {
+        if (!left)
+            throw;
+        job->progress.stop = true;
+        std::vector<py::object> arrays;
+        for (const auto& [name, array] : inputs)
+            arrays.push_back(array);
+        abandoned().emplace_back(job, std::move(arrays));
+        throw;
     }
     py::dict results;
     for (size_t i = 0; i < outputs.size(); i++)
-        results[py::str(outputs[i])] = runtime::to_array(outputs[i], std::move(values[i]), net.pool());
+        results[py::str(outputs[i])] = runtime::to_array(outputs[i], std::move(job->values[i]), net->pool());
     return results;
 }
 
@@ -127,16 +172,25 @@ std::vector<std::string> layer_types()
     return {names, names + count};
 }
 
-std::unique_ptr<runtime::Net> load(const std::filesystem::path& param, const std::filesystem::path& bin,
+std::shared_ptr<runtime::Net> load(const std::filesystem::path& param, const std::filesystem::path& bin,
                                    int threads, bool fp16_storage, bool fp16_packed, bool fp16_arithmetic,
                                    bool bf16_storage, bool winograd, bool sgemm, bool packing, bool lightmode,
-                                   bool vulkan, size_t memory_limit)
+                                   bool vulkan, size_t memory_limit, bool guard)
 {
-    const runtime::Options options{threads,      fp16_storage, fp16_packed, fp16_arithmetic,
-                                   bf16_storage, winograd,     sgemm,       packing,
-                                   lightmode,    vulkan,       memory_limit};
-    py::gil_scoped_release release;
-    return std::make_unique<runtime::Net>(param, bin, options);
+    const runtime::Options options{threads,      fp16_storage, fp16_packed,  fp16_arithmetic,
+                                   bf16_storage, winograd,     sgemm,        packing,
+                                   lightmode,    vulkan,       memory_limit, guard};
+    const auto loaded = std::make_shared<std::shared_ptr<runtime::Net>>();
+    const py::gil_scoped_release release;
+    runtime::in_background([=] { *loaded = std::make_shared<runtime::Net>(param, bin, options); },
+                           run_signal_handlers);
+    return *loaded;
+}
+
+void serve(int control)
+{
+    const py::gil_scoped_release release;
+    runtime::serve(control);
 }
 
 } // namespace
@@ -157,15 +211,18 @@ PYBIND11_MODULE(_ncnn, m)
     m.def("default_threads", runtime::default_threads);
     m.def("memory_limit", runtime::memory_limit);
 
-    py::class_<runtime::Net>(m, "Net")
+    m.def("serve", serve, "control"_a);
+
+    py::class_<runtime::Net, std::shared_ptr<runtime::Net>>(m, "Net")
         .def(py::init(&load), "param"_a, "bin"_a, py::kw_only(), "threads"_a, "fp16_storage"_a,
              "fp16_packed"_a, "fp16_arithmetic"_a, "bf16_storage"_a, "winograd"_a, "sgemm"_a, "packing"_a,
-             "lightmode"_a, "vulkan"_a, "memory_limit"_a)
+             "lightmode"_a, "vulkan"_a, "memory_limit"_a, "guard"_a)
         .def("run", run, "inputs"_a, "outputs"_a)
         .def("layers", layers)
         .def("inputs", inputs)
         .def("index_inputs", index_inputs)
         .def("outputs", &runtime::Net::outputs)
         .def("blobs", &runtime::Net::blobs)
+        .def("stop", &runtime::Net::stop)
         .def("memory", [](const runtime::Net& net) { return net.pool()->usage(); });
 }

@@ -2,12 +2,15 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "machine.h"
 #include "readers.h"
 
 #include <custom_layers/error.h>
 #include <custom_layers/register_all.h>
 
 #include <modelbin.h>
+
+#include <algorithm>
 #if NCNN_VULKAN
 #include <gpu.h>
 #endif
@@ -73,9 +76,45 @@ static void check_layer(ncnn::Net& net, const Options& options, const LayerLine&
         throw Fault(Kind::param, reason);
 }
 
+static std::vector<std::string> split_rows(const std::string& text)
+{
+    std::vector<std::string> rows;
+    for (size_t i = 0; i <= text.size();) {
+        const size_t end = std::min(text.find_first_of("\r\n", i), text.size());
+        rows.push_back(text.substr(i, end - i));
+        i = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+    }
+    return rows;
+}
+
+// The text with one name for all blobs, a row for each layer. ncnn looks every name up among all blobs, one
+// after the other: minutes for a million layers. This name it finds at the first, and each output is a blob
+// of its own all the same; Net::load_text() tells it afterwards which is which.
+static std::string with_one_name(const std::string& text, const std::vector<LayerLine>& lines)
+{
+    const std::vector<std::string> rows = split_rows(text);
+    std::string all;
+    size_t blobs = 0;
+    for (const LayerLine& line : lines) {
+        const std::string& row = rows[(size_t)line.line - 1];
+        const size_t inputs = line.bottoms.size(), outputs = line.tops.size();
+        size_t tail = 0;
+        for (size_t word = 0; word < 4 + inputs + outputs; word++) {
+            tail = std::min(row.find_first_not_of(" \t\v\f", tail), row.size());
+            tail = std::min(row.find_first_of(" \t\v\f", tail), row.size());
+        }
+        all += line.type + " " + line.name + " " + std::to_string(inputs) + " " + std::to_string(outputs);
+        for (size_t i = 0; i < inputs + outputs; i++)
+            all += " blob";
+        all += row.substr(tail) + "\n";
+        blobs += outputs;
+    }
+    return "7767517\n" + std::to_string(lines.size()) + " " + std::to_string(blobs) + "\n" + all;
+}
+
 Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, const Options& options)
     : param_name(param.u8string()), bin_name(bin.u8string()), bin_path(bin), settings(options),
-      memory(std::make_shared<Pool>(options.memory_limit))
+      memory(make_pool(options.memory_limit, options.guard))
 {
     check_options(options);
     const size_t size = checked_size(param, false);
@@ -87,10 +126,15 @@ Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, c
     text.resize((size_t)stream.gcount());
     checked_size(bin, true);
 
+    const ThreadCount threads(settings.threads);
     net = make_net(settings);
+    lines =
+        parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, settings, line); });
+    if (!settings.vulkan)
+        text = with_one_name(text, lines);
     load_param(text);
     describe();
-    load_weights();
+    load_weights(text);
 }
 
 Net::~Net()
@@ -99,47 +143,77 @@ Net::~Net()
     memory->trim(); // arrays that were handed out keep the pool, and need not keep the rest of its memory
 }
 
+// ncnn reads the text; afterwards the blobs have their names and the layers their wires. `offset` is where it
+// stopped.
+bool Net::load_text(ncnn::Net& into, const std::string& text, size_t* offset) const
+{
+    const TextReader reader(text);
+    const int code = into.load_param(reader);
+    *offset = reader.offset();
+    if (code != 0 || into.layers().size() != lines.size())
+        return false;
+    if (settings.vulkan)
+        return true;
+    std::vector<ncnn::Blob>& blobs = into.mutable_blobs();
+    for (ncnn::Blob& blob : blobs)
+        blob.consumer = -1;
+    std::unordered_map<std::string, int> numbers;
+    for (size_t i = 0; i < lines.size(); i++) {
+        ncnn::Layer& layer = *into.mutable_layers()[i];
+        for (size_t j = 0; j < layer.bottoms.size(); j++) {
+            const int number = numbers.at(lines[i].bottoms[j]);
+            layer.bottoms[j] = number;
+            layer.bottom_shapes[j] = blobs[(size_t)number].shape;
+            blobs[(size_t)number].consumer = (int)i;
+        }
+        for (size_t j = 0; j < layer.tops.size(); j++) {
+            blobs[(size_t)layer.tops[j]].name = lines[i].tops[j];
+            numbers.emplace(lines[i].tops[j], layer.tops[j]);
+        }
+    }
+    return true;
+}
+
 void Net::load_param(const std::string& text)
 {
-    lines =
-        parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, settings, line); });
     Capture capture;
     custom_layers::ErrorScope scope;
-    if (net->load_param(TextReader(text)) == 0) {
-        for (size_t i = 0; i < lines.size(); i++) {
-            const std::string reason = bad_wiring(*net->layers()[i]);
-            if (!reason.empty())
-                throw Fault(Kind::param, reason)
-                    .at(param_name, lines[i].line)
-                    .in(lines[i].name, lines[i].type);
-        }
-        return;
+    size_t offset = 0;
+    if (!load_text(*net, text, &offset))
+        throw refused_line(text, offset, scope.message().empty() ? capture.text() : scope.message());
+    for (size_t i = 0; i < lines.size(); i++) {
+        const std::string reason = bad_wiring(*net->layers()[i]);
+        if (!reason.empty())
+            throw Fault(Kind::param, reason).at(param_name, lines[i].line).in(lines[i].name, lines[i].type);
     }
+}
 
-    // The layer that refused its parameters, found by giving ncnn one line at a time.
-    Fault fault(Kind::param, "ncnn refuses the file");
-    fault.at(param_name).because(scope.message().empty() ? capture.text() : scope.message());
-    std::vector<std::string> rows;
-    for (size_t i = 0; i <= text.size();) {
-        const size_t end = std::min(text.find_first_of("\r\n", i), text.size());
-        rows.push_back(text.substr(i, end - i));
-        i = end + (text.compare(end, 2, "\r\n") == 0 ? 2 : 1);
-    }
+// The layer that refused its parameters: the one before the place where ncnn stopped. What it has to say of
+// itself it says alone.
+Fault Net::refused_line(const std::string& text, size_t offset, const std::string& reason) const
+{
+    while (offset > 0 && isspace((unsigned char)text[offset - 1]))
+        offset--;
+    const size_t row = (size_t)std::count(text.begin(), text.begin() + (std::ptrdiff_t)offset, '\n');
     for (const LayerLine& line : lines) {
+        if ((settings.vulkan ? (size_t)line.line - 1 : (size_t)(&line - lines.data()) + 2) != row)
+            continue;
         std::string one = "7767517\n" + std::to_string(line.bottoms.size() + 1) + " " +
                           std::to_string(line.bottoms.size() + line.tops.size() + 1) + "\n";
-        for (const std::string& bottom : line.bottoms)
-            one += "Input " + bottom + " 0 1 " + bottom + "\n";
-        one += rows[(size_t)line.line - 1] + "\n";
-        Capture own_capture;
-        custom_layers::ErrorScope own_scope;
+        for (size_t i = 0; i < line.bottoms.size(); i++)
+            one += "Input input" + std::to_string(i) + " 0 1 " +
+                   (settings.vulkan ? line.bottoms[i] : "blob") + "\n";
+        one += split_rows(text)[row] + "\n";
+        Capture capture;
+        custom_layers::ErrorScope scope;
         if (make_net(settings)->load_param(TextReader(one)) == 0)
-            continue;
-        const std::string reason = own_scope.message().empty() ? own_capture.text() : own_scope.message();
-        Fault found(Kind::param, "ncnn refuses the parameters of this layer");
-        throw found.at(param_name, line.line).in(line.name, line.type).because(reason);
+            break;
+        return Fault(Kind::param, "ncnn refuses the parameters of this layer")
+            .at(param_name, line.line)
+            .in(line.name, line.type)
+            .because(scope.message().empty() ? capture.text() : scope.message());
     }
-    throw fault;
+    return Fault(Kind::param, "ncnn refuses the file").at(param_name).because(reason);
 }
 
 void Net::describe()
@@ -172,6 +246,18 @@ void Net::describe()
         input.index = reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
         input_list.push_back(input);
     }
+}
+
+const Net::Input& Net::input(const std::string& name) const
+{
+    std::vector<std::string> names;
+    for (const Input& input : input_list) {
+        if (input.name == name)
+            return input;
+        names.push_back(input.name);
+    }
+    throw Fault(Kind::input, "the net has no input " + quoted(name))
+        .wants(names.empty() ? "no inputs" : join(names));
 }
 
 int Net::blob(const std::string& name) const
@@ -223,7 +309,7 @@ static Shortage find_shortage(const std::vector<LayerLine>& lines, const ncnn::N
     return {};
 }
 
-void Net::load_weights()
+void Net::load_weights(const std::string& text)
 {
     WeightReader reader(bin_path);
     Capture capture;
@@ -253,12 +339,9 @@ void Net::load_weights()
     Capture silence; // the second time round, the same complaints
     custom_layers::ErrorScope silence_ours;
     auto fresh = make_net(settings);
-    const std::string all = [&] {
-        std::ifstream stream(std::filesystem::u8path(param_name), std::ios::binary);
-        return std::string(std::istreambuf_iterator<char>(stream), {});
-    }();
     Shortage shortage;
-    if (fresh->load_param(TextReader(all)) == 0 && fresh->layers().size() == lines.size())
+    size_t offset = 0;
+    if (load_text(*fresh, text, &offset))
         shortage = find_shortage(lines, *fresh, bin_path);
     Fault fault(Kind::weights, "the weights could not be loaded");
     fault.at(bin_name).because(reason);

@@ -7,6 +7,7 @@
 
 #include <net.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -25,6 +26,13 @@ struct Options {
     bool fp16_storage = false, fp16_packed = false, fp16_arithmetic = false, bf16_storage = false;
     bool winograd = true, sgemm = true, packing = true, lightmode = true, vulkan = false;
     size_t memory_limit = SIZE_MAX; // bytes, for all blobs together
+    bool guard = false; // each blob between pages that nobody may touch: for nets that nobody trusts
+};
+
+// What a run says of itself while it goes on, and what it is told. Also across processes.
+struct Progress {
+    std::atomic<int> layer{-1};    // the number of the layer that runs
+    std::atomic<bool> stop{false}; // set by others: the run ends before its next layer
 };
 
 class Net
@@ -46,22 +54,32 @@ public:
     const Options& options() const { return settings; }
     const std::shared_ptr<Pool>& pool() const { return memory; }
 
+    // Raises a Fault (input) when there is no input of that name.
+    const Input& input(const std::string& name) const;
+
     // Number of a blob; raises a Fault (blob) with near matches when there is none of that name.
     int blob(const std::string& name) const;
 
     // Computes the wanted blobs. `given` are (number of an input blob, values); `wanted` may name any blob.
     // The results own their memory or share the net's pool. Safe to call from several threads at once.
     std::vector<ncnn::Mat> run(const std::vector<std::pair<int, ncnn::Mat>>& given,
-                               const std::vector<int>& wanted) const;
+                               const std::vector<int>& wanted, Progress* progress = nullptr) const;
+
+    // Tells all who wait for a run, and look at stops(), to wait no longer.
+    void stop() { stop_count++; }
+    unsigned stops() const { return stop_count; }
 
 private:
     void load_param(const std::string& text);
-    void load_weights();
+    void load_weights(const std::string& text);
+    bool load_text(ncnn::Net& into, const std::string& text, size_t* offset) const;
+    Fault refused_line(const std::string& text, size_t offset, const std::string& reason) const;
     void describe();
     std::vector<ncnn::Mat> run_whole(ncnn::Extractor& extractor, const std::vector<int>& wanted) const;
     std::vector<char> needed_layers(const std::vector<int>& wanted) const;
     void run_layer(ncnn::Extractor& extractor, size_t number, const std::vector<char>& is_wanted,
                    std::vector<Shape>& shapes, std::unordered_map<int, ncnn::Mat>& results) const;
+    void check_written(const ncnn::Mat& blob) const;
 
     std::string param_name, bin_name;
     std::filesystem::path bin_path;
@@ -73,6 +91,7 @@ private:
     std::vector<std::string> output_list, blob_names;
     std::unordered_map<std::string, int> blob_numbers;
     std::unique_ptr<ncnn::Net> net;
+    std::atomic<unsigned> stop_count{0};
 };
 
 // An empty net with these options and our layers registered.

@@ -18,6 +18,7 @@ class TextReader : public ncnn::DataReader
 public:
     explicit TextReader(const std::string& text) : text(text) {}
     int scan(const char* format, void* p) const override;
+    size_t offset() const { return position; }
 
 private:
     const std::string& text;

@@ -2,10 +2,13 @@
 
 #include "capture.h"
 #include "fault.h"
+#include "machine.h"
+#include "marks.h"
 
 #include <custom_layers/error.h>
 
 #include <cpu.h>
+#include <layer_type.h>
 
 #include <climits>
 #include <unordered_set>
@@ -21,6 +24,16 @@ namespace
 struct FloatingPointMode {
     const int before = ncnn::get_flush_denormals();
     ~FloatingPointMode() { ncnn::set_flush_denormals(before); }
+};
+
+// Says at the end of a run, however it ends, that no layer runs.
+struct Report {
+    Progress* const progress;
+    ~Report()
+    {
+        if (progress)
+            progress->layer = -1;
+    }
 };
 
 } // namespace
@@ -76,6 +89,38 @@ static void check_bits(const LayerLine& line, const ncnn::Layer& layer, const st
     }
 }
 
+// Layers that are known to write all of their outputs, whatever their parameters that checks let pass:
+// tests/runtime/test_unwritten.py runs every form of them that the registry has. A sample of marks is enough
+// for these; the others' memory is marked whole.
+static bool writes_all(const std::string& type)
+{
+    static const std::unordered_set<std::string> types = {
+        "BatchNorm",    "Bias",          "BinaryOp",
+        "Concat",       "Convolution",   "ConvolutionDepthWise",
+        "Crop",         "Deconvolution", "DeconvolutionDepthWise",
+        "Eltwise",      "Flatten",       "Gemm",
+        "InnerProduct", "InstanceNorm",  "GroupNorm",
+        "LayerNorm",    "MatMul",        "MemoryData",
+        "Noop",         "Padding",       "Permute",
+        "PReLU",        "ReLU",          "Reshape",
+        "Scale",        "Sigmoid",       "Slice",
+        "Softmax",      "Split",         "Swish",
+        "UnaryOp"};
+    return types.count(type) != 0;
+}
+
+// Raises a Fault (layer) where the layer that has just made `blob` did not write all of it.
+void Net::check_written(const ncnn::Mat& blob) const
+{
+    const size_t asked = blob.allocator == memory.get() ? memory->asked(blob.data) : 0;
+    if (asked == 0)
+        return; // a part of another blob, or memory of others
+    if (const std::optional<size_t> place = unwritten(blob, asked))
+        throw Fault(Kind::layer, "the layer left a part of its output unwritten")
+            .has("nothing at byte " + std::to_string(*place) + " of " + Shape::of(blob).text())
+            .remedy("Its parameters ask for something that ncnn does not do");
+}
+
 // Runs one layer whose inputs are there. Layers are run one by one, in the order of the file: so each can be
 // checked against the shapes that it is about to get, the one that fails is known, a blob in the middle can
 // be taken out without keeping all of them, and a chain of any length needs no deep recursion.
@@ -105,6 +150,8 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
     const bool keep = settings.lightmode && layer.tops.size() > 1;
     if (keep)
         extractor.set_light_mode(false);
+    const bool custom = (layer.typeindex & ncnn::LayerType::CustomBit) != 0;
+    const WholeMarks whole(memory->guards() || !(custom || writes_all(line.type)));
     for (int top : layer.tops) {
         ncnn::Mat blob;
         const int code = extractor.extract(top, blob, 1); // 1: as it is, without unpacking
@@ -112,6 +159,9 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
             Fault fault(Kind::layer, "the layer failed");
             throw fault.has("inputs " + text_of(inputs)).because(describe_code(code, *memory));
         }
+        const std::string damage = memory->damage();
+        if (!damage.empty())
+            throw Fault(Kind::layer, "the layer wrote outside of its blobs").has(damage);
         if (blob.empty()) {
             shapes[(size_t)top] = Shape{};
             if (is_wanted[(size_t)top])
@@ -123,6 +173,7 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
             Fault fault(Kind::layer, "the layer made a blob of an impossible shape");
             throw fault.has(shapes[(size_t)top].text() + " from inputs " + text_of(inputs));
         }
+        check_written(blob);
         blob.release(); // a second owner would make the next layer copy it instead of working in place
         if (is_wanted[(size_t)top] && extractor.extract(top, results[top]) != 0)
             throw Fault(Kind::layer, "its output cannot be unpacked: out of memory");
@@ -157,9 +208,11 @@ std::vector<ncnn::Mat> Net::run_whole(ncnn::Extractor& extractor, const std::vec
 }
 
 std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& given,
-                                const std::vector<int>& wanted) const
+                                const std::vector<int>& wanted, Progress* progress) const
 {
     const FloatingPointMode mode;
+    const ThreadCount threads(settings.threads);
+    const Report report{progress};
     const std::vector<char> needed = needed_layers(wanted);
     std::vector<Shape> shapes(blob_names.size());
     std::vector<char> is_wanted(blob_names.size(), 0);
@@ -188,6 +241,10 @@ std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& gi
     for (size_t i = 0; i < lines.size(); i++) {
         if (!needed[i] || lines[i].type == "Input")
             continue;
+        if (progress && progress->stop)
+            throw Fault(Kind::layer, "the run was stopped").at(param_name);
+        if (progress)
+            progress->layer = (int)i;
         try {
             run_layer(extractor, i, is_wanted, shapes, results);
         } catch (Fault& fault) {

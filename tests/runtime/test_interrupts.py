@@ -1,0 +1,62 @@
+"""Ctrl-C and SIGTERM act while a layer runs, isolated or not, one picture at a time or several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runtime_nets import write_net
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+PROGRAM = """
+import sys, threading
+import numpy as np
+from runtime import Net
+from runtime.batch import in_order
+from runtime.stopping import unwind_on_sigterm
+
+unwind_on_sigterm()
+net = Net(*sys.argv[1:3], threads=1, isolate=sys.argv[3] == "isolated")
+small, large = np.ones((3, 3), np.float32), np.ones((9000, 9000), np.float32)
+net.run({"a": small, "b": small})
+try:
+    if sys.argv[4] == "one":
+        print("running", flush=True)
+        net.run({"a": large, "b": large})
+    else:
+        print("running", flush=True)
+        list(in_order(lambda x: net.run({"a": x, "b": x}), [large] * 5, 2, net.stop))
+except KeyboardInterrupt:
+    assert (net.run({"a": small, "b": small})["y"] == 3).all()  # nothing is damaged
+    large[...] = 0  # nobody who still computes minds
+    print("interrupted", flush=True)
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("count", ["one", "several"])
+@pytest.mark.parametrize("where", ["isolated", "here"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_act_during_a_layer(tmp_path: Path, number: int, code: int, where: str, count: str) -> None:
+    files = write_net(tmp_path, "Input in_a 0 1 a", "Input in_b 0 1 b", "MatMul long 2 1 a b y")
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *files, where, count], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout is not None and running.stdout.readline() == "running\n"
+        time.sleep(1)  # the product takes a minute, or many seconds on the fastest of machines
+        before = time.monotonic()
+        running.send_signal(number)
+        out, error = running.communicate(timeout=60)
+        took = time.monotonic() - before
+    finally:
+        running.kill()
+    assert running.returncode == code, error
+    assert out == ("interrupted\n" if number == signal.SIGINT else "") and not error
+    assert took < 5, took
