@@ -1,5 +1,7 @@
 #include "generator.h"
 
+#include "child.h"
+
 #include <runtime/src/fault.h>
 #include <runtime/src/machine.h>
 
@@ -112,12 +114,13 @@ static ncnn::Mat vector_of(const std::vector<float>& values)
 
 // The net's output, float32 of `dims` dimensions.
 static ncnn::Mat run(const Net& net, const std::string& file,
-                     const std::vector<std::pair<const char*, ncnn::Mat>>& inputs, int dims)
+                     const std::vector<std::pair<const char*, ncnn::Mat>>& inputs, int dims,
+                     runtime::Progress& progress)
 {
     std::vector<std::pair<int, ncnn::Mat>> given;
     for (const auto& [name, values] : inputs)
         given.emplace_back(net.blob(name), values);
-    ncnn::Mat output = net.run(given, {net.blob("output")})[0];
+    ncnn::Mat output = net.run(given, {net.blob("output")}, &progress)[0];
     if (output.dims != dims || output.elembits() != 32 || output.elempack != 1)
         throw Fault(Kind::blob, "the net's output is of another kind")
             .at(file)
@@ -133,7 +136,8 @@ Style Generator::style(const std::vector<float>& z, float psi) const
         throw Fault(Kind::input, "this network keeps no w_avg, so there is no truncation")
             .at(mapping_file)
             .wants("TRUNC 1");
-    const ncnn::Mat w = run(mapping, mapping_file, {{"z", vector_of(z)}, {"coeff", vector_of({psi})}}, 1);
+    const ncnn::Mat w =
+        run(mapping, mapping_file, {{"z", vector_of(z)}, {"coeff", vector_of({psi})}}, 1, watched().mapping);
     const float* values = w;
     for (int i = 0; i < w.w; i++)
         if (!std::isfinite(values[i]))
@@ -166,7 +170,8 @@ Picture Generator::picture(const Style& w0, const Style& w1, const std::vector<f
 {
     const ncnn::Mat output =
         run(synthesis, synthesis_file,
-            {{"ws0", rows("ws0", w0)}, {"ws1", rows("ws1", w1)}, {"mixing", vector_of(mixing)}}, 3);
+            {{"ws0", rows("ws0", w0)}, {"ws1", rows("ws1", w1)}, {"mixing", vector_of(mixing)}}, 3,
+            watched().synthesis);
     Picture picture{output.w, output.h, output.c,
                     std::vector<unsigned char>((size_t)output.w * output.h * output.c)};
     const size_t pixels = (size_t)output.w * output.h, channels = (size_t)output.c;

@@ -1,6 +1,7 @@
 // stylegan: pictures of an exported generator, without Python. What it computes is what `python -m
 // runtime.run` does.
 #include "arguments.h"
+#include "child.h"
 #include "generator.h"
 #include "pictures.h"
 #include "seeds.h"
@@ -10,7 +11,9 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <new>
 #include <string>
 #include <utility>
@@ -29,6 +32,7 @@ extern "C" {
 static void stop(int number)
 {
     stopped = number;
+    watched().mapping.stop = watched().synthesis.stop = true;
     std::signal(number, SIG_DFL); // a second one ends it at once
 }
 }
@@ -117,6 +121,47 @@ static int complain(std::string message)
     return 2;
 }
 
+// Does all of it, and returns the exit status.
+static int carry_out_or_complain(const Request& request)
+{
+    try {
+        carry_out(request);
+    } catch (const runtime::Fault& fault) {
+        if (!stopped)
+            return complain(fault.message());
+    } catch (const Stopped&) {
+    } catch (const std::bad_alloc&) {
+        return complain("out of memory");
+    } catch (const std::exception& error) {
+        return complain(error.what());
+    }
+    if (!stopped)
+        return 0;
+    fputs("stopped\n", stderr);
+    return 128 + stopped;
+}
+
+// The layer that ended the child.
+static void explain(const Request& request, const char* how)
+{
+    const bool drawing = watched().synthesis.layer >= 0;
+    const int number = drawing ? watched().synthesis.layer : watched().mapping.layer;
+    const std::string& file = drawing ? request.files.synthesis_param : request.files.mapping_param;
+    runtime::Fault fault(runtime::Kind::layer, "the process that computes has ended");
+    fault.has(how);
+    try {
+        std::ifstream stream(file, std::ios::binary);
+        const std::string text(std::istreambuf_iterator<char>(stream), {});
+        if (number >= 0) {
+            const runtime::LayerLine line =
+                runtime::parse_param(text, file, [](const runtime::LayerLine&) {}).at((size_t)number);
+            fault.at(file, line.line).in(line.name, line.type);
+        }
+    } catch (const std::exception&) { // the file has changed: then it is not known
+    }
+    complain(fault.message());
+}
+
 } // namespace stylegan
 
 // 0; 2 after a message for what the user can mend; 128 and the signal's number where one stopped it.
@@ -137,16 +182,12 @@ int main(int argc, char** argv)
         return 2;
     }
     try {
-        carry_out(parse(arguments));
+        const Request request = parse(arguments);
+        return in_child([&] { return carry_out_or_complain(request); },
+                        [&](const char* how) { explain(request, how); });
     } catch (const runtime::Fault& fault) {
         return complain(fault.message());
-    } catch (const Stopped&) {
-        fputs("stopped\n", stderr);
-        return 128 + stopped;
-    } catch (const std::bad_alloc&) {
-        return complain("out of memory");
     } catch (const std::exception& error) {
         return complain(error.what());
     }
-    return 0;
 }
