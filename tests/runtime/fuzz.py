@@ -1,15 +1,24 @@
-"""Damaged nets, one after the other: each must load and run, or raise an NcnnError. Run as a program, so that a crash
-is the crash of a subprocess: ``python fuzz.py FIRST COUNT`` prints the number of each case before it is tried.
+"""Damaged nets, one after the other, with guard pages behind each blob: each must load and run, or raise an NcnnError.
+
+Run as a program, so that a crash is the crash of a subprocess: ``python tests/runtime/fuzz.py FIRST COUNT`` prints the
+number of each case before it is tried. ``python tests/runtime/fuzz.py --minutes 30`` starts such programs one after the
+other for so long, from case --first on, goes on behind each case that ends or hangs one, and says which they were. It
+exits with 1 if there is one. With --all-types the layers that are put in are of every type that ncnn has.
 """
 
 from __future__ import annotations
 
+import argparse
+import ast
 import faulthandler
 import math
+import os
 import random
 import re
+import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +29,9 @@ from runtime_nets import everything, param_text
 
 from runtime import Net
 from runtime.errors import NcnnError, WeightsError
+
+BATCH = 500
+HANG = 60  # seconds that a case may take
 
 NUMBERS = ["0", "-1", "1", "2", "3", "7", "16", "-233", "-234", "1000", "65536", "2000000000", "-2000000000",
            "2147483647", "-2147483648", "99999999999", "1.5", "1.00000000e+30", "1e99", "nan", "inf", "-inf", "abc", "",
@@ -74,6 +86,15 @@ def changed_type(rng: random.Random, lines: list[str]) -> None:
     i = rng.randrange(len(lines))
     types = [line.split(" ")[0] for line in lines] + EXTRA_TYPES
     lines[i] = " ".join([rng.choice(types), *lines[i].split(" ")[1:]])
+
+
+ALL_TYPES = [*EXTRA_TYPES, "AbsVal", "BNLL", "CELU", "Deconvolution", "ConvolutionDepthWise1D", "DeepCopy",
+             "DeformableConv2D", "Diag", "Dropout", "Einsum", "Erf", "Flip", "Fold", "GELU", "GLU", "HardSigmoid",
+             "InverseSpectrogram", "MatMul", "MemoryData", "Mish", "PSROIPooling", "PriorBox", "Proposal", "ROIAlign",
+             "ROIPooling", "Requantize", "RotaryEmbed", "SDPA", "SELU", "SPP", "Shrink", "Softplus", "Spectrogram",
+             "StatisticsPooling", "Swish", "TanH", "Threshold", "DetectionOutput", "YoloDetectionOutput",
+             "Yolov3DetectionOutput", "DeconvolutionDepthWise1D", "ConvolutionDepthWise3D",
+             "DeconvolutionDepthWise3D"]  # fmt: skip
 
 
 def inserted_layer(rng: random.Random, lines: list[str]) -> None:
@@ -142,8 +163,35 @@ def damage_bin(rng: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def make_case(number: int) -> tuple[bytes, bytes, bool]:
+def any_layer(rng: random.Random, lines: list[str]) -> None:
+    """A layer of any type of ncnn, with any parameters, on as many free inputs as it likes."""
+    inputs = rng.choice([0, 1, 1, 1, 2, 2, 3, 4])
+    outputs = rng.choice([1, 1, 1, 1, 2, 3])
+    names = " ".join([*(f"i{i}" for i in range(inputs)), *(f"o{i}" for i in range(outputs))])
+    values = [
+        *NUMBERS[:11],
+        "4",
+        "5",
+        "9",
+        "1.00000000e+00",
+        "-2.50000000e-01",
+        "2.00000000e+00",
+        "1,1",
+        "2,1,0",
+        "0,-1",
+    ]
+    params = " ".join(f"{k}={rng.choice(values)}" for k in sorted(rng.sample(range(22), rng.randrange(8))))
+    lines[:] = [f"Input in{i} 0 1 i{i}" for i in range(inputs)]
+    lines.append(f"{rng.choice(ALL_TYPES)} any {inputs} {outputs} {names} {params}".rstrip())
+
+
+def make_case(number: int, all_types: bool = False) -> tuple[bytes, bytes, bool]:
     """Text, weights, and whether the weights may be fitted to what the text asks for, to get further."""
+    if all_types and number % 2:
+        lines: list[str] = []
+        rng = random.Random(number)
+        any_layer(rng, lines)
+        return param_text(*lines).encode(), b"", True
     rng = random.Random(number)
     lines, data = everything(np.random.default_rng(number))
     kind = rng.random()
@@ -174,15 +222,15 @@ def fit(data: bytes, error: WeightsError) -> bytes | None:
     return data[:length] + np.full(max(0, length - len(data) + 3) // 4, 0.25, "<f4").tobytes()[: length - len(data)]
 
 
-def try_case(directory: Path, number: int) -> str:
-    text, data, fitting = make_case(number)
+def try_case(directory: Path, number: int, all_types: bool = False) -> str:
+    text, data, fitting = make_case(number, all_types)
     rng = np.random.default_rng(number)
     param, bin_ = directory / "net.param", directory / "net.bin"
     param.write_bytes(text)
     bin_.write_bytes(data)
     for _ in range(40):
         try:
-            net = Net(param, bin_, threads=2, lightmode=number % 4 != 0)
+            net = Net(param, bin_, threads=2, lightmode=number % 4 != 0, guard=True)
             break
         except WeightsError as error:
             fitted = fit(data, error) if fitting else None
@@ -216,16 +264,63 @@ def check_message(error: NcnnError) -> str:
     return type(error).__name__
 
 
-def main() -> None:
+def try_cases(first: int, count: int, all_types: bool) -> None:
     faulthandler.enable()
-    first, count = int(sys.argv[1]), int(sys.argv[2])
     results: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as directory:
         for number in range(first, first + count):
             print(f"case {number}", flush=True)
-            results[try_case(Path(directory), number)] += 1
+            results[try_case(Path(directory), number, all_types)] += 1
     print("results", dict(results))
 
 
+def try_for(minutes: float, first: int, all_types: bool) -> int:
+    """Returns the number of cases that ended or hung their program."""
+    end, begin, number = time.monotonic() + 60 * minutes, first, first
+    results: Counter[str] = Counter()
+    bad: list[str] = []
+    while time.monotonic() < end:
+        command = [sys.executable, __file__, str(number), str(BATCH), *(["--all-types"] if all_types else [])]
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
+            program = subprocess.Popen(command, stdout=out, stderr=error, text=True)
+            seen, since = 0, time.monotonic()
+            while program.poll() is None and time.monotonic() < since + HANG:
+                time.sleep(0.05)
+                size = os.fstat(out.fileno()).st_size
+                if size != seen:
+                    seen, since = size, time.monotonic()
+            hangs = program.poll() is None
+            program.kill()
+            program.wait()
+            out.seek(0), error.seek(0)
+            said, complaint = out.read().splitlines(), error.read()
+        if not hangs and program.returncode == 0 and not complaint:
+            results.update(ast.literal_eval(said[-1].removeprefix("results ")))
+            number += BATCH
+        else:
+            last = int(said[-1].removeprefix("case ")) if said and said[-1].startswith("case ") else number
+            how = "hangs" if hangs else f"exit status {program.returncode}"
+            bad.append(f"case {last}: {how}: {complaint.strip()[-600:]}")
+            print(bad[-1], flush=True)
+            results["not told"] += last - number
+            number = last + 1
+        print(f"{number - begin} cases, {len(bad)} bad, {dict(results)}", flush=True)
+    return len(bad)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("range", nargs="*", type=int, metavar="FIRST COUNT")
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--all-types", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.minutes is not None:
+        return 1 if try_for(arguments.minutes, arguments.first, arguments.all_types) else 0
+    first, count = arguments.range
+    try_cases(first, count, arguments.all_types)
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
