@@ -256,7 +256,7 @@ class Graph:
             name = f"{kind}_{self._counter}"
             if self._scope:
                 name = f"{self.current_scope}/{name}"
-            if name not in self._names and name not in self._avoided:
+            if name not in self._names and name not in self._avoided and name not in self.outputs:
                 return self.reserve(name)
 
     def add(self, node: Node, shapes: Iterable[Shape]) -> Values:
@@ -293,6 +293,11 @@ class Graph:
                 value.uses = [use for use in value.uses if use[0] is not node]
             self._names -= {node.name, *(value.name for value in node.outputs)}
         del self.nodes[begin:]
+
+    def names(self) -> set[str]:
+        """Every name that is taken: of nodes, Values and outputs, and what this graph avoids itself."""
+        made = (name for node in self.nodes for name in (node.name, *(v.name for v in node.outputs)))
+        return {*made, *(v.name for v in self.inputs), *self.outputs, *self._avoided}
 
     def avoid(self, names: Iterable[str]) -> None:
         """Names that fresh_name() shall not give, because adopt() may bring them later."""

@@ -75,15 +75,24 @@ def _extract(
     mapping: dict[Value, Value] = {}
     sources: dict[str, Value] = {}
     made = {v for n in nodes for v in n.outputs}
+    taken = {name for n in nodes for name in (n.name, *(v.name for v in n.outputs))}
+
+    def free(name: str) -> str:
+        """This name, unless a node of a net that was read has it."""
+        while name in taken:
+            name += "_"
+        return name
+
     for node in nodes:
         for value in node.inputs:
             if value not in made and value not in mapping:
-                mapping[value] = new.input(f"in{len(sources)}", value.shape, any_shape=value.any_shape)
-                sources[f"in{len(sources)}"] = value
+                name = free(f"in{len(sources)}")
+                mapping[value] = new.input(name, value.shape, any_shape=value.any_shape)
+                sources[name] = value
     for node in nodes:
         with new.scope(node.scope):
             mapping.update(zip(node.outputs, copy_node(new, node, [mapping[v] for v in node.inputs]), strict=True))
     for i, value in enumerate(outputs):
-        new.output(f"out{i}", mapping[value])
+        new.output(free(f"out{i}"), mapping[value])
     new.taps = {path: mapping[value] for path, value in (taps or {}).items()}
     return new, sources

@@ -26,7 +26,7 @@ def rebuild(
     this shape from now on.
     """
     new = Graph(graph.name)
-    new.avoid(name for node in graph.nodes for name in (node.name, *(v.name for v in node.outputs)))
+    new.avoid(graph.names())
     mapping = {} if mapping is None else mapping
     for value in graph.inputs:
         shape = (shapes or {}).get(value.name)

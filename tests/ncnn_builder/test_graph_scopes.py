@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 import ncnn_builder as nb
-from ncnn_builder.parity import Report, interpret, module_graph, torch_taps
+from ncnn_builder.parity import Report, interpret, module_graph, node_graph, torch_taps
 from ncnn_builder.targets import lower
 
 
@@ -187,3 +188,51 @@ def test_a_module_as_a_graph() -> None:
 def test_a_module_that_is_not_there(path: str) -> None:
     with pytest.raises(nb.ParityError, match="no nodes or no tap"):
         module_graph(exported()[0], path)
+
+
+# -- names and outputs ------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_name_meets_no_outputs_name() -> None:
+    g = nb.Graph()
+    x = g.input("x", (3,))
+    g.output("Square_1", nb.abs(g, x))
+    g.output("Square_2", x)
+    first, second = nb.square(g, x), nb.square(g, x)
+    g.output("y", first + second)
+    assert not {first.name, second.name} & set(g.outputs)
+    assert nb.compile_graph(g, "stock").outputs.keys() == {"Square_1", "Square_2", "y"}
+
+
+@pytest.mark.parametrize("target", ["reference", "stock", "fused"])
+def test_passes_and_lowerings_meet_no_outputs_name_of_a_net_that_was_read(tmp_path: Path, target: str) -> None:
+    """Outputs that come from a Split, called as what the lowering of a Square or the merging of two scales would be."""
+    names = [f"{kind}_{i}" for kind in ("UnaryOp", "MulConstant", "BinaryOp", "Clip", "Reshape") for i in range(1, 6)]
+    lines = [
+        "Input in 0 1 in 0=5",
+        f"Split s 1 {len(names) + 2} in {' '.join(names)} a b",
+        "Square q 1 1 a q",
+        "MulConstant m 1 1 b m 0=2.0 1=1.0",
+        "MulConstant n 1 1 m n 0=3.0 1=1.0",
+        "Clamp c 1 1 n c 0=0.0 1=1.0",
+    ]
+    text = ["7767517", f"{len(lines)} {len(names) + 7}", *lines, ""]
+    (tmp_path / "net.param").write_text("\n".join(text))
+    (tmp_path / "net.bin").write_bytes(b"")
+    g = nb.load(tmp_path / "net.param", tmp_path / "net.bin")
+    y = nb.square(g, g.outputs["c"])
+    g.output("more", nb.MulConstant(g, y, 2.0))
+    model = nb.compile_graph(g, target)
+    assert set(model.outputs) == {*names, "q", "c", "more"}
+
+
+def test_a_part_of_a_net_that_was_read_has_names_of_its_own(tmp_path: Path) -> None:
+    """Its inputs and outputs were called in0 and out0, which the net may have as well."""
+    lines = ["Input data 0 1 data 0=5", "Square in0 1 1 data in0", "Abs out0 1 1 in0 out0"]
+    (tmp_path / "net.param").write_text("\n".join(["7767517", "3 3", *lines, ""]))
+    (tmp_path / "net.bin").write_bytes(b"")
+    g = nb.load(tmp_path / "net.param", tmp_path / "net.bin")
+    for node in g.nodes:
+        alone, sources = node_graph(node)
+        assert len(sources) == 1 and len(alone.outputs) == 1
+        assert nb.compile_graph(alone, "reference").inputs.keys() == sources.keys()
