@@ -68,7 +68,16 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
     ("pad", "each", lambda g, i: nb.pad(g, i.x, top=1, value=[1.0, 2.0]), "per channel"),
     ("pad", "each of 2", lambda g, i: nb.pad(g, i.m, top=1, value=[1.0, 2.0]), "per channel"),
     # normalisations
-    ("batch_norm", "channels", lambda g, i: nb.batch_norm(g, i.x, nn.BatchNorm2d(4)), "channels"),
+    ("batch_norm", "channels", lambda g, i: nb.batch_norm(g, i.x, nn.BatchNorm2d(4).eval()), "channels"),
+    ("batch_norm", "training", lambda g, i: nb.batch_norm(g, i.x, nn.BatchNorm2d(5)), "training mode"),
+    ("lstm", "training", lambda g, i: nb.lstm(g, i.m, nn.LSTM(5, 2, 2, dropout=0.5)), ".eval()"),
+    ("gru", "training", lambda g, i: nb.gru(g, i.m, nn.GRU(5, 2, 2, dropout=0.5)), ".eval()"),
+    (
+        "multihead_attention",
+        "training",
+        lambda g, i: nb.multihead_attention(g, i.m, nn.MultiheadAttention(5, 1, dropout=0.5)),
+        ".eval()",
+    ),
     ("batch_norm", "module", lambda g, i: nb.batch_norm(g, i.x, nn.Linear(5, 5)), "BatchNorm"),
     (
         "batch_norm",

@@ -97,7 +97,7 @@ def _compare(layers: list[Layer], text: str, data: bytes) -> None:
 
 
 def _params(layer: Layer) -> dict[str, object]:
-    return dict(layer.spec.given) if isinstance(layer.spec, Foreign) else layer.params
+    return dict(layer.spec.given if isinstance(layer.spec, Foreign) else layer.params)
 
 
 def _same_spec(meant: Layer, read: Layer) -> bool:

@@ -29,4 +29,4 @@ def _attention(g: Graph, module: Any, inputs: Values) -> Values:
     """[x] or [query, key, value] -> the first of forward()'s results; the weights of the heads are not computed."""
     if module.dropout:
         need_eval(g, module)
-    return multihead_attention(g, inputs[:1] if len(set(inputs)) == 1 else inputs, module)
+    return multihead_attention(g, inputs[0] if len(set(inputs)) == 1 else inputs, module)

@@ -11,7 +11,7 @@ import numpy as np
 from ..builder import ValueLike, append, array, inputs_of, number
 from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import Derived, OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
-from .common import functional, need, need_rank, need_shape, shape_id
+from .common import functional, need, need_eval, need_rank, need_shape, shape_id
 from .norm import need_module, randomise
 
 _KV_CACHE = "kv_cache: keys and values from one run to the next, which our runtime does not keep"
@@ -156,6 +156,8 @@ def multihead_attention(g: Graph, bottom_names: ValueLike, module: Any, attn_mas
     need_module(module, "module", "an nn.MultiheadAttention", "embed_dim", "num_heads", "out_proj", "in_proj_bias")
     plain = module.bias_k is None and not module.add_zero_attn
     need(plain, "ncnn has neither add_bias_kv nor add_zero_attn", argument="module", got=type(module).__name__)
+    if module.dropout:
+        need_eval(module, "module")
     embed = module.embed_dim
     if module.in_proj_weight is not None:
         q, k, v = np.split(array(module.in_proj_weight, "in_proj_weight", 2), 3)

@@ -49,6 +49,18 @@ def need(
         raise BuildError(what, argument=argument, expected=expected, got=got, fix=fix)
 
 
+def need_eval(module: Any, argument: str) -> None:
+    """Raises BuildError for a module in training mode, in which it computes something else."""
+    need(
+        not getattr(module, "training", False),
+        "the module is in training mode",
+        argument=argument,
+        expected="eval mode",
+        got=type(module).__name__,
+        fix="Call .eval() on the network before exporting it",
+    )
+
+
 def elements(shape: Shape) -> int:
     count = 1
     for n in shape:

@@ -12,7 +12,7 @@ from ..builder import ValueLike, append, array, inputs_of, integer, one, padding
 from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
-from .common import SAME_LOWER, SAME_UPPER, functional, need, need_rank, need_shape, same_windows
+from .common import SAME_LOWER, SAME_UPPER, functional, need, need_eval, need_rank, need_shape, same_windows
 from .conv_samples import bn_samples, functional_samples
 from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .pad import pad
@@ -330,6 +330,7 @@ def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> Value
     w' = w * gamma / sqrt(var + eps) and b' = (b - mean) * gamma / sqrt(var + eps) + beta, per output channel.
     """
     _need_conv2d(conv)
+    need_eval(bn, "bn")
     mean, var = (
         array(v, n).astype(np.float64) for v, n in ((bn.running_mean, "running_mean"), (bn.running_var, "running_var"))
     )

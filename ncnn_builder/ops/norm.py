@@ -10,7 +10,7 @@ import numpy as np
 from ..builder import ValueLike, append, array, integers, number, one
 from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
-from .common import FEW, elements, need, need_rank, shape_id
+from .common import FEW, elements, need, need_eval, need_rank, shape_id
 from .shape import really_reshape
 
 
@@ -87,6 +87,7 @@ def batch_norm(g: Graph, bottom_names: ValueLike, norm: Any) -> Values:
     """An nn.BatchNorm1d, 2d or 3d with running statistics, as it is in eval mode. x: [C], [C, W], ... [C, D, H, W]."""
     need_module(norm, "norm", "an nn.BatchNorm", "running_mean", "running_var", "eps", "weight", "bias")
     need(norm.running_mean is not None, "no running statistics", argument="norm", expected="track_running_stats=True")
+    need_eval(norm, "norm")
     mean, var = array(norm.running_mean, "running_mean", 1), array(norm.running_var, "running_var", 1)
     slope, bias = _affine(norm, mean.size)
     weights = {"slope": slope, "mean": mean, "var": var, "bias": bias}

@@ -10,7 +10,7 @@ import numpy as np
 from ..builder import ValueLike, append, array, check_bottom_names
 from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
-from .common import need, need_rank, need_shape
+from .common import need, need_eval, need_rank, need_shape
 from .norm import need_module
 
 _INT8 = {8: "int8_scale_term: quantised weights are made by ncnn's own tools"}
@@ -232,6 +232,8 @@ def _layers(g: Graph, bottom_names: ValueLike, module: Any, op_type: str) -> Val
     need(
         module.mode.startswith(op_type), "the module does not fit", argument="module", expected=op_type, got=module.mode
     )
+    if module.dropout:  # between the layers
+        need_eval(module, "module")
     need(module.mode != "RNN_RELU", "ncnn's RNN has tanh only", argument="module", expected="nonlinearity='tanh'")
     values, hidden = check_bottom_names(bottom_names), module.hidden_size
     count = module.num_layers

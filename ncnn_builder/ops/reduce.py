@@ -162,12 +162,24 @@ def reduction(
     """A reduction in torch's terms: dims and input_dims count the batch dimension.
 
     op: ReduceMean, ReduceSum, ReduceSumSquare, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
-    ReduceLogSumExp. dims: axes >= 1, or negative. It reduces everything when there are input_dims of them.
-    Raises BuildError for an unknown op or the batch axis among dims.
+    ReduceLogSumExp. dims: axes >= 1, or negative. It reduces everything when there are input_dims of them. A weight has
+    no batch: input_dims may leave it out, dims count it all the same, as the predecessor has it.
+    Raises BuildError for an unknown op, the batch axis among dims, or input_dims that are not those of the input.
     """
-    rank = integer(input_dims, "input_dims")
+    x = one(bottom_names)
+    rank, said = len(x.shape) + 1, integer(input_dims, "input_dims")
     axes = integers(dims, "dims")
-    if len(axes) == rank:
+    if said not in (rank, rank - 1) and (said or axes):
+        raise BuildError(
+            "not the dimensions of the input",
+            op="Reduction",
+            argument="input_dims",
+            expected=f"{rank}, for {list(x.shape)} and the batch",
+            got=said,
+        )
+    if len({a % rank for a in axes}) != len(axes):
+        raise BuildError("an axis twice", op="Reduction", argument="dims", expected="distinct axes", got=dims)
+    if len(axes) == said:
         return _reduction(g, bottom_names, op, None, keepdim)
     axes = tuple(a + rank if a < 0 else a for a in axes)
     if 0 in axes:

@@ -189,7 +189,8 @@ def test_attention(
     embed = heads * per_head
     if itself:
         module = nn.MultiheadAttention(embed, heads, bias=bias, batch_first=batch_first)
-        check_module(_Itself(module), (lengths[0], embed), targets=["stock"])
+        for thrice in (True, False):
+            check_module(_Itself(module, thrice), (lengths[0], embed), targets=["stock"])
         return
     module = nn.MultiheadAttention(embed, heads, bias=bias, batch_first=batch_first, kdim=kdim, vdim=kdim)
     size = kdim or embed
@@ -197,17 +198,18 @@ def test_attention(
 
 
 class _Itself(nn.Module):
-    def __init__(self, attention: nn.MultiheadAttention) -> None:
+    def __init__(self, attention: nn.MultiheadAttention, thrice: bool = True) -> None:
         super().__init__()
+        self.thrice = thrice  # or one input, which export_module() takes for all three
         self.attention, self.batch_first = attention, attention.batch_first
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.attention(x, x, x)[0]
         return y
 
-    def export_ncnn(self, g: nb.Graph, inputs: Any) -> list[nb.Value]:
-        x = nb.check_bottom_names(inputs)[0]
-        return nb.check_bottom_names(nb.child(g, self, "attention", [x, x, x]))
+    def export_ncnn(self, g: nb.Graph, inputs: Any) -> nb.Values:
+        x = nb.check_bottom_names(inputs)
+        return nb.child(g, self, "attention", [x, x, x] if self.thrice else x)
 
 
 def test_embedding() -> None:
