@@ -158,8 +158,10 @@ class Graph:
         """Add an input.
 
         shape: outer first, no batch; None where it is not known (then no op can be built on it, but layers that were
-        read can stand on it). any_shape=True keeps the shape out of the file, for an input whose
-        consumers accept several (StyleGAN's ws0 is [w_dim] or [num_ws, w_dim]): the runtime cannot check it.
+        read can stand on it). any_shape=True keeps the shape out of the file, for an input of
+        other sizes too: nothing is built for the sizes of now, and where that cannot be, building is an error. Another
+        number of dimensions is for consumers that take it (StyleGAN's ws0 is [w_dim] or [num_ws, w_dim]): the runtime
+        cannot check it.
         Raises BuildError for a name that is taken or a shape that is not 1 to 4 positive numbers.
         """
         try:

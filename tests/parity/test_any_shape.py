@@ -1,0 +1,142 @@
+"""Inputs of any shape: what is built at one size is right at every other, on every target, or it is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from parity_support import run_emitted
+from torch import nn
+
+import ncnn_builder as nb
+from ncnn_builder import openness
+from ncnn_builder.openness import others_of_input
+from ncnn_builder.parity import Report
+from runtime.errors import NcnnError
+
+torch.manual_seed(0)
+SPECS = [s for s in nb.registry.values() if not s.off and s.type != "Input"]
+SURPRISES = (nb.BuildError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+TAPS = np.array([1, 3, 3, 1], np.float32) / 8
+CONV = nn.Conv2d(3, 4, 1)
+
+
+def graph_of(build: Callable[..., Any], shapes: tuple[tuple[int, ...], ...], *, any_shape: bool) -> nb.Graph:
+    g = nb.Graph("open")
+    values = build(g, *(g.input(f"x{i}", s, any_shape=any_shape) for i, s in enumerate(shapes)))
+    for i, value in enumerate(nb.check_bottom_names(values)):
+        g.output(f"y{i}", value)
+    return g
+
+
+TARGETS = sorted(nb.TARGETS)
+
+
+def check(build: Callable[..., Any], now: Any, later: Any, targets: Sequence[str] = TARGETS) -> int:
+    """How many targets took the graph that was built at `now`, and are right at `later`."""
+    try:
+        opened = graph_of(build, now, any_shape=True)
+    except nb.BuildError:
+        return 0
+    rng = np.random.default_rng(5)
+    inputs = {f"x{i}": (rng.random(s) + 0.1).astype(np.float32) for i, s in enumerate(later)}
+    expected = run_emitted(nb.compile_graph(graph_of(build, later, any_shape=False)), inputs, list(opened.outputs))
+    if not all(a.size and np.isfinite(a).all() for a in expected.values()):
+        return 0  # nothing to compare
+    taken = 0
+    for target in targets:
+        try:
+            got = run_emitted(nb.compile_graph(opened, target), inputs, list(opened.outputs))
+        except (nb.BuildError, NcnnError):
+            continue
+        Report(f"{now} -> {later} {target}").add_all(got, expected, 1e-3).check()
+        taken += 1
+    return taken
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[s.type for s in SPECS])
+def test_an_op_at_another_size(spec: nb.OpSpec) -> None:
+    samples = [s for s in spec.samples() if s.draw not in ("integer", "index") and s.inputs]
+    for sample in samples if len(samples) < 3 else (samples[0], samples[len(samples) // 2]):
+        tried = zip(*map(others_of_input, sample.inputs), strict=True)
+        for later in dict.fromkeys(tried):
+            try:
+                graph_of(sample.build, later, any_shape=False)
+            except SURPRISES:
+                continue  # not this size
+            same_rank = all(len(a) == len(b) for a, b in zip(later, sample.inputs, strict=True))
+            if same_rank and later != sample.inputs:
+                check(sample.build, sample.inputs, later)
+
+
+def rms(g: nb.Graph, x: nb.Value) -> Any:
+    y = nb.conv2d(g, x, CONV)[0]
+    return nb.reduction(g, y * y, "ReduceMean", 4, (2, 3))
+
+
+ALL, FEW = len(nb.TARGETS), 0
+NETS: list[tuple[Callable[..., Any], int]] = [
+    (rms, ALL),
+    (lambda g, x: nb.crop(g, nb.conv2d(g, x, CONV), [0], [8], [1]), ALL),
+    (lambda g, x: nb.pad(g, nb.conv2d(g, x, CONV), left=1), ALL),
+    (lambda g, x: nb.pad(g, nb.conv2d(g, x, CONV), left=-1, bottom=-2), ALL),
+    (lambda g, x: nb.upfirdn2d(g, nb.conv2d(g, x, CONV), TAPS, up=2, padding=(2, 1, 2, 1), gain=4), ALL),
+    (lambda g, x: nb.filtered_lrelu(g, nb.conv2d(g, x, CONV), TAPS, TAPS, None, 2, 2, (4, 3, 4, 3)), ALL),
+    (lambda g, x: nb.group_norm(g, nb.conv2d(g, x, CONV), nn.GroupNorm(2, 4)), ALL),
+    (lambda g, x: nb.adaptive_avg_pool2d(g, nb.conv2d(g, x, CONV), 2), ALL),
+    (lambda g, x: nb.interpolate(g, nb.conv2d(g, x, CONV), scale_factor=0.5, mode="bilinear"), ALL),
+    (lambda g, x: nb.coordconcat(g, nb.conv2d(g, x, CONV)), ALL - 1),  # its numbers are a constant on `stock`
+]
+
+
+@pytest.mark.parametrize(("build", "targets"), NETS)
+@pytest.mark.parametrize("later", [(3, 12, 6), (3, 9, 8), (3, 5, 7)])
+def test_what_follows_an_open_size(build: Callable[..., Any], targets: int, later: tuple[int, ...]) -> None:
+    """Behind a convolution, so that it is not the input itself whose size is open."""
+    assert check(build, ((3, 8, 8),), (later,)) == targets
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda g, x: nb.interpolate(g, x, scale_factor=0.5, mode="bilinear", recompute_scale_factor=True),
+        lambda g, x: nb.adaptive_avg_pool2d(g, x, (None, 2)),
+        lambda g, x: nb.slice(g, x, 3, 2),
+    ],
+)
+def test_a_call_that_computes_with_the_size_of_today_is_refused(build: Callable[..., Any]) -> None:
+    graph_of(build, ((3, 8, 8),), any_shape=False)
+    with pytest.raises(nb.BuildError, match="holds for one size only") as caught:
+        graph_of(build, ((3, 8, 8),), any_shape=True)
+    assert caught.value.op in ("interpolate", "adaptive_avg_pool2d", "slice") and caught.value.fix
+
+
+def test_a_lowering_that_computes_with_the_size_of_today_names_the_op() -> None:
+    g = graph_of(lambda g, x: nb.coordconcat(g, x), ((3, 8, 8),), any_shape=True)
+    with pytest.raises(nb.BuildError, match=r"CoordConcat .*one size only.*got x0.*any_shape") as caught:
+        nb.compile_graph(g, "stock")
+    assert caught.value.op == "CoordConcat"
+
+
+def test_where_a_size_is_open_and_where_it_is_not() -> None:
+    g = nb.Graph()
+    x = g.input("x", (3, 8, 8), any_shape=True)
+    y = nb.conv2d(g, x, CONV)[0]
+    assert x.open and y.open
+    assert all(shape[0] == 4 for shape in y.others)  # the channels are the convolution's
+    assert not nb.reduction(g, y, "ReduceMean", 4, (2, 3))[0].open  # a vector of 4
+    assert not nb.adaptive_avg_pool2d(g, y, 1)[0].open
+    assert not nb.really_reshape(g, y, (16, 16))[0].open  # 256 numbers and no others
+    w = g.input("w", (5,))
+    assert not w.open and not nb.abs(g, w)[0].open
+
+
+def test_without_the_other_sizes_it_would_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: the comparison at another size sees what a pass would do."""
+    monkeypatch.setattr("ncnn_builder.ir.others_of_input", lambda shape: ())
+    assert openness.others_of_input((3,))
+    with pytest.raises(nb.ParityError, match="differ"):
+        check(rms, ((3, 8, 8),), ((3, 12, 6),), ("stock",))
