@@ -35,6 +35,23 @@ def test_the_whole_file_loads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.run({"x": np.ones(4)})["z"], [10, 10, 10])
 
 
+def test_a_hundred_thousand_layers(tmp_path: Path) -> None:
+    """Not a matter of minutes, as it would be if each blob were looked up among all."""
+    count = 100_000
+    lines = [f"ReLU relu{i} 1 1 b{i} b{i + 1}" for i in range(count)]
+    files = write_net(tmp_path, "Input in 0 1 b0", "Split s 1 2 b0 c0 other", *lines[1:-1], lines[-1], name="long")
+    text = files[0].read_text().replace("ReLU relu1 1 1 b1 b2", "ReLU relu1 1 1 c0 b2")
+    files[0].write_text(text)
+    net = Net(*files, threads=1)
+    x = np.array([-1, 2, -3], np.float32)
+    got = net.run({"b0": x})
+    assert list(got) == ["other", f"b{count}"] and len(net.layers) == count + 1
+    assert got["other"].tolist() == [-1, 2, -3] and got[f"b{count}"].tolist() == [0, 2, 0]
+    files[0].write_text(re.sub("ReLU (relu70000 .*)", r"BiasAct \1 0=99", text))
+    with pytest.raises(ParamError, match=r"long.param:70004: layer relu70000 \(BiasAct\): .*99"):
+        Net(*files, threads=1)
+
+
 def test_what_ncnn_does_not_mind(tmp_path: Path) -> None:
     """More blobs than there are, two layers of one name, and a Noop behind the layers that the file states."""
     param, data = edited(tmp_path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -228,6 +230,23 @@ def test_a_stopped_video_leaves_nothing(program: Path, place: Path, number: int,
     _, said = running.communicate(timeout=30)
     assert (running.returncode, said) == (code, "stopped\n")
     assert listing(place) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's /proc")
+def test_a_crash_is_a_message(program: Path, place: Path) -> None:
+    """As where a layer goes astray: the process that computes gets the signal, the one that waits tells it."""
+    running = subprocess.Popen([program, *map(str, a2b(99999, 30))], cwd=place, stderr=subprocess.PIPE, text=True)
+    deadline, before = time.monotonic() + 30, len(listing(place))
+    while len(listing(place)) < before + 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (child,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGSEGV)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 2
+    assert re.fullmatch(
+        r"error: (tiny_synthesis.param:\d+: layer \w+ \(\w+\): )?the process that computes has ended; got SIGSEGV\n",
+        said,
+    ), said
 
 
 def test_names_with_odd_bytes_stay_one_line(program: Path, place: Path) -> None:
