@@ -103,7 +103,10 @@ def page(measured: Mapping[str, str]) -> str:
         "`2 - a`, `a / b`, `-a`, `a ** 2`, `abs(a)`, `a @ b`, and parts without batch: `a[:, 2:5]`, `a[..., 0]`.",
         "",
         "Parity is the largest error over the samples, relative to the largest magnitude of the result, rounded up to",
-        "a power of ten.",
+        "a power of ten. The samples are run as well on numbers that reach edges: negative, zero, 10 to 1000, one",
+        "number everywhere, and a mixture. Infinities and NaNs are not compared: ncnn is built with fast arithmetic,",
+        "and gives inf, NaN or about 2.4e38 where a result overflows. Where a layer gives something else than its",
+        'formula, or torch\'s, its section says so under "departs".',
         "",
         "## The functions",
     ]
@@ -152,6 +155,8 @@ def _section(spec: OpSpec, makers: set[str], examples: list[str], count: int, fi
             "- the first dimension of the results is the most that it can be: an output of a graph, nothing else"
         )
     allowed = f"{spec.tolerance.fp32:.0e}".replace("e-0", "e-")
+    if spec.departs:
+        lines.append(f"- departs: {_cell(spec.departs)}")
     if spec.off:
         lines.append(f"- parity: not run, as {spec.off}")
     else:

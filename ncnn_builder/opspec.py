@@ -117,6 +117,7 @@ class OpSpec:
     off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
     integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net that nothing else reads
     open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
+    departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
     tolerance: ClassVar[Tolerance] = Tolerance()
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
@@ -135,7 +136,7 @@ class OpSpec:
         return None
 
     def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
-        """The meaning, on torch tensors without batch dimension."""
+        """What ncnn computes, on torch tensors without batch dimension; NaN where it gives no number to rely on."""
         raise NotImplementedError
 
     def samples(self) -> list[Sample]:

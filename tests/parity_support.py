@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 import ncnn_builder as nb
-from ncnn_builder.parity import Report, interpret, runner
+from ncnn_builder.parity import Report, compare_edges, edge, interpret, nudged, runner
 from runtime import Net
+
+Oracle = Callable[[nb.Sample, list[np.ndarray]], dict[str, np.ndarray]]
 
 
 def draw(sample: nb.Sample) -> list[np.ndarray]:
@@ -26,6 +29,22 @@ def draw(sample: nb.Sample) -> list[np.ndarray]:
     }
     dtype = np.int32 if sample.draw in ("integer", "index") else np.float32
     return [kinds[sample.draw](shape).astype(dtype) for shape in sample.inputs]
+
+
+def draw_edge(sample: nb.Sample, kind: str) -> list[np.ndarray]:
+    """Likewise, of one of EDGES."""
+    rng = np.random.default_rng(zlib.crc32(f"{sample.id} {kind}".encode()))
+    if sample.draw not in ("integer", "index"):
+        return [edge(kind, shape, rng) for shape in sample.inputs]
+    low, high = (-100, 100) if sample.draw == "integer" else (0, 9)
+    kinds = {"negative": [low], "zeros": [0], "large": [high], "constant": [3], "mixed": [low, 0, 1, high]}
+    return [rng.choice(kinds[kind], shape).astype(np.int32) for shape in sample.inputs]
+
+
+def spread(samples: list[nb.Sample], most: int) -> list[nb.Sample]:
+    """So many of the samples, spread over all of them."""
+    count = len(samples)
+    return samples if count <= most else [samples[i * (count - 1) // (most - 1)] for i in range(most)]
 
 
 def build(sample: nb.Sample) -> tuple[nb.Graph, list[nb.Value]]:
@@ -58,6 +77,26 @@ def oracle(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]
         results = sample.torch(*(torch.from_numpy(a)[None] for a in arrays))
     results = results if isinstance(results, (tuple, list)) else [results]
     return {f"y{i}": t[0].numpy() for i, t in enumerate(results)}
+
+
+def referenced(sample: nb.Sample, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """y0, y1, ... by the references of its ops."""
+    return oracle(dataclasses.replace(sample, torch=None), arrays)
+
+
+def edge_report(
+    spec: nb.OpSpec, sample: nb.Sample, kind: str, got: Mapping[str, Any], says: Oracle = referenced
+) -> Report:
+    """What came of an edge draw, and what the oracle says of it."""
+    arrays = draw_edge(sample, kind)
+    expected = says(sample, arrays)
+    whole = sample.draw in ("integer", "index")
+    others = [] if whole else [says(sample, other) for other in nudged(arrays, np.random.default_rng(2))]
+    report = Report(f"{spec.type} {sample.id}, {kind}")
+    for name, wanted in expected.items():
+        moved = [other[name] for other in others]
+        report.add(compare_edges(name, got[name], wanted, spec.tolerance.fp32, moved))
+    return report
 
 
 def measured_error(spec: nb.OpSpec, sample: nb.Sample) -> float:

@@ -13,13 +13,19 @@ from ..builder import append, inputs_of, is_sequence, is_value, number, one
 from ..errors import BuildError
 from ..ir import Graph, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
-from .common import need, over_shapes, shape_id
+from .common import FEW, need, over_shapes, shape_id
 from .elementwise import MulConstant, clamp, sqrt, square
+from .elementwise import abs as absolute
 
 BINARY = (
     *("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "RSub", "RDiv", "RPow", "Atan2", "RAtan2", "FMod", "RFMod"),
     *("LogAddExp", "FloorDivide", "RFloorDivide", "Remainder", "RRemainder"),
 )
+
+LEAST_BASE = 1e-30
+"""Of a power with a fraction for exponent, or with one that is known only when the net runs."""
+_WHOLE = 2.0**24
+"""Larger float32 numbers are all even: nobody means a power by them."""
 
 
 @register
@@ -30,6 +36,13 @@ class BinaryOp(OpSpec):
     12 fmod(a, b), 13 fmod(b, a), 14 log(exp(a) + exp(b)), 15 floor(a / b), 16 floor(b / a), 17 remainder(a, b),
     18 remainder(b, a), which is C's: a - b * (a / b to the nearest whole number).
     """
+
+    departs = (
+        "pow of a base of zero or below: the vector code is exp(b * log(a)), NaN or 2.4e38, and what is left over of"
+        " a row is right; the DSL makes whole powers of other layers, and limits other bases. fmod, the floor of a"
+        " quotient, and remainder where it is whole: the vector code multiplies by an estimate of 1 / b, so that"
+        " fmod(2, 2) may be 2"
+    )
 
     type = "BinaryOp"
     inputs = ("a", "b?")
@@ -126,6 +139,13 @@ class BinaryOp(OpSpec):
             *(s for n in (0, 1, 2, 3, 5) for s in power(n, "normal")),
             *(s for n in (-1, -2, 0.5, 1.5, -0.7) for s in power(n, "positive")),
             *over_shapes(
+                "pow-3-as-a-layer",
+                lambda g, x: append(g, self, x, {"op": BINARY.index("Pow"), "with_scalar": 1, "b": 3.0}),
+                lambda x: x**3,
+                FEW,
+                "positive",
+            ),
+            *over_shapes(
                 "pow-of-zeros",
                 lambda g, x: binaryOp(g, [binaryOp(g, [x, 0.0], "Max"), 1.5], "Pow"),
                 lambda x: x.clamp(min=0) ** 1.5,
@@ -141,10 +161,10 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
         lambda: a / b,
         lambda: torch.maximum(a, b),
         lambda: torch.minimum(a, b),
-        lambda: a**b,
+        lambda: _pow(torch, a, b),
         lambda: b - a,
         lambda: b / a,
-        lambda: b**a,
+        lambda: _pow(torch, b, a),
         lambda: torch.atan2(a, b),
         lambda: torch.atan2(b, a),
         lambda: torch.fmod(a, b),
@@ -158,6 +178,10 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
     return table[op]()
 
 
+def _pow(torch: Any, base: Any, exponent: Any) -> Any:
+    return torch.where(base > 0, base**exponent, torch.nan)
+
+
 @dsl
 def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> Values:
     """Two Values, or a Value and a number, element by element.
@@ -167,8 +191,9 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> Values:
     RAtan2, RFMod, RFloorDivide, RRemainder. Shapes broadcast as numpy's do: ncnn's own
     rule for different ranks is another one, so the lower rank is reshaped first.
     Pow: ncnn's layer is wrong for bases of zero and below (its vector code is exp(b * log(a))). Whole constant
-    exponents up to 16 and 0.5 are made of other layers and right for every base; for any other exponent the base
-    is limited to at least 1e-30, which is right for zero and has no meaning for negative bases, as in torch.
+    exponents up to 2**24 and 0.5 are made of other layers and right for every base; for any other exponent the base
+    is limited to at least 1e-30, which is right for zero and has no meaning for negative bases, as in torch. Whole
+    exponents in a Value are right for negative bases too, as the sign is computed beside the magnitude.
     RPow: likewise, and a constant base has to be above zero.
     Raises BuildError for an unknown op or shapes that do not broadcast.
     """
@@ -194,8 +219,8 @@ def binaryOp(g: Graph, bottom_names: Any, op: str = "Add") -> Values:
         rank = max(len(v.shape) for v in values)
         values = [_to_rank(g, v, rank) for v in values]
     if op in ("Pow", "RPow") and len(values) == 2:
-        base = int(op == "RPow")
-        values[base] = _positive(g, values[base])
+        base, exponent = values if op == "Pow" else values[::-1]
+        return _power_of_values(g, base, exponent)
     return append(g, spec_of("BinaryOp"), values, params)
 
 
@@ -204,7 +229,7 @@ def _power(g: Graph, x: Value, exponent: float) -> Values:
         return sqrt(g, x)
     if exponent == 0:
         return MulConstant(g, x, 0.0, 1.0)
-    if exponent == int(exponent) and -16 <= exponent <= 16:
+    if exponent == int(exponent) and math.fabs(exponent) <= _WHOLE:
         factors, base, n = [], x, int(math.fabs(exponent))
         while n:  # by squaring
             if n % 2:
@@ -217,8 +242,23 @@ def _power(g: Graph, x: Value, exponent: float) -> Values:
     return append(g, spec_of("BinaryOp"), _positive(g, x), params)
 
 
+def _power_of_values(g: Graph, base: Value, exponent: Value) -> Values:
+    """|base| ** exponent, and the sign that an odd exponent leaves: 1 - 2 * (base < 0) * (exponent mod 2)^2.
+
+    Not by FMod, which is 2 for ncnn where exponent is even: it divides by an estimate of 1 / 2.
+    """
+    from .unary import unary
+
+    params = {"op": BINARY.index("Pow"), "with_scalar": 0, "b": 0.0}
+    size = append(g, spec_of("BinaryOp"), [_positive(g, one(absolute(g, base))), exponent], params)
+    below = append(g, spec_of("Threshold"), MulConstant(g, base, -1.0), {"threshold": 0.0})
+    half = MulConstant(g, exponent, 0.5)
+    odd = square(g, MulConstant(g, binaryOp(g, [half, unary(g, half, "trunc")], "Sub"), 2.0))
+    return binaryOp(g, [size, MulConstant(g, binaryOp(g, [below, odd], "Mul"), -2.0, 1.0)], "Mul")
+
+
 def _positive(g: Graph, x: Value) -> Value:
-    return clamp(g, x, 1e-30, float(np.finfo(np.float32).max))[0]
+    return clamp(g, x, LEAST_BASE, float(np.finfo(np.float32).max))[0]
 
 
 def _to_rank(g: Graph, value: Value, rank: int) -> Value:

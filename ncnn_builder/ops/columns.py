@@ -52,8 +52,9 @@ class Unfold(OpSpec):
         return [(c * params["kernel_h"] * params["kernel_w"], high * wide)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        kernel, dilation, (top, left), stride = _torch_window(params)
-        x = functional().pad(inputs[0], (left, left, top, top), value=params["pad_value"])
+        kernel, dilation, _, stride = _torch_window(params)
+        borders = [params[f"pad_{side}"] for side in ("left", "right", "top", "bottom")]
+        x = functional().pad(inputs[0], borders, value=params["pad_value"])
         return [functional().unfold(x[None], kernel, dilation, 0, stride)[0]]
 
     def samples(self) -> list[Sample]:
@@ -99,8 +100,10 @@ class Fold(OpSpec):
         return [(rows // taps, params["output_h"], params["output_w"])]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        size = (params["output_h"], params["output_w"])
-        return [functional().fold(inputs[0][None], size, *_torch_window(params))[0]]
+        p, (kernel, dilation, _, stride) = params, _torch_window(params)
+        h, w = p["pad_top"] + p["output_h"] + p["pad_bottom"], p["pad_left"] + p["output_w"] + p["pad_right"]
+        y = functional().fold(inputs[0][None], (h, w), kernel, dilation, 0, stride)[0]
+        return [y[:, p["pad_top"] : h - p["pad_bottom"], p["pad_left"] : w - p["pad_right"]]]
 
     def samples(self) -> list[Sample]:
         F = functional()

@@ -147,7 +147,8 @@ class ConvBase(OpSpec):
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p = functional(), params
         x, w, b = self._operands(inputs, params, weights)
-        x = F.pad(x, (p["pad_left"], p["pad_right"], p["pad_top"], p["pad_bottom"]))
+        border = p.get("pad_value", 0.0)
+        x = F.pad(x, (p["pad_left"], p["pad_right"], p["pad_top"], p["pad_bottom"]), value=border)
         y = F.conv2d(
             x,
             w,

@@ -42,6 +42,7 @@ class Quantize(OpSpec):
     """
 
     type = "Quantize"
+    departs = "a tie goes away from zero, in torch's round() to even"
     params = (Param("scale_data_size", 0, "int", "number of scales", 1),)
     weights = (Weight("scale", False, "[1] or [n]"),)
 

@@ -85,7 +85,7 @@ class Clip(Unary):
         return [inputs[0]]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0].clamp(params["min"], params["max"])]
+        return [clamped(inputs[0], params)]
 
     def samples(self) -> list[Sample]:
         F = functional()
@@ -96,9 +96,23 @@ class Clip(Unary):
         ]
 
 
+def clamped(x: Any, params: Params) -> Any:
+    """Limits as float32 has them: a file may round the greatest one up."""
+    with np.errstate(over="ignore"):
+        return x.clamp(float(np.float32(params["min"])), float(np.float32(params["max"])))
+
+
 def clip(g: Graph, x: ValueLike, least: float, most: float) -> Value:
     """For lowerings; an author has clamp()."""
     return append(g, spec_of("Clip"), x, {"min": least, "max": most})[0]
+
+
+_FALLING = "alpha of zero or below: the rest of a row that fills no vector is another number than the others"
+
+
+def _ramp(x: Any, params: Params) -> Any:
+    y = (x * params["alpha"] + params["beta"]).clamp(0, 1)
+    return y if params["alpha"] > 0 else y * float("nan")
 
 
 @register
@@ -106,13 +120,14 @@ class HardSigmoid(Unary):
     """clip(alpha * x + beta, 0, 1). ncnn: hardsigmoid.cpp. torch's Hardsigmoid has alpha 1/6, beta 1/2."""
 
     type = "HardSigmoid"
+    departs = _FALLING
     params = (
         Param("alpha", 0, "float", "factor", 0.2),
         Param("beta", 1, "float", "addend", 0.5),
     )
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [(inputs[0] * params["alpha"] + params["beta"]).clamp(0, 1)]
+        return [_ramp(inputs[0], params)]
 
     def samples(self) -> list[Sample]:
         return over_shapes("hardsigmoid", lambda g, x: activation(g, x, "hardsigmoid"), functional().hardsigmoid)
@@ -123,13 +138,14 @@ class HardSwish(Unary):
     """x * clip(alpha * x + beta, 0, 1). ncnn: hardswish.cpp. torch's Hardswish has alpha 1/6, beta 1/2."""
 
     type = "HardSwish"
+    departs = _FALLING
     params = (
         Param("alpha", 0, "float", "factor", 0.2),
         Param("beta", 1, "float", "addend", 0.5),
     )
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [inputs[0] * (inputs[0] * params["alpha"] + params["beta"]).clamp(0, 1)]
+        return [inputs[0] * _ramp(inputs[0], params)]
 
     def samples(self) -> list[Sample]:
         return over_shapes("hardswish", lambda g, x: activation(g, x, "hardswish"), functional().hardswish)
@@ -150,7 +166,7 @@ class Shrink(Unary):
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, limit, bias = inputs[0], params["lambd"], params["bias"]
-        return [(x + bias) * (x < -limit) + (x - bias) * (x > limit)]
+        return [(x + bias).where(x < -limit, (x - bias).where(x > limit, 0.0))]
 
     def samples(self) -> list[Sample]:
         F = functional()

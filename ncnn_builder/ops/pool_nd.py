@@ -11,6 +11,7 @@ from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
 from .common import functional, need, need_rank, same_windows, shape_id, windows
 from .conv_nd import AXES
+from .pool_reference import FULL, pooled
 from .pooling import KEEP, SAME_MODES
 
 _DOCS = {"kernel": "size of the window", "stride": "stride", "pad": "border", "out": "windows of an adaptive pooling"}
@@ -65,12 +66,17 @@ class PoolNd(OpSpec):
         if p["adaptive_pooling"]:
             name = f"adaptive_{'avg' if average else 'max'}_pool{n}d"
             return [getattr(F, name)(x, self._each(p, "out"))[0]]
-        kernel, stride = self._each(p, "kernel"), self._each(p, "stride")
-        padding, ceil = tuple(b[0] for b in self._borders(p)), p["pad_mode"] == 0
-        if not average:
-            return [getattr(F, f"max_pool{n}d")(x, kernel, stride, padding, ceil_mode=ceil)[0]]
-        pool = getattr(F, f"avg_pool{n}d")
-        return [pool(x, kernel, stride, padding, ceil, bool(p["avgpool_count_include_pad"]))[0]]
+        return [
+            pooled(
+                x[0],
+                self._each(p, "kernel"),
+                self._each(p, "stride"),
+                self._borders(p),
+                average=average,
+                full=p["pad_mode"] == FULL,
+                border_counts=bool(p["avgpool_count_include_pad"]),
+            )
+        ]
 
     def _samples(self, size: Shape) -> list[Sample]:
         from torch import nn

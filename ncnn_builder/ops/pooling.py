@@ -10,6 +10,7 @@ from ..errors import BuildError
 from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, same_as, spec_of
 from .common import FEATURE_MAPS, functional, need, need_rank, same_windows, shape_id, windows
+from .pool_reference import FULL, pooled
 
 KEEP = -233
 SAME_MODES = (2, 3)
@@ -78,11 +79,17 @@ class Pooling(OpSpec):
         if p["adaptive_pooling"]:
             pool = F.adaptive_avg_pool2d if p["pooling_type"] else F.adaptive_max_pool2d
             return [pool(x, (p["out_h"], p["out_w"]))[0]]
-        kernel, stride = (p["kernel_h"], p["kernel_w"]), (p["stride_h"], p["stride_w"])
-        padding = (p["pad_top"], p["pad_left"])
-        if p["pooling_type"] == 0:
-            return [F.max_pool2d(x, kernel, stride, padding, ceil_mode=p["pad_mode"] == 0)[0]]
-        return [F.avg_pool2d(x, kernel, stride, padding, p["pad_mode"] == 0, bool(p["count_include_pad"]))[0]]
+        return [
+            pooled(
+                x[0],
+                (p["kernel_h"], p["kernel_w"]),
+                (p["stride_h"], p["stride_w"]),
+                ((p["pad_top"], p["pad_bottom"]), (p["pad_left"], p["pad_right"])),
+                average=p["pooling_type"] == 1,
+                full=p["pad_mode"] == FULL,
+                border_counts=bool(p["count_include_pad"]),
+            )
+        ]
 
     def samples(self) -> list[Sample]:
         from torch import nn

@@ -7,11 +7,12 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from .binary import binaryOp
 from .common import need, over_shapes, shape_id
 
-_OPS = {
+OPS = {
     "ReduceSum": 0,
     "ReduceSumSquare": 2,
     "ReduceMean": 3,
@@ -29,9 +30,10 @@ _OPS = {
 class Reduction(OpSpec):
     """coeff * (a reduction over `axes`), or over everything. ncnn: reduction.cpp.
 
-    operation: 0 sum, 2 sum of squares, 3 mean, 4 max, 5 min, 6 product, 7 L1, 8 L2, 9 log sum, 10 log sum exp.
-    `version` must be 1, or ncnn refuses the file as "too old". ncnn adds up exp(x) as it is for log sum exp: it
-    overflows for x above 88, where torch does not.
+    operation: 0 sum, 1 and 7 sum of magnitudes (L1), 2 sum of squares, 3 mean, 4 max, 5 min, 6 product, 8 L2,
+    9 log sum, 10 log sum exp.
+    `version` must be 1, or ncnn refuses the file as "too old". ncnn adds up exp(x) as it is for log sum exp, which
+    overflows for x above 88, where torch does not: the DSL takes off the maximum before.
     """
 
     type = "Reduction"
@@ -143,6 +145,7 @@ def _reduce(x: Any, op: int, axes: tuple[int, ...], keep: bool) -> Any:
         return x
     table = {
         0: lambda: x.sum(axes, keep),
+        1: lambda: x.abs().sum(axes, keep),
         2: lambda: x.square().sum(axes, keep),
         3: lambda: x.mean(axes, keep),
         4: lambda: x.amax(axes, keep),
@@ -150,7 +153,7 @@ def _reduce(x: Any, op: int, axes: tuple[int, ...], keep: bool) -> Any:
         7: lambda: x.abs().sum(axes, keep),
         8: lambda: x.square().sum(axes, keep).sqrt(),
         9: lambda: x.sum(axes, keep).log(),
-        10: lambda: x.logsumexp(axes, keep),
+        10: lambda: x.exp().sum(axes, keep).log(),  # as it stands: infinite above 88
     }
     return table[op]()
 
@@ -196,10 +199,26 @@ def really_reduction(g: Graph, bottom_names: ValueLike, op: str, dims: Any, keep
 
 
 def _reduction(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> Values:
-    if op not in _OPS:
-        raise BuildError("unknown operation", op="Reduction", argument="op", expected=list(_OPS), got=op)
+    if op not in OPS:
+        raise BuildError("unknown operation", op="Reduction", argument="op", expected=list(OPS), got=op)
+    if op == "ReduceLogSumExp":
+        return log_sum_exp(g, one(bottom_names), axes, keepdim)
+    return _append(g, bottom_names, op, axes, keepdim)
+
+
+def log_sum_exp(g: Graph, x: Value, axes: tuple[int, ...] | None, keepdim: bool) -> Values:
+    """m + log(sum(exp(x - m))) with the maximum m: ncnn's layer alone adds up exp(x) as it is."""
+    every = tuple(range(len(x.shape))) if axes is None else axes
+    top = one(_append(g, x, "ReduceMax", every, True))
+    rest = one(_append(g, binaryOp(g, [x, top], "Sub"), "ReduceLogSumExp", axes, keepdim))
+    if rest.shape != top.shape:
+        top = one(_append(g, x, "ReduceMax", axes, keepdim))
+    return binaryOp(g, [rest, top], "Add")
+
+
+def _append(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> Values:
     params = {
-        "operation": _OPS[op],
+        "operation": OPS[op],
         "reduce_all": int(axes is None),
         "coeff": 1.0,
         "axes": axes or (),

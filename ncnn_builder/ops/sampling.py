@@ -26,8 +26,12 @@ class GridSample(OpSpec):
 
     A place is (x, y) or (x, y, z) from -1 to 1. sample_type: 1 bilinear, 2 nearest, 3 bicubic (3-D x only);
     padding_mode: 1 zeros, 2 border, 3 reflection. permute_fusion 1: the grid is (2, H', W') or (3, D', H', W').
-    A place in the middle between two pixels is rounded up by "nearest", where torch rounds to even.
     """
+
+    departs = (
+        'a place in the middle between two pixels is rounded up by "nearest", where torch rounds to even; "reflection"'
+        " reflects once, torch as often as a place below -5 or above 3 needs it"
+    )
 
     type = "GridSample"
     inputs = ("x", "grid")
@@ -55,15 +59,26 @@ class GridSample(OpSpec):
         if params["permute_fusion"]:
             grid = grid.movedim(0, -1)
         modes, borders = ({i: name for name, i in table.items()} for table in (_SAMPLE, _BORDER))
-        return [
-            functional().grid_sample(
-                x[None],
-                grid[None],
-                modes[params["sample_type"]],
-                borders[params["padding_mode"]],
-                bool(params["align_corner"]),
-            )[0]
-        ]
+        mode, border, align = (
+            modes[params["sample_type"]],
+            borders[params["padding_mode"]],
+            bool(params["align_corner"]),
+        )
+        # The places as ncnn has them, in pixels; then torch looks there, without a border of its own.
+        sizes = grid.new_tensor(x.shape[:0:-1])
+        at = (grid + 1) / 2 * (sizes - 1) if align else ((grid + 1) * sizes - 1) / 2
+        if mode == "bicubic":  # each of 16 pixels has a border of its own, which is torch's unless it reflects again
+            y = functional().grid_sample(x[None], grid[None], mode, border, align)[0]
+            shift, high = (0, sizes - 1) if align else (0.5, sizes)
+            first, last = at.floor() - 1 + shift, at.floor() + 2 + shift
+            once = ((first >= -2 * high) & (last <= 2 * high)).all(-1)
+            return [y.where(once, float("nan")) if border == "reflection" else y]
+        if border == "reflection":
+            at = _reflected(at, sizes - 1) if align else _reflected(at + 0.5, sizes) - 0.5
+        if border == "border" or (border == "reflection" and not align):
+            at = at.clamp(min=0).minimum(sizes - 1)
+        at = (at + 0.5).floor() if mode == "nearest" else at
+        return [functional().grid_sample(x[None], ((2 * at + 1) / sizes - 1)[None], mode, "zeros", False)[0]]
 
     def samples(self) -> list[Sample]:
         F = functional()
@@ -97,6 +112,10 @@ class GridSample(OpSpec):
             sample((8, 3, 3, 3), (2, 2, 2), "bilinear", "zeros", False),
             *fused,
         ]
+
+
+def _reflected(at: Any, high: Any) -> Any:
+    return high - (at.abs() - high).abs()
 
 
 @dsl

@@ -8,10 +8,13 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from ..builder import ValueLike, append, array, one
-from ..ir import Array, Graph, Params, Shape, Values
+from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
+from .activation import activation
+from .binary import binaryOp
 from .common import ANY_SHAPES, functional, need, need_rank, need_shape, shape_id
 from .norm import need_module
+from .shape import crop
 from .slices import axis_of
 
 
@@ -132,6 +135,7 @@ class GLU(OpSpec):
     """The first half of x along an axis times the sigmoid of the second. ncnn: glu.cpp."""
 
     type = "GLU"
+    departs = "a gate below -88, whose exp(-x) overflows: NaN or 0; glu() is made of other layers, which are right"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
@@ -141,7 +145,9 @@ class GLU(OpSpec):
         return [tuple(n // 2 if i == axis else n for i, n in enumerate(x))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [functional().glu(inputs[0], params["axis"])]
+        x, gate = inputs[0].chunk(2, params["axis"])
+        overflow = (-gate).exp()
+        return [x / (1 + overflow.where(overflow.isfinite(), float("nan")))]
 
     def samples(self) -> list[Sample]:
         F = functional()
@@ -150,7 +156,7 @@ class GLU(OpSpec):
             Sample(
                 f"glu-{shape_id(x)}-{dim}",
                 (x,),
-                lambda g, v, dim=dim: glu(g, v, dim),
+                lambda g, v, dim=dim: append(g, self, v, {"axis": axis_of(dim, len(v.shape))}),
                 lambda v, dim=dim: F.glu(v, dim),
             )
             for x in shapes
@@ -161,6 +167,14 @@ class GLU(OpSpec):
 
 @dsl
 def glu(g: Graph, bottom_names: ValueLike, dim: SupportsFloat = -1) -> Values:
-    """torch's glu; dim counts the batch."""
+    """torch's glu; dim counts the batch. By Crop and Sigmoid: ncnn's layer GLU gives NaN for gates below -88."""
     x = one(bottom_names)
-    return append(g, spec_of("GLU"), x, {"axis": axis_of(dim, len(x.shape))})
+    return gated(g, x, axis_of(dim, len(x.shape)))
+
+
+def gated(g: Graph, x: Value, axis: int) -> Values:
+    """The first half of x along an axis, outer first and without batch, times the sigmoid of the second."""
+    n = x.shape[axis]
+    need(n % 2 == 0, "no two halves", argument="dim", expected="an even size", got=list(x.shape))
+    first, gate = (one(crop(g, x, [start], [start + n // 2], [axis])) for start in (0, n // 2))
+    return binaryOp(g, [first, one(activation(g, gate, "sigmoid"))], "Mul")

@@ -66,6 +66,10 @@ class Report:
     title: str
     comparisons: list[Comparison] = field(default_factory=list)
 
+    def add(self, comparison: Comparison) -> Report:
+        self.comparisons.append(comparison)
+        return self
+
     def add_all(self, got: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float) -> Report:
         """Compare everything that is expected; a name that was not got is a mismatch, not a warning."""
         for name, reference in expected.items():

@@ -3,60 +3,77 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from parity_support import build, draw, named, oracle
+from parity_support import build, draw, draw_edge, edge_report, named, oracle, spread
 
 import ncnn_builder as nb
-from ncnn_builder.parity import Report
+from ncnn_builder.parity import EDGES, Report, wheel_results
 
-RUNNER = Path(__file__).resolve().parents[1] / "wheel_ops_runner.py"
 MOST = 6  # samples of an op, spread over all that it has: the others run on our runtime
+AT_EDGES = 2
 
 torch.manual_seed(0)
 OWN = [spec for spec in nb.registry.values() if not spec.custom and not spec.composite and not spec.off]
+SAMPLES = [(spec, spec.samples()) for spec in OWN]
+CASES = [(spec, sample) for spec, samples in SAMPLES for sample in spread(samples, MOST)]
+EDGE_CASES = [
+    (spec, sample, kind)
+    for spec, samples in SAMPLES
+    if not spec.open_length
+    for sample in spread(samples, AT_EDGES)
+    for kind in EDGES
+]
 
-
-def spread(samples: list[nb.Sample]) -> list[nb.Sample]:
-    return samples if len(samples) <= MOST else [samples[i * (len(samples) - 1) // (MOST - 1)] for i in range(MOST)]
-
-
-CASES = [(spec, sample) for spec in OWN for sample in spread(spec.samples())]
+Results = list[dict[str, Any] | str]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all results."""
+def results() -> Results:
+    """Of CASES, and behind them of EDGE_CASES."""
     if importlib.util.find_spec("ncnn") is None:
         pytest.fail('no ncnn wheel: pip install -c constraints.txt -e ".[dev]" brings it')
-    folder = tmp_path_factory.mktemp("ops")
-    for i, (_, sample) in enumerate(CASES):
-        graph = build(sample)[0]
-        model = nb.compile_graph(graph, "stock")
-        job = folder / f"{i:04d}"
-        nb.write_files({job.with_suffix(".param"): [model.param.encode()], job.with_suffix(".bin"): [model.bin]})
-        arrays = {f"in:{name}": array for name, array in named(draw(sample)).items()}
-        np.savez(job.with_suffix(".npz"), outputs=list(graph.outputs), **arrays)
-    done = subprocess.run([sys.executable, "-I", str(RUNNER), str(folder)], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return folder
+    models: dict[str, nb.EmittedModel] = {}
+
+    def job(spec: nb.OpSpec, sample: nb.Sample, arrays: list[Any]) -> Any:
+        graph, key = build(sample)[0], f"{spec.type} {sample.id}"
+        models[key] = models.get(key) or nb.compile_graph(graph, "stock")
+        return models[key], named(arrays), list(graph.outputs)
+
+    usual = [job(spec, sample, draw(sample)) for spec, sample in CASES]
+    return wheel_results([*usual, *(job(spec, sample, draw_edge(sample, kind)) for spec, sample, kind in EDGE_CASES)])
 
 
 @pytest.mark.parametrize("i", range(len(CASES)), ids=[f"{spec.type}-{sample.id}" for spec, sample in CASES])
-def test_an_op_on_the_wheel(i: int, results: Path) -> None:
+def test_an_op_on_the_wheel(i: int, results: Results) -> None:
     spec, sample = CASES[i]
-    got = dict(np.load(results / f"{i:04d}.out.npz"))
-    expected = oracle(sample, draw(sample))
-    Report(f"{spec.type} {sample.id}, wheel").add_all(got, expected, spec.tolerance.fp32).check()
+    got = results[i]
+    assert isinstance(got, dict), got
+    Report(f"{spec.type} {sample.id}, wheel").add_all(got, oracle(sample, draw(sample)), spec.tolerance.fp32).check()
 
 
-def test_another_result_is_seen(results: Path) -> None:
+@pytest.mark.parametrize("i", range(len(EDGE_CASES)), ids=[f"{o.type}-{s.id}-{kind}" for o, s, kind in EDGE_CASES])
+def test_an_op_at_edges_on_the_wheel(i: int, results: Results) -> None:
+    spec, sample, kind = EDGE_CASES[i]
+    got = results[len(CASES) + i]
+    assert isinstance(got, dict), got
+    edge_report(spec, sample, kind, got).check()
+
+
+def test_another_result_is_seen(results: Results) -> None:
     i = next(i for i, (spec, _) in enumerate(CASES) if spec.type == "LSTM")
-    got = {name: array * 1.001 for name, array in np.load(results / f"{i:04d}.out.npz").items()}
+    (spec, sample), got = CASES[i], results[i]
+    assert isinstance(got, dict), got
+    got = {name: array * 1.001 for name, array in got.items()}
     with pytest.raises(nb.ParityError, match="differ"):
-        Report("LSTM").add_all(got, oracle(CASES[i][1], draw(CASES[i][1])), CASES[i][0].tolerance.fp32).check()
+        Report("LSTM").add_all(got, oracle(sample, draw(sample)), spec.tolerance.fp32).check()
+
+
+def test_another_result_at_edges_is_seen(results: Results) -> None:
+    i = next(i for i, (spec, _, kind) in enumerate(EDGE_CASES) if (spec.type, kind) == ("Softplus", "large"))
+    (spec, sample, kind), got = EDGE_CASES[i], results[len(CASES) + i]
+    assert isinstance(got, dict), got
+    with pytest.raises(nb.ParityError, match="NaN or infinite"):  # of torch's softplus, which the layer is not
+        edge_report(spec, sample, kind, got, oracle).check()

@@ -1,0 +1,82 @@
+"""An ncnn that is installed, for who hands in none: our runtime, or the wheel from PyPI in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..emit import EmittedModel, write_files
+from ..errors import BuildError, ParityError
+from .bisect import Runner
+from .runner import runner
+
+Job: TypeAlias = "tuple[EmittedModel, Mapping[str, Any], Sequence[str]]"
+Batch: TypeAlias = Callable[[EmittedModel, Sequence[Mapping[str, Any]], Sequence[str]], "list[dict[str, Any]]"]
+"""(model, several times its inputs, output names) -> outputs of each time."""
+_JOBS = Path(__file__).with_name("wheel_jobs.py")
+_TIMEOUT = 900.0
+
+
+def installed_ncnn() -> Batch:
+    """Runs emitted models of ncnn's own layers. Raises BuildError, which says what to install, where no ncnn is."""
+    try:
+        net = getattr(importlib.import_module("runtime"), "Net", None)
+    except ImportError:  # not there, or a checkout whose extension is not built
+        net = None
+    if net is not None:
+        return one_by_one(runner(net))
+    if importlib.util.find_spec("ncnn") is not None:
+        return on_the_wheel
+    raise BuildError(
+        "no ncnn to run the layers on",
+        expected="the package runtime of this project, or the ncnn wheel",
+        fix="pip install ncnn, or build the project: pip install .",
+    )
+
+
+def one_by_one(run: Runner) -> Batch:
+    return lambda model, inputs, outputs: [run(model, each, list(outputs)) for each in inputs]
+
+
+def on_the_wheel(
+    model: EmittedModel, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[str]
+) -> list[dict[str, Any]]:
+    """By the ncnn wheel, all in one process. Raises ParityError where ncnn reports an error, or breaks off."""
+    results = wheel_results([(model, each, outputs) for each in inputs])
+    failed = next((r for r in results if isinstance(r, str)), None)
+    if failed is not None:
+        raise ParityError(f"the ncnn wheel fails: {failed}", got=list(outputs))
+    return [r for r in results if not isinstance(r, str)]
+
+
+def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
+    """What the ncnn wheel makes of models of its own layers, in one other process; a text where it reports an error.
+
+    Raises ParityError where the process breaks off: ncnn ends it for some models.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i, (model, inputs, outputs) in enumerate(jobs):
+            job = folder / f"{i:05d}"
+            write_files({job.with_suffix(".param"): [model.param.encode()], job.with_suffix(".bin"): [model.bin]})
+            arrays: dict[str, Any] = {f"in:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
+            np.savez(job.with_suffix(".npz"), outputs=np.array(list(outputs)), **arrays)
+        command = [sys.executable, "-I", str(_JOBS), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        if done.returncode != 0:
+            said = (done.stdout + done.stderr).strip()[-500:] or "nothing said"
+            raise ParityError(f"the process with the ncnn wheel broke off with code {done.returncode}", got=said)
+        return [_result(folder / f"{i:05d}") for i in range(len(jobs))]
+
+
+def _result(job: Path) -> dict[str, Any] | str:
+    error = job.with_suffix(".error")
+    return error.read_text() if error.exists() else dict(np.load(job.with_suffix(".out.npz")))

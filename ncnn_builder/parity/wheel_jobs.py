@@ -1,0 +1,48 @@
+"""Run in a process of its own, `python -I wheel_jobs.py FOLDER`: plain ncnn from PyPI and numpy, nothing of ours.
+
+FOLDER holds NUMBER.param, NUMBER.bin and NUMBER.npz with the inputs as in:NAME and the names of the outputs; beside
+them NUMBER.out.npz is written, and NUMBER.error where ncnn reports one.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import ncnn  # type: ignore
+import numpy as np
+
+
+def run(job: Path) -> dict[str, Any]:
+    net = ncnn.Net()
+    net.opt.num_threads = 2
+    net.opt.use_bf16_storage = False
+    for half in ("packed", "storage", "arithmetic"):  # on by default
+        setattr(net.opt, f"use_fp16_{half}", False)
+    if net.load_param(str(job.with_suffix(".param"))) != 0:
+        raise RuntimeError("load_param failed")
+    if net.load_model(str(job.with_suffix(".bin"))) != 0:
+        raise RuntimeError("load_model failed")
+    data = dict(np.load(job))
+    names = [str(n) for n in data.pop("outputs")]
+    # What an extractor gives goes with it, and a Mat of an array does not own its memory.
+    extractor = net.create_extractor()
+    for name, array in data.items():
+        if extractor.input(name.removeprefix("in:"), ncnn.Mat(array).clone()) != 0:
+            raise RuntimeError(f"input({name.removeprefix('in:')}) failed")
+    results: dict[str, Any] = {}
+    for name in names:
+        code, blob = extractor.extract(name)
+        if code != 0:
+            raise RuntimeError(f"extract({name}) returned {code}")
+        results[name] = np.array(blob).copy()
+    return results
+
+
+if __name__ == "__main__":
+    for path in sorted(p for p in Path(sys.argv[1]).glob("*.npz") if not p.name.endswith(".out.npz")):
+        try:
+            np.savez(path.with_suffix(".out.npz"), **run(path))
+        except RuntimeError as error:
+            path.with_suffix(".error").write_text(str(error))
+    ours = sorted(n for n in sys.modules if n.split(".")[0] in ("ncnn_builder", "runtime", "stylegan", "torch"))
+    assert not ours, f"not plain ncnn: {ours}"
