@@ -19,6 +19,7 @@ from .channelwise import matmul
 from .common import need
 from .dims import squeeze
 from .shape import crop
+from .strides import strided
 
 
 def _operand(other: Any) -> Any:
@@ -131,7 +132,7 @@ def _iterate(g: Graph, value: Value) -> NoReturn:
 
 
 def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
-    """value[2:5], value[:, 1], value[..., -3:]: dimensions without the batch, as numpy has it; steps of 1 only.
+    """value[2:5], value[:, 1], value[..., -3:]: dimensions without the batch, as numpy has it; steps from 1 up.
 
     One number alone is refused: in torch it counts the batch, in the predecessor's code results, in numpy channels.
     """
@@ -150,12 +151,18 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
         keys[at : at + 1] = [slice(None)] * (rank - len(keys) + 1)
     need(len(keys) <= rank, "too many indices", expected=f"{rank} at most for {list(value.shape)}", got=len(keys))
-    starts, ends, axes, gone = [], [], [], []
+    starts, ends, axes, gone, steps = [], [], [], [], []
     for axis, (k, n) in enumerate(zip(keys, value.shape, strict=False)):
         if isinstance(k, slice):
-            need(k.step in (None, 1), "a slice with a step", expected="start:end", got=f"step {k.step}")
-            first, end, _ = k.indices(n)
+            step = 1 if k.step is None else k.step
+            upwards = isinstance(step, numbers.Integral) and not isinstance(step, bool) and int(step) >= 1
+            need(upwards, "a slice with this step", expected="1 or more", got=step, fix="nb.flip() turns an axis round")
+            first, end, step = k.indices(n)
             need(first < end, "nothing is left of an axis", expected=f"part of {n}", got=f"{k.start}:{k.stop}")
+            if step > 1 and end - first > step:
+                steps.append((axis, first, end, step))
+                continue
+            end = end if step == 1 else first + 1
         else:
             whole = isinstance(k, numbers.Integral) and not isinstance(k, bool)
             need(whole, "bad index", expected="a slice, a whole number or ...", got=repr(k))
@@ -168,6 +175,8 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
             ends.append(end)
             axes.append(axis)
     y = crop(g, value, starts, ends, axes)[0] if axes else value
+    for step in steps:
+        y = strided(g, y, *step)
     return squeeze(g, y, [a + 1 for a in gone])[0] if gone else y
 
 
