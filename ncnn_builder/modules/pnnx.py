@@ -9,23 +9,29 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..builder import ValueLike, inputs_of
 from ..emit import compile_graph, load
-from ..emit.foreign import Foreign
+from ..emit.foreign import Foreign, undeclared
 from ..errors import BuildError, NcnnBuilderError, ParityError
 from ..ir import Graph, Node, Value, Values
 from ..opspec import caller
 from ..parity.bisect import Runner
 from ..parity.compare import Report
+from ..parity.edges import EDGES, compare_edges, edge, nudged
+from ..parity.installed import Batch, installed_ncnn, one_by_one
 from ..parity.interpret import interpret
 from ..parity.taps import drop_batch
+from .pnnx_forms import right_forms, shaped_results
 from .walk import need_eval
 
 BY = "pnnx"
+NORMAL = "normal"
 TRIALS = 3
 TOLERANCE = 1e-4
 TIMEOUT = 300.0
@@ -44,24 +50,31 @@ def from_pnnx(
     """What the module's forward() computes of these inputs, by layers that pnnx converts it to.
 
     The module, in eval mode, is traced with one random tensor [1, *shape] for each input, float32 with the batch in
-    front, and has to return one tensor, or several, with a batch of one. What pnnx makes of it is read, computed by the
-    references of its layers for three other random inputs, and compared with torch at once; with run, which runs an
-    emitted model, on ncnn as well. Then it becomes part of the graph, in the current scope.
-    timeout: seconds that pnnx may take. tolerance: largest difference, relative to the largest magnitude.
+    front, and has to return one tensor, or several, with a batch of one. What pnnx makes of it is read, run on ncnn,
+    and compared with torch at once: for three other random inputs, and for such that are negative, zero, large (10 to
+    1000), one number everywhere, and a mixture of these. Layers that ncnn computes wrongly at some inputs, such as
+    powers, are replaced by the DSL's forms. Then it becomes part of the graph, in the current scope.
+    timeout: seconds that pnnx may take. tolerance: largest difference, relative to the largest magnitude. run: runs an
+    emitted model; None takes our runtime where it is installed, and else the ncnn wheel in a process of its own.
 
         nb.exports(Encoder)(nb.from_pnnx)    # from now on child() and export_module() convert an Encoder so
 
-    Raises BuildError where pnnx is not installed, takes too long, breaks off, leaves a layer that ncnn does not have,
-    or makes layers that do not fit each other; ParityError, with the difference, where its result is another one.
+    Raises BuildError where pnnx or any ncnn is not installed, where pnnx takes too long, breaks off, leaves a layer
+    that ncnn does not have, or makes layers that do not fit each other; ParityError, with the difference, where its
+    result is another one.
     """
     values = inputs_of(inputs)
     for part in module.modules():
         need_eval(g, part)
     where: dict[str, Any] = {"op": type(module).__name__, "scope": g.current_scope or None, "source": caller()}
+    try:
+        ncnn = installed_ncnn() if run is None else one_by_one(run)
+    except BuildError as error:
+        raise error.located(where["op"], where["scope"], where["source"]) from None
     with tempfile.TemporaryDirectory() as folder:
         files = _convert(module, values, Path(folder), timeout, where)
         part = _read(files, values, where)
-    _compare(part, module, values, tolerance, run, where)
+    _compare(part, module, values, tolerance, ncnn, where)
     return _splice(g, part, values, where["source"])
 
 
@@ -114,11 +127,16 @@ def _read(files: Path, values: Sequence[Value], where: Mapping[str, Any]) -> Gra
         what = "pnnx made layers that do not fit each other"
         said = error.what.replace(f"{param.parent}/", "")
         raise BuildError(what, got=said, expected=error.expected, fix=_INSTEAD, **where) from error
-    unknown = sorted({_unknown(node.spec) for node in part.nodes if isinstance(node.spec, Foreign)})
+    unknown = sorted({_unknown(node.spec) for node in part.nodes if isinstance(node.spec, Foreign) and _open(node)})
     if unknown:
         what = "pnnx left layers that ncnn does not have, or with parameters that nobody could check"
         raise BuildError(what, got=unknown, fix=_INSTEAD, **where)
-    return part
+    return right_forms(part)
+
+
+def _open(node: Node) -> bool:
+    """Whether ncnn has no layer of this type, or nobody knows the shapes of its results."""
+    return undeclared(node.spec) or any(not v.shape for v in node.outputs)
 
 
 def _unknown(spec: Foreign) -> str:
@@ -133,33 +151,36 @@ def _compare(
     module: Any,
     values: Sequence[Value],
     tolerance: float,
-    run: Runner | None,
+    ncnn: Batch,
     where: Mapping[str, Any],
 ) -> None:
-    """Raises ParityError unless both compute the same of random inputs."""
-    import torch
-
-    model = None if run is None else compile_graph(part, "reference")
-    generator = torch.Generator().manual_seed(1)
+    """Raises ParityError unless ncnn computes what torch does, and on normal draws the layers' references too."""
+    trials = list(_trials(module, values))
+    shaped_results(part, {name: result.shape for name, result in trials[0].expected.items()})
+    arrays = [{v.name: trial.given[_number(v)] for v in part.inputs} for trial in trials]
+    try:
+        results = ncnn(compile_graph(part, "stock"), arrays, list(part.outputs))
+    except Exception as error:  # whatever a runtime may raise
+        raise BuildError("ncnn cannot run what pnnx made", got=_brief(str(error)), fix=_INSTEAD, **where) from error
     report = Report(where["op"])
-    for trial in range(TRIALS):
-        given = [torch.randn(1, *v.shape, generator=generator) for v in values]
-        with torch.no_grad():
-            result = module(*(tensor.clone() for tensor in given))
-        tensors = result if isinstance(result, (tuple, list)) else [result]
-        expected = {f"out{i}": drop_batch(tensor) for i, tensor in enumerate(tensors)}
-        arrays = {v.name: drop_batch(given[_number(v)]) for v in part.inputs}
+    for trial, inputs, got in zip(trials, arrays, results, strict=True):
+        title = f"{trial.kind} inputs on ncnn"
+        if trial.kind != NORMAL:
+            for name, wanted in trial.expected.items():
+                others = [other[name] for other in trial.moved]
+                report.add(compare_edges(f"{name} of {title}", got[name], wanted, tolerance, others))
+            continue
+        report.add_all(_named(got, title), _named(trial.expected, title), tolerance)
+        if any(node.spec.foreign for node in part.nodes):
+            continue  # such a layer has no reference
         try:
-            computed = interpret(part, arrays)
+            computed = interpret(part, inputs)
         except (RuntimeError, ParityError) as error:
-            raise BuildError(
-                "what pnnx made cannot be computed", got=_brief(str(error)), fix=_INSTEAD, **where
-            ) from error
-        got = {key: computed[value] for key, value in part.outputs.items()}
-        report.add_all(_named(got, f"trial {trial}"), _named(expected, f"trial {trial}"), tolerance)
-        if model is not None and run is not None:
-            got, title = run(model, arrays, list(part.outputs)), f"trial {trial} on ncnn"
-            report.add_all(_named(got, title), _named(expected, title), tolerance)
+            what = "what pnnx made cannot be computed"
+            raise BuildError(what, got=_brief(str(error)), fix=_INSTEAD, **where) from error
+        title = f"{trial.kind} inputs by the references of the layers"
+        by_reference = {name: computed[value] for name, value in part.outputs.items()}
+        report.add_all(_named(by_reference, title), _named(trial.expected, title), tolerance)
     worst = report.worst
     if not worst.ok:
         raise ParityError(
@@ -169,6 +190,34 @@ def _compare(
             fix=_INSTEAD,
             **where,
         )
+
+
+class _Trial(NamedTuple):
+    """A kind of draw, inputs, what torch makes of them, and of inputs that are moved by as much as float32 rounds."""
+
+    kind: str
+    given: list[Any]
+    expected: dict[str, Any]
+    moved: list[dict[str, Any]]
+
+
+def _trials(module: Any, values: Sequence[Value]) -> Iterator[_Trial]:
+    rng = np.random.default_rng(1)
+
+    def says(arrays: Sequence[Any]) -> dict[str, Any]:
+        import torch
+
+        with torch.no_grad():
+            result = module(*(torch.from_numpy(a.copy())[None] for a in arrays))
+        tensors = result if isinstance(result, (tuple, list)) else [result]
+        return {f"out{i}": drop_batch(tensor) for i, tensor in enumerate(tensors)}
+
+    for _ in range(TRIALS):
+        given = [rng.standard_normal(v.shape).astype(np.float32) for v in values]
+        yield _Trial(NORMAL, given, says(given), [])
+    for kind in EDGES:
+        given = [edge(kind, v.shape, rng) for v in values]
+        yield _Trial(kind, given, says(given), [says(other) for other in nudged(given, rng)])
 
 
 def _named(results: Mapping[str, Any], title: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from torch.nn import functional
 import ncnn_builder as nb
 from ncnn_builder.modules import pnnx as converter
 from ncnn_builder.modules import walk
+from ncnn_builder.parity import Report
 
 
 class Gate(nn.Module):
@@ -184,6 +185,98 @@ def test_a_difference_on_ncnn_alone() -> None:
         return {name: result * 1.01 for name, result in run_emitted(*args).items()}
 
     assert "on ncnn" in refused(nb.ParityError, ready(Gate()), (6, 4, 4), run=wrong)
+
+
+class Is(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.function(*inputs)
+
+
+WRONG_LAYERS = {
+    "x ** 3": lambda x: x**3,
+    "pow 5": lambda x: x.pow(5),
+    "pow 4.0": lambda x: torch.pow(x, 4.0) * 0.5,
+    "pow -1": lambda x: (x + 2000) ** -1,
+    "root": lambda x: x.clamp(min=0) ** 1.5,
+    "half a gelu": lambda x: torch.tanh(x + 0.044715 * x**3),
+    "softplus": functional.softplus,
+    "logsigmoid": functional.logsigmoid,
+    "logsumexp": lambda x: torch.logsumexp(functional.conv1d(x, torch.eye(4)[..., None]), 2, keepdim=True) * x,
+    "glu": lambda x: functional.glu(functional.conv1d(x, torch.eye(4)[..., None]), 2),
+}
+"""What pnnx makes layers of that ncnn computes wrongly at zero, below, or where exp() overflows."""
+
+
+@pytest.mark.parametrize("name", WRONG_LAYERS)
+def test_layers_that_ncnn_computes_wrongly_at_edges_are_said_otherwise(name: str) -> None:
+    g = nb.Graph()
+    module, x = Is(WRONG_LAYERS[name]).eval(), np.float32([[0, -0.5, 90, -90, 1, -2, 3, 100]] * 3 + [[0.25] * 8])
+    g.output("y", nb.from_pnnx(g, module, g.input("x", (4, 8))))
+    expected = {"y": module(torch.from_numpy(x)[None])[0].numpy()}
+    for target in ("reference", "stock"):
+        got = run_emitted(nb.compile_graph(g, target), {"x": x}, ["y"])
+        Report(name).add_all(got, expected, 1e-5).check()
+
+
+def test_the_gelu_that_it_takes_for_another_is_found() -> None:
+    """That of tanh becomes that of erf, which differs by 5e-4: of numbers that are all small, that is much."""
+    tanh = Is(lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**3))))
+    assert "of negative inputs on ncnn" in refused(nb.ParityError, tanh.eval(), (4, 8))
+
+
+@pytest.mark.parametrize("name", ["x ** 3", "softplus", "logsigmoid"])
+def test_and_left_as_they_are_they_are_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The mutation control: without the other form, normal draws alone would let softplus through."""
+    monkeypatch.setattr(converter, "right_forms", lambda part: part)
+    text = refused(nb.ParityError, Is(WRONG_LAYERS[name]).eval(), (4, 8))
+    assert "inputs on ncnn" in text or "NaN or infinite" in text
+
+
+def test_a_difference_at_edges_alone_is_found() -> None:
+    """A layer that is right for all that normal draws reach."""
+
+    def saturated(model: nb.EmittedModel, inputs: Any, outputs: list[str]) -> dict[str, Any]:
+        return {name: np.minimum(array, 50) for name, array in run_emitted(model, inputs, outputs).items()}
+
+    assert "of large inputs" in refused(nb.ParityError, Is(functional.relu).eval(), (3, 4), run=saturated)
+
+
+def test_what_float32_cannot_know_is_no_difference() -> None:
+    """A norm of equal numbers divides rounding by rounding."""
+    converted(ready(nn.Sequential(nn.Conv2d(4, 4, 1), nn.InstanceNorm2d(4))), (4, 5, 8))
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda x: x.flatten(2).transpose(1, 2), (20, 4)),
+        (lambda x: x.view(1, 4, -1), (4, 20)),
+        (lambda x: functional.conv2d(x, torch.ones(4, 4, 1, 1)).mean((2, 3)), (4,)),
+    ],
+)
+def test_a_result_with_the_batch_in_it_gets_its_shape(function: Any, shape: tuple[int, ...]) -> None:
+    (value,) = converted(Is(function).eval(), (4, 5, 4))
+    assert value.shape == shape
+
+
+def test_on_the_wheel_where_there_is_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "runtime", None)
+    converted(ready(Gate()), (6, 4, 4))
+    monkeypatch.setattr(converter, "right_forms", lambda part: part)
+    refused(nb.ParityError, Is(functional.softplus).eval(), (4, 8))
+
+
+def test_no_ncnn_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("runtime", "ncnn"):
+        monkeypatch.setitem(sys.modules, name, None)
+    text = refused(nb.BuildError, ready(Gate()), (6, 4, 4))
+    assert "no ncnn to run the layers on" in text and "pip install ncnn" in text
 
 
 # -- how it fails -----------------------------------------------------------------------------------------------
