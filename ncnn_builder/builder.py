@@ -144,8 +144,11 @@ def padding4(value: Any, argument: str = "padding") -> tuple[int, int, int, int]
 def array(value: Any, argument: str, ndim: int | None = None) -> Array:
     """A float32 array from a tensor (with or without gradient), an array or numbers."""
     if hasattr(value, "detach"):
-        value = value.detach().cpu().float().numpy()
+        value = value.detach().cpu()
+        value = (value if value.is_complex() else value.float()).numpy()
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("numpy would leave the imaginary parts out")
         result: Array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
     except (TypeError, ValueError):
         raise BuildError("not an array of numbers", argument=argument, source=caller(), got=repr(value)[:80]) from None

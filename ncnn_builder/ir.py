@@ -179,9 +179,11 @@ class Graph:
     def output(self, name: str, value: Value | Sequence[Value]) -> None:
         """Declare an output: a Value, or the only one of a sequence. Raises BuildError for a name taken."""
         if not isinstance(value, Value):
-            if len(value) != 1 or not isinstance(value[0], Value):
-                raise BuildError(f"output {name}", expected="one Value", got=f"a list of {len(value)}")
-            value = value[0]
+            held = list(value) if isinstance(value, (list, tuple, Values)) else []
+            if len(held) != 1 or not isinstance(held[0], Value):
+                got = f"a list of {len(held)}" if len(held) > 1 else value
+                raise BuildError(f"output {name}", expected="one Value", got=got)
+            value = held[0]
         check_name(name)
         if name in self.outputs or name in {v.name for v in self.inputs}:
             raise BuildError(f"output {name}: the name is taken", expected="a new name", got=name)
@@ -202,13 +204,14 @@ class Graph:
     def current_scope(self) -> str:
         return ".".join(self._scope)
 
-    def tap(self, *values: Value | None, loose: bool = False) -> None:
+    def tap(self, *results: Value | Values | None, loose: bool = False) -> None:
         """Record what the module of the current scope returns: one Value, or several as ``path:0``, ``path:1``.
 
         None holds the place of a result that is not there. loose: no pass has to keep this Value for it, so it is
         seen on the target `reference` and, on the others, where it is still a blob.
         """
         where = self.current_scope
+        values = [value for held in results for value in (held if isinstance(held, Values) else [held])]
         for i, value in enumerate(values):
             if value is None:
                 continue

@@ -70,7 +70,10 @@ def case_of(module: Any, arrays: Mapping[str, Any]) -> Case:
             g.output(f"out{i}", value)
         return g
 
-    return Case(module, build, lambda: module(*in_order, **by_name), {n: a[0] for n, a in arrays.items()}, prefix)
+    def call() -> Any:  # on copies: a module that works in place writes into what it is given
+        return module(*(t.clone() for t in in_order), **{name: t.clone() for name, t in by_name.items()})
+
+    return Case(module, build, call, {name: array[0].copy() for name, array in arrays.items()}, prefix)
 
 
 def guarded(what: str, call: Callable[[], Any]) -> Any:

@@ -306,3 +306,30 @@ def test_a_weight_that_two_layers_share_is_held_once_as_long_as_it_is_the_same()
     first, second, third = (n.weights["weight"] for n in g.nodes)
     assert first is second and np.shares_memory(first, second) and not np.shares_memory(first, third)
     assert (first == 1).all() and (third == 2).all()
+
+
+@pytest.mark.parametrize("weight", [np.ones((3, 3, 1, 1), np.complex64), torch.ones(3, 3, 1, 1, dtype=torch.complex64)])
+def test_complex_numbers_are_refused(weight: Any) -> None:
+    """Their imaginary parts were left out."""
+    g, x = net()
+    with pytest.raises(nb.BuildError, match=r"weight.*not an array of numbers"):
+        nb.shell(g, x, weight)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "y", [], [None], ["x"], np.ones(3)])
+def test_an_output_is_one_value(wrong: Any) -> None:
+    g, x = net()
+    with pytest.raises(nb.BuildError, match="output y; expected one Value"):
+        g.output("y", wrong)
+    g.output("y", [x])
+    assert g.outputs["y"] is x
+
+
+def test_a_tap_is_a_value() -> None:
+    g, x = net()
+    with g.scope("one"):
+        g.tap(nb.square(g, x))
+    with g.scope("several"):
+        g.tap(nb.slice(g, x, 1, dim=1))
+    assert list(g.taps) == ["one", "several:0", "several:1", "several:2"]
+    assert all(type(value) is nb.Value for value in g.taps.values())
