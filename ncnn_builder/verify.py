@@ -14,8 +14,8 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int,
     of weights that have been looked at before, for a caller that checks again and again; it gets those of this graph.
 
     Raises VerifyError for: a value used before it is made, a wrong use list, a name used twice, parameters or
-    shapes that do not follow from the declaration, a weight that is not finite, no output, an output or tap
-    that is not of this graph.
+    shapes that do not follow from the declaration, a weight that is not finite (of a constant: that is NaN), no output,
+    an output or tap that is not of this graph.
     """
     if not graph.outputs:
         raise VerifyError(f"{stage}: the graph has no output", fix="Call graph.output(name, value)")
@@ -68,9 +68,14 @@ def _verify_node(node: Node, stage: str, lowered: bool, finite: dict[int, Array]
         with np.errstate(invalid="ignore"):  # inf - inf
             total = data.sum(dtype=np.float64)
         if not np.isfinite(total):
-            bad = int(data.size - np.isfinite(data).sum())
+            # A constant may be infinite, as a mask of attention is; what is multiplied by inputs may not.
+            constant = not node.inputs
+            bad = int((np.isnan(data) if constant else ~np.isfinite(data)).sum())
             if bad:
-                raise _error(node, stage, f"weight {name} holds {bad} numbers that are NaN or infinite")
+                kinds = "NaN" if constant else "NaN or infinite"
+                raise _error(node, stage, f"weight {name} holds {bad} numbers that are {kinds}")
+            if constant:
+                continue  # the same array may be a weight of another node
         finite[id(data)] = data
     if any(not v.shape for v in node.inputs):
         return  # of a net that was read, and does not say its shapes
