@@ -393,9 +393,10 @@ def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
             expected=f"{elements(x.shape)} elements",
             got=numbers,
         )
-        numbers[numbers.index(-1)] = elements(x.shape) // known
+        if not x.open:  # else ncnn computes it
+            numbers[numbers.index(-1)] = elements(x.shape) // known
     need(
-        min(numbers) > 0,
+        all(n > 0 or (n == -1 and x.open) for n in numbers) and numbers.count(-1) < 2,
         "bad shape",
         argument="shape",
         expected="positive numbers, at most one -1",

@@ -88,6 +88,8 @@ NETS: list[tuple[Callable[..., Any], int]] = [
     (lambda g, x: nb.group_norm(g, nb.conv2d(g, x, CONV), nn.GroupNorm(2, 4)), ALL),
     (lambda g, x: nb.adaptive_avg_pool2d(g, nb.conv2d(g, x, CONV), 2), ALL),
     (lambda g, x: nb.interpolate(g, nb.conv2d(g, x, CONV), scale_factor=0.5, mode="bilinear"), ALL),
+    (lambda g, x: nb.reshape(g, nb.conv2d(g, x, CONV), (1, 4, -1)), ALL),
+    (lambda g, x: nb.reshape(g, nb.reshape(g, nb.conv2d(g, x, CONV), (1, 4, -1)), (1, 2, -1)), ALL),
     (lambda g, x: nb.coordconcat(g, nb.conv2d(g, x, CONV)), ALL - 1),  # its numbers are a constant on `stock`
 ]
 
