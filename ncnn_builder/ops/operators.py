@@ -21,6 +21,9 @@ from .dims import squeeze
 from .shape import crop
 from .strides import strided
 
+TO_THE_END = -233
+"""An end of Crop."""
+
 
 def _operand(other: Any) -> Any:
     """A Value, what a call returned, or a number: of Python, numpy or torch."""
@@ -170,7 +173,10 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
             need(0 <= first < n, "an index out of range", expected=f"-{n} to {n - 1}", got=int(k))
             end = first + 1
             gone.append(axis)
-        if (first, end) != (0, n):
+        whole_axis = (first, end) == (0, n)
+        if value.open and getattr(k, "step", None) in (None, 1):  # as written: ncnn counts from the end of any size
+            first, end, whole_axis = _written(k)
+        if not whole_axis:
             starts.append(first)
             ends.append(end)
             axes.append(axis)
@@ -178,6 +184,14 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
     for step in steps:
         y = strided(g, y, *step)
     return squeeze(g, y, [a + 1 for a in gone])[0] if gone else y
+
+
+def _written(key: Any) -> tuple[int, int, bool]:
+    """Start and end of Crop for a slice with step 1 or a number, whatever the size; and whether that is everything."""
+    if not isinstance(key, slice):
+        return int(key), int(key) + 1 or TO_THE_END, False
+    whole = key.start in (None, 0) and key.stop is None
+    return key.start or 0, TO_THE_END if key.stop is None else int(key.stop), whole
 
 
 define_operators(

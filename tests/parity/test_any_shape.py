@@ -89,6 +89,10 @@ NETS: list[tuple[Callable[..., Any], int]] = [
     (lambda g, x: nb.adaptive_avg_pool2d(g, nb.conv2d(g, x, CONV), 2), ALL),
     (lambda g, x: nb.interpolate(g, nb.conv2d(g, x, CONV), scale_factor=0.5, mode="bilinear"), ALL),
     (lambda g, x: nb.reshape(g, nb.conv2d(g, x, CONV), (1, 4, -1)), ALL),
+    (lambda g, x: nb.conv2d(g, x, CONV)[:, :8, :6], ALL),
+    (lambda g, x: nb.conv2d(g, x, CONV)[1:3, 1:, :-2], ALL),
+    (lambda g, x: nb.conv2d(g, x, CONV)[..., -3:, -1], ALL),
+    (lambda g, x: nb.conv2d(g, x, CONV)[1, -2], ALL),
     (lambda g, x: nb.reshape(g, nb.reshape(g, nb.conv2d(g, x, CONV), (1, 4, -1)), (1, 2, -1)), ALL),
     (lambda g, x: nb.coordconcat(g, nb.conv2d(g, x, CONV)), ALL - 1),  # its numbers are a constant on `stock`
 ]
@@ -107,13 +111,14 @@ def test_what_follows_an_open_size(build: Callable[..., Any], targets: int, late
         lambda g, x: nb.interpolate(g, x, scale_factor=0.5, mode="bilinear", recompute_scale_factor=True),
         lambda g, x: nb.adaptive_avg_pool2d(g, x, (None, 2)),
         lambda g, x: nb.slice(g, x, 3, 2),
+        lambda g, x: x[:, ::8],
     ],
 )
 def test_a_call_that_computes_with_the_size_of_today_is_refused(build: Callable[..., Any]) -> None:
     graph_of(build, ((3, 8, 8),), any_shape=False)
     with pytest.raises(nb.BuildError, match="holds for one size only") as caught:
         graph_of(build, ((3, 8, 8),), any_shape=True)
-    assert caught.value.op in ("interpolate", "adaptive_avg_pool2d", "slice") and caught.value.fix
+    assert caught.value.op in ("interpolate", "adaptive_avg_pool2d", "slice", "operator []") and caught.value.fix
 
 
 def test_a_lowering_that_computes_with_the_size_of_today_names_the_op() -> None:
