@@ -28,6 +28,7 @@ from ..parity.installed import Batch, installed_ncnn, one_by_one
 from ..parity.interpret import interpret
 from ..parity.taps import drop_batch
 from .pnnx_forms import right_forms, shaped_results
+from .traceable import without_steps
 from .walk import need_eval
 
 BY = "pnnx"
@@ -89,7 +90,7 @@ def _convert(module: Any, values: Sequence[Value], folder: Path, timeout: float,
     generator = torch.Generator().manual_seed(0)
     examples = tuple(torch.randn(1, *v.shape, generator=generator) for v in values)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), without_steps(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a trace fixes: the comparison finds it
             torch.jit.trace(module, examples, check_trace=False).save(str(folder / "m.pt"))  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever forward() may raise

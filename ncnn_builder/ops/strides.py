@@ -45,7 +45,7 @@ def groups(n: int, first: int, end: int, step: int) -> Groups:
 def strided(g: Graph, x: Value, axis: int, first: int, end: int, step: int) -> Value:
     """x[first:end:step] along an axis, outer first and without batch, by moving numbers: exact.
 
-    As (outer, n, inner) the groups become an axis (outer, count, step, inner), of which one index is taken.
+    As (outer, n, inner) the groups become (outer * count, step, inner), of which one index in the middle is taken.
     """
     cut, shape = groups(x.shape[axis], first, end, step), x.shape
     outer, inner = elements(shape[:axis]), elements(shape[axis + 1 :])
@@ -54,6 +54,6 @@ def strided(g: Graph, x: Value, axis: int, first: int, end: int, step: int) -> V
     if cut.missing:
         x = one(really_reshape(g, x, (outer, cut.end - cut.begin, inner)))
         x = one(pad(g, x, bottom=cut.missing))
-    x = one(really_reshape(g, x, (outer, cut.count, step, inner)))
-    x = one(crop(g, x, [cut.at], [cut.at + 1], [2]))
+    x = one(really_reshape(g, x, (outer * cut.count, step, inner)))
+    x = one(crop(g, x, [cut.at], [cut.at + 1], [1]))
     return one(really_reshape(g, x, (*shape[:axis], cut.count, *shape[axis + 1 :])))

@@ -265,6 +265,27 @@ def test_a_result_with_the_batch_in_it_gets_its_shape(function: Any, shape: tupl
     assert value.shape == shape
 
 
+class Focus(nn.Module):
+    """The stem of YOLOv5 and YOLOX: every second pixel, four times."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4 * channels, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = [x[..., i::2, j::2] for j in (0, 1) for i in (0, 1)]
+        return self.conv(torch.cat(parts, 1))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [Focus(), nn.Sequential(nn.Conv2d(3, 4, 1), Is(lambda x: x[:, :, 1::3] * 2)), Is(lambda x: x[:, :, ::2, 2:5:2])],
+)
+def test_slices_with_a_step(module: nn.Module) -> None:
+    """pnnx loses where such a slice begins and steps: it is traced as reshapes and slices without a step."""
+    converted(ready(module), (3, 8, 6))
+
+
 def test_on_the_wheel_where_there_is_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "runtime", None)
     converted(ready(Gate()), (6, 4, 4))
