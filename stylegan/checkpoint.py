@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,12 @@ def load_for(
             f"checkpoint {checkpoint.source} is not of configuration {config.name}: {'; '.join(faults)}. {advice}"
         )
     return checkpoint
+
+
+def load_whatever(config: Config, path_or_url: str | os.PathLike[str], which: str) -> Checkpoint:
+    """As load_for, of a network of any configuration and family: its family is its own, and nothing is compared."""
+    checkpoint = _load(path_or_url, which, None, config)
+    return replace(checkpoint, family=infer.family_of(checkpoint.state))
 
 
 def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, config: Config | None) -> Checkpoint:

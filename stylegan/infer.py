@@ -13,6 +13,12 @@ from stylegan.errors import CheckpointError
 MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
 """A key that the state_dict of every generator of the family has, and of no other."""
 
+FOREIGN = {
+    r"(^|\.)conv1\.conv\.modulation\.weight$": "rosinality's stylegan2-pytorch",
+    r"(^|\.)(S|G|SE|GE)\.(net|blocks|initial_block)": "lucidrains' stylegan2-pytorch",
+}
+"""A pattern of a key that generators of other code have, and whose it is."""
+
 State = Mapping[str, Tensor]
 
 
@@ -21,6 +27,11 @@ def family_of(state: State) -> str:
     for family, mark in MARKS.items():
         if mark in state:
             return family
+    foreign = next((what for mark, what in FOREIGN.items() if any(re.search(mark, key) for key in state)), None)
+    if foreign is not None:
+        raise CheckpointError(
+            f"a generator of {foreign}: its layers have other names and shapes than the official ones"
+        )
     some = ", ".join(list(state)[:3])
     raise CheckpointError(
         f"no StyleGAN generator: neither {' nor '.join(MARKS.values())} is among its {len(state)} tensors ({some}...)"

@@ -51,12 +51,15 @@ def read_torch_or_pickle(data: bytes, which: str) -> Parts:
 
 
 def read_discriminator(data: bytes) -> State | None:
-    """The discriminator's state_dict in an official pickle; None where there is none, as in files of other kinds."""
-    if is_torch(data):
-        return None
-    content = read_pickle(data)
-    module = content.get("D") if isinstance(content, dict) else None
-    return _tensors(official.tensors(module), len(data)) if isinstance(module, Module) else None
+    """The discriminator's state_dict in an official pickle or a predecessor's .pth; None where there is none."""
+    content = read_torch(data) if is_torch(data) else read_pickle(data)
+    found = (content.get("D"), content.get("discriminator")) if isinstance(content, dict) else ()
+    for part in found:
+        if isinstance(part, Module):
+            return _tensors(official.tensors(part), len(data))
+        if isinstance(part, dict) and part:
+            return _tensors(part, len(data))
+    return None
 
 
 def _predecessor(content: dict[Any, Any], which: str) -> dict[str, Any]:
@@ -64,6 +67,9 @@ def _predecessor(content: dict[Any, Any], which: str) -> dict[str, Any]:
     names = {part: part + ("_ema" if which == "G_ema" else "") for part in ("mapping", "synthesis")}
     parts = {part: content.get(name) for part, name in names.items()}
     if not all(isinstance(part, dict) for part in parts.values()):
+        if isinstance(content.get("g_ema"), dict):
+            content = {key: value for key, value in content["g_ema"].items() if official.is_name(key)}
+            infer.family_of(content)  # raises: it says whose it is
         there = ", ".join(key for key in list(content)[:20] if official.is_name(key))
         raise CheckpointError(f"expected {' and '.join(names.values())} for {which}, it has {there}")
     return {f"{part}.{key}": value for part, values in parts.items() for key, value in (values or {}).items()}

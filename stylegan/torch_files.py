@@ -187,7 +187,38 @@ def _from_buffer(args: tuple[Any, ...]) -> Array:
     return array
 
 
+class Opaque(Buildable):
+    """An object that snapshots hold beside their networks, such as the path of the data: nothing is known of it."""
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        """What it was made of is dropped."""
+
+    def build(self, state: Any) -> None:
+        """Likewise."""
+
+
+def _size(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    _expect(len(args) == 1 and _counts(args[0]), "arguments of a size")
+    size: tuple[Any, ...] = args[0]
+    return size
+
+
+def _defaults(args: tuple[Any, ...]) -> Dict:
+    """A defaultdict as a dict: what it makes of a missing key is a name, which is not kept."""
+    _expect(len(args) <= 1, "arguments of a defaultdict")
+    return Dict()
+
+
 _NDARRAY = Global("numpy.ndarray")
+_PATHS = ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath", "Path")
+_INERT = {
+    *((module, name) for module in ("pathlib", "pathlib._local") for name in _PATHS),
+    *{("argparse", "Namespace"), ("types", "SimpleNamespace"), ("torch", "device"), ("datetime", "datetime")},
+    *{("builtins", name) for name in ("complex", "frozenset", "slice", "range")},
+    *{("builtins", name) for name in ("list", "dict", "int", "float", "str", "bool")},  # of a defaultdict
+}
+"""Names that make an Opaque."""
+_TORCH_DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
 
 
 def _common() -> dict[tuple[str, str], Global]:
@@ -201,6 +232,10 @@ def _common() -> dict[tuple[str, str], Global]:
         ("_codecs", "encode"): (_encode,),
         ("__builtin__", "bytes"): (_no_bytes,),
         ("__builtin__", "set"): (_set,),  # protocols 2 and 3 have no opcode for it
+        ("collections", "defaultdict"): (_defaults,),
+        ("torch", "Size"): (_size, _size),
+        **dict.fromkeys(_INERT, (Opaque, Opaque)),
+        **{("torch", name): () for name in _TORCH_DTYPES},
     }
     for core in ("numpy.core", "numpy._core"):
         table[f"{core}.multiarray", "scalar"] = (_scalar,)

@@ -106,6 +106,8 @@ class Source:
             bad = [name for name in labels if not _is_vector(labels[name], length)]
             _refuse(f"{where}: expected {length} numbers for every picture as for the first, but not of", bad)
         else:
+            # 3.0 is class 3: pandas writes numbers so, and the official data set takes them.
+            labels = {name: int(x) if type(x) is float and x.is_integer() else x for name, x in labels.items()}
             bad = [name for name in labels if type(labels[name]) is not int or not 0 <= labels[name] <= LARGEST_CLASS]
             _refuse(f"{where}: expected classes, whole numbers from 0 to {LARGEST_CLASS}, but not of", bad)
         return labels

@@ -36,7 +36,8 @@ def random_numbers(*key: int) -> int:
 class Trainer:
     """`step()` until enough. `number` steps are done, with `seen` real pictures.
 
-    state() holds all that the next steps depend on. The generator has random weights, seeded, unless `load_networks`.
+    state() holds all that the next steps depend on. The networks have random weights, seeded; starting.load() puts
+    others in.
     """
 
     def __init__(
@@ -201,12 +202,3 @@ class Trainer:
                 raise ValueError(f"{key}: expected {list(value.shape)}, got {list(state[key].shape)}")
             value.copy_(state[key])
         self.number, self.seen = number, seen
-
-    @torch.no_grad()
-    def load_networks(
-        self, G: Mapping[str, Tensor], G_ema: Mapping[str, Tensor], D: Mapping[str, Tensor] | None
-    ) -> None:
-        """Begin with the weights of trained networks: their whole state_dicts. D None: it begins anew."""
-        pairs: list[tuple[nn.Module, Mapping[str, Tensor]]] = [(self.G, G), (self.G_ema, G_ema)]
-        for network, state in pairs if D is None else [*pairs, (self.D, D)]:
-            network.load_state_dict(state)

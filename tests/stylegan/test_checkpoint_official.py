@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import io
+import pathlib
 import re
 from pathlib import Path
 from typing import Any
@@ -334,3 +337,36 @@ def test_sha256(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "net.pt", sha256=f" {digest.upper()}\n").sha256 == digest
     with pytest.raises(CheckpointError, match=f"expected sha256 {'0' * 64}, got {digest}"):
         checkpoint.load(tmp_path / "net.pt", sha256="0" * 64)
+
+
+def test_what_stands_beside_the_networks(tmp_path: Path) -> None:
+    """A path of the data, a size, a device: of forks and of people who call the trainer themselves."""
+    name = "v2ada_orig_32"
+    content = snapshot("v2ada", golden_generator(name), golden_kwargs(name))
+    beside = {
+        "path": pathlib.PurePosixPath("/data"),
+        "size": torch.Size([1, 2]),
+        "device": torch.device("cpu"),
+        "dtype": torch.float32,
+        "missing": collections.defaultdict(list, a=[1]),
+        "options": argparse.Namespace(batch=4),
+    }
+    content["training_set_kwargs"] = {**content["training_set_kwargs"], **beside}
+    for where in ({}, {"G_ema": 3}):  # in the middle of the file, and where a network belongs
+        (tmp_path / "net.pkl").write_bytes(dumps({**content, **where}))
+        if where:
+            with pytest.raises(CheckpointError, match="it has no G_ema"):
+                checkpoint.load(tmp_path / "net.pkl")
+        else:
+            assert_golden(checkpoint.load(tmp_path / "net.pkl"), name)
+    (tmp_path / "net.pkl").write_bytes(dumps({**content, "G_ema": beside["path"]}))
+    with pytest.raises(CheckpointError, match="it has no G_ema"):
+        checkpoint.load(tmp_path / "net.pkl")
+
+
+def test_generators_of_other_code_are_named(tmp_path: Path) -> None:
+    other = {"style.1.weight": torch.zeros(8, 8), "conv1.conv.modulation.weight": torch.zeros(8, 8)}
+    for content in (other, {"g_ema": other, "latent_avg": torch.zeros(8)}):
+        torch.save(content, tmp_path / "net.pt")
+        with pytest.raises(CheckpointError, match="a generator of rosinality's stylegan2-pytorch"):
+            checkpoint.load(tmp_path / "net.pt")

@@ -89,6 +89,14 @@ def test_other_seeds_choose_others(tmp_path: Path) -> None:
     assert len({tuple(PictureDataset(path, max_size=3, seed=seed).names) for seed in range(20)}) > 5
 
 
+def test_classes_as_whole_floats(tmp_path: Path) -> None:
+    """As pandas and numpy write them; the official data set takes them."""
+    whole = [[name, float(number)] for name, number in CLASSES]
+    data = PictureDataset(put(tmp_path / "d", labelled(whole)))
+    want = PictureDataset(put(tmp_path / "w", labelled(CLASSES)))
+    np.testing.assert_array_equal([data.label(i) for i in range(6)], [want.label(i) for i in range(6)])
+
+
 def test_vectors_as_labels(tmp_path: Path) -> None:
     vectors = [[name, [i, -0.5]] for i, name in enumerate(sorted(pictures()))]
     data = PictureDataset(put(tmp_path / "d", labelled(vectors)))
@@ -161,6 +169,7 @@ CUT = png(face(0, SIZE))[:60]  # its size can be read, its pixels cannot
         (labelled([*CLASSES, ["a/b.png", 0], ["c.png", 0]]), r"names pictures that are not there: a/b.png, c.png"),
         (labelled([[name, -1] for name, _ in CLASSES]), "expected classes, whole numbers from 0 to 99999, but not of"),
         (labelled([[name, True] for name, _ in CLASSES]), "expected classes"),
+        (labelled([[name, 0.5] for name, _ in CLASSES]), "expected classes"),
         (labelled([[name, [1, 2] if name[2] != "3" else [1]] for name, _ in CLASSES]), "expected 2 numbers .* 1/3.png"),
         (labelled([[name, [1] if name[2] != "3" else 1] for name, _ in CLASSES]), "expected 1 numbers .* 1/3.png"),
         (labelled([1, 2]), "dataset.json: expected"),

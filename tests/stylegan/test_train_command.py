@@ -16,10 +16,11 @@ import safetensors.torch
 import torch
 from official_pickles import dumps, official_network, persistent
 from PIL import Image
-from training_support import KWARGS, Pictures, small_trainer
+from training_support import KWARGS, Pictures, small_settings, small_trainer
 
 from stylegan import configs, export, train
 from stylegan.training import saved
+from stylegan.training.trainer import Trainer
 
 CFG = "v2ada_16_test"
 CONFIG = configs.Config(CFG, "v2ada", KWARGS["v2ada"], None)
@@ -142,6 +143,48 @@ def test_begins_with_another_network(tmp_path: Path, data: Path, capsys: pytest.
 def near(got: torch.Tensor, want: torch.Tensor) -> bool:
     """One step of Adam moves a weight by its rate: the start is seen through it."""
     return float((got - want).abs().max()) < 0.01
+
+
+def predecessor(trainer: Any) -> dict[str, dict[str, torch.Tensor]]:
+    """What it saves: the parts of both generators, and the discriminator."""
+    parts: dict[str, dict[str, torch.Tensor]] = {"discriminator": trainer.D.state_dict()}
+    for suffix, network in (("", trainer.G), ("_ema", trainer.G_ema)):
+        for part in ("mapping", "synthesis"):
+            parts[part + suffix] = getattr(network, part).state_dict()
+    return parts
+
+
+@pytest.mark.parametrize("layout", ["predecessor", "official"])
+def test_begins_with_what_fits_of_another_resolution(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], layout: str
+) -> None:
+    """Half the resolution: blocks of the names that both have are taken, G's and D's."""
+    kwargs = {**KWARGS["v2ada"], "img_resolution": 2 * KWARGS["v2ada"]["img_resolution"]}
+    larger = Trainer("v2ada", {**kwargs, "c_dim": 0}, small_settings(seed=5))
+    if layout == "predecessor":
+        path = tmp_path / "larger.pth"
+        torch.save(predecessor(larger), path)
+    else:
+        path = tmp_path / "larger.pkl"
+        G = official_network("v2ada", larger.G_ema, kwargs)
+        path.write_bytes(dumps({"G": G, "D": persistent(larger.D, "v2ada"), "G_ema": G}))
+    out = tmp_path / "out"
+    arguments = ["--cfg", CFG, "--data", str(data), "--out", str(out), *OPTIONS[:-1]]
+    assert train.main([*arguments, "--ckpt", str(path), "--kimg", "1e-9"]) == 0
+    said = capsys.readouterr().err
+    assert "the generator is of the checkpoint" in said
+    assert "the discriminator is of the checkpoint as far as it fits" in said and "fromrgb.weight" in said
+    got, G, D = state(out), larger.G_ema.state_dict(), larger.D.state_dict()
+    assert near(got["G_ema/synthesis.b8.conv0.weight"], G["synthesis.b8.conv0.weight"])
+    assert near(got["D/b8.conv1.weight"], D["b8.conv1.weight"])
+
+
+def test_nothing_fits(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = small_trainer(seed=5)
+    state = {key: value.new_zeros((*value.shape, 1)) for key, value in trainer.G_ema.state_dict().items()}
+    torch.save(state, tmp_path / "x.pt")
+    assert run(tmp_path / "out", data, "--ckpt", str(tmp_path / "x.pt")) == 2
+    assert "x.pt: nothing of the generator fits, by name and shape" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
