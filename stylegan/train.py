@@ -120,7 +120,10 @@ def _prepare(args: argparse.Namespace) -> Work:
     kwargs = {**wanted, "c_dim": data.c_dim}
     changes = {name: getattr(args, name) for name in _SETTINGS}
     changes["num_fp16_res"] = 0 if args.fp32 else None
-    settings = default_settings(config.family, kwargs, distributed.size(), args.ckpt is not None, **changes)
+    if args.resume:  # what the start implied, by its --ckpt or the number of processes, is part of what goes on
+        settings = saved.settings_of(state, changes, distributed.size())
+    else:
+        settings = default_settings(config.family, kwargs, distributed.size(), args.ckpt is not None, **changes)
     trainer = Trainer(config.family, kwargs, settings, device)
     digest = data.digest()
     if args.resume:

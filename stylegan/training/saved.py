@@ -13,6 +13,7 @@ import ncnn_builder as nb
 from stylegan import readers
 from stylegan._torch import Tensor, safetensors_torch
 from stylegan.errors import TrainingError
+from stylegan.training.settings import TrainSettings
 from stylegan.training.trainer import Trainer
 
 STATE = "training-state.safetensors"
@@ -74,6 +75,20 @@ def read_state(path: Path) -> Saved:
     except Exception as error:  # the reader raises many kinds on a damaged file
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise TrainingError(f"state of a training {path}: it cannot be read: {reason}") from None
+
+
+def settings_of(path: Path, changes: Mapping[str, Any], processes: int) -> TrainSettings:
+    """The settings of the training that was saved, but for those that somebody names now: resume() compares them.
+
+    Raises TrainingError for a file that write_state() did not write, and where so many processes cannot go on with it.
+    """
+    asked = {key: value for key, value in read_state(path).asked.items() if key != "data"}
+    try:
+        settings = TrainSettings(**{**asked, **{key: value for key, value in changes.items() if value is not None}})
+    except TypeError as error:
+        raise TrainingError(f"{path}: it is of another version of this program: {error}") from None
+    settings.check(processes)
+    return settings
 
 
 def resume(trainer: Trainer, path: Path, data: str) -> None:

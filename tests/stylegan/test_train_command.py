@@ -103,10 +103,13 @@ def wait_for_pictures(out: Path, number: int) -> None:
     raise AssertionError("nothing was saved")
 
 
-@pytest.mark.parametrize("how, code", [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_killed_and_resumed(tmp_path: Path, data: Path, how: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("how, code, begins", [(signal.SIGKILL, -9, True), (signal.SIGINT, 130, False)])
+def test_killed_and_resumed(tmp_path: Path, data: Path, how: signal.Signals, code: int, begins: bool) -> None:
+    """Also a training that began with other weights, whose settings are others."""
     out, whole = tmp_path / "out", tmp_path / "whole"
-    process = start(out, data, "--kimg", "1000", "--save-minutes", "0")
+    (tmp_path / "alone.safetensors").write_bytes(saved.network_bytes(small_trainer(seed=5)))
+    other = ["--ckpt", str(tmp_path / "alone.safetensors")] if begins else []
+    process = start(out, data, "--kimg", "1000", "--save-minutes", "0", *other)
     wait_for_pictures(out, 8)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
@@ -117,7 +120,7 @@ def test_killed_and_resumed(tmp_path: Path, data: Path, how: signal.Signals, cod
     kimg = str(seen / 1000)
     assert run(out, data, "--kimg", kimg, "--resume") == 0
     assert not list(out.glob(".*"))
-    assert run(whole, data, "--kimg", kimg) == 0
+    assert run(whole, data, "--kimg", kimg, *other) == 0
     assert same(out, whole)
 
 
