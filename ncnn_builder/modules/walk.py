@@ -37,8 +37,8 @@ _HARMLESS = {"extra_repr", "reset_parameters"}
 def exports(*classes: type | str, eval_only: bool = False) -> Callable[[_F], _F]:
     """Decorator: this function exports modules of these classes, and of subclasses that compute the same.
 
-    classes: classes, or names of classes of torch.nn. The function takes (g, module, inputs), inputs being a list of
-    Values, and returns what forward() returns: a Value or a list of them. eval_only: in training mode the module
+    classes: classes, or names of classes of torch.nn. The function takes (g, module, inputs), inputs being Values, and
+    returns what forward() returns: a Value, or a list of them. eval_only: in training mode the module
     computes something else, so export is refused then. A later registration for a class replaces an earlier one.
 
         @nb.exports(Scale)
@@ -65,7 +65,8 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Values
     Calls ``parent.<name>.export_ncnn(g, *args, **kwargs)``; a module without one, such as those of torch.nn, goes
     through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
     it may become one layer. An nn.ModuleList, which has no forward() to compare with, is walked and not tapped. name
-    may be a path such as ``layers.0``. Returns what export_ncnn() returned, as every function does.
+    may be a path such as ``layers.0``. Returns what export_ncnn() returned as Values, as every function does; lists in
+    lists, such as (y, (h, c)), become one.
 
     A module that is called again, under this name or another, gets the scope ``name#2``, then ``name#3``: the calls are
     compared with those of forward(), the second with the second. Where export_ncnn() calls in another order than
