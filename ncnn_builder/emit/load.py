@@ -143,11 +143,11 @@ class _Builder:
         wide = broadcast(layer, [v.shape for v in inputs]) if all(v.shape for v in inputs) else None
         if wide is not None:
             with self.g.scope(scope):
-                self.g.source, self.g.made_by = source, READ_BY
+                self.g.source, self.g.made_by, self.g.mask = source, READ_BY, layer.mask
                 inputs = [
                     v if v.shape == s else really_reshape(self.g, v, s)[0] for v, s in zip(inputs, wide, strict=True)
                 ]
-                self.g.source = self.g.made_by = None
+                self.g.source, self.g.made_by, self.g.mask = None, None, 0
         node = Node(
             layer.spec, layer.name, inputs, layer.params, layer.weights, scope, source, None, layer.stored, layer.mask
         )

@@ -149,6 +149,65 @@ NETS: dict[str, tuple[tuple[int, ...], str, bytes]] = {
         "Split s 1 2 in0 a b\nEltwise r 2 1 a b c 0=1 -23301=2,0.5,-2.0\nReLU z 1 1 c out0",
         b"",
     ),
+    # -- forms that only files have
+    "a convolution of a vector": (
+        (12,),
+        "Scale s 1 1 in0 x 0=12\nConvolution k 1 1 x c 0=4 1=1 6=48\nScale t 1 1 c d 0=4 1=1\nReLU z 1 1 d out0",
+        raw(12) + tagged(48) + raw(4) + raw(4),
+    ),
+    "a matrix product of a map": (
+        (2, 3, 4),
+        "Scale s 1 1 in0 x 0=2\nInnerProduct k 1 1 x c 0=5 2=120\nScale t 1 1 c d 0=5 1=1\nReLU z 1 1 d out0",
+        raw(2) + tagged(120) + raw(5) + raw(5),
+    ),
+    "a matrix product of a map, one factor": (
+        (2, 3, 4),
+        "BinaryOp s 1 1 in0 x 0=2 1=1 2=0.5\nInnerProduct k 1 1 x c 0=5 2=120\nBinaryOp t 1 1 c out0 0=2 1=1 2=0.5",
+        tagged(120),
+    ),
+    "a border of the same size": (
+        (3, 6, 5),
+        "BinaryOp s 1 1 in0 x 0=2 1=1 2=0.5\nConvolution k 1 1 x c 0=4 1=3 3=2 4=-233 6=108\nScale t 1 1 c d 0=4\n"
+        "ReLU z 1 1 d out0",
+        tagged(108) + raw(4),
+    ),
+    "a filter with a border of the same size": (
+        (4, 6, 5),
+        "ConvolutionDepthWise k 1 1 in0 out0 0=4 1=3 4=-234 6=36 7=4",
+        b"\0\0\0\0" + np.ones(36, np.float32).tobytes(),
+    ),
+    "reshapes that keep sizes": (
+        (4, 3, 5),
+        "Reshape m 1 1 in0 c 0=0 1=-1\nReshape n 1 1 c d 0=0 1=3 2=-1\nReshape o 1 1 d out0 0=-1",
+        b"",
+    ),
+    "a crop by sizes in front of a filter": (
+        (4, 8, 7),
+        "Crop p 1 1 in0 x 0=1 1=2 2=0 3=5 4=5 5=4\nPadding q 1 1 x c 0=1 1=1 2=1 3=1\n"
+        "ConvolutionDepthWise k 1 1 c out0 0=4 1=3 6=36 7=4",
+        b"\0\0\0\0" + np.ones(36, np.float32).tobytes(),
+    ),
+    "a vector for the channels": (
+        (4, 3, 5),
+        "MemoryData w 0 1 v 0=4\nConvolution k 1 1 in0 c 0=4 1=1 6=16\nBinaryOp m 2 1 c v d 0=2\nReLU z 1 1 d out0",
+        raw(4) + tagged(16),
+    ),
+    "a vector for the rows": (
+        (4, 3, 5),
+        "MemoryData w 0 1 v 0=5\nConvolution k 1 1 in0 c 0=4 1=1 6=16\nBinaryOp m 2 1 v c d 0=1\nReLU z 1 1 d out0",
+        raw(5) + tagged(16),
+    ),
+    "two limits, the second below the first": (
+        (4, 3, 5),
+        "Clip m 1 1 in0 c 0=0.5 1=1.0\nClip n 1 1 c out0 0=-1.0 1=0.0",
+        b"",
+    ),
+    "a reduction of nothing but factor": (
+        (4, 3, 5),
+        "Split s 1 2 in0 a b\nBinaryOp q 2 1 a b c 0=2\nReduction r 1 1 c d 0=3 2=-2.0\n"
+        "BinaryOp m 1 1 d out0 0=2 1=1 2=3.0",
+        b"",
+    ),
     # -- what looks like a filter of pictures, or like nothing
     "border of each channel": (
         (4, 6, 5),
@@ -171,6 +230,7 @@ NETS: dict[str, tuple[tuple[int, ...], str, bytes]] = {
         b"\0\0\0\0" + np.ones(36, np.float32).tobytes(),
     ),
     "limits by default": ((4, 3, 5), "Clip m 1 1 in0 c\nClip n 1 1 c out0 0=-0.5", b""),
+    "reshapes": ((4, 3, 5), "Reshape m 1 1 in0 c 0=-1\nReshape n 1 1 c out0 0=5 1=12", b""),
     "slices of equal shares": (
         (4, 6, 5),
         "Slice s 1 2 in0 a b -23300=2,-233,-233 1=1\nBinaryOp m 2 1 a b out0 0=1",
