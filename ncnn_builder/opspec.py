@@ -139,6 +139,10 @@ class OpSpec:
         """What ncnn computes, on torch tensors without batch dimension; NaN where it gives no number to rely on."""
         raise NotImplementedError
 
+    def nonsense(self, params: Params) -> str:
+        """At which ordinary numbers a layer with these parameters gives none to rely on; "" where it always does."""
+        return ""
+
     def samples(self) -> list[Sample]:
         raise NotImplementedError
 

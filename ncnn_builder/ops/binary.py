@@ -11,7 +11,7 @@ import numpy as np
 
 from ..builder import append, inputs_of, is_sequence, is_value, number, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value, Values
+from ..ir import Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .common import FEW, need, over_shapes, shape_id
 from .elementwise import MulConstant, clamp, sqrt, square
@@ -79,6 +79,12 @@ class BinaryOp(OpSpec):
         a = inputs[0]
         b = torch.as_tensor(params["b"], dtype=a.dtype) if params["with_scalar"] else inputs[1]
         return [_binary(torch, params["op"], a, b)]
+
+    def nonsense(self, params: Params) -> str:
+        op = BINARY[params["op"]] if 0 <= params["op"] < len(BINARY) else ""
+        if op == "RPow" and params["with_scalar"]:
+            return "" if params["b"] > 0 else "everywhere: NaN or 2.4e38, as the base is not above 0"
+        return "at bases of 0 and below: NaN or 2.4e38, whatever the exponent" if op in ("Pow", "RPow") else ""
 
     def samples(self) -> list[Sample]:
         import torch

@@ -129,6 +129,9 @@ class HardSigmoid(Unary):
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [_ramp(inputs[0], params)]
 
+    def nonsense(self, params: Params) -> str:
+        return "" if params["alpha"] > 0 else _FALLING
+
     def samples(self) -> list[Sample]:
         return over_shapes("hardsigmoid", lambda g, x: activation(g, x, "hardsigmoid"), functional().hardsigmoid)
 
@@ -146,6 +149,9 @@ class HardSwish(Unary):
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [inputs[0] * _ramp(inputs[0], params)]
+
+    def nonsense(self, params: Params) -> str:
+        return "" if params["alpha"] > 0 else _FALLING
 
     def samples(self) -> list[Sample]:
         return over_shapes("hardswish", lambda g, x: activation(g, x, "hardswish"), functional().hardswish)

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Value, Values
+from ..ir import Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from .binary import binaryOp
 from .common import need, over_shapes, shape_id
@@ -72,6 +72,9 @@ class Reduction(OpSpec):
         axes, keep = self._axes(tuple(x.shape), params), bool(params["keepdims"])
         y = _reduce(x, op, axes, keep)
         return [(y if y.ndim else y.reshape(1)) * params["coeff"]]
+
+    def nonsense(self, params: Params) -> str:
+        return "above 88: infinite" if params["operation"] == OPS["ReduceLogSumExp"] else ""
 
     def samples(self) -> list[Sample]:
         torch_ops = {

@@ -149,6 +149,9 @@ class GLU(OpSpec):
         overflow = (-gate).exp()
         return [x / (1 + overflow.where(overflow.isfinite(), float("nan")))]
 
+    def nonsense(self, params: Params) -> str:
+        return "at gates below -88: NaN or 0"
+
     def samples(self) -> list[Sample]:
         F = functional()
         shapes: tuple[Shape, ...] = ((8,), (6, 4), (16, 2), (6, 4, 8), (2, 2, 2), (16, 3, 5), (4, 2, 6, 4))

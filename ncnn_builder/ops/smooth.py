@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..builder import ValueLike
-from ..ir import Graph, Shape, Value
+from ..ir import Graph, Params, Shape, Value
 from ..opspec import Param, Sample, Tolerance, register
 from .activation import activation
 from .common import Unary, functional, need, over_shapes
@@ -162,6 +162,9 @@ class Softplus(Unary):
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [(inputs[0].exp() + 1).log()]
+
+    def nonsense(self, params: Params) -> str:
+        return "above 88: infinite; the layer BNLL is the same function, and right"
 
     def samples(self) -> list[Sample]:
         return over_shapes("softplus", lambda g, x: activation(g, x, "ncnn_softplus"), functional().softplus)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..emit.foreign import undeclared
+from ..emit.layers import Layer
 from ..emit.shapes import broadcast
 from ..emit.syntax import HINTS, Token
 from ..emit.wiring import wiring
+from ..ops.binary import BINARY
 from .finding import Finding, Severity, at
 from .net import Net
 from .rules import rule
@@ -64,6 +66,28 @@ def shape_mismatch(net: Net) -> Iterator[Finding]:
         if layer.line is not None and net.unread is None:
             why = "the layer fails, or reads what it should not"
             yield at(layer.line.name, "shape-mismatch", "warning", reason, why, "", layer.line)
+
+
+@rule("nonsense")
+def nonsense(net: Net) -> Iterator[Finding]:
+    """Layers that ncnn computes wrongly at ordinary numbers, as they stand here."""
+    for layer in net.layers:
+        where = "" if layer.spec.foreign else layer.spec.nonsense(layer.params)
+        if where and layer.line is not None and not _guarded(net, layer):
+            what = f"this {layer.spec.in_files} gives nonsense for some inputs"
+            fix = "Export it anew with ncnn_builder, which makes it of other layers, or keep such numbers from it"
+            yield at(layer.line.type, "nonsense", "warning", what, where, fix, layer.line)
+
+
+def _guarded(net: Net, layer: Layer) -> bool:
+    """Whether the layer before keeps such numbers from it, as the DSL's forms have it: x - max(x), a limited base."""
+    before = net.producers.get(layer.inputs[0]) if layer.inputs else None
+    if before is None or before.spec.foreign:
+        return False
+    if layer.spec.type == "Reduction":
+        return before.spec.type == "BinaryOp" and BINARY[before.params["op"]] == "Sub"
+    limited = before.spec.type in ("Clip", "Clamp") and before.params["min"] > 0
+    return layer.spec.type == "BinaryOp" and BINARY[layer.params["op"]] == "Pow" and limited
 
 
 @rule("wrong-hint")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ FIRES = [
         lines_of(X, "Input w 0 1 w 0=3 1=3 2=5 11=2", "FconvTranspose2d f 2 1 x w y 0=5 1=3 31=2"),
         *(5, 38, "error", "id 31 holds data"),
     ),
+    ("nonsense", lines_of(X, "BinaryOp b 1 1 x y 0=6 1=1 2=3.0"), 4, 1, "warning", "gives nonsense"),
+    ("nonsense", lines_of(X, "BinaryOp b 1 1 x y 0=9 1=1 2=0.0"), 4, 1, "warning", "gives nonsense"),
+    ("nonsense", lines_of(X, "Softplus s 1 1 x y"), 4, 1, "warning", "gives nonsense"),
+    ("nonsense", lines_of(X, "GLU s 1 1 x y 0=0"), 4, 1, "warning", "gives nonsense"),
+    ("nonsense", lines_of(X, "Reduction r 1 1 x y 0=10 1=1"), 4, 1, "warning", "gives nonsense"),
+    ("nonsense", lines_of(X, "HardSigmoid s 1 1 x y 0=-0.2"), 4, 1, "warning", "gives nonsense"),
     ("old-axes", lines_of(X, "Reduction r 1 1 x y 0=0 1=0 -23303=1,1"), 4, 29, "error", "without 5=1"),
     ("old-axes", lines_of(X, "Softmax s 1 1 x y 0=1"), 4, 19, "error", "without 1=1"),
     ("duplicate-layer", lines_of(X, "ReLU r 1 1 x y", "ReLU r 1 1 y z"), 5, 6, "warning", "line 4 has this name"),
@@ -209,3 +216,21 @@ def test_it_runs_as_a_module_without_torch(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 1
     done = subprocess.run([sys.executable, "-m", "ncnn_builder", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "lint" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda g, x: x**3,
+        lambda g, x: x**1.5,
+        lambda g, x: x**x,
+        lambda g, x: nb.reduction(g, x, "ReduceLogSumExp", 4, (1,), True),
+        lambda g, x: nb.activation(g, x, "softplus"),
+        lambda g, x: nb.glu(g, x, 1),
+    ],
+)
+def test_the_dsls_forms_give_no_nonsense(build: Callable[[nb.Graph, nb.Value], nb.Value], tmp_path: Path) -> None:
+    g = nb.Graph()
+    g.output("y", build(g, g.input("x", (2, 3, 4))))
+    nb.save(g, tmp_path / "m.param", tmp_path / "m.bin", target="stock")
+    assert not [f for f in lint(read_net(tmp_path / "m.param", tmp_path / "m.bin")) if f.rule == "nonsense"]
