@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Protocol
@@ -64,6 +65,16 @@ def batches(
         batch_sampler=_Batches(Order(len(data), seed), seen, batch),
         num_workers=workers,
         generator=torch.Generator(),  # the global one belongs to the steps
+        worker_init_fn=_heed_no_signals,
     )
     for pictures, labels in loader:
         yield pictures, labels if data.c_dim else None
+
+
+def _heed_no_signals(_: int) -> None:
+    """In a process that reads pictures: it ends with the training's, which is to save first.
+
+    Terminals, systemd, Slurm and timeout send SIGINT and SIGTERM to all processes of a group at once.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -91,7 +91,21 @@ def start(out: Path, data: Path, *options: str) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(here.parent), str(here.parents[1]), *sys.path])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     arguments = ["--cfg", CFG, "--data", str(data), "--out", str(out), *OPTIONS, *options]
-    return subprocess.Popen([sys.executable, "-c", COMMAND, *arguments], env=env, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, start_new_session=True)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_all_processes_saves(tmp_path: Path, data: Path, number: signal.Signals, code: int) -> None:
+    """As timeout, systemd and a terminal send it: also to the workers that read pictures."""
+    out = tmp_path / "out"
+    process = start(out, data, "--kimg", "1000", "--save-minutes", "0", "--workers", "2")
+    wait_for_pictures(out, 8)
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == code and b"Traceback" not in said and b"--resume goes on" in said, said
+    seen = saved.read_state(out / saved.STATE).seen
+    assert run(out, data, "--kimg", str((seen + 4) / 1000), "--resume") == 0
 
 
 def wait_for_pictures(out: Path, number: int) -> None:
