@@ -273,21 +273,30 @@ class Graph:
         )
         return self._append(node)
 
-    def adopt(self, node: Node, outputs: Iterable[tuple[str, Shape]]) -> Values:
-        """Append a node whose name, and whose outputs' names, are another graph's or a file's: they are kept."""
+    def adopt(
+        self,
+        node: Node,
+        outputs: Iterable[tuple[str, Shape]],
+        others: Sequence[tuple[Shape, ...]] | None = None,
+    ) -> Values:
+        """Append a node whose name, and whose outputs' names, are another graph's or a file's: they are kept.
+
+        others: Value.others of the outputs, where they are known.
+        """
         self._names.add(node.name)
         node.outputs = Values(Value(self, name, shape, node) for name, shape in outputs)
         self._names.update(v.name for v in node.outputs)
-        return self._append(node)
+        return self._append(node, others)
 
-    def _append(self, node: Node) -> Values:
+    def _append(self, node: Node, others: Sequence[tuple[Shape, ...]] | None = None) -> Values:
         for position, value in enumerate(node.inputs):
             value.uses.append((node, position))
         if any(value.others for value in node.inputs):
             shapes = [value.shape for value in node.outputs]
-            found = others_of(node.spec, node.inputs, node.params, node.weights, shapes)
-            for value, others in zip(node.outputs, found, strict=True):
-                value.others = others
+            if others is None:
+                others = others_of(node.spec, node.inputs, node.params, node.weights, shapes)
+            for value, tried in zip(node.outputs, others, strict=True):
+                value.others = tried
         self.nodes.append(node)
         return node.outputs
 

@@ -89,7 +89,9 @@ def copy_node(new: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
         node.stored,
         node.mask,
     )
-    outputs = new.adopt(copy, [(v.name, v.shape) for v in node.outputs])
+    same = all(a.others == b.others for a, b in zip(inputs, node.inputs, strict=True))
+    others = [v.others for v in node.outputs] if same else None
+    outputs = new.adopt(copy, [(v.name, v.shape) for v in node.outputs], others)
     for value, old in zip(outputs, node.outputs, strict=True):
         value.data = old.data
     return outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import ncnn_builder as nb
 from ncnn_builder import openness
 from ncnn_builder.openness import others_of_input
 from ncnn_builder.parity import Report
+from runtime import Net
 from runtime.errors import NcnnError
 
 torch.manual_seed(0)
@@ -126,6 +128,21 @@ def test_a_lowering_that_computes_with_the_size_of_today_names_the_op() -> None:
     with pytest.raises(nb.BuildError, match=r"CoordConcat .*one size only.*got x0.*any_shape") as caught:
         nb.compile_graph(g, "stock")
     assert caught.value.op == "CoordConcat"
+
+
+def test_a_file_that_says_no_size_but_hints(tmp_path: Path) -> None:
+    """Id 30 says the shapes of one run; the Input says none."""
+    path = tmp_path / "a.param"
+    path.write_text(
+        "7767517\n5 6\nInput in0 0 1 in0 -23330=4,3,8,8,3\nConvolution c 1 1 in0 y 0=4 1=1 6=12\nSplit s 1 2 y a b\n"
+        "BinaryOp sq 2 1 a b q 0=2\nReduction mean 1 1 q out0 0=3 1=0 -23303=2,-1,-2 5=1\n"
+    )
+    path.with_suffix(".bin").write_bytes(bytes(4) + np.arange(12, dtype=np.float32).tobytes())
+    x = {"in0": np.random.default_rng(0).standard_normal((3, 12, 6)).astype(np.float32)}
+    expected = Net(path, path.with_suffix(".bin")).run(x, ["out0"])
+    for target in TARGETS:
+        model = nb.compile_graph(nb.load(path, path.with_suffix(".bin")), target)
+        Report(target).add_all(run_emitted(model, x, ["out0"]), expected, 1e-5).check()
 
 
 def test_where_a_size_is_open_and_where_it_is_not() -> None:
