@@ -19,7 +19,7 @@ from ..builder import ValueLike, inputs_of
 from ..emit import compile_graph, load
 from ..emit.foreign import Foreign, undeclared
 from ..errors import BuildError, NcnnBuilderError, ParityError
-from ..ir import Graph, Node, Value, Values
+from ..ir import Graph, Node, Shape, Value, Values
 from ..opspec import caller
 from ..parity.bisect import Runner
 from ..parity.compare import Report
@@ -74,7 +74,7 @@ def from_pnnx(
         raise error.located(where["op"], where["scope"], where["source"]) from None
     with tempfile.TemporaryDirectory() as folder:
         files = _convert(module, values, Path(folder), timeout, where)
-        part = _read(files, values, where)
+        part = _read(files, values, ncnn, where)
     _compare(part, module, values, tolerance, ncnn, where)
     return _splice(g, part, values, where["source"])
 
@@ -117,13 +117,15 @@ def _brief(text: str) -> str:
     return lines[-1][:200] if lines else "nothing said"
 
 
-def _read(files: Path, values: Sequence[Value], where: Mapping[str, Any]) -> Graph:
-    """What pnnx wrote, as a graph with the inputs in0, in1, ..."""
+def _read(files: Path, values: Sequence[Value], ncnn: Batch, where: Mapping[str, Any]) -> Graph:
+    """What pnnx wrote, as a graph with the inputs in0, in1, ...; shapes that only ncnn knows are asked of it."""
     param = files.with_suffix(".ncnn.param")
     words = param.read_text().split()
     used = {f"in{i}": v.shape for i, v in enumerate(values) if f"in{i}" in words}
     try:
         part = load(param, files.with_suffix(".ncnn.bin"), shapes=used)
+        known = _measured(part, used, ncnn)
+        part = load(param, files.with_suffix(".ncnn.bin"), shapes={**used, **known}) if known else part
     except NcnnBuilderError as error:
         what = "pnnx made layers that do not fit each other"
         said = error.what.replace(f"{param.parent}/", "")
@@ -133,6 +135,21 @@ def _read(files: Path, values: Sequence[Value], where: Mapping[str, Any]) -> Gra
         what = "pnnx left layers that ncnn does not have, or with parameters that nobody could check"
         raise BuildError(what, got=unknown, fix=_INSTEAD, **where)
     return right_forms(part)
+
+
+def _measured(part: Graph, inputs: Mapping[str, Shape], ncnn: Batch) -> dict[str, Shape]:
+    """Shapes of results of ncnn's layers that nobody infers, from a run; nothing where ncnn does not run the net."""
+    makers = [node for node in part.nodes if node.spec.foreign and not undeclared(node.spec)]
+    blobs = [value.name for node in makers for value in node.outputs if not value.shape]
+    if not blobs:
+        return {}
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in inputs.items()}
+    try:
+        (results,) = ncnn(compile_graph(part, "reference"), [arrays], blobs)
+    except Exception:  # whatever a runtime may raise: the layers are refused by name
+        return {}
+    return {name: array.shape for name, array in results.items()}
 
 
 def _open(node: Node) -> bool:

@@ -5,6 +5,7 @@
     log(Sigmoid(x))              -BNLL(-x): sigmoid(x) is 0 below -104
     GLU                          x * Sigmoid(gate): NaN for gates below -88
     Reduction log sum exp        max(x) + that of x - max(x)
+    Reshape by an expression     to the shape that it has here
 
 and results in which pnnx keeps or drops an axis of one number: the values are torch's, the shape is made so.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..builder import one
+from ..emit.foreign import Foreign
 from ..ir import Graph, Node, Shape, Value
 from ..ops.activation import activation
 from ..ops.binary import BINARY, LEAST_BASE, binaryOp
@@ -21,6 +23,7 @@ from ..ops.reduce import OPS, log_sum_exp
 from ..ops.sequence import gated
 from ..ops.shape import really_reshape
 from ..ops.unary import UNARY, unary
+from ..opspec import spec_of
 from ..passes.match import Matcher, rewrite_all
 
 
@@ -32,6 +35,8 @@ def right_forms(part: Graph) -> Graph:
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if any(not v.shape for v in node.inputs):
         return None
+    if isinstance(node.spec, Foreign) and node.spec.base is spec_of("Reshape") and node.outputs[0].shape:
+        return really_reshape(new, node.inputs[0], node.outputs[0].shape)  # whatever it computes the shape from
     p, kind = node.params, node.spec.type
     if kind == "BinaryOp" and p["with_scalar"] and BINARY[p["op"]] == "Pow" and not _limited(node.inputs[0]):
         return [one(binaryOp(new, [node.inputs[0], p["b"]], "Pow"))]

@@ -94,7 +94,8 @@ class Gemm(OpSpec):
         if p["constant_c"] and kind >= 0:
             held |= {"m": m if kind in (1, 2, 3) else held["m"], "n": n if kind in (3, 4) else held["n"]}
         for name, size in held.items():
-            need(p[f"constant_{name}"] == size, "wrong size", argument=f"constant_{name}", expected=size)
+            # Of what is an input ncnn reads no size, and pnnx writes one all the same.
+            need(size in (0, p[f"constant_{name}"]), "wrong size", argument=f"constant_{name}", expected=size)
         if c is not None:
             fits = c in ((1,), (n,), (1, 1), (m, 1), (1, n), (m, n))
             need(fits, "wrong shape", argument="C", expected=f"one that broadcasts to {[m, n]}", got=list(c))

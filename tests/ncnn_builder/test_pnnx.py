@@ -286,6 +286,26 @@ def test_slices_with_a_step(module: nn.Module) -> None:
     converted(ready(module), (3, 8, 6))
 
 
+COMMON: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "padding of the same size": (nn.Conv2d(4, 6, 3, padding="same"), (4, 5, 8)),
+    "and of an even kernel": (nn.Conv2d(4, 6, 4, padding="same"), (4, 5, 8)),
+    "reflect padding": (nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"), (4, 5, 8)),
+    "a matrix of constants": (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Linear(8, 3)), (4, 5, 8)),
+    "resized from one pixel": (
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 3, 1), nn.Upsample((5, 7), mode="bilinear")),
+        (4, 5, 8),
+    ),
+    "a head of rows": (nn.Sequential(nn.Conv2d(4, 6, 2, 2), nn.Flatten(2)), (4, 6, 8)),
+    "an activation twice": (nn.Sequential(conv := nn.Conv2d(4, 4, 1), act := nn.Hardswish(), conv, act), (4, 5, 8)),
+}
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_what_pnnx_gets_right_is_taken(name: str) -> None:
+    module, shape = COMMON[name]
+    converted(ready(module), shape)
+
+
 def test_on_the_wheel_where_there_is_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "runtime", None)
     converted(ready(Gate()), (6, 4, 4))
