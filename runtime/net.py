@@ -41,6 +41,8 @@ class Net:
         guard: puts each blob between pages that nobody may touch, off: a layer that reads or writes far beyond its
             blob is a signal at once, one that writes near to it or leaves a part of its output unwritten a LayerError.
             For nets that nobody trusts, with isolate; a layer costs some microseconds more for each blob.
+        any_shape: takes inputs of other shapes than the Input layers of the file state, off. ncnn does not look at what
+            they state, and many nets run at any size; what then does not fit is a LayerError.
         isolate: runs the net in a process of its own, off: whatever ncnn does there, a crash, too much memory, a layer
             without end, is a CrashError here, and the next run starts anew. For nets of strangers. The numbers are
             the same; a run takes about 0.1 ms longer, and loading some hundredths of a second. It guards against
@@ -72,6 +74,7 @@ class Net:
         lightmode: bool = True,
         vulkan: bool = False,
         guard: bool = False,
+        any_shape: bool = False,
         isolate: bool = False,
         timeout: float | None = None,
     ) -> None:
@@ -99,6 +102,7 @@ class Net:
             lightmode=lightmode,
             vulkan=vulkan,
             guard=guard,
+            any_shape=any_shape,
             memory_limit=memory_limit(),
         )
         self._inputs = self._net.inputs()

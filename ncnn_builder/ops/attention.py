@@ -73,6 +73,17 @@ class MultiHeadAttention(OpSpec):
         q, k, v = rest * 3 if len(rest) == 1 else rest
         return q, k, v, mask
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Keys that are the values too, without a mask."""
+        if len(inputs) != 2 or params["attn_mask"] or any(extra.values()):
+            return None
+        for shape, size, name in ((inputs[0], params["embed_dim"], "query"), (inputs[1], params["kdim"], "key")):
+            need_rank(shape, (2,), name)
+            need(shape[1] == size and params["kdim"] == params["vdim"], "wrong size", argument=name, got=list(shape))
+        return [inputs[0]]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         q, k, v, mask = self._operands(inputs, params)
         heads, embed = params["num_heads"], params["embed_dim"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..builder import ValueLike, append, one, pair
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
-from .common import functional, need, need_rank, shape_id
+from .common import SAME_LOWER, SAME_UPPER, functional, need, need_rank, same_windows, shape_id
 
 _WINDOW = (
     Param("kernel_w", 1, "int", "window width"),
@@ -44,6 +44,18 @@ class Unfold(OpSpec):
 
     type = "Unfold"
     params = (*_WINDOW, Param("pad_value", 18, "float", "the border", 0.0))
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Borders that say how, not how much."""
+        borders = {params[f"pad_{side}"] for side in ("top", "bottom", "left", "right")}
+        if borders not in ({SAME_UPPER}, {SAME_LOWER}):
+            return None
+        need_rank(inputs[0], (3,), "x")
+        c, h, w = inputs[0]
+        places = same_windows(h, params["stride_h"]) * same_windows(w, params["stride_w"])
+        return [(c * params["kernel_h"] * params["kernel_w"], places)]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")

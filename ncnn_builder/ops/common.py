@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BuildError
-from ..ir import Shape
+from ..ir import Params, Shape
 from ..opspec import OpSpec, Sample
 
 # C = 1, C not a multiple of 4, a multiple of 8, 1xN, Nx1, non-square; and vectors, matrices, 4-D.
@@ -80,6 +80,22 @@ SAME_UPPER, SAME_LOWER = -233, -234
 def same_windows(n: int, stride: int) -> int:
     """How many windows there are with such a border, whatever their size."""
     return (n - 1) // stride + 1
+
+
+def axes_from_end(spec: OpSpec, inputs: Sequence[Shape], params: Params) -> list[Shape] | None:
+    """As OpSpec.as_read(): the shapes where `axis` or `axes` of a file count from the end."""
+    rank, counted = len(inputs[0]), dict(params)
+    if "axis" in params:
+        counted["axis"] += rank * (params["axis"] < 0)
+    if "axes" in params:
+        counted["axes"] = tuple(a + rank if a < 0 else a for a in params["axes"])
+    return None if counted == params else spec.infer(inputs, counted, {})
+
+
+def by_axis(numbers: Mapping[int, Any], ids: tuple[int, int, int, int], rank: int) -> list[int]:
+    """What a file says for each axis, outer first, or 0. ids: of width, height, depth and channels."""
+    w, h, d, c = ids
+    return [numbers.get(i, 0) for i in {1: (w,), 2: (h, w), 3: (c, h, w), 4: (c, d, h, w)}[rank]]
 
 
 def shape_id(shape: Shape) -> str:

@@ -81,6 +81,16 @@ class Gemm(OpSpec):
         need(not rest, "an operand too many", argument="inputs", got=f"{len(inputs)} inputs")
         return [*operands, c]
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """A result [M, 1, N], and what changes nothing that can be seen: packing, type and tiles."""
+        if not any(extra.get(i) for i in (11, 12, 13, 20, 21, 22)) or extra.get(18):
+            return None
+        held = {n: np.broadcast_to(np.float32(0), shape) for n, shape in self.weight_shapes(params).items()}
+        ((rows, columns),) = self.infer(inputs, params, held)
+        return [(rows, 1, columns) if extra.get(11) else (rows, columns)]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p = params
         a, b, c = self._operands(inputs, p, {name: w.shape for name, w in weights.items()})

@@ -139,6 +139,12 @@ class InstanceNorm(_Affine):
         Param("affine", 2, "int", "1: gamma and beta", 1),
     )
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Without factors, and without saying how many channels there are."""
+        return None if params["affine"] or params["channels"] else [inputs[0]]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]
         need_rank(x, (3, 4), "x")

@@ -255,6 +255,12 @@ class Cast(OpSpec):
         Param("type_to", 1, "int", "likewise"),
     )
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """The type that it is, which leaves the numbers alone."""
+        return [inputs[0]] if params["type_from"] == params["type_to"] else None
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         known = [(_TYPES[a], _TYPES[b]) for a, b in _CASTS]
         got = (params["type_from"], params["type_to"])
@@ -311,6 +317,13 @@ class Packing(OpSpec):
         Param("use_padding", 1, "int", "0; 1 would add numbers to what does not divide"),
     )
     left_out = dict.fromkeys((2, 3), "cast_type: cast() says it")
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """With padding, of which one number at a time needs none."""
+        one = params["use_padding"] and params["out_elempack"] == 1
+        return [inputs[0]] if one and not any(extra.values()) else None
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         n = params["out_elempack"]

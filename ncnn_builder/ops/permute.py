@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..builder import ValueLike, append, integers, one
 from ..errors import BuildError
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import need, shape_id
 
@@ -66,6 +66,12 @@ class Permute(OpSpec):
 
     type = "Permute"
     params = (Param("order_type", 0, "int", "which permutation", 0),)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Of a vector, which any order leaves as it is."""
+        return [inputs[0]] if len(inputs[0]) == 1 and params["order_type"] else None
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]

@@ -59,6 +59,19 @@ class Recurrent(OpSpec):
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {name: int(np.prod(shape)) for name, shape in self._shapes(params).items()}
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """The last states without the first, or the first without the last."""
+        if count == (1 + self.states if len(inputs) > 1 else 1):
+            return None
+        need(count in (1, 1 + self.states), "wrong number of results", expected=[1, 1 + self.states], got=count)
+        held = {name: np.broadcast_to(np.float32(0), shape) for name, shape in self._shapes(params).items()}
+        y, *states = self.infer(inputs, params, held)
+        ways = 2 if params["direction"] == 2 else 1
+        sizes = [(ways, params["num_output"]), (ways, self._hidden(params))][: self.states]
+        return [y, *(states or sizes)][:count]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         x, p = inputs[0], params
         need_rank(x, (2,), "x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, integer, integers, one
@@ -51,6 +51,12 @@ class Reduction(OpSpec):
         if params["reduce_all"]:
             return tuple(range(len(x)))
         return tuple(a + len(x) if a < 0 else a for a in params["axes"])
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Of no axis, each number by itself."""
+        return None if params["reduce_all"] or params["axes"] else [inputs[0]]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]

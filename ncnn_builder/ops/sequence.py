@@ -12,7 +12,7 @@ from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from .activation import activation
 from .binary import binaryOp
-from .common import ANY_SHAPES, functional, need, need_rank, need_shape, shape_id
+from .common import ANY_SHAPES, axes_from_end, functional, need, need_rank, need_shape, shape_id
 from .norm import need_module
 from .shape import crop
 from .slices import axis_of
@@ -102,6 +102,11 @@ class CumulativeSum(OpSpec):
     type = "CumulativeSum"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        return axes_from_end(self, inputs, params)
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axis = inputs[0], params["axis"]
         need(0 <= axis < len(x), "bad axis", argument="dim", expected=f"an axis of {list(x)}", got=axis)
@@ -137,6 +142,11 @@ class GLU(OpSpec):
     type = "GLU"
     departs = "a gate below -88, whose exp(-x) overflows: NaN or 0; glu() is made of other layers, which are right"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        return axes_from_end(self, inputs, params)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axis = inputs[0], params["axis"]

@@ -9,7 +9,7 @@ from ..builder import ValueLike, append, inputs_of, integer, integers, one
 from ..errors import BuildError
 from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
-from .common import FEATURE_MAPS, elements, need, need_rank, over_shapes, shape_id
+from .common import FEATURE_MAPS, by_axis, elements, need, need_rank, over_shapes, shape_id
 from .expression import evaluate
 
 
@@ -160,7 +160,7 @@ class Crop(OpSpec):
             n = len(axes)
             given = {"starts": starts[:n], "ends": ends[:n], "axes": axes}
             return self.infer([x], given, {})
-        offsets = self._outer_first(extra, (0, 1, 13, 2), rank, 0)
+        offsets = by_axis(extra, (0, 1, 13, 2), rank)
         if extra.get(0, 0) == -233 and len(inputs) == 2:
             return [()]  # numbers of the second input say it
         if len(inputs) == 2:
@@ -169,8 +169,8 @@ class Crop(OpSpec):
             c = like[0] if len(like) == rank else x[0]
             sizes = {1: [w], 2: [h, w], 3: [c, h, w], 4: [c, d, h, w]}[rank]
         else:
-            behind = self._outer_first(extra, (6, 7, 15, 8), rank, 0)
-            wanted = self._outer_first(extra, (3, 4, 14, 5), rank, 0)
+            behind = by_axis(extra, (6, 7, 15, 8), rank)
+            wanted = by_axis(extra, (3, 4, 14, 5), rank)
             # without any of these, ncnn reads a second input
             need(any(extra.get(i, 0) for i in (3, 4, 5, 6, 7, 8, 14, 15)), "the second input is missing", got=1)
             rest = [n - a - b for n, a, b in zip(x, offsets, behind, strict=True)]
@@ -178,12 +178,6 @@ class Crop(OpSpec):
         inside = all(o >= 0 and m > 0 and o + m <= n for o, m, n in zip(offsets, sizes, x, strict=True))
         need(inside, "it reaches outside", expected=f"part of {list(x)}", got={"offsets": offsets, "sizes": sizes})
         return [tuple(sizes)]
-
-    @staticmethod
-    def _outer_first(extra: Mapping[int, Any], ids: tuple[int, int, int, int], rank: int, default: int) -> list[int]:
-        """Numbers of the axes of x; ids: of width, height, depth and channels."""
-        w, h, d, c = ids
-        return [extra.get(i, default) for i in {1: (w,), 2: (h, w), 3: (c, h, w), 4: (c, d, h, w)}[rank]]
 
     def ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
         ranges = [(0, n) for n in x]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ..builder import ValueLike, append, inputs_of, integer, integers, one
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
-from .common import ANY_SHAPES, need, need_rank, shape_id
+from .common import ANY_SHAPES, axes_from_end, by_axis, need, need_rank, shape_id
 from .shape import really_reshape
 
 
@@ -51,6 +51,29 @@ class Slice(OpSpec):
             rest = n - sum(sizes)
             sizes.append(rest // (len(params["slices"]) - i) if size == -233 else size)
         return sizes
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """An axis that counts from the end, and parts that leave out the rest of it."""
+        x, axis, cuts = inputs[0], params["axis"], params["indices"]
+        axis += len(x) * (axis < 0)
+        need(0 <= axis < len(x), "bad axis", argument="axis", expected=f"an axis of {list(x)}", got=params["axis"])
+        need(len(cuts) == count - 1 or (not cuts and len(params["slices"]) >= count), "too few parts", got=dict(params))
+        sizes: list[int] = []
+        for i in range(count):
+            done, rest = sum(sizes), count - i
+            if cuts:
+                end = x[axis] if rest == 1 else cuts[i] + x[axis] * (cuts[i] < 0)
+                sizes.append(end - done)
+            else:
+                size = params["slices"][i]
+                sizes.append((x[axis] - done) // rest if size == -233 else size)
+        if params["axis"] == axis and sum(sizes) == x[axis]:
+            return None
+        fits = min(sizes) > 0 and sum(sizes) <= x[axis]
+        need(fits, "the parts do not fit", argument="sizes", expected=f"{x[axis]} at most", got=sizes)
+        return [_part(x, axis, size) for size in sizes]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axis = inputs[0], params["axis"]
@@ -154,6 +177,19 @@ class Tile(OpSpec):
     def _repeats(self, rank: int, params: Any) -> tuple[int, ...]:
         return params["repeats"] or tuple(params["tiles"] if i == params["axis"] else 1 for i in range(rank))
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """More or fewer numbers than there are axes, which are the inner ones, as numpy has it."""
+        x, repeats = inputs[0], params["repeats"]
+        if len(repeats) in (0, len(x)):
+            return None
+        wrong = len(x) == 3 and len(repeats) == 4 and repeats[0] > 1
+        need(not wrong, "ncnn repeats the depth where the channels are meant", argument="repeats", got=list(repeats))
+        rank = max(len(x), len(repeats))
+        wide = ((1,) * (rank - len(x)) + x, (1,) * (rank - len(repeats)) + repeats)
+        return [tuple(n * r for n, r in zip(*wide, strict=True))]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]
         repeats = self._repeats(len(x), params)
@@ -220,6 +256,11 @@ class Flip(OpSpec):
     type = "Flip"
     params = (Param("axes", 0, "ints", "axes, outer first, without batch", ()),)
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        return axes_from_end(self, inputs, params)
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, axes = inputs[0], params["axes"]
         fits = len(axes) > 0 and len(set(axes)) == len(axes) and all(0 <= a < len(x) for a in axes)
@@ -261,6 +302,25 @@ class CopyTo(OpSpec):
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
     )
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Offsets instead of starts; axes that are left out, or some of them, or count from the end; a part as large
+        as x, which takes its place."""
+        x, part = inputs
+        rank, starts, axes = len(x), params["starts"], params["axes"]
+        if part == x:
+            return [x]
+        if starts and axes == tuple(range(rank)) and min(starts) >= 0:
+            return None
+        offsets = by_axis(extra, (0, 1, 13, 2), rank)
+        if starts:
+            offsets = [0] * rank
+            for start, axis in zip(starts, axes or range(rank), strict=False):
+                first = 0 if start == -233 else start
+                offsets[axis] = first if first >= 0 else x[axis] + first
+        return self.infer(inputs, {"starts": tuple(offsets), "axes": tuple(range(rank))}, {})
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, part = inputs

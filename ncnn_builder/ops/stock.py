@@ -176,6 +176,16 @@ class MatMul(OpSpec):
     inputs = ("a", "b")
     params = (Param("transpose_b", 0, "int", "1: b is [out, in]"),)
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """A vector on the right side."""
+        a, b = inputs
+        if len(b) != 1:
+            return None
+        need(a[-1] == b[0], "the inner sizes differ", expected=a[-1], got=list(b))
+        return [a[:-1] or (1,)]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         a, b = inputs
         need_rank(b, (2, 3, 4) if len(a) > 1 else (2,), "b")

@@ -239,7 +239,7 @@ void Net::describe()
         for (int size : {c, d, h, w})
             if (size > 0)
                 shape.push_back(size);
-        if (!shape.empty())
+        if (!shape.empty() && !settings.any_shape)
             input.shape = shape;
         const int reader = blobs[(size_t)blob(input.name)].consumer;
         const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";

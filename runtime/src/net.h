@@ -26,7 +26,8 @@ struct Options {
     bool fp16_storage = false, fp16_packed = false, fp16_arithmetic = false, bf16_storage = false;
     bool winograd = true, sgemm = true, packing = true, lightmode = true, vulkan = false;
     size_t memory_limit = SIZE_MAX; // bytes, for all blobs together
-    bool guard = false; // each blob between pages that nobody may touch: for nets that nobody trusts
+    bool guard = false;     // each blob between pages that nobody may touch: for nets that nobody trusts
+    bool any_shape = false; // inputs of other shapes than the file states, which ncnn does not look at
 };
 
 // What a run says of itself while it goes on, and what it is told. Also across processes.

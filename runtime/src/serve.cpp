@@ -97,7 +97,7 @@ static std::shared_ptr<Net> load(Reader& message)
     options.threads = (int)message.number();
     for (bool* flag : {&options.fp16_storage, &options.fp16_packed, &options.fp16_arithmetic,
                        &options.bf16_storage, &options.winograd, &options.sgemm, &options.packing,
-                       &options.lightmode, &options.vulkan, &options.guard})
+                       &options.lightmode, &options.vulkan, &options.guard, &options.any_shape})
         *flag = message.number() != 0;
     options.memory_limit = (size_t)message.number();
 #if defined(__linux__)

@@ -273,3 +273,15 @@ def test_a_missing_gpu_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     else:
         np.testing.assert_allclose(net.run({"x": [3.0]})["y"], [9], rtol=1e-2)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_other_shapes_than_the_file_states(isolate: bool, tmp_path: Path) -> None:
+    """ncnn does not look at what an Input states, and many nets run at any size."""
+    files = write_net(tmp_path, "Input in 0 1 x 0=4 1=3 2=2", "Padding p 1 1 x y 0=1", "Reshape r 1 1 y z 0=-1 1=6")
+    x = np.arange(30, dtype=np.float32).reshape(3, 5, 2)
+    with pytest.raises(InputError, match=r"wrong shape; expected \[2, 3, 4\]; got \[3, 5, 2\]"):
+        Net(*files, isolate=isolate).run({"x": x})
+    net = Net(*files, any_shape=True, isolate=isolate)
+    assert net.inputs == {"x": None}
+    assert np.array_equal(net.run({"x": x})["z"], np.pad(x, ((0, 0), (1, 0), (0, 0))).reshape(6, 6))
