@@ -1,4 +1,4 @@
-"""`python -m ncnn_builder.codegen`: the C++ header of the layers' parameters, made from the op declarations."""
+"""`python -m ncnn_builder.codegen`: C++ that is made from the op declarations, parameter ids and limits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import sys
 from pathlib import Path
 
 from . import registry
+from .limits import table
 
 HEADER = Path(__file__).resolve().parent.parent / "custom_layers" / "param_ids.h"
+LIMITS = HEADER.parent.parent / "runtime" / "src" / "op_limits_table.cpp"
+
+
+def limits_table() -> str:
+    """The text of runtime/src/op_limits_table.cpp, of the layers that ncnn has."""
+    return table(spec for spec in registry.values() if not spec.custom and not spec.composite)
 
 
 def param_ids() -> str:
@@ -56,5 +63,6 @@ def param_ids() -> str:
 
 
 if __name__ == "__main__":
-    HEADER.write_text(param_ids())
-    sys.stdout.write(f"{HEADER}\n")
+    for path, text in ((HEADER, param_ids()), (LIMITS, limits_table())):
+        path.write_text(text)
+        sys.stdout.write(f"{path}\n")

@@ -148,6 +148,8 @@ def _section(spec: OpSpec, makers: set[str], examples: list[str], count: int, fi
         lines += [f"- not written: {', '.join(map(str, ids))}: {reason}" for reason, ids in by_reason.items()]
     for w in spec.weights:
         lines.append(f"- weight `{w.name}` {_cell(w.doc)}{', behind a tag' if w.tagged else ''}")
+    if spec.limits:
+        lines.append("- taken by a Net where " + "; ".join(f"`{limit}`" for limit in spec.limits))
     if examples:
         lines.append(f"- shapes: {'; '.join(examples)}")
     if spec.open_length:

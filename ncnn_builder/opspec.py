@@ -119,6 +119,8 @@ class OpSpec:
     open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
     departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
     tolerance: ClassVar[Tolerance] = Tolerance()
+    limits: ClassVar[tuple[str, ...] | None] = None  # what the layer can take, as limits.py says; () is anything
+    checked_in_cpp: ClassVar[bool] = False  # runtime/src/checks_*.cpp says what no expression can
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         """Shapes of the outputs. Raises BuildError where the inputs do not fit."""

@@ -54,6 +54,7 @@ class MultiHeadAttention(OpSpec):
         for kind in ("weight", "bias")
     )
     tolerance = Tolerance(2e-5)
+    checked_in_cpp = True
 
     def _shapes(self, p: Any) -> dict[str, Shape]:
         embed, qdim = p["embed_dim"], p["weight_data_size"] // p["embed_dim"]
@@ -215,6 +216,7 @@ class SDPA(OpSpec):
     )
     left_out = {7: _KV_CACHE, 18: f"int8_scale_term: {_INT8}"}
     tolerance = Tolerance(2e-5)
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         q, k, v = inputs[:3]
@@ -288,6 +290,7 @@ class RotaryEmbed(OpSpec):
     type = "RotaryEmbed"
     inputs = ("x", "cos", "sin")
     params = (Param("interleaved", 0, "int", "1: pairs are neighbours"),)
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, cos, sin = inputs

@@ -52,6 +52,8 @@ class BinaryOp(OpSpec):
         Param("b", 2, "float", "the constant", 0.0),
     )
     tolerance = Tolerance(2e-5)
+    checked_in_cpp = True
+    limits = ("0 <= op <= 14",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(0 <= params["op"] < len(BINARY), "unknown operation", argument="op", got=params["op"])

@@ -36,6 +36,7 @@ class ArgMax(OpSpec):
         Param("out_max_val", 0, "int", "1: the values as well"),
         Param("topk", 1, "int", "how many", 1),
     )
+    limits = ("1 <= topk <= x.total",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (1, 2), "x")
@@ -96,6 +97,11 @@ class SPP(OpSpec):
     params = (
         Param("pooling_type", 0, "int", "0 max, 1 average"),
         Param("pyramid_height", 1, "int", "levels", 1),
+    )
+    limits = (
+        "pooling_type in (0, 1)",
+        "1 <= pyramid_height <= 12",
+        "x.rank == 3",
     )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:

@@ -38,12 +38,28 @@ def _torch_window(p: Any) -> tuple[Any, ...]:
     return (*sizes[:2], (p["pad_top"], p["pad_left"]), sizes[2])
 
 
+_POSITIVE = tuple(f"1 <= {name}_w <= 65536 and 1 <= {name}_h <= 65536" for name in ("kernel", "dilation", "stride"))
+_PADS = "pad_left, pad_right, pad_top, pad_bottom"
+
+
 @register
 class Unfold(OpSpec):
     """(C, H, W) -> (C * kh * kw, windows): each window as a column. ncnn: unfold.cpp."""
 
     type = "Unfold"
     params = (*_WINDOW, Param("pad_value", 18, "float", "the border", 0.0))
+    limits = (
+        *_POSITIVE,
+        f"min({_PADS}) >= 0 or (pad_left in (-233, -234) and pad_left == pad_right == pad_top == pad_bottom)",
+        f"max({_PADS}) <= 65536",
+        "x.rank in (2, 3)",
+        "pad_left < 0 or dilation_w * (kernel_w - 1) < x.w + pad_left + pad_right",
+        "pad_left < 0 or dilation_h * (kernel_h - 1) < x.h + pad_top + pad_bottom",
+        "pad_left >= 0 or stride_w <= dilation_w * (kernel_w - 1) + 1",
+        "pad_left >= 0 or stride_h <= dilation_h * (kernel_h - 1) + 1",
+        "kernel_w * kernel_h * x.c * (x.w + abs(pad_left) + abs(pad_right) + dilation_w * kernel_w)"
+        " * (x.h + abs(pad_top) + abs(pad_bottom) + dilation_h * kernel_h) <= int_max",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -100,6 +116,19 @@ class Fold(OpSpec):
         *_WINDOW,
         Param("output_w", 20, "int", "W"),
         Param("output_h", 21, "int", "H", same_as("output_w")),
+    )
+    limits = (
+        *_POSITIVE,
+        f"min({_PADS}) >= 0 and max({_PADS}) <= 65536",
+        "output_w >= 1 and output_h >= 1",
+        "dilation_w * (kernel_w - 1) < output_w + pad_left + pad_right",
+        "dilation_h * (kernel_h - 1) < output_h + pad_top + pad_bottom",
+        "x.rank <= 2",
+        "x.h % (kernel_w * kernel_h) == 0",
+        "x.w == ((output_w + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) // stride_w + 1)"
+        " * ((output_h + pad_top + pad_bottom - dilation_h * (kernel_h - 1) - 1) // stride_h + 1)",
+        "x.h // (kernel_w * kernel_h) * (output_w + pad_left + pad_right) * (output_h + pad_top + pad_bottom)"
+        " <= int_max",
     )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import BuildError
 from ..ir import Params, Shape
@@ -111,6 +111,8 @@ def over_shapes(
 
 class Unary(OpSpec):
     """Base of ops y = f(x), element by element, of any shape."""
+
+    limits: ClassVar[tuple[str, ...] | None] = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         return [inputs[0]]

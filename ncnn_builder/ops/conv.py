@@ -188,6 +188,7 @@ class Convolution(ConvBase):
         Param("pad_value", 18, "float", "the border", 0.0),
         Param("dynamic_weight", 19, "int", "1: weights are inputs"),
     )
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         from torch import nn
@@ -231,6 +232,7 @@ class ConvolutionDepthWise(ConvBase):
         Param("pad_value", 18, "float", "the border", 0.0),
         Param("dynamic_weight", 19, "int", "1: weights are inputs"),
     )
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         from torch import nn

@@ -194,6 +194,7 @@ class Convolution1D(ConvNd):
     type = "Convolution1D"
     dims = 1
     params = parameters(1, False, False)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return [*static_samples(1, False, False), *value_samples(False, False)]
@@ -206,6 +207,7 @@ class ConvolutionDepthWise1D(ConvNd):
     type = "ConvolutionDepthWise1D"
     dims = 1
     params = parameters(1, False, True)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return [*static_samples(1, False, True), *value_samples(False, True)]
@@ -218,6 +220,7 @@ class Convolution3D(ConvNd):
     type = "Convolution3D"
     dims = 3
     params = parameters(3, False, False)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return static_samples(3, False, False)
@@ -230,6 +233,7 @@ class ConvolutionDepthWise3D(ConvNd):
     type = "ConvolutionDepthWise3D"
     dims = 3
     params = parameters(3, False, True)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return static_samples(3, False, True)
@@ -243,6 +247,7 @@ class Deconvolution1D(ConvNd):
     dims = 1
     transposed = True
     params = parameters(1, True, False)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return [*static_samples(1, True, False), *value_samples(True, False)]
@@ -256,6 +261,7 @@ class DeconvolutionDepthWise1D(ConvNd):
     dims = 1
     transposed = True
     params = parameters(1, True, True)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return [*static_samples(1, True, True), *value_samples(True, True)]
@@ -269,6 +275,7 @@ class Deconvolution3D(ConvNd):
     dims = 3
     transposed = True
     params = parameters(3, True, False)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return static_samples(3, True, False)
@@ -282,6 +289,7 @@ class DeconvolutionDepthWise3D(ConvNd):
     dims = 3
     transposed = True
     params = parameters(3, True, True)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return static_samples(3, True, True)

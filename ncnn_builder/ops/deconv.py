@@ -70,6 +70,7 @@ class Deconvolution(_Deconv):
 
     type = "Deconvolution"
     params = (*GEOMETRY, *_DECONV)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return [
@@ -94,6 +95,7 @@ class DeconvolutionDepthWise(_Deconv):
 
     type = "DeconvolutionDepthWise"
     params = (*GEOMETRY, GROUP, *_DECONV)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         def build(g: Graph, x: Value, up: tuple[int, int]) -> Values:

@@ -44,6 +44,14 @@ class Proposal(OpSpec):
         Param("nms_thresh", 4, "float", "greatest overlap", 0.7),
         Param("min_size", 5, "int", "least width and height, times the image's scale", 16),
     )
+    limits = (
+        "after_nms_topN >= 1",
+        "score.rank == 3 and bbox.rank == 3",
+        "score.c >= 18 and bbox.c >= 36",
+        "bbox.w == score.w and bbox.h == score.h",
+        "image.total >= 3 and image.c == 1",
+        "min(9 * score.w * score.h, pre_nms_topN if pre_nms_topN > 0 else int_max)**2 <= work",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         score, bbox, image = inputs
@@ -185,6 +193,7 @@ class YoloDetectionOutput(_Yolo):
         Param("nms_threshold", 3, "float", "greatest overlap", 0.45),
         Param("biases", 4, "floats", "width and height of the anchors, in places", ()),
     )
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         shapes = super().infer(inputs, params, weights)
@@ -235,6 +244,7 @@ class Yolov3DetectionOutput(_Yolo):
         Param("mask", 5, "floats", "which anchors, num_box for each input", (), bits=True),
         Param("anchors_scale", 6, "floats", "pixels per place, for each input", ()),
     )
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         shapes, p = super().infer(inputs, params, weights), params

@@ -17,6 +17,7 @@ class Flatten(OpSpec):
     """All numbers in one dimension. ncnn: flatten.cpp."""
 
     type = "Flatten"
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         return [(elements(inputs[0]),)]
@@ -41,6 +42,7 @@ class Squeeze(OpSpec):
     type = "Squeeze"
     left_out = dict.fromkeys((0, 1, 2, 11), "a switch per dimension: what axes says as well")
     params = (Param("axes", 3, "ints", "axes, outer first, without batch", ()),)
+    limits = ()
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -111,6 +113,10 @@ class ExpandDims(OpSpec):
 
     type = "ExpandDims"
     params = (Param("axes", 3, "ints", "where they are in the result, outer first, without batch", ()),)
+    limits = (
+        "all(-4 <= a <= 3 for a in axes)",
+        "x.rank + len(axes) <= 4",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -180,6 +186,12 @@ class Reorg(OpSpec):
 
     type = "Reorg"
     params = (Param("stride", 0, "int", "r", 1), Param("mode", 1, "int", "order of the channels"))
+    limits = (
+        "mode in (0, 1)",
+        "stride >= 1",
+        "x.d == 1",
+        "stride <= min(x.w, x.h)",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, r = inputs[0], params["stride"]

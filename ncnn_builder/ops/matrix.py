@@ -46,6 +46,15 @@ class Gemm(OpSpec):
         **dict.fromkeys((20, 21, 22), "constant_TILE: sizes of tiles, which ncnn chooses by itself"),
     }
     weights = (Weight("A", True, "[M, K]"), Weight("B", True, "[K, N]"), Weight("C", True, "as its type says"))
+    checked_in_cpp = True
+    limits = (
+        "constant_a in (0, 1) and constant_b in (0, 1) and constant_c in (0, 1)",
+        "constant_a == 0 or (constant_m >= 1 and constant_k >= 1)",
+        "constant_b == 0 or (constant_n >= 1 and constant_k >= 1)",
+        "-1 <= constant_broadcast_type_c <= 4",
+        "max(constant_m, 1) * max(constant_k, 1) <= int_max and max(constant_n, 1) * max(constant_k, 1) <= int_max",
+        "max(constant_m, 1) * max(constant_n, 1) <= int_max",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         m, n, k = (params[f"constant_{c}"] for c in "mnk")
@@ -232,6 +241,8 @@ class Einsum(OpSpec):
     inputs = ("x", "x*")
     params = (Param("equation", 0, "ints", "its characters", ()),)
     tolerance = Tolerance(2e-5)
+    checked_in_cpp = True
+    limits = ("len(equation) >= 2",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         text = "".join(map(chr, params["equation"]))

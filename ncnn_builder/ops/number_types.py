@@ -45,6 +45,10 @@ class Quantize(OpSpec):
     departs = "a tie goes away from zero, in torch's round() to even"
     params = (Param("scale_data_size", 0, "int", "number of scales", 1),)
     weights = (Weight("scale", False, "[1] or [n]"),)
+    limits = (
+        "scale_data_size >= 1",
+        "scale_data_size in (1, x.outer)",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"scale": params["scale_data_size"]}
@@ -86,6 +90,12 @@ class Dequantize(OpSpec):
         Param("bias_data_size", 1, "int", "number of biases"),
     )
     weights = (Weight("scale", False, "[1] or [n]"), Weight("bias", False, "[1] or [n]"))
+    limits = (
+        "scale_data_size >= 1 and bias_data_size >= 0",
+        "x.bits == 32",
+        "scale_data_size in (1, x.outer)",
+        "bias_data_size in (0, 1, x.outer)",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         bias = {"bias": params["bias_data_size"]} if params["bias_data_size"] else {}
@@ -140,6 +150,14 @@ class Requantize(OpSpec):
         Weight("scale_in", False, "[1] or [n]"),
         Weight("scale_out", False, "[1] or [n]"),
         Weight("bias", False, "[1] or [n]"),
+    )
+    limits = (
+        "scale_in_data_size >= 1 and scale_out_data_size >= 1 and bias_data_size >= 0",
+        "0 <= activation_type <= 6",
+        "len(activation_params) >= (1 if activation_type == 2 else 2 if activation_type in (3, 6) else 0)",
+        "x.bits == 32",
+        "scale_in_data_size in (1, x.outer) and scale_out_data_size in (1, x.outer)",
+        "bias_data_size in (0, 1, x.outer)",
     )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
@@ -254,6 +272,10 @@ class Cast(OpSpec):
         Param("type_from", 0, "int", "1 float32, 2 float16, 3 int8, 4 bfloat16"),
         Param("type_to", 1, "int", "likewise"),
     )
+    limits = (
+        "type_from == type_to or 10 * type_from + type_to in (12, 21, 31, 14, 41)",
+        "type_from == type_to or x.bits == (32 if type_from == 1 else 8 if type_from == 3 else 16)",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -317,6 +339,10 @@ class Packing(OpSpec):
         Param("use_padding", 1, "int", "0; 1 would add numbers to what does not divide"),
     )
     left_out = dict.fromkeys((2, 3), "cast_type: cast() says it")
+    limits = (
+        "out_elempack in (1, 4, 8, 16)",
+        "not use_padding or x.outer % out_elempack == 0",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

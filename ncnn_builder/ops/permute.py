@@ -66,6 +66,11 @@ class Permute(OpSpec):
 
     type = "Permute"
     params = (Param("order_type", 0, "int", "which permutation", 0),)
+    limits = (
+        "0 <= order_type <= 23",
+        "x.bits != 8",
+        "order_type < (1, 24, 2, 6, 24)[x.rank]",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

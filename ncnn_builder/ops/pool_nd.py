@@ -17,6 +17,10 @@ from .pooling import KEEP, SAME_MODES
 _DOCS = {"kernel": "size of the window", "stride": "stride", "pad": "border", "out": "windows of an adaptive pooling"}
 
 
+_FITTED = "global_pooling != 0 or adaptive_pooling == 0"  # what else a limit says is about adaptive pooling
+_SLIDING = "global_pooling != 0 or adaptive_pooling != 0"  # about windows
+
+
 class PoolNd(OpSpec):
     """Maximum or average over windows; the DSL uses pad_mode 1 (whole windows only) and 0 (one that hangs over)."""
 
@@ -146,6 +150,16 @@ class Pooling1D(PoolNd):
         Param("adaptive_pooling", 7, "int", "1: out_w windows"),
         Param("out_w", 8, "int", _DOCS["out"]),
     )
+    limits = (
+        "pooling_type in (0, 1)",
+        f"{_FITTED} or out_w >= 1",
+        f"{_SLIDING} or (1 <= kernel_w <= 65536 and 1 <= stride_w <= 65536 and 0 <= pad_mode <= 3)",
+        f"{_SLIDING} or pad_mode >= 2 or (0 <= pad_left <= 65536 and 0 <= pad_right <= 65536)",
+        "x.rank <= 2",
+        f"{_FITTED} or ((out_w + 1) * x.w + out_w <= int_max and out_w * x.h <= int_max)",
+        f"{_SLIDING} or pad_mode >= 2 or kernel_w <= x.w + pad_left + pad_right",
+        f"{_SLIDING} or x.h * (x.w + 4 * 65536) <= int_max",
+    )
 
     def samples(self) -> list[Sample]:
         return self._samples((9,))
@@ -182,6 +196,8 @@ class Pooling3D(PoolNd):
         Param("out_h", 18, "int", _DOCS["out"], same_as("out_w")),
         Param("out_d", 28, "int", _DOCS["out"], same_as("out_w")),
     )
+    checked_in_cpp = True
+    limits = ("pooling_type in (0, 1)",)
 
     def samples(self) -> list[Sample]:
         return self._samples((4, 5, 6))
@@ -280,6 +296,7 @@ class StatisticsPooling(OpSpec):
 
     type = "StatisticsPooling"
     params = (Param("include_stddev", 0, "int", "1: deviations behind the means"),)
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3, 4), "x")

@@ -42,6 +42,8 @@ class Pooling(OpSpec):
         Param("pad_bottom", 15, "int", "rows below", same_as("pad_top")),
         Param("out_h", 18, "int", "output height of an adaptive pooling", same_as("out_w")),
     )
+    checked_in_cpp = True
+    limits = ("pooling_type in (0, 1)",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")

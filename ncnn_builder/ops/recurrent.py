@@ -157,6 +157,7 @@ class RNN(Recurrent):
     inputs = ("x", "hidden?")
     params = _COMMON
     gates, bias_rows = 1, 1
+    checked_in_cpp = True
 
     def _step(self, gates: Any, states: list[Any], w: Any) -> list[Any]:
         return [(gates + w["weight_hc"] @ states[0] + w["bias_c"][0]).tanh()]
@@ -182,6 +183,7 @@ class LSTM(Recurrent):
     params = (*_COMMON, Param("hidden_size", 3, "int", "size of the cell", same_as("num_output")))
     weights = (*Recurrent.weights, Weight("weight_hr", True, "[directions, num_output, hidden]"))
     gates, bias_rows, states = 4, 4, 2
+    checked_in_cpp = True
 
     def _step(self, gates: Any, states: list[Any], w: Any) -> list[Any]:
         i, f, o, g = (gates + w["weight_hc"] @ states[0] + w["bias_c"].flatten()).chunk(4)
@@ -207,6 +209,7 @@ class GRU(Recurrent):
     inputs = ("x", "hidden?")
     params = _COMMON
     gates, bias_rows = 3, 4
+    checked_in_cpp = True
 
     def _step(self, gates: Any, states: list[Any], w: Any) -> list[Any]:
         h, b = states[0], w["bias_c"]

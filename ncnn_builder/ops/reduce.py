@@ -46,6 +46,11 @@ class Reduction(OpSpec):
         Param("version", 5, "int", "1: axes do not count the batch", 0),
     )
     tolerance = Tolerance(1e-5)
+    limits = (
+        "0 <= operation <= 10",
+        "len(axes) <= 4",
+        "reduce_all != 0 or all(-x.rank <= a < x.rank for a in axes)",
+    )
 
     def _axes(self, x: Shape, params: Any) -> tuple[int, ...]:
         if params["reduce_all"]:
@@ -246,6 +251,7 @@ class Softmax(OpSpec):
         Param("axis", 0, "int", "axis, outer first, without batch", 0),
         Param("version", 1, "int", "1: the axis does not count the batch", 0),
     )
+    limits = ("x.rank == 1 or -x.rank <= axis < x.rank",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         rank, axis = len(inputs[0]), params["axis"]

@@ -60,6 +60,7 @@ class ROIPooling(_Region):
 
     type = "ROIPooling"
     params = (*_SIZE, Param("spatial_scale", 2, "float", "factor of the corners", 1.0))
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         return [self._check(inputs, params)]
@@ -123,6 +124,7 @@ class ROIAlign(_Region):
         Param("aligned", 4, "int", "1: half a pixel is taken off"),
         Param("version", 5, "int", "0 the first, 1 detectron2's"),
     )
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         version = params["version"]
@@ -191,6 +193,7 @@ class PSROIPooling(_Region):
         Param("spatial_scale", 2, "float", "factor of the corners", 0.0625),
         Param("output_dim", 3, "int", "channels of the result"),
     )
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         c, h, w = self._check(inputs, params)

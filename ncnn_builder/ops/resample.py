@@ -34,6 +34,8 @@ class Interp(OpSpec):
         Param("align_corner", 6, "int", "1: corners fall on corners"),
     )
     tolerance = Tolerance(2e-5)
+    checked_in_cpp = True
+    limits = ("0 <= resize_type <= 3",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")

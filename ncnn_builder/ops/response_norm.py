@@ -29,6 +29,12 @@ class LRN(OpSpec):
         Param("beta", 3, "float", "exponent", 0.75),
         Param("bias", 4, "float", "added to it", 1.0),
     )
+    limits = (
+        "region_type in (0, 1)",
+        "1 <= local_size <= 65535",
+        "x.d == 1",
+        "local_size**2 * x.total <= work if region_type == 1 else local_size * x.c <= work",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
@@ -111,6 +117,10 @@ class Normalize(OpSpec):
         Param("eps_mode", 9, "int", "0 under the root, 1 least length, 2 least square"),
     )
     weights = (Weight("scale", False, "[1] or [C]"),)
+    limits = (
+        "scale_data_size >= 1",
+        "channel_shared != 0 or scale_data_size >= x.outer or x.rank < 3",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"scale": params["scale_data_size"]}
@@ -211,6 +221,7 @@ class MVN(OpSpec):
         Param("eps", 2, "float", "added to the standard deviation", 0.0001),
     )
     tolerance = Tolerance(2e-5)
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3, 4), "x")

@@ -42,6 +42,15 @@ class GridSample(OpSpec):
         Param("permute_fusion", 3, "int", "1: the coordinates are the outermost axis of the grid"),
     )
     tolerance = Tolerance(3e-5)
+    limits = (
+        "sample_type in (1, 2, 3)",
+        "padding_mode in (1, 2, 3)",
+        "x.rank in (3, 4)",
+        "x.w * x.h * x.d <= 16777216",  # offsets are computed in float32
+        "grid.rank == x.rank",
+        "(grid.w if permute_fusion == 0 else grid.c) == x.rank - 1",
+        "x.c * (grid.total // (x.rank - 1)) <= int_max",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, grid = inputs
@@ -155,6 +164,7 @@ class DeformableConv2D(OpSpec):
     inputs = ("x", "offset", "mask?")
     params = GEOMETRY
     weights = WEIGHTS
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}

@@ -36,6 +36,12 @@ class Embed(OpSpec):
     )
     left_out = {18: "int8_scale_term: quantised weights are made by ncnn's own tools"}
     weights = (Weight("weight", True, "[input_dim, num_output]"), Weight("bias", False, "[num_output]"))
+    limits = (
+        "num_output >= 1 and input_dim >= 1",
+        "weight_data_size == num_output * input_dim",
+        "x.bits == 32",
+        "num_output * x.w <= int_max",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
@@ -101,6 +107,7 @@ class CumulativeSum(OpSpec):
 
     type = "CumulativeSum"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
+    limits = ("x.rank == 1 or -x.rank <= axis < x.rank",)
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -142,6 +149,10 @@ class GLU(OpSpec):
     type = "GLU"
     departs = "a gate below -88, whose exp(-x) overflows: NaN or 0; glu() is made of other layers, which are right"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
+    limits = (
+        "x.rank <= 3",
+        "x.rank == 1 or -x.rank <= axis < x.rank",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

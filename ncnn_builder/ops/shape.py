@@ -25,6 +25,7 @@ class Input(OpSpec):
         Param("c", 2, "int", "channels, 0 below three dimensions"),
         Param("d", 11, "int", "depth, 0 below four dimensions"),
     )
+    limits = ()
 
     def samples(self) -> list[Sample]:
         return over_shapes("input", lambda g, x: x, lambda x: x)
@@ -36,6 +37,7 @@ class Split(OpSpec):
 
     type = "Split"
     outputs = ("y*",)
+    limits = ()
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         return [inputs[0]]
@@ -62,6 +64,8 @@ class Concat(OpSpec):
     type = "Concat"
     inputs = ("x", "x*")
     params = (Param("axis", 0, "int", "axis, outer first, without batch", 0),)
+    checked_in_cpp = True
+    limits = ("-4 <= axis <= 3", "x.bits != 8")
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         first = inputs[0]
@@ -138,6 +142,13 @@ class Crop(OpSpec):
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("ends", 10, "ints", "one past the last element, per axis", ()),
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
+    )
+    checked_in_cpp = True
+    limits = (
+        "len(axes) <= 4 and all(-4 <= a <= 3 for a in axes)",
+        "len(starts) <= 4 and len(ends) == len(starts)",
+        "len(axes) == 0 or len(axes) == len(starts)",
+        "x.bits != 8",
     )
 
     inputs = ("x", "like?")
@@ -279,6 +290,8 @@ class Reshape(OpSpec):
         Param("c", 2, "int", "outermost of three or four, or -233", -233),
         Param("d", 11, "int", "third of four, or -233", -233),
     )
+    checked_in_cpp = True
+    limits = ("x.bits != 8",)
 
     inputs = ("x", "size*")
 

@@ -64,6 +64,20 @@ class Spectrogram(OpSpec):
         Param("onesided", 8, "int", "1: only half of the frequencies", 1),
     )
     tolerance = Tolerance(2e-5)
+    limits = (
+        "power in (0, 1, 2)",
+        "1 <= n_fft <= 1048576",
+        "1 <= winlen <= n_fft",
+        "hoplen >= 1",
+        "window_type in (0, 1, 2)",
+        "normalized in (0, 1, 2)",
+        "center != 1 or pad_type in (0, 1, 2)",
+        "x.rank == 1",
+        "n_fft <= x.w + (n_fft // 2 * 2 if center == 1 else 0)",
+        "center != 1 or pad_type != 2 or n_fft // 2 < x.w",
+        "n_fft * ((x.w + n_fft) // hoplen + 1) <= int_max / 2",
+        "n_fft**2 * ((x.w + n_fft) // hoplen + 1) <= work",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         p = params
@@ -207,6 +221,19 @@ class InverseSpectrogram(OpSpec):
         Param("normalized", 7, "int", "0 no, 1 by the size, 2 by the window"),
     )
     tolerance = Tolerance(5e-5)
+    limits = (
+        "returns in (0, 1, 2)",
+        "1 <= n_fft <= 1048576",
+        "1 <= winlen <= n_fft",
+        "hoplen >= 1",
+        "window_type in (0, 1, 2)",
+        "normalized in (0, 1, 2)",
+        "x.rank == 3 and x.w == 2",
+        "x.c == n_fft or x.c == n_fft // 2 + 1",
+        "(x.h - 1) * hoplen + (n_fft % 2 if center != 0 else n_fft) >= 1",
+        "2 * (x.h * hoplen + 2 * n_fft) <= int_max",
+        "n_fft**2 * x.h <= work",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         p, x = params, inputs[0]

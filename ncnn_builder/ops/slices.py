@@ -41,6 +41,8 @@ class Slice(OpSpec):
         Param("axis", 1, "int", "axis, outer first, without batch"),
         Param("indices", 2, "ints", "where the parts after the first begin, instead of slices", ()),
     )
+    checked_in_cpp = True
+    limits = ("-4 <= axis <= 3", "x.bits != 8")
 
     def _sizes(self, n: int, params: Any) -> list[int]:
         if params["indices"]:
@@ -173,6 +175,11 @@ class Tile(OpSpec):
         Param("tiles", 1, "int", "how often along it", 1),
         Param("repeats", 2, "ints", "how often along each axis, instead", ()),
     )
+    limits = (
+        "len(repeats) > 0 or (0 <= axis <= 3 and tiles >= 1)",
+        "len(repeats) <= 4 and all(r >= 1 for r in repeats)",
+        "x.total * (prod(r for r in repeats) if len(repeats) > 0 else tiles) <= int_max",
+    )
 
     def _repeats(self, rank: int, params: Any) -> tuple[int, ...]:
         return params["repeats"] or tuple(params["tiles"] if i == params["axis"] else 1 for i in range(rank))
@@ -255,6 +262,10 @@ class Flip(OpSpec):
 
     type = "Flip"
     params = (Param("axes", 0, "ints", "axes, outer first, without batch", ()),)
+    limits = (
+        "len(axes) <= 4",
+        "all(-x.rank <= a < x.rank for a in axes)",
+    )
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -301,6 +312,12 @@ class CopyTo(OpSpec):
     params = (
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
+    )
+    checked_in_cpp = True
+    limits = (
+        "len(axes) <= 4 and all(-4 <= a <= 3 for a in axes)",
+        "len(starts) <= 4",
+        "len(starts) == 0 or len(axes) == 0 or len(axes) == len(starts)",
     )
 
     def as_read(
@@ -368,6 +385,10 @@ class Diag(OpSpec):
 
     type = "Diag"
     params = (Param("diagonal", 0, "int", "which diagonal"),)
+    limits = (
+        "x.rank <= 2",
+        "(x.w + abs(diagonal))**2 <= int_max if x.rank == 1 else -x.h < diagonal < x.w",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, k = inputs[0], params["diagonal"]
@@ -410,6 +431,8 @@ class ShuffleChannel(OpSpec):
 
     type = "ShuffleChannel"
     params = (Param("group", 0, "int", "groups", 1), Param("reverse", 1, "int", "1: undo it"))
+    checked_in_cpp = True
+    limits = ("group >= 1",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, groups = inputs[0], params["group"]

@@ -22,6 +22,9 @@ from .reduce import softmax
 _VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 
+_MXNET = "(image_width == -233 and image_height == -233 and len(max_sizes) == 0)"
+
+
 @register
 class PriorBox(OpSpec):
     """Boxes at each place of x (C, H, W), and their variances: [2, 4 * H * W * n]. ncnn: priorbox.cpp.
@@ -51,6 +54,13 @@ class PriorBox(OpSpec):
         Param("offset", 13, "float", "of the middle, in steps", 0.0),
         Param("step_mmdetection", 14, "int", "1: steps are rounded up"),
         Param("center_mmdetection", 15, "int", "1: offset * (step - 1)"),
+    )
+    limits = (
+        "len(min_sizes) >= 1",
+        "len(max_sizes) in (0, len(min_sizes))",
+        f"len(inputs) == 2 or (image_width != -233 and image_height != -233) or {_MXNET}",
+        f"len(inputs) == 2 or not {_MXNET} or len(aspect_ratios) >= 1",
+        "4 * x.w * x.h * (1 + len(min_sizes) + len(max_sizes) + 2 * len(min_sizes) * len(aspect_ratios)) <= int_max",
     )
 
     def _mxnet(self, inputs: Sequence[Any], p: Any) -> bool:
@@ -217,6 +227,17 @@ class DetectionOutput(OpSpec):
         Param("keep_top_k", 3, "int", "most that come out", 100),
         Param("confidence_threshold", 4, "float", "least score", 0.5),
         *(Param(f"variance_{i}", 5 + i, "float", "for MXNet's form", v) for i, v in enumerate(_VARIANCES)),
+    )
+    limits = (
+        "num_class == -233 or num_class >= 1",
+        "nms_top_k >= 0 and keep_top_k >= 0",
+        "priorbox.rank == 2",
+        "location.c == 1 and confidence.c == 1 and location.d == 1 and confidence.d == 1",
+        "priorbox.w == 4 if num_class == -233 else priorbox.h >= 2",
+        "location.total >= 4 * (priorbox.h if num_class == -233 else priorbox.w // 4)",
+        "confidence.w >= priorbox.h if num_class == -233 else confidence.total >= num_class * (priorbox.w // 4)",
+        "(confidence.h if num_class == -233 else num_class)"
+        " * min(priorbox.h if num_class == -233 else priorbox.w // 4, nms_top_k)**2 <= work",
     )
 
     def as_read(

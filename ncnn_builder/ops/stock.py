@@ -33,6 +33,11 @@ class Scale(OpSpec):
         Param("bias_term", 1, "int", "1: there is a bias"),
     )
     weights = (Weight("scale", False, "[n]"), Weight("bias", False, "[n]"))
+    checked_in_cpp = True
+    limits = (
+        "size == -233 or size >= 1",
+        "size != -233 or bias_term == 0",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         n = params["size"]
@@ -97,6 +102,11 @@ class InnerProduct(OpSpec):
         Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
     )
     weights = (Weight("weight", True, "[out, in]"), Weight("bias", False, "[out]"))
+    checked_in_cpp = True
+    limits = (
+        "num_output >= 1",
+        "weight_data_size >= 1 and weight_data_size % num_output == 0",
+    )
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
@@ -175,6 +185,8 @@ class MatMul(OpSpec):
     type = "MatMul"
     inputs = ("a", "b")
     params = (Param("transpose_b", 0, "int", "1: b is [out, in]"),)
+    checked_in_cpp = True
+    limits = ()
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -256,6 +268,14 @@ class MemoryData(OpSpec):
         Param("load_type", 21, "int", "0: with a tag, which float16 needs; 1: raw float32", 1),
     )
     weights = (Weight("data", True, "the numbers"),)
+    limits = (
+        "0 <= load_type <= 4",
+        "min(w, h, c, d) >= 0",
+        "c >= 1 or d == 0",
+        "h >= 1 or c == 0",
+        "w >= 1 or h == 0",
+        "max(w, 1) * max(h, 1) * max(c, 1) * max(d, 1) <= int_max",
+    )
 
     def _shape(self, params: Params) -> Shape:
         return tuple(params[k] for k in "cdhw" if params[k])
@@ -307,6 +327,12 @@ class PixelShuffle(OpSpec):
 
     type = "PixelShuffle"
     params = (Param("factor", 0, "int", "r", 1), Param("mode", 1, "int", "order of the channels"))
+    checked_in_cpp = True
+    limits = (
+        "mode in (0, 1)",
+        "1 <= factor <= 4096",
+        "x.rank == 3",
+    )
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, r = inputs[0], params["factor"]

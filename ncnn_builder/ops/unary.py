@@ -27,6 +27,7 @@ class UnaryOp(Unary):
     type = "UnaryOp"
     params = (Param("op", 0, "int", ", ".join(f"{i} {name}" for i, name in enumerate(UNARY))),)
     tolerance = Tolerance(2e-5)
+    limits = ("0 <= op <= 20",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(0 <= params["op"] < len(UNARY), "unknown operation", argument="op", got=params["op"])
@@ -240,6 +241,7 @@ class Noop(OpSpec):
     type = "Noop"
     inputs = ("x*",)
     outputs = ("y*",)
+    limits = ()
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

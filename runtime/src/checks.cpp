@@ -1,7 +1,5 @@
 #include "checks.h"
 
-#include <custom_layers/param_ids.h>
-
 #include <cstdint>
 #include <layer_type.h>
 
@@ -58,12 +56,28 @@ Fault refuse(const std::string& what, const std::string& expected, const std::ve
     return fault;
 }
 
-Check find_check(const std::string& type)
+HandCheck hand_check(const std::string& type)
 {
-    for (auto table : {attention_check, convolution_check, regions_check, shapes_check, weights_check})
-        if (const Check check = table(type))
+    for (auto table :
+         {attention_check, convolution_check, regions_check, shapes_check, sizes_check, weights_check})
+        if (const HandCheck check = table(type))
             return check;
     return nullptr;
+}
+
+Check find_check(const std::string& type) { return {true, hand_check(type)}; }
+
+bool reads_values(const LayerLine& l)
+{
+    return l.type == "ROIAlign" || (l.type == "Crop" && l.bottoms.size() > 1 && l.integer(0, 0) == -233);
+}
+
+void check_values(const LayerLine& l, const std::vector<Shape>& in, const ncnn::Mat& values)
+{
+    if (l.type == "ROIAlign")
+        check_roi_align(l, in, values);
+    else
+        check_crop_values(in, values);
 }
 
 std::string bad_arity(const LayerLine& l)
@@ -159,53 +173,6 @@ std::string bad_wiring(const ncnn::Layer& layer)
         return "with these parameters it takes 2 inputs or more, the line has " +
                std::to_string(layer.bottoms.size());
     return "";
-}
-
-// What the line of one of our convolutions asks for: the weight, and noise that is a constant.
-static long long modulated_weight_count(const LayerLine& l)
-{
-    using P = custom_layers::param::ModulatedConv2d;
-    const long long kernel_h = l.integer(P::kernel_h, 1), kernel_w = l.integer(P::kernel_w, 1);
-    const long long up = l.integer(P::up, 1), border = 2LL * l.integer(P::padding, 0) + 1;
-    const long long noise = l.integer(P::noise, 0) != 1
-                                ? 0
-                                : (l.integer(P::height, 0) * up + border - kernel_h) *
-                                      (l.integer(P::width, 0) * up + border - kernel_w);
-    return (long long)l.integer(P::num_output, 0) * l.integer(P::num_input, 0) * kernel_h * kernel_w + noise;
-}
-
-long long weight_count(const LayerLine& layer)
-{
-    if (layer.type == "ModulatedConv2d")
-        return modulated_weight_count(layer);
-    if (layer.type == "ToRGB") {
-        using P = custom_layers::param::ToRGB;
-        return (long long)layer.integer(P::num_output, 0) * layer.integer(P::num_input, 0);
-    }
-    static const std::unordered_map<std::string, int> ids = {
-        {"Convolution", 6},
-        {"ConvolutionDepthWise", 6},
-        {"Convolution1D", 6},
-        {"ConvolutionDepthWise1D", 6},
-        {"Convolution3D", 6},
-        {"ConvolutionDepthWise3D", 6},
-        {"Deconvolution", 6},
-        {"DeconvolutionDepthWise", 6},
-        {"Deconvolution1D", 6},
-        {"DeconvolutionDepthWise1D", 6},
-        {"Deconvolution3D", 6},
-        {"DeconvolutionDepthWise3D", 6},
-        {"DeformableConv2D", 6},
-        {"InnerProduct", 2},
-        {"Embed", 3},
-        {"LSTM", 1},
-        {"GRU", 1},
-        {"RNN", 1},
-        {"Shell", 6},
-    };
-    const auto found = ids.find(layer.type);
-    const bool dynamic = layer.integer(19, 0) || layer.integer(28, 0);
-    return found == ids.end() || dynamic ? 0 : layer.integer(found->second, 0);
 }
 
 } // namespace runtime

@@ -65,9 +65,9 @@ static void rotary(const LayerLine& l, const std::vector<Shape>& in)
                      "both [" + std::to_string(x.h) + " rows or more, " + std::to_string(half) + "]", in);
 }
 
-Check attention_check(const std::string& type)
+HandCheck attention_check(const std::string& type)
 {
-    static const std::unordered_map<std::string, Check> table = {
+    static const std::unordered_map<std::string, HandCheck> table = {
         {"MultiHeadAttention", multi_head},
         {"SDPA", scaled_dot_product},
         {"RotaryEmbed", rotary},

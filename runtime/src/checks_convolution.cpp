@@ -224,9 +224,9 @@ static void check(const LayerLine& l, const std::vector<Shape>& in)
     sliding(l, in, Kind2d{transposed, grouped, dims});
 }
 
-Check convolution_check(const std::string& type)
+HandCheck convolution_check(const std::string& type)
 {
-    static const std::unordered_map<std::string, Check> table = {
+    static const std::unordered_map<std::string, HandCheck> table = {
         {"Convolution", check<false, false, 3>},    {"ConvolutionDepthWise", check<false, true, 3>},
         {"Deconvolution", check<true, false, 3>},   {"DeconvolutionDepthWise", check<true, true, 3>},
         {"Convolution1D", check<false, false, 2>},  {"ConvolutionDepthWise1D", check<false, true, 2>},

@@ -18,19 +18,18 @@ static void copy_to(const LayerLine& l, const std::vector<Shape>& in)
         return; // ncnn takes the second as it is
     const std::vector<int> sizes = whole.sizes();
     std::vector<long long> offsets(sizes.size()); // outer first
-    const auto starts = l.params.find(9), axes = l.params.find(11);
-    if (starts != l.params.end() && !starts->second.ints.empty()) {
-        const bool listed = axes != l.params.end() && !axes->second.ints.empty();
-        const size_t count = listed ? axes->second.ints.size() : sizes.size();
-        if (starts->second.ints.size() < count)
+    const std::vector<int>&starts = l.array(9), &axes = l.array(11);
+    if (!starts.empty()) {
+        const size_t count = axes.empty() ? sizes.size() : axes.size();
+        if (starts.size() < count)
             throw refuse("it has too few starts", std::to_string(count), in);
         for (size_t i = 0; i < count; i++) {
-            long long axis = listed ? axes->second.ints[i] : (long long)i;
+            long long axis = axes.empty() ? (long long)i : axes[i];
             axis += axis < 0 ? whole.dims : 0;
             if (axis < 0 || axis >= whole.dims)
                 throw refuse("it starts along axis " + std::to_string(axis), "an axis of its first input",
                              in);
-            const long long start = starts->second.ints[i];
+            const long long start = starts[i];
             offsets[(size_t)axis] = start == -233 ? 0 : start < 0 ? start + sizes[(size_t)axis] : start;
         }
     } else {
@@ -123,9 +122,9 @@ void check_roi_align(const LayerLine& l, const std::vector<Shape>& in, const flo
         throw refuse("it would take too many samples", "a smaller region or sampling_ratio", in);
 }
 
-Check regions_check(const std::string& type)
+HandCheck regions_check(const std::string& type)
 {
-    static const std::unordered_map<std::string, Check> table = {
+    static const std::unordered_map<std::string, HandCheck> table = {
         {"CopyTo", copy_to},
         {"ROIPooling", pooled_region},
         {"ROIAlign", pooled_region},

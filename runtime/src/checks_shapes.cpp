@@ -72,20 +72,21 @@ static void concat(const LayerLine& l, const std::vector<Shape>& in)
 static void slice(const LayerLine& l, const std::vector<Shape>& in)
 {
     const int size = in[0].sizes()[axis_of(l, 1, in)], parts = (int)l.tops.size();
-    const auto indices = l.params.find(2), slices = l.params.find(0);
+    const std::vector<int>&indices = l.array(2), &slices = l.array(0);
     long long position = 0;
     for (int i = 0; i < parts; i++) {
         long long part;
-        if (indices != l.params.end() && !indices->second.ints.empty()) {
-            const std::vector<int>& list = indices->second.ints;
-            if ((int)list.size() < parts - 1)
+        if (!indices.empty()) {
+            if ((int)indices.size() < parts - 1)
                 throw refuse("it has too few indices for its outputs", "one less", in);
-            const long long end = i == parts - 1 ? size : list[i] < 0 ? (long long)size + list[i] : list[i];
+            const long long end = i == parts - 1   ? size
+                                  : indices[i] < 0 ? (long long)size + indices[i]
+                                                   : indices[i];
             part = end - position;
         } else {
-            if (slices == l.params.end() || (int)slices->second.ints.size() < parts)
+            if ((int)slices.size() < parts)
                 throw refuse("it has too few slices for its outputs", std::to_string(parts), in);
-            part = slices->second.ints[i];
+            part = slices[i];
             if (part == -233)
                 part = (size - position) / (parts - i);
         }
@@ -98,18 +99,17 @@ static void slice(const LayerLine& l, const std::vector<Shape>& in)
 
 static void reshape(const LayerLine& l, const std::vector<Shape>& in)
 {
-    if (l.given(6) || l.given(12) || l.given(13))
-        return; // an expression, or batches: ncnn checks those itself
+    const std::vector<int> sizes = reshape_sizes(l, in);
+    if (l.given(12) || l.given(13) || in.size() > 1)
+        return; // batches, or shapes of other blobs: ncnn checks the numbers itself
     const Shape& x = in[0];
-    const int ids[] = {0, 1, 11, 2}, inputs[] = {x.w, x.h, x.d, x.c};
+    if (sizes.empty() || sizes.size() > 4)
+        throw refuse("it has no shape", "1 to 4 sizes", in);
+    const int kept[2][4] = {{x.w, x.h, x.c, 1}, {x.w, x.h, x.d, x.c}};
     long long known = 1;
     int open = 0;
-    for (int i = 0; i < 4; i++) {
-        int size = l.integer(ids[i], -233);
-        if (size == -233)
-            continue;
-        if (size == 0)
-            size = inputs[i];
+    for (size_t i = 0; i < sizes.size(); i++) {
+        const int size = sizes[i] == 0 ? kept[sizes.size() == 4][i] : sizes[i];
         if (size == -1)
             open++;
         else if (size < 1 || known > INT_MAX)
@@ -124,35 +124,20 @@ static void reshape(const LayerLine& l, const std::vector<Shape>& in)
                      in);
 }
 
-static void pooling(const LayerLine& l, const std::vector<Shape>& in)
-{
-    if (in[0].dims != 3)
-        throw refuse("its input has the wrong number of dimensions", "[channels, height, width]", in);
-    if (l.integer(4, 0) || l.integer(7, 0))
-        return; // global, adaptive
-    const int kernel = l.integer(1, 0), left = l.integer(3, 0), top = l.integer(13, left);
-    if (l.integer(5, 0) >= 2)
-        return; // as many pads as keep the size
-    for (int value : {left, top, l.integer(14, left), l.integer(15, top)})
-        if (value < 0 || value > 1 << 20)
-            throw refuse("it has a bad padding", "0 or more", in);
-    if ((long long)in[0].w + left + l.integer(14, left) < kernel ||
-        (long long)in[0].h + top + l.integer(15, top) < l.integer(11, kernel))
-        throw refuse("the window is larger than its padded input", "a larger input", in);
-}
-
-static void pooling_3d(const LayerLine& l, const std::vector<Shape>& in)
+// Of 2 or 3 axes, w first.
+template <int axes> static void pooling(const LayerLine& l, const std::vector<Shape>& in)
 {
     const Shape& x = in[0];
-    if (x.dims != 4)
-        throw refuse("its input has the wrong number of dimensions", "[channels, depth, height, width]", in);
+    if (x.dims != axes + 1)
+        throw refuse("its input has the wrong number of dimensions",
+                     axes == 2 ? "[channels, height, width]" : "[channels, depth, height, width]", in);
     if (l.integer(4, 0))
         return; // global
     const int sizes[3] = {x.w, x.h, x.d};
     double total = x.c;
     if (l.integer(7, 0)) { // adaptive: ncnn multiplies sizes of input and output as int
         const int out_w = l.integer(8, 0), outs[3] = {out_w, l.integer(18, out_w), l.integer(28, out_w)};
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < axes; i++) {
             const long long out = outs[i] == -233 ? sizes[i] : outs[i];
             total *= (double)out;
             if (total > INT_MAX || (out + 1) * sizes[i] + out > INT_MAX)
@@ -168,7 +153,8 @@ static void pooling_3d(const LayerLine& l, const std::vector<Shape>& in)
     const int after[3] = {l.integer(14, left), l.integer(15, top), l.integer(16, front)};
     const bool same = l.integer(5, 0) >= 2; // as many pads as keep the size
     bool grows = false, shrinks = false;
-    for (int i = 0; i < 3; i++) {
+    double window = 1;
+    for (int i = 0; i < axes; i++) {
         for (int pad : {before[i], after[i]})
             if (!same && (pad < 0 || pad > 1 << 20))
                 throw refuse("it has a bad padding of " + std::to_string(pad), "0 to 1048576", in);
@@ -179,10 +165,11 @@ static void pooling_3d(const LayerLine& l, const std::vector<Shape>& in)
         grows = grows || more > 0;
         shrinks = shrinks || more < 0;
         total *= (double)padded + (same ? kernels[i] : strides[i]); // what ncnn adds at the end, at most
+        window *= kernels[i];
     }
     if (same && grows && shrinks)
         throw refuse("its automatic paddings would cut its input", "strides no longer than the window", in);
-    if (total > INT_MAX)
+    if (total > INT_MAX || window > 1 << 24)
         throw refuse("its padded input is too large", "less than 2^31", in);
 }
 
@@ -236,16 +223,15 @@ static void shuffle_channel(const LayerLine& l, const std::vector<Shape>& in)
 // A and B are blobs unless they are weights (ids 4, 5, their sizes in 7 to 9); C may be.
 static void gemm(const LayerLine& l, const std::vector<Shape>& in)
 {
-    if (l.integer(18, 0))
-        return; // quantized: packed in ncnn's own ways
     const bool weight_a = l.integer(4, 0), weight_b = l.integer(5, 0);
     const size_t blobs = !weight_a + !weight_b;
     if (in.size() < blobs || in.size() > blobs + 1)
         throw refuse("it has the wrong number of inputs", std::to_string(blobs) + ", and one to add", in);
     auto rows = [](const Shape& s) { return s.dims == 3 ? s.c : s.h; };
-    int m = l.integer(7, 0), n = l.integer(8, 0), k_a = l.integer(9, 0), k_b = k_a;
-    for (size_t i = 0; i < blobs; i++)
-        if (in[i].dims > 3 || (in[i].dims == 3 && in[i].h != 1))
+    const int constant_m = l.integer(7, 0), constant_n = l.integer(8, 0);
+    int m = constant_m, n = constant_n, k_a = l.integer(9, 0), k_b = k_a;
+    for (size_t i = 0; i < blobs; i++) // ncnn packs a vector along its only axis, and takes that for rows
+        if (in[i].dims < 2 || in[i].dims > 3 || (in[i].dims == 3 && in[i].h != 1))
             throw refuse("its input is not a matrix", "2 dimensions", in);
     if (!weight_a) {
         const bool turned = l.integer(2, 0) != 0;
@@ -260,7 +246,14 @@ static void gemm(const LayerLine& l, const std::vector<Shape>& in)
     }
     if (k_a != k_b)
         throw refuse("its matrices differ in their inner size", "a[m, k] and b[k, n]", in);
-    if (in.size() == blobs || l.integer(6, 0))
+    if (l.integer(6, 0)) {
+        const int kind = l.integer(10, 0); // of C: 0 and -1 a number or none, 1 and 2 m, 3 m by n, 4 n
+        if ((kind >= 1 && kind <= 3 && m != constant_m) || (kind >= 3 && n != constant_n))
+            throw refuse("what it adds has the wrong shape",
+                         std::to_string(constant_m) + " by " + std::to_string(constant_n), in);
+        return;
+    }
+    if (in.size() == blobs)
         return;
     const std::vector<int> c = in.back().sizes();
     using Sizes = std::vector<int>;
@@ -270,16 +263,16 @@ static void gemm(const LayerLine& l, const std::vector<Shape>& in)
                      "one that broadcasts to " + std::to_string(m) + " by " + std::to_string(n), in);
 }
 
-Check shapes_check(const std::string& type)
+HandCheck shapes_check(const std::string& type)
 {
-    static const std::unordered_map<std::string, Check> table = {
+    static const std::unordered_map<std::string, HandCheck> table = {
         {"BinaryOp", binary},
         {"Eltwise", same},
         {"Concat", concat},
         {"Slice", slice},
         {"Reshape", reshape},
-        {"Pooling", pooling},
-        {"Pooling3D", pooling_3d},
+        {"Pooling", pooling<2>},
+        {"Pooling3D", pooling<3>},
         {"Padding", padding},
         {"MatMul", matmul},
         {"PixelShuffle", pixel_shuffle},

@@ -76,9 +76,9 @@ template <int gates> static void recurrent(const LayerLine& l, const std::vector
             throw refuse("its state does not fit its weights", std::to_string(state) + " values", {in[i]});
 }
 
-Check weights_check(const std::string& type)
+HandCheck weights_check(const std::string& type)
 {
-    static const std::unordered_map<std::string, Check> table = {
+    static const std::unordered_map<std::string, HandCheck> table = {
         {"InnerProduct", inner_product},
         {"BatchNorm", batch_norm},
         {"Scale", scale},

@@ -74,6 +74,7 @@ static void check_layer(ncnn::Net& net, const Options& options, const LayerLine&
     const std::string reason = bad_arity(line);
     if (!reason.empty())
         throw Fault(Kind::param, reason);
+    check_limits(line);
 }
 
 static std::vector<std::string> split_rows(const std::string& text)
@@ -134,7 +135,7 @@ Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, c
         text = with_one_name(text, lines);
     load_param(text);
     describe();
-    load_weights(text);
+    load_weights();
 }
 
 Net::~Net()
@@ -228,7 +229,7 @@ void Net::describe()
     for (size_t i = 0; i < lines.size(); i++) {
         const LayerLine& line = lines[i];
         const bool custom = net->custom_layer_to_index(line.type.c_str()) >= 0;
-        checks.push_back(custom ? nullptr : find_check(line.type));
+        checks.push_back(custom ? Check{} : find_check(line.type));
         if (line.type != "Input")
             continue;
         Input input;
@@ -276,54 +277,23 @@ int Net::blob(const std::string& name) const
         .remedy(near.empty() ? "" : "Did you mean " + join(near, " or ") + "?");
 }
 
-namespace
-{
-
-// What the .bin lacks, from the first layer that does not get its weights.
-struct Shortage {
-    const LayerLine* line = nullptr;
-    size_t wanted = 0, offset = 0;
-};
-
-} // namespace
-
-// Loads the weights once more, layer by layer, to find the first that fails.
-static Shortage find_shortage(const std::vector<LayerLine>& lines, const ncnn::Net& fresh,
-                              const std::filesystem::path& path)
-{
-    WeightReader reader(path);
-    const ncnn::ModelBinFromDataReader weights(reader);
-    Shortage shortage;
-    for (size_t i = 0; i < lines.size(); i++) {
-        shortage = {&lines[i], 0, reader.offset()};
-        const size_t least = (size_t)weight_count(lines[i]); // a byte each, at the least
-        if (least > reader.size() - reader.offset())
-            return {&lines[i], least, reader.offset()};
-        try {
-            if (fresh.layers()[i]->load_model(weights) != 0)
-                return shortage;
-        } catch (const ShortRead& read) {
-            return {&lines[i], read.wanted, read.offset};
-        }
-    }
-    return {};
-}
-
-void Net::load_weights(const std::string& text)
+void Net::load_weights()
 {
     WeightReader reader(bin_path);
     Capture capture;
     custom_layers::ErrorScope scope;
-    // An absurd count would make ncnn fill gigabytes before it finds the file too short.
-    bool absurd = false;
-    for (const LayerLine& line : lines)
-        absurd = absurd || weight_count(line) > (long long)reader.size();
+    try {
+        check_weights(lines, net->layers(), bin_path);
+    } catch (Fault& fault) {
+        if (fault.reason.empty())
+            fault.because(scope.message().empty() ? capture.text() : scope.message());
+        throw fault.at(bin_name);
+    }
     int code = -1;
     try {
-        if (!absurd)
-            code = net->load_model(reader);
+        code = net->load_model(reader);
     } catch (const ShortRead&) {
-        code = -1;
+        code = -1; // the file shrank while it was read
     }
     if (code == 0 && reader.offset() == reader.size())
         return;
@@ -335,29 +305,8 @@ void Net::load_weights(const std::string& text)
             .has(byte_count(reader.size()))
             .remedy("Is it the .bin of another .param?");
 
-    const std::string reason = scope.message().empty() ? capture.text() : scope.message();
-    Capture silence; // the second time round, the same complaints
-    custom_layers::ErrorScope silence_ours;
-    auto fresh = make_net(settings);
-    Shortage shortage;
-    size_t offset = 0;
-    if (load_text(*fresh, text, &offset))
-        shortage = find_shortage(lines, *fresh, bin_path);
     Fault fault(Kind::weights, "the weights could not be loaded");
-    fault.at(bin_name).because(reason);
-    if (!shortage.line)
-        throw fault;
-    fault.in(shortage.line->name, shortage.line->type);
-    if (shortage.wanted) {
-        fault.text = "the file is too short";
-        fault.wants(byte_count(shortage.wanted) + " at offset " + std::to_string(shortage.offset))
-            .has("a file of " + byte_count(reader.size()))
-            .because("")
-            .remedy("It is truncated, or belongs to another .param");
-    } else {
-        fault.text = "the layer refuses its weights at offset " + std::to_string(shortage.offset);
-    }
-    throw fault;
+    throw fault.at(bin_name).because(scope.message().empty() ? capture.text() : scope.message());
 }
 
 } // namespace runtime

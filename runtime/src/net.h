@@ -72,7 +72,7 @@ public:
 
 private:
     void load_param(const std::string& text);
-    void load_weights(const std::string& text);
+    void load_weights();
     bool load_text(ncnn::Net& into, const std::string& text, size_t* offset) const;
     Fault refused_line(const std::string& text, size_t offset, const std::string& reason) const;
     void describe();
@@ -87,7 +87,7 @@ private:
     Options settings;
     std::shared_ptr<Pool> memory; // before `net`: its blobs go back to it
     std::vector<LayerLine> lines;
-    std::vector<Check> checks; // of each line; null where there is none
+    std::vector<Check> checks; // of each line
     std::vector<Input> input_list;
     std::vector<std::string> output_list, blob_names;
     std::unordered_map<std::string, int> blob_numbers;

@@ -3,6 +3,8 @@
 #include <climits>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
+#include <sstream>
 
 namespace runtime
 {
@@ -96,19 +98,24 @@ static Fault bad_value(int id, const std::string& got, const char* expected)
     return fault;
 }
 
-static Param parse_numbers(int id, const std::vector<std::string>& elements, bool array)
+// Elements of an old array (count,a,b,...) say each for itself what they are, and the last says it for the
+// array; otherwise the first does.
+static Param parse_numbers(int id, const std::vector<std::string>& elements, bool array, bool old_array)
 {
     Param param;
-    const bool real = !elements.empty() && looks_real(elements[0]);
+    bool real = !elements.empty() && looks_real(elements[0]);
+    for (const std::string& element : elements) {
+        real = old_array ? looks_real(element) : real;
+        int word = 0;
+        float value = 0;
+        if (real ? !parse_real(element, value) : !parse_int(element, word))
+            throw bad_value(id, element, real ? "a finite number" : "a whole number of 32 bits");
+        if (real)
+            memcpy(&word, &value, sizeof word);
+        param.words.push_back(word);
+    }
     param.type = array ? (real ? Param::Type::reals : Param::Type::integers)
                        : (real ? Param::Type::real : Param::Type::integer);
-    for (const std::string& element : elements) {
-        int value = 0;
-        if (real ? !parse_real(element, param.value) : !parse_int(element, value))
-            throw bad_value(id, element, real ? "a finite number" : "a whole number of 32 bits");
-        if (!real)
-            param.ints.push_back(value);
-    }
     return param;
 }
 
@@ -125,7 +132,7 @@ static Param parse_value(int id, const std::string& value, bool old_array)
         if ((size_t)count != elements.size())
             throw bad_value(id, std::to_string(elements.size()) + " elements",
                             (std::to_string(count) + " elements, as its length says").c_str());
-        return parse_numbers(id, elements, true);
+        return parse_numbers(id, elements, true, true);
     }
     if (value[0] == '"' || letter(value[0])) {
         std::string word;
@@ -135,13 +142,13 @@ static Param parse_value(int id, const std::string& value, bool old_array)
             throw bad_value(id, value, "a finite number");
         if (value.size() > 255)
             throw bad_value(id, value, "at most 255 characters");
-        return Param{Param::Type::text, {}, 0};
+        return Param{Param::Type::text, {}, value[0] == '"' ? value.substr(1, value.size() - 2) : value};
     }
     std::vector<std::string> elements = split_commas(value);
     const bool array = elements.size() > 1;
     if (array && elements.back().empty())
         elements.pop_back(); // "5," is an array of one
-    return parse_numbers(id, elements, array);
+    return parse_numbers(id, elements, array, false);
 }
 
 // The `k=v` part. A quoted value may hold blanks, so it is not split into words first.
@@ -234,17 +241,62 @@ LayerLine parse_layer_line(const std::string& line)
     return layer;
 }
 
+float Param::number(float fallback) const
+{
+    if (type == Type::integer)
+        return (float)words[0];
+    if (type == Type::real)
+        memcpy(&fallback, words.data(), sizeof fallback);
+    return fallback;
+}
+
+std::string Param::said() const
+{
+    if (type == Type::text)
+        return quoted(text);
+    std::vector<std::string> parts;
+    for (size_t i = 0; i < words.size() && i < 8; i++) {
+        std::ostringstream part;
+        float value;
+        memcpy(&value, &words[i], sizeof value);
+        if (type == Type::real || type == Type::reals)
+            part << value;
+        else
+            part << words[i];
+        parts.push_back(part.str());
+    }
+    if (words.size() > parts.size())
+        parts.emplace_back("...");
+    const bool array = type == Type::integers || type == Type::reals;
+    return array ? "[" + join(parts) + "]" : join(parts);
+}
+
 int LayerLine::integer(int id, int fallback) const
 {
     const auto found = params.find(id);
-    return found != params.end() && found->second.type == Param::Type::integer ? found->second.ints[0]
+    return found != params.end() && found->second.type == Param::Type::integer ? found->second.words[0]
                                                                                : fallback;
 }
 
 float LayerLine::number(int id, float fallback) const
 {
     const auto found = params.find(id);
-    return found != params.end() && found->second.type == Param::Type::real ? found->second.value : fallback;
+    return found == params.end() ? fallback : found->second.number(fallback);
+}
+
+const std::vector<int>& LayerLine::array(int id) const
+{
+    static const std::vector<int> none;
+    const auto found = params.find(id);
+    const bool array = found != params.end() && (found->second.type == Param::Type::integers ||
+                                                 found->second.type == Param::Type::reals);
+    return array ? found->second.words : none;
+}
+
+std::string LayerLine::text(int id) const
+{
+    const auto found = params.find(id);
+    return found != params.end() && found->second.type == Param::Type::text ? found->second.text : "";
 }
 
 } // namespace runtime

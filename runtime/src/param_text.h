@@ -9,13 +9,18 @@
 namespace runtime
 {
 
-// One value of a layer's line. Text and arrays of floats are checked but not kept: no check of ours looks at
-// them.
+// One value of a layer's line, as ncnn keeps it (src/paramdict.cpp): a number remembers whether it was
+// written as an integer; an array is 32-bit words, and a layer that reads them as floats or as integers asks
+// for no more.
 struct Param {
     enum class Type { integer, real, integers, reals, text };
     Type type;
-    std::vector<int> ints;
-    float value = 0; // of a real; of an array, the last
+    std::vector<int> words; // one of a number; a float's bits
+    std::string text;
+
+    float
+    number(float fallback) const; // an integer is converted, anything else than a number gives `fallback`
+    std::string said() const;     // as it stands in the line, cut short
 };
 
 struct LayerLine {
@@ -26,8 +31,12 @@ struct LayerLine {
 
     // As ncnn reads it: `fallback` where the id is absent or holds something else than one integer.
     int integer(int id, int fallback) const;
-    // The same for one real.
+    // The same for one real; an integer is converted.
     float number(int id, float fallback) const;
+    // The words of an array; empty where the id is absent or holds none.
+    const std::vector<int>& array(int id) const;
+    // The text of a string; empty where the id is absent or holds none.
+    std::string text(int id) const;
     bool given(int id) const { return params.count(id) != 0; }
 };
 

@@ -71,20 +71,16 @@ static bool sane(const ncnn::Mat& m)
 
 // 8-bit and 16-bit blobs, which Quantize and Cast make, may go only to layers that look at the size of a
 // value.
-static void check_bits(const LayerLine& line, const ncnn::Layer& layer, const std::vector<Shape>& inputs,
-                       const ncnn::Option& opt)
+static void check_bits(const LayerLine& line, const ncnn::Layer& layer, const std::vector<Shape>& inputs)
 {
     static const std::unordered_set<std::string> any = {
-        "Cast", "Dequantize", "Requantize", "Split",   "Noop",    "Concat", "Slice",
-        "Crop", "Reshape",    "Flatten",    "Permute", "Packing", "Input",  "Padding"};
-    // With half precision on, ncnn converts between 16 and 32 bits before each layer.
-    const bool half = opt.use_fp16_storage || opt.use_bf16_storage;
-    auto size = [half](const Shape& s) { return half && s.bits == 16 ? 32 : s.bits; };
+        "Cast",    "Dequantize", "Requantize", "Split",   "Noop",  "Concat", "Slice", "Crop",
+        "Reshape", "Flatten",    "Permute",    "Packing", "Input", "Padding"}; // and see their limits
     for (const Shape& input : inputs) {
         const bool byte = input.bits == 8 && layer.support_int8_storage;
-        if (size(input) != size(inputs[0]))
+        if (input.bits != inputs[0].bits)
             throw refuse("its inputs are numbers of different sizes", "one type", inputs);
-        if (size(input) != 32 && !byte && !any.count(line.type))
+        if (input.bits != 32 && !byte && !any.count(line.type))
             throw refuse("its input is of " + std::to_string(input.bits) + "-bit numbers", "float32", inputs);
     }
 }
@@ -129,20 +125,24 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
 {
     const LayerLine& line = lines[number];
     const ncnn::Layer& layer = *net->layers()[number];
+    // With half precision on, ncnn converts between 16 and 32 bits before each layer.
+    const bool half = settings.fp16_storage || settings.bf16_storage;
     std::vector<Shape> inputs;
     for (int bottom : layer.bottoms) {
         inputs.push_back(shapes[(size_t)bottom]);
+        if (half && inputs.back().bits == 16)
+            inputs.back().bits = 32;
         if (inputs.back().dims == 0)
             throw Fault(Kind::layer, "its input " + quoted(net->blobs()[(size_t)bottom].name) + " is empty");
     }
-    check_bits(line, layer, inputs, net->opt);
+    check_bits(line, layer, inputs);
     if (checks[number])
         checks[number](line, inputs);
-    if (line.type == "ROIAlign") {
-        ncnn::Mat roi;
-        if (extractor.extract(layer.bottoms[1], roi) != 0)
+    if (reads_values(line)) {
+        ncnn::Mat values;
+        if (extractor.extract(layer.bottoms[1], values) != 0)
             throw Fault(Kind::layer, "its region cannot be unpacked: out of memory");
-        check_roi_align(line, inputs, roi);
+        check_values(line, inputs, values);
     }
 
     // With several outputs the inputs are kept until all outputs were seen: asking for an output that the
