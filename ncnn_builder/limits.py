@@ -138,9 +138,9 @@ class Translation:
             return f"{name}_of({', '.join(map(self._expression, args))})"
         (arg,) = args
         if name == "len" and isinstance(arg, ast.Name):
-            if arg.id == "inputs":
-                self.inputs = True
-            return "f.outputs()" if arg.id == "outputs" else f"count({self._sequence(arg)[0]})"
+            if arg.id in ("inputs", "outputs"):
+                return f"f.{arg.id[:-1]}_count()"
+            return f"count({self._sequence(arg)[0]})"
         if name == "given" and isinstance(arg, ast.Name):
             self._parameter(arg.id)
             return f"f.given({self._params[arg.id].id})"

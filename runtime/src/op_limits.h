@@ -28,7 +28,8 @@ public:
     Numbers reals(int id) const;
     bool given(int id) const { return line.given(id); }
     const Shape& input(Number number) const; // with no dimensions where there is none
-    Number outputs() const { return (Number)line.tops.size(); }
+    Number input_count() const { return (Number)line.bottoms.size(); }
+    Number output_count() const { return (Number)line.tops.size(); }
 
     const std::vector<Shape>& inputs;
 

@@ -108,8 +108,8 @@ static const Limit of_Einsum[] = {
 static const Limit of_Eltwise[] = {
     {"0 <= op <= 2", "op 0 ", false,
      [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 2.0); }},
-    {"op != 1 or len(coeffs) == 0 or len(coeffs) >= len(inputs)", "op 0 coeffs 1 ", true,
-     [](const Facts& f) -> bool { return ((f.integer(0, 0.0) != 1.0) || (count(f.reals(1)) == 0.0) || (count(f.reals(1)) >= count(f.inputs))); }},
+    {"op != 1 or len(coeffs) == 0 or len(coeffs) >= len(inputs)", "op 0 coeffs 1 ", false,
+     [](const Facts& f) -> bool { return ((f.integer(0, 0.0) != 1.0) || (count(f.reals(1)) == 0.0) || (count(f.reals(1)) >= f.input_count())); }},
 };
 
 static const Limit of_Embed[] = {
@@ -361,10 +361,10 @@ static const Limit of_PriorBox[] = {
      [](const Facts& f) -> bool { return (count(f.reals(0)) >= 1.0); }},
     {"len(max_sizes) in (0, len(min_sizes))", "min_sizes 0 max_sizes 1 ", false,
      [](const Facts& f) -> bool { return (among(count(f.reals(1)), {0.0, count(f.reals(0))})); }},
-    {"len(inputs) == 2 or (image_width != -233 and image_height != -233) or (image_width == -233 and image_height == -233 and len(max_sizes) == 0)", "image_width 9 image_height 10 max_sizes 1 ", true,
-     [](const Facts& f) -> bool { return ((count(f.inputs) == 2.0) || ((f.integer(9, 0.0) != (-233.0)) && (f.integer(10, 0.0) != (-233.0))) || ((f.integer(9, 0.0) == (-233.0)) && (f.integer(10, 0.0) == (-233.0)) && (count(f.reals(1)) == 0.0))); }},
-    {"len(inputs) == 2 or not (image_width == -233 and image_height == -233 and len(max_sizes) == 0) or len(aspect_ratios) >= 1", "image_width 9 image_height 10 max_sizes 1 aspect_ratios 2 ", true,
-     [](const Facts& f) -> bool { return ((count(f.inputs) == 2.0) || !(((f.integer(9, 0.0) == (-233.0)) && (f.integer(10, 0.0) == (-233.0)) && (count(f.reals(1)) == 0.0))) || (count(f.reals(2)) >= 1.0)); }},
+    {"len(inputs) == 2 or (image_width != -233 and image_height != -233) or (image_width == -233 and image_height == -233 and len(max_sizes) == 0)", "image_width 9 image_height 10 max_sizes 1 ", false,
+     [](const Facts& f) -> bool { return ((f.input_count() == 2.0) || ((f.integer(9, 0.0) != (-233.0)) && (f.integer(10, 0.0) != (-233.0))) || ((f.integer(9, 0.0) == (-233.0)) && (f.integer(10, 0.0) == (-233.0)) && (count(f.reals(1)) == 0.0))); }},
+    {"len(inputs) == 2 or not (image_width == -233 and image_height == -233 and len(max_sizes) == 0) or len(aspect_ratios) >= 1", "image_width 9 image_height 10 max_sizes 1 aspect_ratios 2 ", false,
+     [](const Facts& f) -> bool { return ((f.input_count() == 2.0) || !(((f.integer(9, 0.0) == (-233.0)) && (f.integer(10, 0.0) == (-233.0)) && (count(f.reals(1)) == 0.0))) || (count(f.reals(2)) >= 1.0)); }},
     {"4 * x.w * x.h * (1 + len(min_sizes) + len(max_sizes) + 2 * len(min_sizes) * len(aspect_ratios)) <= int_max", "min_sizes 0 max_sizes 1 aspect_ratios 2 ", true,
      [](const Facts& f) -> bool { return ((((4.0 * num(f.input(0).w)) * num(f.input(0).h)) * (((1.0 + count(f.reals(0))) + count(f.reals(1))) + ((2.0 * count(f.reals(0))) * count(f.reals(2))))) <= 2147483647.0); }},
 };

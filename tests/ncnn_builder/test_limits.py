@@ -67,7 +67,7 @@ class Op(OpSpec):
         ("sum(s.w for s in inputs) <= int_max",
          "(sum_of(f.inputs, [&](const Shape& s) { return num(s.w); }) <= 2147483647.0)", True),
         ("len(axes) + axes[0] == len(outputs)",
-         "((count(f.integers(3)) + at(f.integers(3), 0.0)) == f.outputs())", False),
+         "((count(f.integers(3)) + at(f.integers(3), 0.0)) == f.output_count())", False),
     ],
 )  # fmt: skip
 def test_translations(rule: str, code: str, inputs: bool) -> None:

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ from pathlib import Path
 import numpy as np
 
 import ncnn_builder as nb
+from ncnn_builder.builder import check_bottom_names
 from ncnn_builder.ir import Shape
 from ncnn_builder.opspec import OpSpec
 from runtime import Net
 from runtime.errors import NcnnError, WeightsError
 
 SECONDS = 10
-MEMORY = 6 << 30  # of a child; its net may take a fraction of it
+MEMORY = 6 << 30  # of a child
 
 NUMBERS = ["0", "-1", "1", "2", "3", "4", "5", "7", "16", "100", "-2", "-3", "-233", "-234", "255", "4096", "65535",
            "65536", "1000000", "2147483647", "-2147483648", "2147483646", "0.00000000e+00", "1.00000000e+00",
@@ -61,7 +63,7 @@ def samples_of(spec: OpSpec) -> list[Case]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             values = sample.build(g, *(g.input(f"x{i}", s) for i, s in enumerate(sample.inputs)))
-        for i, value in enumerate(values if isinstance(values, (list, tuple)) else [values]):
+        for i, value in enumerate(check_bottom_names(values)):
             g.output(f"y{i}", value)
         model = nb.compile_graph(g)
         cases.append(Case(model.param, model.bin, dict(model.inputs)))
@@ -99,7 +101,7 @@ def bent(rng: random.Random, case: Case, spec: OpSpec) -> Case:
             data = rng.choice(TAGS) + data[4:]
     for i, line in enumerate(lines):
         if line.startswith("Input ") and spec.type != "Input":
-            lines[i] = " ".join(line.split(" ")[:5])  # of any shape
+            lines[i] = " ".join(line.split()[:5])  # of any shape
     return Case("\n".join(lines) + "\n", data, inputs)
 
 
@@ -120,7 +122,7 @@ def attempt(folder: Path, case: Case) -> str:
     for _ in range(12):
         bin_.write_bytes(data)
         try:
-            net = Net(param, bin_, threads=2, memory_limit=MEMORY // 8)
+            net = Net(param, bin_, threads=2)
             break
         except WeightsError as error:
             longer = fitted(data, error)
@@ -173,14 +175,20 @@ def run_all(cases: list[Case]) -> tuple[Counter[str], dict[int, str]]:
 
 
 def child(cases: list[Case], start: int, shared: mmap.mmap, folder: Path, log: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with log.open("a") as out:
-        for i in range(start, len(cases)):
-            shared[:8] = i.to_bytes(8, "little")
-            out.write(attempt(folder, cases[i]) + "\n")
-            out.flush()
-    os._exit(0)
+    """Does not return: what is unwound here would be the parent's."""
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with log.open("a") as out:
+            for i in range(start, len(cases)):
+                shared[:8] = i.to_bytes(8, "little")
+                out.write(attempt(folder, cases[i]) + "\n")
+                out.flush()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def watch(pid: int, shared: mmap.mmap) -> tuple[str, int]:

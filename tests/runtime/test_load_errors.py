@@ -79,7 +79,7 @@ def test_what_ncnn_does_not_mind(tmp_path: Path) -> None:
         ("1 1 x y", "1 1 nowhere y", 4, "fc", "its input 'nowhere' is made by no layer above"),
         ("a b z", "a a z", 6, "add", "its input 'a' is already consumed"),
         ("y a b\n", "y a a\n", 5, "split", "its output 'a' is already made"),
-        ("2=12", "2=twelve", 4, "fc", "ncnn refuses the parameters of this layer"),
+"2=12", "2=twelve", 4, "fc", "expected weight_data_size >= 1.*got weight_data_size='twelve'"),
         ("2=12", "2=1x", 4, "fc", "parameter 2 has a bad value; expected a whole number.*'1x'"),
         ("2=12", "2=99999999999", 4, "fc", "a whole number of 32 bits"),
         ("2=12", "2=nan", 4, "fc", "a finite number; got 'nan'"),
@@ -91,8 +91,9 @@ def test_what_ncnn_does_not_mind(tmp_path: Path) -> None:
         ("2=12", "2=12 junk", 4, "fc", "not a parameter; expected id=value; got 'junk'"),
         ("2=12", "2=12 -23310=3,1,2", 4, "fc", "3 elements, as its length says; got '2 elements'"),
         ("2=12", '2=12 3="open', 4, "fc", "closing quotation mark"),
-        ("2=12", "2=-12", 4, "fc", "ncnn refuses the parameters"),
-        ("2=12", "2=13", 4, "fc", "ncnn refuses the parameters"),
+        ("2=12", "2=-12", 4, "fc", "expected weight_data_size >= 1"),
+        ("2=12", "2=13", 4, "fc", "weight_data_size % num_output == 0; got weight_data_size=13, num_output=3"),
+        ("2=12", "2=12 9=7", 4, "fc", "ncnn refuses the parameters of this layer"),
         ("InnerProduct fc", f"InnerProduct {'n' * 256}", 4, None, "a name is too long"),
         ("Split split 1 2 y a b", "Split split 0 2 a b", 5, "split", "it takes 1 inputs"),
         ("BinaryOp add 2 1 a b z 0=0", "BinaryOp add 2 2 a b z q 0=0", 6, "add", "it takes 2 inputs and makes 1"),
@@ -205,7 +206,7 @@ def test_swapped_files(tmp_path: Path) -> None:
 
 
 def test_nothing_is_printed_beside_the_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    files = edited(tmp_path, ("2=12", "2=13"))
+    files = edited(tmp_path, ("2=12", "2=12 9=7"))
     with pytest.raises(ParamError, match="ncnn refuses"):
         Net(*files)
     param, bin_ = edited(tmp_path)
