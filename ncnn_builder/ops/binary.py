@@ -53,7 +53,7 @@ class BinaryOp(OpSpec):
     )
     tolerance = Tolerance(2e-5)
     checked_in_cpp = True
-    limits = ("0 <= op <= 14",)
+    limits = ("0 <= op <= 18",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(0 <= params["op"] < len(BINARY), "unknown operation", argument="op", got=params["op"])

@@ -149,10 +149,7 @@ class GLU(OpSpec):
     type = "GLU"
     departs = "a gate below -88, whose exp(-x) overflows: NaN or 0; glu() is made of other layers, which are right"
     params = (Param("axis", 0, "int", "axis, outer first, without batch"),)
-    limits = (
-        "x.rank <= 3",
-        "x.rank == 1 or -x.rank <= axis < x.rank",
-    )
+    limits = ("x.rank == 1 or -x.rank <= axis < x.rank",)
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int

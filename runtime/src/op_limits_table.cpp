@@ -20,8 +20,8 @@ static const Limit of_Bias[] = {
 };
 
 static const Limit of_BinaryOp[] = {
-    {"0 <= op <= 14", "op 0 ", false,
-     [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 14.0); }},
+    {"0 <= op <= 18", "op 0 ", false,
+     [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 18.0); }},
 };
 
 static const Limit of_Cast[] = {
@@ -163,8 +163,6 @@ static const Limit of_Fold[] = {
 };
 
 static const Limit of_GLU[] = {
-    {"x.rank <= 3", "", true,
-     [](const Facts& f) -> bool { return (num(f.input(0).dims) <= 3.0); }},
     {"x.rank == 1 or -x.rank <= axis < x.rank", "axis 0 ", true,
      [](const Facts& f) -> bool { return ((num(f.input(0).dims) == 1.0) || ((-num(f.input(0).dims)) <= f.integer(0, 0.0) && f.integer(0, 0.0) < num(f.input(0).dims))); }},
 };
@@ -506,8 +504,8 @@ static const Limit of_Tile[] = {
 };
 
 static const Limit of_UnaryOp[] = {
-    {"0 <= op <= 20", "op 0 ", false,
-     [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 20.0); }},
+    {"0 <= op <= 27", "op 0 ", false,
+     [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 27.0); }},
 };
 
 static const Limit of_Unfold[] = {
@@ -580,7 +578,7 @@ const std::unordered_map<std::string, Limits>& limits_table()
         {"Flip", {of_Flip, 2, false}},
         {"Fold", {of_Fold, 11, false}},
         {"GELU", {nullptr, 0, false}},
-        {"GLU", {of_GLU, 2, false}},
+        {"GLU", {of_GLU, 1, false}},
         {"GRU", {nullptr, 0, true}},
         {"Gemm", {of_Gemm, 6, true}},
         {"GridSample", {of_GridSample, 7, false}},

@@ -61,7 +61,7 @@ def test_parameters_that_no_input_fits(tmp_path: Path, line: str, data: bytes, e
     assert expected in str(caught.value) and caught.value.got
 
 
-DETECT = "DetectionOutput l 3 1 a b c y 0=2"
+DETECT = "DetectionOutput l 3 1 a b c y 0=2 4=2.0"
 PROPOSE = ((18, 3, 4), (36, 3, 4), (3,))
 RESIZE = "Interp l 1 1 a y 0=2"
 

@@ -79,7 +79,7 @@ def test_what_ncnn_does_not_mind(tmp_path: Path) -> None:
         ("1 1 x y", "1 1 nowhere y", 4, "fc", "its input 'nowhere' is made by no layer above"),
         ("a b z", "a a z", 6, "add", "its input 'a' is already consumed"),
         ("y a b\n", "y a a\n", 5, "split", "its output 'a' is already made"),
-"2=12", "2=twelve", 4, "fc", "expected weight_data_size >= 1.*got weight_data_size='twelve'"),
+        ("2=12", "2=twelve", 4, "fc", "expected weight_data_size >= 1.*got weight_data_size='twelve'"),
         ("2=12", "2=1x", 4, "fc", "parameter 2 has a bad value; expected a whole number.*'1x'"),
         ("2=12", "2=99999999999", 4, "fc", "a whole number of 32 bits"),
         ("2=12", "2=nan", 4, "fc", "a finite number; got 'nan'"),
