@@ -136,6 +136,9 @@ class Values(Operators, Sequence["Value"]):
                 return self._held[index]
         return operate("getitem", self, key)
 
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TypeError("what a call returned does not change; make a list of it: [new, *results[1:]] or list(results)")
+
     def __eq__(self, other: object) -> bool:
         """As of a Value; a list of the same Values is equal as well."""
         return [*self] == other if isinstance(other, list) else super().__eq__(other)

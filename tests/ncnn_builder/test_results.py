@@ -191,7 +191,7 @@ def test_no_channel_by_a_number_alone() -> None:
 def test_results_cannot_be_written_to() -> None:
     g, x = net()
     results: Any = nb.slice(g, x, 1, dim=1)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"does not change; make a list.*\[new, \*results\[1:\]\]"):
         results[0] = x
     with pytest.raises(TypeError):
         del results[0]
