@@ -1,0 +1,110 @@
+"""What the outputs of a graph are, and how far from that a faithful net may be.
+
+The meaning is the references of the ops in double precision. Beside it the same is computed with an error behind each
+op as large as its declaration allows: how far that moves a result is what the tolerances of all ops come to, in this
+graph, with these numbers. A result that it moves by more than MOST of its magnitude says nothing about the compiler,
+and is not compared: cancellation, a division by almost nothing, a number beside the edge of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+import ncnn_builder as nb
+from ncnn_builder.ops.binary import BINARY
+from ncnn_builder.ops.unary import UNARY
+
+MOST = 1e-2
+SAMPLES = 2
+MARGIN = 4.0
+"""The largest of few errors drawn at random is not the largest of all: so much more is allowed."""
+HUGE, TINY = 1e15, 1e-15
+"""Beyond these a float32 product of two may leave its range."""
+
+EXACT = frozenset(
+    (
+        *("AbsVal", "Abs", "Clamp", "Clip", "Concat", "CopyTo", "Crop", "DeepCopy", "Diag", "Down2", "ExpandDims"),
+        *("Flatten", "Flip", "Input", "MemoryData", "Noop", "Padding", "Permute", "PixelShuffle", "Reorg", "Reshape"),
+        *("Shell", "ShuffleChannel", "Slice", "Split", "Squeeze", "Threshold", "Tile", "Up2", "Up4", "Packing"),
+    )
+)
+"""Ops that move numbers, and compute none."""
+
+_UNARY_JUMPS = frozenset(UNARY.index(op) for op in ("floor", "ceil", "round", "trunc", "sign"))
+_BINARY_JUMPS = frozenset(i for i, op in enumerate(BINARY) if op.endswith(("FMod", "FloorDivide", "Remainder")))
+JUMPS = frozenset(("GridSample", "PSROIPooling", "Quantize", "Requantize", "ROIAlign", "ROIPooling", "Threshold"))
+
+
+def jumps(node: nb.Node) -> bool:
+    """Whether a small error of an input may be a large one of the result: steps, ranks, places."""
+    op = node.params.get("op")
+    return (
+        node.spec.open_length
+        or node.spec.type in JUMPS
+        or (node.spec.type == "UnaryOp" and op in _UNARY_JUMPS)
+        or (node.spec.type == "BinaryOp" and op in _BINARY_JUMPS)
+    )
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A result, and the error that is allowed; None where it cannot be compared."""
+
+    numbers: np.ndarray
+    allowed: float | None
+
+
+def evaluate(
+    graph: nb.Graph, inputs: Mapping[str, Any], rng: torch.Generator | None = None
+) -> dict[nb.Value, torch.Tensor]:
+    """Every value, in double; with a generator, each with an error as its op's tolerance allows.
+
+    Raises what torch raises where the sizes of open inputs do not fit.
+    """
+    values = {v: torch.from_numpy(np.asarray(inputs[v.name])).double() for v in graph.inputs}
+    with torch.no_grad():
+        for node in graph.nodes:
+            weights = {k: torch.from_numpy(w).double() for k, w in node.weights.items()}
+            given = [values[v] for v in node.inputs]
+            if rng is not None and jumps(node):  # also where what comes in is exact
+                given = [_disturbed(x, 1e-6, rng) for x in given]
+            results = node.spec.reference(given, node.params, weights)
+            if rng is not None and node.spec.type not in EXACT:
+                results = [_disturbed(r, node.spec.tolerance.fp32, rng) for r in results]
+            values.update(zip(node.outputs, results, strict=True))
+    return values
+
+
+def _disturbed(x: torch.Tensor, tolerance: float, rng: torch.Generator) -> torch.Tensor:
+    """Errors in proportion to each number, and to the largest; what is exactly 0 stays."""
+    if not x.numel():
+        return x
+    noise = torch.rand((2, *x.shape), generator=rng, dtype=torch.float64) * 2 - 1
+    return x + tolerance * (x * noise[0] + 0.3 * x.abs().max() * noise[1] * (x != 0))
+
+
+def meaning(graph: nb.Graph, inputs: Mapping[str, Any], seed: int) -> dict[str, Expected]:
+    """Output or ``tap PATH`` -> what it is."""
+    exact = evaluate(graph, inputs)
+    rng = torch.Generator().manual_seed(seed)
+    disturbed = [evaluate(graph, inputs, rng) for _ in range(SAMPLES)]
+    found = {}
+    for name, value in {**graph.outputs, **{f"tap {path}": v for path, v in graph.taps.items()}}.items():
+        found[name] = _expected(exact[value], [d[value] for d in disturbed])
+    return found
+
+
+def _expected(exact: torch.Tensor, disturbed: list[torch.Tensor]) -> Expected:
+    numbers = exact.numpy()
+    if not numbers.size or not np.isfinite(numbers).all() or any(d.shape != exact.shape for d in disturbed):
+        return Expected(numbers, None)
+    scale = float(np.abs(numbers).max())
+    moved = max(float((d - exact).abs().max()) for d in disturbed)
+    allowed = MARGIN * moved + 1e-6 * scale
+    comparable = moved == 0 if scale == 0 else allowed <= MOST * scale and TINY < scale < HUGE
+    return Expected(numbers, allowed if comparable else None)
