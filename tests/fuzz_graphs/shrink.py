@@ -16,13 +16,13 @@ Check = Callable[[Case], "Failure | None"]
 
 
 def shrink(case: Case, failure: Failure, check: Check, seconds: float = 60.0) -> tuple[Case, Failure]:
-    """The case made smaller for as long as it fails in the same way, and how it fails then."""
-    end = time.monotonic() + seconds
+    """The case made smaller for as long as it fails in the same way, and how it fails then. seconds: of the processor."""
+    end = time.process_time() + seconds
     again = True
-    while again and time.monotonic() < end:
+    while again and time.process_time() < end:
         again = False
         for smaller in _smaller(case):
-            if time.monotonic() > end:
+            if time.process_time() > end:
                 break
             found = check(smaller) if _builds(smaller.program, failure) else None
             if found is not None and _alike(found, failure):

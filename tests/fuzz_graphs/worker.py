@@ -30,7 +30,7 @@ from .report import cause, printed
 from .respell import SPELLINGS
 from .shrink import shrink
 
-LONGEST = 120.0
+LONGEST = 600.0
 """Seconds that one case may take, with its shrinking; what takes longer hangs."""
 SHRINKING = 20.0
 
