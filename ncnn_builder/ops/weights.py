@@ -27,7 +27,7 @@ class Shell(OpSpec):
     inputs = ()
     outputs = ("weight", "bias")
     params = (
-        Param("w", 0, "int", "innermost dimension of the weight", 1),
+        Param("w", 0, "int", "innermost dimension of the weight"),
         Param("h", 1, "int", "second dimension", 1),
         Param("c", 2, "int", "outermost dimension", 1),
         Param("dims", 3, "int", "number of dimensions of the output", 4),

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from . import calls_layers, calls_numbers, calls_shapes  # noqa: F401  (they fill CALLS)
+from . import calls_layers, calls_numbers, calls_samples, calls_shapes  # noqa: F401  (they fill CALLS)
 from .maker import CALLS, Broken, Call, Maker, Refused
 from .program import Input, Program, Shape
 
@@ -25,8 +25,8 @@ def try_calls(maker: Maker, calls: Sequence[tuple[float, Call]], wanted: int) ->
             maker.rng.choices(calls, weights)[0][1](maker)
 
 
-def program_of(seed: int) -> Program:
-    """The program of a seed."""
+def program_of(seed: int, calls: Sequence[tuple[float, Call]] = CALLS) -> Program:
+    """The program of a seed, made of these calls."""
     rng = random.Random(seed)
     maker = Maker(rng, open_input=rng.random() < 0.15)
     if maker.open_input:
@@ -34,7 +34,7 @@ def program_of(seed: int) -> Program:
     for _ in range(rng.choice((0, 1, 1, 2)) if maker.inputs else rng.choice((1, 1, 2, 2, 3))):
         maker.input(maker.any_shape())
     try:
-        try_calls(maker, CALLS, rng.randint(3, DEEPEST))
+        try_calls(maker, calls, rng.randint(3, DEEPEST))
     except Broken:
         return Program(tuple(maker.inputs), tuple(maker.steps), maker.steps[-1].names).tidy()
     return finished(maker)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import ncnn_builder as nb
-from ncnn_builder.builder import append, filled
+from ncnn_builder.builder import append, filled, inputs_of
 
 Shape = tuple[int, ...]
 
@@ -164,7 +164,7 @@ def _compiled(text: str) -> types.CodeType:
 
 def run_step(g: nb.Graph, step: Step, values: dict[str, nb.Value]) -> list[nb.Value]:
     """Append what the step says, and name its values. Raises what the DSL raises."""
-    made = nb.check_bottom_names(eval(_compiled(step.text), {**_NAMESPACE, "g": g}, values))
+    made = inputs_of(eval(_compiled(step.text), {**_NAMESPACE, "g": g}, values))
     if len(made) != len(step.names):
         raise nb.BuildError("another number of results", expected=len(step.names), got=len(made))
     values.update(zip(step.names, made, strict=True))

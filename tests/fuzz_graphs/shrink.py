@@ -16,7 +16,7 @@ Check = Callable[[Case], "Failure | None"]
 
 
 def shrink(case: Case, failure: Failure, check: Check, seconds: float = 60.0) -> tuple[Case, Failure]:
-    """The case made smaller for as long as it fails in the same way, and how it fails then. seconds: of the processor."""
+    """The case made smaller while it fails in the same way, and how it fails then; for so long of processor time."""
     end = time.process_time() + seconds
     again = True
     while again and time.process_time() < end:
@@ -96,7 +96,7 @@ def _without_steps(program: Program) -> Iterator[Program]:
     for at, step in enumerate(program.steps):
         for name in step.names:
             shape = values[name].shape
-            for other in step.reads:
+            for other in sorted(step.reads):
                 if values[other].shape == shape:
                     yield _replaced(program, at, name, other)
             fresh = Input(f"x{90 + at}", shape)

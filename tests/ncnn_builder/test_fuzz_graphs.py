@@ -1,0 +1,188 @@
+"""The differential fuzz of the compiler: a short run, and whether it finds and shrinks what is planted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
+from fuzz_graphs.__main__ import run
+from fuzz_graphs.compare import Case, Checker, Failure, available, scratch, wheel
+from fuzz_graphs.generate import program_of
+from fuzz_graphs.maker import Call, Maker, Refused
+from fuzz_graphs.meaning import meaning
+from fuzz_graphs.program import Input, Program, Step, build, draw
+from fuzz_graphs.respell import SPELLINGS, respell
+from fuzz_graphs.shrink import shrink
+from fuzz_graphs.worker import case_of, forked
+
+import ncnn_builder as nb
+from ncnn_builder.passes import fold_scales, fuse_activation
+from ncnn_builder.targets import stock
+
+SHORT = 60
+
+
+def test_a_short_run_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A finding here is shrunk: its text is a program that shows the fault. `python -m tests.fuzz_graphs` goes on."""
+    counts, findings = run(0, SHORT, 1, None)
+    assert not findings, capfd.readouterr().out
+    assert counts["graphs"] == SHORT
+    assert counts["results compared"] > 10 * SHORT
+    assert counts["results that say nothing"] < counts["results compared"] / 10
+
+
+def test_a_seed_is_always_the_same_case() -> None:
+    assert case_of(11) == case_of(11) and case_of(11) != case_of(12)
+    assert program_of(5).source() == program_of(5).source()
+
+
+def test_what_is_printed_builds_the_same_graph() -> None:
+    for seed in range(0, 30, 3):
+        program = program_of(seed)
+        namespace: dict[str, Any] = {}
+        exec(compile(program.source(), "printed", "exec"), namespace)
+        assert _without_places(namespace["g"]) == _without_places(build(program)[0])
+
+
+def _without_places(g: nb.Graph) -> list[str]:
+    return [f"{n.spec.type} {[v.shape for v in n.inputs]} {n.params}" for n in g.nodes]
+
+
+@pytest.mark.parametrize("op", calls_samples.OPS)
+def test_every_op_of_the_registry_comes(op: str) -> None:
+    import random
+
+    for seed in range(40):
+        maker = Maker(random.Random(seed))
+        try:
+            calls_samples.sample_of(maker, op)
+        except Refused:
+            continue
+        if any(node.spec.type == op for node in maker.g.nodes):
+            return
+    pytest.fail(f"no graph with {op}: it needs a draw of its own, or a reason in NEVER")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_spelling_changes_the_text_and_not_the_numbers(spelling: str) -> None:
+    changed = 0
+    with scratch() as folder:
+        param, weights = Path(folder, "a.param"), Path(folder, "a.bin")
+        for seed in range(40):
+            program = program_of(seed)
+            graph = build(program)[0]
+            if any(n.spec.custom or n.spec.composite for n in graph.nodes) or program.sizes:
+                continue
+            model = nb.compile_graph(graph)
+            text = respell(model.param, seed, [spelling])
+            if text == model.param:
+                continue
+            changed += 1
+            inputs, results = draw(program.inputs, "normal", seed), []
+            for each in (model.param, text):
+                param.write_text(each)
+                weights.write_bytes(model.bin)
+                results.append(wheel(param, weights)(inputs, list(graph.outputs)))
+            for name in graph.outputs:
+                assert np.array_equal(results[0][name], results[1][name], equal_nan=True), text
+    assert changed
+
+
+# -- what is planted is found, and shrunk to a few nodes -----------------------------------------------------------
+
+
+def found(*calls: Call, most: int = 200, **runtimes: Any) -> tuple[Case, Failure]:
+    """The first failure among graphs of these calls, shrunk."""
+    with scratch() as folder:
+        checker = Checker(runtimes or available(), Path(folder))
+        for seed in range(most):
+            case = Case(program_of(seed, [(1.0, call) for call in calls]), seed, ("normal",), ())
+            failure = checker.check(case)
+            if failure is not None:
+                return shrink(case, failure, checker.check, 20)
+    pytest.fail(f"{most} graphs, and the fault was not found")
+
+
+def ops(case: Case) -> list[str]:
+    return [node.spec.type for node in build(case.program)[0].nodes]
+
+
+def test_a_wrong_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fuse_activation._fused
+
+    def wrong(node: nb.Node) -> Any:
+        known = right(node)
+        return (1, ()) if known and known[0] == 2 else known  # a ReLU's slope is lost
+
+    monkeypatch.setattr(fuse_activation, "_fused", wrong)
+    case, failure = found(calls_layers.conv, calls_layers.matrix, calls_numbers.activation)
+    assert failure.kind == "wrong" and len(ops(case)) <= 3 and "ReLU" in ops(case)
+
+
+def test_a_wrong_fold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fold_scales.affine
+
+    def wrong(node: nb.Node | None) -> Any:
+        known = right(node)
+        return known and (known[0], 0.0)  # an addend is lost
+
+    monkeypatch.setattr(fold_scales, "affine", wrong)
+    case, failure = found(calls_layers.conv, calls_numbers.scalar)
+    assert failure.kind == "wrong" and len(ops(case)) <= 3
+
+
+def test_a_wrong_lowering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stock.LOWERINGS, "Up2", stock.up(3))
+    case, failure = found(calls_shapes.zeros, calls_numbers.scalar)
+    assert failure.where.startswith("stock") and ops(case) == ["Up2"]
+
+
+def test_a_wrong_reference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = nb.registry["Softmax"].reference
+    monkeypatch.setattr(type(nb.registry["Softmax"]), "reference", lambda self, *a: [right(*a)[0] * 1.001])
+    case, failure = found(calls_layers.softmax, calls_numbers.activation)
+    assert failure.kind == "wrong" and ops(case) == ["Softmax"]
+
+
+def test_an_error_that_is_no_build_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise AssertionError("broken")
+
+    monkeypatch.setattr(type(nb.registry["Flip"]), "infer", broken)
+    case, failure = found(calls_shapes.flip, calls_numbers.scalar)
+    assert failure.kind == "build" and "AssertionError: broken" in failure.text and len(case.program.steps) == 1
+
+
+def test_a_runtime_that_dies_is_a_finding() -> None:
+    def dies(param: Path, weights: Path) -> Any:
+        if "Flip" in param.read_text():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return wheel(param, weights)
+
+    steps = (Step(("v0",), "nb.abs(g, x0)"), Step(("v1",), "nb.flip(g, v0, 1)"), Step(("v2",), "v1 + 1.0"))
+    case = Case(Program((Input("x0", (3, 4)),), steps, ("v2",)), 1, ("normal",))
+    with scratch() as folder:
+        checker = Checker({"wheel": dies}, Path(folder))
+        check: Callable[[Case], Failure | None] = lambda case: forked(checker.check, case)
+        failure = check(case)
+        assert failure is not None and failure.kind == "crash" and "signal 11" in failure.text
+        small, _ = shrink(case, failure, check, 20)
+        assert ops(small) == ["Flip"]
+        assert check(replace(case, program=replace(case.program, outputs=("v0",)).tidy())) is None
+
+
+def test_what_cannot_be_compared_is_not() -> None:
+    """A difference of equal numbers says nothing; a sum says all."""
+    inputs = (Input("x0", (4,)),)
+    steps = (Step(("v0",), "x0 * 1.25"), Step(("v1",), "x0 / 0.8"), Step(("v2",), "v0 - v1"), Step(("v3",), "v0 + v1"))
+    program = Program(inputs, steps, ("v2", "v3"))
+    expected = meaning(build(program)[0], draw(inputs, "normal", 1), 1)
+    assert expected["y0"].allowed is None
+    assert expected["y1"].allowed is not None and expected["y1"].allowed < 1e-3
