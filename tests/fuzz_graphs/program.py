@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -151,9 +152,8 @@ class Program:
     def source(self) -> str:
         """The program as a file that can be run."""
         text = "\n".join(self.lines())
-        helpers = [inspect.getsource(f) for f in HELPERS if f.__name__ + "(" in text or f in (samples,)]
-        if "sample(" not in text:
-            helpers = [h for h in helpers if "def samples" not in h]
+        called = {f for f in HELPERS if re.search(rf"\b{f.__name__}\(", text)}
+        helpers = [inspect.getsource(f) for f in HELPERS if f in called or (f is samples and sample in called)]
         return "\n\n".join([_IMPORTS, *helpers, text]) + "\n"
 
 

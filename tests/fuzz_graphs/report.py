@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ncnn_builder as nb
+
 from .compare import Case, Failure
 from .program import build
 
@@ -27,4 +29,6 @@ def printed(case: Case, failure: Failure, seed: int) -> str:
         facts.append(f"other sizes: {list(map(dict, case.program.sizes))}")
     if failure.files:
         facts += ["the file:", *failure.files.strip().splitlines()]
-    return "\n".join(f"# {fact}" for fact in facts) + "\n" + case.program.source()
+    target = next((t for t in nb.TARGETS if t in failure.where.replace("load(", "").split(" ")[0]), "reference")
+    saved = f'nb.save(g, "net.param", "net.bin", target={target!r})\n'
+    return "\n".join(f"# {fact}" for fact in facts) + "\n" + case.program.source() + saved

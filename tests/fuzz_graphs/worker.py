@@ -57,7 +57,7 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
 
 
-def forked(check: Callable[[Case], Failure | None], case: Case, seconds: float = 20.0) -> Failure | None:
+def forked(check: Callable[[Case], Failure | None], case: Case, seconds: float = 120.0) -> Failure | None:
     """check(case) in a child, whose death is a Failure as well."""
     receive, send = os.pipe()
     child = os.fork()
