@@ -29,6 +29,7 @@ def printed(case: Case, failure: Failure, seed: int) -> str:
         facts.append(f"other sizes: {list(map(dict, case.program.sizes))}")
     if failure.files:
         facts += ["the file:", *failure.files.strip().splitlines()]
-    target = next((t for t in nb.TARGETS if t in failure.where.replace("load(", "").split(" ")[0]), "reference")
+    first = failure.where.split(" ")[0]
+    target = first if first in nb.TARGETS else "reference"
     saved = f'nb.save(g, "net.param", "net.bin", target={target!r})\n'
     return "\n".join(f"# {fact}" for fact in facts) + "\n" + case.program.source() + saved
