@@ -192,7 +192,7 @@ class Maker:
     def _compute(self) -> None:
         with torch.no_grad():
             for node in self.g.nodes[self._seen :]:
-                weights = {k: torch.from_numpy(v).double() for k, v in node.weights.items()}
+                weights = {k: torch.tensor(v, dtype=torch.float64) for k, v in node.weights.items()}
                 try:
                     results = node.spec.reference([self.numbers[v] for v in node.inputs], node.params, weights)
                 except (RuntimeError, IndexError, KeyError, ValueError) as error:

@@ -79,7 +79,7 @@ def evaluate(
     values = {v: torch.from_numpy(np.asarray(inputs[v.name])).double() for v in graph.inputs}
     with torch.no_grad():
         for node in graph.nodes:
-            weights = {k: torch.from_numpy(w).double() for k, w in node.weights.items()}
+            weights = {k: torch.tensor(w, dtype=torch.float64) for k, w in node.weights.items()}
             given = [values[v] for v in node.inputs]
             if rng is not None and jumps(node):  # also where what comes in is exact
                 given = [_disturbed(x, 1e-6, rng) for x in given]
