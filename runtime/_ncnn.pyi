@@ -30,6 +30,7 @@ class Net:
         vulkan: bool,
         memory_limit: int,
         guard: bool,
+        any_shape: bool,
     ) -> None: ...
     def run(
         self, inputs: Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int32]], outputs: Sequence[str]

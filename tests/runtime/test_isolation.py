@@ -185,6 +185,16 @@ def test_a_layer_without_end_meets_the_timeout(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits addresses as Linux does")
+def test_too_much_memory_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of 6 GB, where 4 are left for them: not asked of the system, which would end some process for it."""
+    param, bin_ = write_net(tmp_path, f"MemoryData m 0 1 y 0={1600 << 20} 21=1")
+    os.truncate(bin_, 4 * (1600 << 20))  # with nothing behind it
+    monkeypatch.setattr("runtime.net.memory_limit", lambda: 64 << 20)
+    with pytest.raises(NcnnError, match=r"net.bin: layer m|net's process ended while it was loaded"):
+        Net(param, bin_, isolate=True)
+
+
 def test_stop_ends_what_other_threads_run(tmp_path: Path) -> None:
     net = long_net(tmp_path)
     thread = when_it_runs(net, net.stop)
