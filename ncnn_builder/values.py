@@ -136,8 +136,10 @@ class Values(Operators, Sequence["Value"]):
                 return self._held[index]
         return operate("getitem", self, key)
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+    def __setitem__(self, *_: Any) -> NoReturn:
         raise TypeError("what a call returned does not change; make a list of it: [new, *results[1:]] or list(results)")
+
+    __delitem__ = __setitem__
 
     def __eq__(self, other: object) -> bool:
         """As of a Value; a list of the same Values is equal as well."""
