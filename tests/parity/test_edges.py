@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from parity_support import build, draw_edge, edge_report, named, oracle, referenced, run_emitted, spread
+from parity_support import build, draw, draw_edge, edge_report, named, oracle, referenced, run_emitted, spread
 
 import ncnn_builder as nb
-from ncnn_builder.parity import EDGES
+from ncnn_builder.consumed import SIZES, Consumed
+from ncnn_builder.parity import EDGES, interpret
 
 torch.manual_seed(0)  # samples that hold torch modules draw their weights when they are made
 MOST = 4
@@ -40,3 +41,53 @@ def test_the_reference_is_the_formula_or_departs(spec: nb.OpSpec) -> None:
         if seen:
             return
     assert not spec.departs or spec.type in UNSEEN, "it is declared, and not seen"
+
+
+# -- the references look at every parameter ---------------------------------------------------------------------
+
+_HELD = {"affine": "there are weights, or none"}
+_INPUT = {"dynamic_weight": "there are more inputs"}
+_INT8 = {"int8_scale_term": "such a layer is kept as a file has it"}
+_SIZED = "the output size, with borders of -233 and -234, which are kept as a file has them"
+IMPLIED: dict[str, dict[str, str]] = {
+    **dict.fromkeys(("InstanceNorm", "GroupNorm", "LayerNorm", "RMSNorm"), _HELD),
+    **dict.fromkeys(("Convolution", "ConvolutionDepthWise", "Convolution1D", "ConvolutionDepthWise1D"), _INPUT),
+    **dict.fromkeys(("InnerProduct", "Fmatmul"), _INT8),
+    **{
+        f"{kind}{dims}": {f"output_{axis}": _SIZED for axis in axes}
+        for kind in ("Deconvolution", "DeconvolutionDepthWise")
+        for dims, axes in (("1D", "w"), ("", "wh"), ("3D", "whd"))
+    },
+    "Cast": {"type_from": "the type of the input"},
+    "CopyTo": {"axes": "all of them, in order"},
+    "DeformableConv2D": {side: "the size of the offsets" for side in ("pad_right", "pad_bottom")},
+    "Gemm": {f"constant_{name}": "the sizes of its weights" for name in ("m", "n", "k", "broadcast_type_c")},
+    "Interp": {"dynamic_target_size": "there is another input, which is kept as a file has it"},
+    "MemoryData": {"load_type": "how the file stores it"},
+    "ModulatedConv2d": {"noise": "there are weights for it, or another input"},
+    "Normalize": {"channel_shared": "the size of the weight"},
+    "PReLU": {"num_slope": "the size of the weight"},
+    "Packing": dict.fromkeys(("out_elempack", "use_padding"), "how memory is laid out: the numbers are the same"),
+    "Requantize": dict.fromkeys(("scale_in_data_size", "scale_out_data_size"), "the sizes of the weights"),
+    "SDPA": {"attn_mask": "there is another input"},
+    "YoloDetectionOutput": {"num_box": "the size of the weight", "num_class": "the channels of the input"},
+}
+"""Parameters that shapes or weights say as well, so that no reference need look at them."""
+
+
+@pytest.mark.parametrize("spec", OPS, ids=[spec.type for spec in OPS])
+def test_the_reference_looks_at_every_parameter(spec: nb.OpSpec) -> None:
+    """One that it does not look at has no meaning there, whatever a file says: once that was so of pad_value."""
+    read: set[str] = set()
+    for sample in spec.samples():
+        graph = build(sample)[0]
+        known = interpret(graph, named(draw(sample)))
+        for node in graph.nodes:
+            if node.spec is spec:
+                params = Consumed(node.params)
+                inputs = [torch.as_tensor(known[value]) for value in node.inputs]
+                weights = {name: torch.as_tensor(array) for name, array in node.weights.items()}
+                spec.reference(inputs, params, weights)
+                read |= params.read
+    unread = {p.name for p in spec.params} - read - SIZES
+    assert unread == set(IMPLIED.get(spec.type, {}))
