@@ -30,7 +30,8 @@ class GridSample(OpSpec):
 
     departs = (
         'a place in the middle between two pixels is rounded up by "nearest", where torch rounds to even; "reflection"'
-        " reflects once, torch as often as a place below -5 or above 3 needs it"
+        " reflects once, torch as often as a place below -5 or above 3 needs it, where with align_corner some of ncnn's"
+        " code takes the border, and some zero"
     )
 
     type = "GridSample"
@@ -84,10 +85,13 @@ class GridSample(OpSpec):
             return [y.where(once, float("nan")) if border == "reflection" else y]
         if border == "reflection":
             at = _reflected(at, sizes - 1) if align else _reflected(at + 0.5, sizes) - 0.5
+            if align:  # still outside: some of ncnn's code takes the border, some nothing
+                at = at.where(at >= 0, float("nan"))
         if border == "border" or (border == "reflection" and not align):
             at = at.clamp(min=0).minimum(sizes - 1)
         at = (at + 0.5).floor() if mode == "nearest" else at
-        return [functional().grid_sample(x[None], ((2 * at + 1) / sizes - 1)[None], mode, "zeros", False)[0]]
+        y = functional().grid_sample(x[None], ((2 * at + 1) / sizes - 1)[None], mode, "zeros", False)[0]
+        return [y.where(~at.isnan().any(-1), float("nan"))]
 
     def samples(self) -> list[Sample]:
         F = functional()
