@@ -111,6 +111,7 @@ class OpSpec:
     custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
     composite: ClassVar[bool] = False  # lowered by a target, never emitted
     left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
+    off_at: ClassVar[Mapping[int, int]] = {}  # those of left_out that are off at another number than 0
     unread: ClassVar[
         Mapping[int, str]
     ] = {}  # ids that converters write and ncnn's layer does not read: id -> what it is

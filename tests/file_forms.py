@@ -412,7 +412,7 @@ FORMS: dict[str, tuple[str, ...]] = {
         "0=0.2, 2=1.0,2.0 9=-233 10=-233 13=0.5",
         "0=3.0, 9=60 10=50 15=1",
     ),
-    "Proposal": (),
+    "Proposal": ("5=4 | 18x4x5 36x4x5 3", "5=4 | 18x4x5 36x4x5 3 | 2"),
     "PSROIPooling": (),
     "Quantize": (),
     "Reduction": (

@@ -108,7 +108,7 @@ def declaration(line: Line) -> OpSpec | None:
         return spec
     row = QUANTISED[spec.type]
     term = line.entry(row.id)
-    if term is None or is_zero(term):
+    if term is None or is_number(term, 0):
         return spec
     known = term.form == "number" and not is_float(term.items[0].text) and 0 < int(term.items[0].text) < row.most
     return quantised(spec) if known else None
@@ -135,7 +135,7 @@ def _layer(line: Line, what: str, lenient: bool) -> Layer:
         layer.params = filled(spec, **given)
     except SURPRISES as error:  # a default that follows from a number which makes no sense
         raise error_at(what, line.type, f"the parameters of {spec.in_files} make no sense: {error}", fix=LINT) from None
-    if any(e.id in spec.left_out and not is_zero(e) for e in line.entries):
+    if any(e.id in spec.left_out and not is_number(e, spec.off_at.get(e.id, 0)) for e in line.entries):
         keep_words(layer, shapes or [()] * len(line.outputs))
     return layer
 
@@ -160,9 +160,9 @@ def _extra_param(entry: Entry) -> Param:
     return Param("", entry.id, f"{kind}s" if entry.form == "array" else kind, "")  # type: ignore[arg-type]
 
 
-def is_zero(entry: Entry) -> bool:
-    """Whether a parameter that a declaration leaves out is off, as it is by default."""
-    return entry.form == "number" and float(entry.items[0].text) == 0
+def is_number(entry: Entry, value: int) -> bool:
+    """Whether the entry is this number; 0, with few exceptions, is off where a declaration leaves a parameter out."""
+    return entry.form == "number" and float(entry.items[0].text) == value
 
 
 def _verbatim(line: Line) -> list[str]:

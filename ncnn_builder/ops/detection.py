@@ -6,13 +6,13 @@ graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
 
 from ..builder import ValueLike, append, array, inputs_of, integer, number
-from ..ir import Array, Graph, Shape, Value, Values
+from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, spec_of
 from .boxes import rows_of, sigmoid, suppressed
 from .channelwise import memorydata
@@ -52,6 +52,12 @@ class Proposal(OpSpec):
         "image.total >= 3 and image.c == 1",
         "min(9 * score.w * score.h, pre_nms_topN if pre_nms_topN > 0 else int_max)**2 <= work",
     )
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Without the scores."""
+        return self.infer(inputs, params, {})[:1] if count == 1 else None
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         score, bbox, image = inputs

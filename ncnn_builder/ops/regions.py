@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import numpy as np
 
 from ..builder import ValueLike, append, inputs_of, integer, number, pair
-from ..ir import Graph, Shape, Values
+from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .channelwise import memorydata
 from .common import elements, need, need_rank, shape_id
@@ -21,6 +21,13 @@ class _Region(OpSpec):
     """x (C, H, W) and four numbers, (x1, y1, x2, y2) in the picture's pixels; spatial_scale brings them to x's."""
 
     inputs = ("x", "roi")
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Of several regions, as a Proposal makes them, the first."""
+        x, roi = inputs
+        return self.infer([x, (4,)], params, {}) if elements(roi) > 4 and roi[-1] == 4 else None
 
     def _check(self, inputs: Sequence[Shape], p: Any) -> tuple[int, int, int]:
         x, roi = inputs

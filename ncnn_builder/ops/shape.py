@@ -284,6 +284,7 @@ class Reshape(OpSpec):
         12: "input_batch_axis: there is no batch here",
         13: "output_batch_axis: there is no batch here",
     }
+    off_at = {12: 233, 13: 233}
     params = (
         Param("w", 0, "int", "innermost dimension", -233),
         Param("h", 1, "int", "second dimension, or -233", -233),

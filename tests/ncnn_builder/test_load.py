@@ -434,6 +434,13 @@ def test_parameters_that_make_no_sense_are_refused(layer: str, message: str, tmp
         nb.load(*net_files(tmp_path, lines_of("Input x 0 1 x 0=3 1=5", layer)))
 
 
+def test_a_batch_axis_is_kept(tmp_path: Path) -> None:
+    """0 is an axis; that there is none is 233."""
+    text = lines_of("Input x 0 1 x 0=4 1=3 2=2", "Reshape r 1 1 x y 0=12 1=2 12={}")
+    assert " 12=0" in again(tmp_path, text.format(0)).param
+    assert " 12=" not in again(tmp_path, text.format(233)).param
+
+
 def test_what_a_converter_writes_and_ncnn_does_not_read_is_dropped(tmp_path: Path) -> None:
     text = lines_of("Input x 0 1 x 0=4 1=6 2=2", "Convolution c 1 1 x y 0=3 1=3 6=54 7=1")
     model = again(tmp_path, text, bytes(4) + floats(normal(54)))

@@ -44,6 +44,8 @@ def file_of(layer: str, form: str) -> tuple[str, dict[str, np.ndarray], list[str
     lines.append(" ".join([layer, "layer", str(len(inputs)), str(len(outputs)), *inputs, *outputs, words]))
     if layer in ("ROIAlign", "ROIPooling"):
         inputs["x1"] = np.array([1, 1, 6, 5], np.float32)
+    if layer == "Proposal":  # height, width and scale of the picture
+        inputs["x2"] = np.array([64, 80, 1], np.float32)
     if layer == "DetectionOutput":  # scores of each box that add up to 1, and boxes that are some
         mxnet = "0=-233" in words
         scores = np.exp(inputs["x1"].reshape((3, 2) if mxnet else (2, 3)))
