@@ -8,8 +8,8 @@ from typing import Any, SupportsFloat
 from ..builder import ValueLike, append, inputs_of, integer, integers, one
 from ..errors import BuildError
 from ..ir import Graph, Params, Shape, Values
-from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
-from .common import FEATURE_MAPS, by_axis, elements, need, need_rank, over_shapes, shape_id
+from ..opspec import OpSpec, Param, Sample, dsl, functions, register, spec_of
+from .common import FEATURE_MAPS, by_axis, elements, functional, need, need_rank, over_shapes, shape_id
 from .expression import evaluate
 
 
@@ -232,6 +232,8 @@ class Crop(OpSpec):
                 lambda g, x: crop(g, x, "2,1,2", "2,-233,5", "2,1,2"),
                 lambda x: x[:, :, 1:, 2:5],
             ),
+            # by halves, and no GLU: that layer departs from torch
+            Sample("glu", ((6, 8),), lambda g, x: functions["glu"](g, x), lambda x: functional().glu(x)),
             Sample("crop-channels", ((16, 3, 5),), lambda g, x: crop(g, x, [-5], [16], [0]), lambda x: x[:, -5:]),
             Sample(
                 "crop-4d",
