@@ -100,7 +100,7 @@ def page(measured: Mapping[str, str]) -> str:
         "batch, as in torch. torch's modules are passed as they are: `nb.conv1d(g, x, self.conv)`.",
         "",
         "Values have operators, which call these functions on their graph and give a Value: `a + b`, `a - b`, `a * 2`,",
-        "`2 - a`, `a / b`, `-a`, `a ** 2`, `abs(a)`, `a @ b`, and parts without batch: `a[:, 2:5]`, `a[..., 0]`.",
+        "`2 - a`, `a / b`, `-a`, `a ** 2`, `abs(a)`, `a @ b`, and parts without batch: `a[:, 2:5]`, `a[..., ::2]`.",
         "",
         "Parity is the largest error over the samples, relative to the largest magnitude of the result, rounded up to",
         "a power of ten. The samples are run as well on numbers that reach edges: negative, zero, 10 to 1000, one",
