@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, SupportsFloat, TypeAlias, TypeGuard
 
 import numpy as np
@@ -104,6 +104,8 @@ def integers(value: Any, argument: str) -> tuple[int, ...]:
         value = [part for part in value.strip("()[] ").split(",") if part.strip()]
     elif getattr(value, "ndim", None) == 0 or not hasattr(value, "__len__"):
         value = [value]  # a number, or an array or tensor of no dimensions
+    elif isinstance(value, (Mapping, Set)):
+        raise BuildError("numbers in no order", argument=argument, source=caller(), expected="a list", got=value)
     return tuple(integer(v, argument) for v in value)
 
 
@@ -141,17 +143,25 @@ def padding4(value: Any, argument: str = "padding") -> tuple[int, int, int, int]
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
+def _holds_none(given: np.ndarray[Any, Any]) -> bool:
+    return given.dtype.kind == "O" and any(item is None for item in given.flat)
+
+
 def array(value: Any, argument: str, ndim: int | None = None) -> Array:
     """A float32 array from a tensor (with or without gradient), an array or numbers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
-        value = (value if value.is_complex() else value.float()).numpy()
+        value = (value if value.is_complex() or value.element_size() == 8 else value.float()).numpy()
     try:
-        if np.iscomplexobj(value):
-            raise TypeError("numpy would leave the imaginary parts out")
-        result: Array = np.ascontiguousarray(value, dtype=np.float32).reshape(np.shape(value))
+        given = np.asanyarray(value)
+        if given.dtype.kind not in "biufO" or isinstance(given, np.ma.MaskedArray) or _holds_none(given):
+            raise TypeError("numpy would take text, dates, masked numbers and the real parts of complex ones")
+        with np.errstate(over="ignore"):
+            result: Array = np.ascontiguousarray(given, dtype=np.float32).reshape(given.shape)
     except (TypeError, ValueError):
         raise BuildError("not an array of numbers", argument=argument, source=caller(), got=repr(value)[:80]) from None
+    if result.size and np.isinf(result).sum() != np.isinf(given.astype(np.float64)).sum():
+        raise BuildError("a number too large", argument=argument, source=caller(), expected="float32, up to 3.4e38")
     if ndim is not None and result.ndim != ndim:
         raise BuildError(
             "weight of the wrong rank",

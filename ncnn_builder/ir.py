@@ -342,7 +342,13 @@ class Graph:
 
 def check_name(name: str) -> None:
     """Raises BuildError for what a line of a param file cannot hold as a name; ``0=1`` would be a parameter."""
-    if not name or len(name.encode()) > 255 or any(c.isspace() for c in name) or re.match(r"[-+]?\d+=", name):
+    if (
+        not isinstance(name, str)
+        or not name
+        or len(name.encode()) > 255
+        or any(c.isspace() for c in name)
+        or re.match(r"[-+]?\d+=", name)
+    ):
         raise BuildError("bad name", expected="1 to 255 bytes without white space, not like 0=1", got=repr(name))
 
 

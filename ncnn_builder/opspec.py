@@ -267,10 +267,32 @@ def located(function: _Function, name: str) -> _Function:
     return call  # type: ignore[return-value]
 
 
+def _flags_checked(function: _Function) -> _Function:
+    """`function`, which takes no text for its truth values: "no" would be true."""
+    flags = [name for name, kind in function.__annotations__.items() if kind in ("bool", "bool | None")]
+    if not flags:
+        return function
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        for name in flags:
+            value = bound.arguments.get(name)
+            if value is None:
+                continue
+            if getattr(value, "ndim", 0) or value not in (True, False):
+                raise BuildError("not a truth value", argument=name, expected="True or False", got=value)
+            bound.arguments[name] = bool(value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def dsl(function: _Function) -> _Function:
     """Function decorator: make it part of the DSL, exported by ``ncnn_builder``; its errors are located()."""
     assert function.__name__ not in functions, function.__name__
-    functions[function.__name__] = located(any_size(function), function.__name__)
+    functions[function.__name__] = located(_flags_checked(any_size(function)), function.__name__)
     return functions[function.__name__]  # type: ignore[return-value]
 
 

@@ -73,12 +73,15 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Values
     forward(), or leaves a call out, the name says which one it is: ``child(g, self, "enc#2", b)``.
     """
     module = parent
-    called, _, number = name.partition("#")
-    if "#" in name and not re.fullmatch("[1-9][0-9]*", number):
+    where: dict[str, Any] = {"argument": "name", "source": caller(), "scope": g.current_scope or None}
+    called, _, number = str(name).partition("#")
+    if "#" in str(name) and not re.fullmatch("[1-9][0-9]*", number):
         fix = "enc#2 is the second call of enc"
-        raise BuildError("bad name of a module", argument="name", source=caller(), got=repr(name), fix=fix)
+        raise BuildError("bad name of a module", got=repr(name), fix=fix, **where)
     for part in called.split("."):
-        module = getattr(module, part)
+        module = getattr(module, part, None)
+    if module is None:
+        raise BuildError("there is no such module", got=f"{type(parent).__name__}.{name}", **where)
     if _is_list(module) and not hasattr(module, "export_ncnn"):
         with g.scope(called):
             return export_module(g, module, *args, **kwargs)

@@ -333,3 +333,61 @@ def test_a_tap_is_a_value() -> None:
         g.tap(nb.slice(g, x, 1, dim=1))
     assert list(g.taps) == ["one", "several:0", "several:1", "several:2"]
     assert all(type(value) is nb.Value for value in g.taps.values())
+
+
+@pytest.mark.parametrize(
+    "weight", ["text", [["1"]], None, [1.0, None], np.zeros(3, "M8[s]"), np.ma.masked_array([1.0, 2.0], [0, 1])]
+)
+def test_what_numpy_takes_for_numbers_is_refused(weight: Any) -> None:
+    g = nb.Graph()
+    with pytest.raises(nb.BuildError, match=r"data.*not an array of numbers"):
+        nb.memorydata(g, weight)
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_a_number_that_float32_does_not_hold_is_refused(kind: Any) -> None:
+    """It became infinite."""
+    g = nb.Graph()
+    with pytest.raises(nb.BuildError, match="too large"):
+        nb.memorydata(g, kind([1e300], dtype=kind([1.0]).dtype if kind is np.array else torch.float64))
+    nb.memorydata(g, kind([3e38]))
+
+
+FLAGS = [
+    (name, flag)
+    for name, function in sorted(functions.items())
+    for flag, annotation in function.__annotations__.items()
+    if annotation in ("bool", "bool | None")
+]
+
+
+@pytest.mark.parametrize(("name", "flag"), FLAGS)
+def test_a_truth_value_is_one(name: str, flag: str) -> None:
+    """keepdim="no" and align_corners="false" were true."""
+    signature = inspect.signature(functions[name])
+    others = {n: None for n, p in signature.parameters.items() if p.default is p.empty and n != "g"}
+    for wrong in ("no", "false", 2, [False], np.zeros(2)):
+        with pytest.raises(nb.BuildError, match=f"{flag}.*not a truth value"):
+            functions[name](nb.Graph(), **{**others, flag: wrong})
+
+
+@pytest.mark.parametrize("numbers", [{0: 1}, {1, 2}])
+def test_numbers_without_an_order_are_refused(numbers: Any) -> None:
+    g, x = net()
+    with pytest.raises(nb.BuildError, match="in no order"):
+        nb.reshape(g, x, numbers)
+
+
+def test_names_are_text_and_modules_are_there() -> None:
+    g, x = net()
+    for call in (lambda: g.input(3, (3,)), lambda: g.output(3, x)):  # type: ignore[arg-type, return-value]
+        with pytest.raises(nb.BuildError, match="bad name"):
+            call()
+    holder = nn.Sequential(nn.ReLU(), nn.Sequential()).eval()
+    holder.nothing = None  # type: ignore[assignment]
+    for name in ("abc", "1.0", "nothing"):
+        with pytest.raises(
+            nb.BuildError, match=f"argument name at test_results.py.*no such module; got Sequential.{name}"
+        ):
+            nb.child(g, holder, name, x)
+    assert nb.child(g, holder, 0, x).shape == x.shape  # type: ignore[arg-type]
