@@ -173,16 +173,20 @@ class GLU(OpSpec):
     def samples(self) -> list[Sample]:
         F = functional()
         shapes: tuple[Shape, ...] = ((8,), (6, 4), (16, 2), (6, 4, 8), (2, 2, 2), (16, 3, 5), (4, 2, 6, 4))
+        by_function = Sample("glu", ((6, 4),), lambda g, v: glu(g, v, 1), lambda v: F.glu(v, 1))
         return [
-            Sample(
-                f"glu-{shape_id(x)}-{dim}",
-                (x,),
-                lambda g, v, dim=dim: append(g, self, v, {"axis": axis_of(dim, len(v.shape))}),
-                lambda v, dim=dim: F.glu(v, dim),
-            )
-            for x in shapes
-            for dim in range(1, len(x) + 1)
-            if x[dim - 1] % 2 == 0
+            by_function,
+            *(
+                Sample(
+                    f"glu-{shape_id(x)}-{dim}",
+                    (x,),
+                    lambda g, v, dim=dim: append(g, self, v, {"axis": axis_of(dim, len(v.shape))}),
+                    lambda v, dim=dim: F.glu(v, dim),
+                )
+                for x in shapes
+                for dim in range(1, len(x) + 1)
+                if x[dim - 1] % 2 == 0
+            ),
         ]
 
 
