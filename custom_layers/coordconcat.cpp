@@ -1,11 +1,20 @@
 #include "coordconcat.h"
 
+#include "param_ids.h"
+
 #include <string.h>
 
 namespace custom_layers
 {
 
-int CoordConcat::load_param(const ncnn::ParamDict&) { return check_io(*this, 1, 1, 1, 1); }
+int CoordConcat::load_param(const ncnn::ParamDict& pd)
+{
+    ParamReader reader(*this, pd);
+    reader.integer(param::CoordConcat::axis, "axis", 0, 0, 0);
+    if (reader.status() != 0)
+        return -1;
+    return check_io(*this, 1, 1, 1, 1);
+}
 
 // torch.linspace(-1, 1, count)[i], which counts from the nearer end.
 static float coordinate(int i, int count)

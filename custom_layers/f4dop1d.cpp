@@ -54,11 +54,14 @@ int F4DOp1D::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncn
     if (check_blobs(*this, bottom_blobs, 2, 2) != 0)
         return -1;
     const ncnn::Mat& x = bottom_blobs[0];
-    const ncnn::Mat& v = bottom_blobs[1];
+    const ncnn::Mat& given = bottom_blobs[1];
     const int axes[4] = {x.c, x.d, x.h, x.w};
-    if (x.dims != 4 || v.dims != 1 || v.w != axes[dim_])
-        return fail(*this, "expects x of [C, D, H, W] and v as long as its axis %d, got %s", dim_,
-                    shape_string(bottom_blobs).c_str());
+    if (x.dims != 4 || value_count(given) != (size_t)axes[dim_])
+        return fail(*this, "expects x of [C, D, H, W] and v with as many numbers as its axis %d, got %s",
+                    dim_, shape_string(bottom_blobs).c_str());
+    const ncnn::Mat v = flatten(given, opt); // [N, 1, 1, 1] has gaps
+    if (v.empty())
+        return fail(*this, "out of memory for %s", shape_string(bottom_blobs).c_str());
 
     ncnn::Mat& y = top_blobs[0];
     y.create(x.w, x.h, x.d, x.c, 4u, opt.blob_allocator);

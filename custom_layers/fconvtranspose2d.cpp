@@ -21,7 +21,7 @@ int FconvTranspose2d::load_param(const ncnn::ParamDict& pd)
     using P = param::FconvTranspose2d;
     ParamReader reader(*this, pd);
     num_output_ = reader.integer(P::num_output, "num_output", 0, 1);
-    num_input_ = reader.integer(P::num_input, "num_input", 0, 1);
+    num_input_ = reader.integer(P::num_input, "num_input", 0, 0);
     group_ = reader.integer(P::group, "group", 1, 1);
     bias_term_ = reader.integer(P::bias_term, "bias_term", 0, 0, 1) != 0;
     const int weight_data_size = reader.integer(P::weight_data_size, "weight_data_size", 0, 1);
@@ -41,6 +41,10 @@ int FconvTranspose2d::load_param(const ncnn::ParamDict& pd)
     y_.output_pad = reader.integer(P::output_pad_bottom, "output_pad_bottom", x_.output_pad, 0, most);
     if (reader.status() != 0)
         return -1;
+    ncnns_order_ = num_input_ == 0;
+    if (ncnns_order_)
+        num_input_ = (int)std::min<int64_t>(
+            (int64_t)(weight_data_size / y_.kernel / x_.kernel / num_output_) * group_, INT_MAX);
     if (num_input_ % group_ != 0 || num_output_ % group_ != 0)
         return fail(*this, "expects num_input and num_output divisible by group, got %d, %d, %d", num_input_,
                     num_output_, group_);
@@ -83,10 +87,12 @@ int FconvTranspose2d::check(const std::vector<ncnn::Mat>& blobs) const
         return -1;
     const ncnn::Mat& x = blobs[0];
     const ncnn::Mat& w = blobs[1];
-    if (x.dims != 3 || x.c != num_input_ || w.dims != 4 || w.c != num_input_ || w.d != num_output_ / group_ ||
-        w.h != y_.kernel || w.w != x_.kernel)
-        return fail(*this, "expects x of [%d, H, W] and w of [%d, %d, %d, %d], got %s", num_input_,
-                    num_input_, num_output_ / group_, y_.kernel, x_.kernel, shape_string(blobs).c_str());
+    const int outer = ncnns_order_ ? num_output_ : num_input_;
+    const int inner = (ncnns_order_ ? num_input_ : num_output_) / group_;
+    if (x.dims != 3 || x.c != num_input_ || w.dims != 4 || w.c != outer || w.d != inner || w.h != y_.kernel ||
+        w.w != x_.kernel)
+        return fail(*this, "expects x of [%d, H, W] and w of [%d, %d, %d, %d], got %s", num_input_, outer,
+                    inner, y_.kernel, x_.kernel, shape_string(blobs).c_str());
     if (bias_term_ && (blobs[2].dims != 1 || blobs[2].w != num_output_))
         return fail(*this, "expects b of [%d], got %s", num_output_, shape_string(blobs).c_str());
     const int64_t outw = x_.output(x.w);
@@ -184,13 +190,33 @@ void FconvTranspose2d::add_block(const Block& block, ncnn::Mat& top, ncnn::Mat& 
     }
 }
 
+// [num_output, num_input / group, kernel_h, kernel_w] as [num_input, num_output / group, kernel_h, kernel_w];
+// empty if out of memory.
+ncnn::Mat FconvTranspose2d::in_torchs_order(const ncnn::Mat& w, const ncnn::Option& opt) const
+{
+    const int in = num_input_ / group_, out = num_output_ / group_;
+    const size_t taps = (size_t)w.w * w.h;
+    ncnn::Mat turned(w.w, w.h, out, num_input_, 4u, opt.workspace_allocator);
+    if (turned.empty())
+        return turned;
+#pragma omp parallel for num_threads(opt.num_threads)
+    for (int i = 0; i < num_input_; i++)
+        for (int o = 0; o < out; o++)
+            memcpy((float*)turned.data + turned.cstep * i + taps * o,
+                   (const float*)w.data + w.cstep * (i / in * out + o) + taps * (i % in),
+                   taps * sizeof(float));
+    return turned;
+}
+
 int FconvTranspose2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,
                               const ncnn::Option& opt) const
 {
     if (check(bottom_blobs) != 0)
         return -1;
     const ncnn::Mat& x = bottom_blobs[0];
-    const ncnn::Mat& w = bottom_blobs[1];
+    const ncnn::Mat w = ncnns_order_ ? in_torchs_order(bottom_blobs[1], opt) : bottom_blobs[1];
+    if (w.empty())
+        return fail(*this, "out of memory for %s", shape_string(bottom_blobs).c_str());
     const int outw = (int)x_.output(x.w);
     const int outh = (int)y_.output(x.h);
     ncnn::Mat& top = top_blobs[0];

@@ -1,6 +1,7 @@
 // torch.nn.functional.conv_transpose2d with weights that are inputs: [x, w] or [x, w, b].
 //
-// x [num_input, H, W]; w [num_input, num_output / group, kernel_h, kernel_w], torch's layout; b [num_output];
+// x [num_input, H, W]; w [num_input, num_output / group, kernel_h, kernel_w], torch's layout, or, where the
+// file does not say num_input, [num_output, num_input / group, kernel_h, kernel_w], ncnn's; b [num_output];
 // y [num_output, OH, OW], OH = (H - 1) * stride_h + dilation_h * (kernel_h - 1) + 1 + output_pad_bottom -
 // pad_top
 // - pad_bottom, and OW likewise.
@@ -35,11 +36,13 @@ private:
     struct Block; // some rows of the input, while they are being added to the output
 
     int check(const std::vector<ncnn::Mat>& blobs) const;
+    ncnn::Mat in_torchs_order(const ncnn::Mat& w, const ncnn::Option& opt) const;
     void add_block(const Block& block, ncnn::Mat& top, ncnn::Mat& scratch, const ncnn::Option& opt) const;
 
     int num_output_ = 0;
     int num_input_ = 0;
     int group_ = 1;
+    bool ncnns_order_ = false; // of the weight
     bool bias_term_ = false;
     Axis x_ = {};
     Axis y_ = {};

@@ -25,6 +25,14 @@ struct Clamp
     };
 };
 
+struct CoordConcat
+{
+    enum
+    {
+        axis = 0,
+    };
+};
+
 struct F4DOp1D
 {
     enum
@@ -225,6 +233,7 @@ inline constexpr Declared declared[] = {
     {"BiasAct", 4, "bias_term", false},
     {"Clamp", 0, "min", false},
     {"Clamp", 1, "max", false},
+    {"CoordConcat", 0, "axis", false},
     {"F4DOp1D", 0, "dim", false},
     {"F4DOp1D", 1, "op", false},
     {"FconvTranspose2d", 0, "num_output", false},

@@ -1,9 +1,19 @@
 """A compiler from PyTorch modules to ncnn: an author writes export_ncnn() beside forward(), in this DSL.
 
-Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builder as ncnn_utils``.
+Code written for the predecessor's ``ncnn_utils`` runs with ``import ncnn_builder as ncnn_utils``; docs/predecessor.md
+says what takes the place of its driver.
 """
 
-from .builder import ValueLike, check_bottom_names, create_top_names, newest_bottom_names
+from .builder import (
+    ValueLike,
+    check_bottom_names,
+    create_top_names,
+    list_equal,
+    newest_bottom_names,
+    pretty_format,
+    rename_tensor,
+    split_input_tensor,
+)
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .features import FEATURES, without
@@ -62,15 +72,6 @@ from .targets import TARGETS
 from .verify import verify
 
 __version__ = "0.1.0"
-
-
-def __getattr__(name: str) -> object:
-    if name in ("split_input_tensor", "rename_tensor", "pretty_format"):
-        raise AttributeError(
-            f"{name}() worked on the finished text, which nobody edits here: Graph.input() and Graph.output() name the"
-            " blobs, Split layers come with emission, and save() writes the file"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
@@ -173,6 +174,7 @@ __all__ = [
     "layer_norm",
     "lerp",
     "linear",
+    "list_equal",
     "load",
     "local_response_norm",
     "log",
@@ -195,6 +197,7 @@ __all__ = [
     "pooling3d",
     "power",
     "prelu",
+    "pretty_format",
     "prior_box",
     "proposal",
     "ps_roi_pool",
@@ -204,6 +207,7 @@ __all__ = [
     "really_reshape",
     "reduction",
     "registry",
+    "rename_tensor",
     "requantize",
     "reshape",
     "rms_norm",
@@ -221,6 +225,7 @@ __all__ = [
     "softmax",
     "spectrogram",
     "split",
+    "split_input_tensor",
     "spp",
     "sqrt",
     "square",

@@ -284,3 +284,23 @@ def create_top_names(g: Graph, num: int = 1) -> list[str]:
 def newest_bottom_names(g: Graph) -> Values:
     """The outputs of the newest node, or the inputs of a graph that has none (the predecessor's helper)."""
     return g.nodes[-1].outputs if g.nodes else Values(g.inputs)
+
+
+def split_input_tensor(g: Graph, bottom_names: ValueLike) -> Values:
+    """The Values as they are (the predecessor's helper): Split layers come when the net is compiled."""
+    return check_bottom_names(bottom_names)
+
+
+def rename_tensor(g: Graph, bottom_names: ValueLike) -> Values:
+    """The Values as they are (the predecessor's helper): Graph.input() and Graph.output() name the blobs."""
+    return check_bottom_names(bottom_names)
+
+
+def pretty_format(g: Graph, bottom_names: ValueLike) -> Values:
+    """The Values as they are (the predecessor's helper): the text is written when the net is saved."""
+    return check_bottom_names(bottom_names)
+
+
+def list_equal(arr1: Sequence[Any], arr2: Sequence[Any]) -> bool:
+    """Whether two sequences hold the same numbers (the predecessor's helper)."""
+    return list(arr1) == list(arr2)

@@ -138,6 +138,10 @@ class OpSpec:
         """
         return None
 
+    def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
+        """The parameters of a layer that was read, those that ncnn takes from the inputs as they are there."""
+        return params
+
     def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
         """What ncnn computes, on torch tensors without batch dimension; NaN where it gives no number to rely on."""
         raise NotImplementedError
@@ -244,6 +248,16 @@ def located(function: _Function, name: str) -> _Function:
 
     @functools.wraps(function)
     def call(g: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(g, dict):
+            raise BuildError(
+                "the first argument is a dict, as the predecessor's ncnn_data was",
+                op=name,
+                source=caller(),
+                expected="a Graph",
+                got=f"a dict of {', '.join(map(str, g)) or 'nothing'}",
+                fix='g = nb.Graph(); z = g.input("z", (512,)); g.output("output", net.export_ncnn(g, [z]));'
+                ' nb.save(g, "net.param", "net.bin"); docs/predecessor.md tells more',
+            )
         scope = getattr(g, "current_scope", None) or None
         token = calling.set((*calling.get(), name))
         try:

@@ -14,6 +14,7 @@ from . import binary
 from .blob import read_bin
 from .foreign import Foreign
 from .layers import SURPRISES, Layer, legalise, module_of
+from .predecessor import as_today
 from .shapes import Shapes, broadcast, infer_shapes
 from .syntax import ParamFile, parse
 from .text import LINT, error_at, read_layers, write_param
@@ -47,6 +48,10 @@ def load(
     what = fspath(param_path)
     file = read_file(param_path)
     layers = read_layers(file, what)
+    as_today(layers)
+    for layer in layers:
+        if layer.spec.arity == (0, 0) and layer.spec.type != "Input":
+            layer.inputs = []  # a constant that is said to read something, which it does not
     problems = [p for p in wiring(file.read_lines()) if p.rule != "duplicate-layer"]  # which ncnn does not mind
     if problems:
         raise error_at(what, problems[0].token, problems[0].what, fix=problems[0].fix)
@@ -119,7 +124,7 @@ class _Builder:
                 self.values.update(dict.fromkeys(layer.outputs, self.values[layer.inputs[0]]))
             else:
                 self._node(layer)
-        read = {name for layer in layers for name in layer.inputs}
+        read = {token.text for layer in layers if layer.line is not None for token in layer.line.inputs}
         inputs = {v.name for v in self.g.inputs}
         for name, value in self.values.items():
             if name not in read and name not in inputs:
@@ -129,11 +134,9 @@ class _Builder:
         return self.g
 
     def _input(self, layer: Layer) -> None:
-        if len(layer.outputs) != 1:
-            raise _error(layer, self.what, f"an Input has {len(layer.outputs)} outputs, and makes one blob")
-        (name,) = layer.outputs
-        open_shape = name not in self.given and not any(layer.params.values())
-        self.values[name] = self.g.input(name, self.found.blobs[name] or None, any_shape=open_shape)
+        for name in layer.outputs:  # one line may name several inputs of the net
+            open_shape = name not in self.given and not any(layer.params.values())
+            self.values[name] = self.g.input(name, self.found.blobs[name] or None, any_shape=open_shape)
 
     def _node(self, layer: Layer) -> None:
         assert layer.line is not None

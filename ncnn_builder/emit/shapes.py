@@ -50,6 +50,8 @@ def _layer(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]])
     if spec.type == "Split":
         return inputs[:1] * len(layer.outputs)
     unknown: list[Shape] = [()] * len(layer.outputs)
+    if all(inputs):
+        layer.params = dict(spec.completed(inputs, layer.params))
     if all(inputs) and (kept := _in_files_only(layer, inputs, problems)) is not None:
         return kept
     least, most = spec.arity

@@ -53,6 +53,11 @@ class ConvBase(OpSpec):
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
         return {"weight": params["weight_data_size"], **bias}
 
+    def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
+        """A weight that is an input says its own sizes: a file may leave them out."""
+        said = self._of_weight(inputs, params)
+        return {**params, **said, "weight_data_size": math.prod(inputs[1])} if said else params
+
     def _weight_shape(self, x: Shape, params: Params) -> Shape:
         groups, kernel = params.get("group", 1), (params["kernel_h"], params["kernel_w"])
         need(groups >= 1, "bad number of groups", argument="groups", expected=">= 1", got=groups)
@@ -118,7 +123,7 @@ class ConvBase(OpSpec):
 
     def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
         """What a weight that is an input says."""
-        if not params["dynamic_weight"] or len(inputs) < 2 or len(inputs[1]) != 4:
+        if not params.get("dynamic_weight") or len(inputs) < 2 or len(inputs[1]) != 4:
             return {}
         out, per, kh, kw = inputs[1]
         return {"num_output": per * params.get("group", 1) if self.transposed else out, "kernel_h": kh, "kernel_w": kw}

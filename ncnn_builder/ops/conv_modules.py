@@ -12,7 +12,7 @@ from ..ir import Array, Graph, Value, Values
 from ..opspec import dsl, spec_of
 from .common import need, need_rank
 from .conv_nd import AXES
-from .deconv import deconv
+from .deconv import by_value, deconv, weight_value
 from .norm import need_module
 from .pad import pad
 
@@ -155,9 +155,28 @@ def conv_transpose1d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
 
 
 @dsl
-def conv_transpose2d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
-    """An nn.ConvTranspose2d of x (C, H, W): any stride, padding, output_padding, dilation, groups."""
-    return _transposed(g, bottom_names, conv, 2)
+def conv_transpose2d(
+    g: Graph,
+    bottom_names: ValueLike,
+    conv: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: SupportsFloat = 1,
+) -> Values:
+    """An nn.ConvTranspose2d of x (C, H, W), or F.conv_transpose2d of [x, w] or [x, w, b] with the weight as a Value.
+
+    conv: the module, which has all the rest; without one the shape of w, which is optional: [C, out / groups, kh, kw],
+    torch's order. (ncnn's, [out, C / groups, kh, kw], is for Fconv_transpose2d().) padding: one number, (vertical,
+    horizontal), or (top, bottom, left, right); it crops the result, negative numbers widen it with zeros.
+    """
+    if hasattr(conv, "weight"):
+        return _transposed(g, bottom_names, conv, 2)
+    values, n = inputs_of(bottom_names), integer(groups, "groups")
+    order = "[C, out / groups, kh, kw], torch's order; ncnn's is for Fconv_transpose2d()"
+    shape = weight_value(values, conv, n, order, axis_in=0)
+    return by_value(g, values, shape, shape[0], stride, padding, output_padding, dilation, n)
 
 
 @dsl

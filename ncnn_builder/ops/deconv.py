@@ -10,10 +10,12 @@ import numpy as np
 from ..builder import ValueLike, append, inputs_of, integer, integers, one, padding4, pair
 from ..ir import Array, Graph, Params, Shape, Value, Values
 from ..opspec import Param, Sample, dsl, functions, register, same_as, spec_of
-from .common import functional, need, need_rank, shape_id
+from .common import elements, functional, need, need_rank, shape_id
 from .conv import GEOMETRY, GROUP, ConvBase, geometry
 from .fused_activation import fused_activation_reference
 from .pad import pad
+from .permute import really_permute
+from .shape import really_reshape
 
 _DECONV = (
     Param("output_pad_right", 18, "int", "columns added"),
@@ -39,8 +41,7 @@ class _Deconv(ConvBase):
         p, groups = params, params.get("group", 1)
         x, w, b = self._operands(inputs, params, weights)
         if not p["dynamic_weight"]:
-            out, per, kh, kw = w.shape
-            w = w.reshape(groups, out // groups, per, kh, kw).transpose(1, 2).reshape(x.shape[1], -1, kh, kw)
+            w = _torchs(w, groups)
         return [_transposed(x, w, b, p)]
 
     def _sample(self, x: Shape, out: int, kernel: tuple[int, int], dynamic: bool, **kw: Any) -> Sample:
@@ -144,7 +145,10 @@ def _zeros(x: Any, up: tuple[int, int]) -> Any:
 
 @register
 class FconvTranspose2d(ConvBase):
-    """torch's conv_transpose2d with the weight as an input: [in, out / groups, kh, kw], and a bias [out]."""
+    """torch's conv_transpose2d with the weight as an input: [in, out / groups, kh, kw], and a bias [out].
+
+    num_input 0: the weight is in the order that ncnn's own layer has in a file, [out, in / groups, kh, kw].
+    """
 
     type = "FconvTranspose2d"
     custom = True
@@ -153,7 +157,7 @@ class FconvTranspose2d(ConvBase):
     params = (
         *GEOMETRY,
         GROUP,
-        Param("num_input", 17, "int", "input channels"),
+        Param("num_input", 17, "int", "input channels; 0: they follow from the weight, in ncnn's order"),
         Param("output_pad_right", 18, "int", "columns added"),
         Param("output_pad_bottom", 19, "int", "rows added"),
     )
@@ -165,7 +169,7 @@ class FconvTranspose2d(ConvBase):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
         need(
-            inputs[0][0] == params["num_input"],
+            params["num_input"] in (0, inputs[0][0]),
             "wrong number of channels",
             argument="x",
             expected=params["num_input"],
@@ -173,8 +177,15 @@ class FconvTranspose2d(ConvBase):
         )
         return super().infer(inputs, params, weights)
 
+    def _weight_shape(self, x: Shape, params: Params) -> Shape:
+        shape = super()._weight_shape(x, params)
+        if params["num_input"]:
+            return shape
+        return (params["num_output"], x[0] // params["group"], *shape[2:])
+
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [_transposed(*self._operands(inputs, params, weights), params)]
+        x, w, b = self._operands(inputs, params, weights)
+        return [_transposed(x, w if params["num_input"] else _torchs(w, params["group"]), b, params)]
 
     def samples(self) -> list[Sample]:
         F = functional()
@@ -187,11 +198,23 @@ class FconvTranspose2d(ConvBase):
             return Sample(
                 f"{shape_id(x)}-{shape_id(w)}-{name}{'-bias' if bias else ''}",
                 shapes,
-                lambda g, *v: Fconv_transpose2d(g, v, w, **kw),
+                lambda g, *v: functions["conv_transpose2d"](g, v, w, **kw),
                 lambda v, w, b=None: F.conv_transpose2d(v, w[0], None if b is None else b[0], **kw),
             )
 
+        def ncnns(groups: int, bias: bool) -> Sample:
+            x, w = (6, 3, 5), (4, 6 // groups, 3, 2)
+            return Sample(
+                f"ncnns-order-g{groups}-{bias}",
+                (x, w, *([(4,)] if bias else [])),
+                lambda g, *v: Fconv_transpose2d(g, v, w, stride=2, groups=groups),
+                lambda v, w, b=None: F.conv_transpose2d(
+                    v, _torchs(w[0], groups), None if b is None else b[0], stride=2, groups=groups
+                ),
+            )
+
         return [
+            *(ncnns(groups, bias) for groups in (1, 2) for bias in (False, True)),
             sample((5, 4, 6), 3, (3, 3), stride=2),
             sample((1, 4, 4), 1, (3, 3), stride=2),
             sample((16, 5, 3), 8, (3, 3), stride=2),
@@ -204,10 +227,16 @@ class FconvTranspose2d(ConvBase):
             Sample(
                 "asymmetric",
                 ((5, 4, 6), (5, 3, 3, 3)),
-                lambda g, x, w: Fconv_transpose2d(g, [x, w], (5, 3, 3, 3), stride=2, padding=(0, 1, 2, 1)),
+                lambda g, x, w: functions["conv_transpose2d"](g, [x, w], stride=2, padding=(0, 1, 2, 1)),
                 lambda x, w: F.conv_transpose2d(x, w[0], stride=2)[:, :, 0:-1, 2:-1],
             ),
         ]
+
+
+def _torchs(w: Any, groups: int) -> Any:
+    """[out, in / groups, kh, kw], ncnn's order, as [in, out / groups, kh, kw]."""
+    out, per, kh, kw = w.shape
+    return w.reshape(groups, out // groups, per, kh, kw).transpose(1, 2).reshape(per * groups, -1, kh, kw)
 
 
 def _transposed(x: Any, w: Any, b: Any, p: Any) -> Any:
@@ -268,6 +297,61 @@ def insert_zeros(g: Graph, x: ValueLike, up: tuple[int, int]) -> Values:
     return Values([deconv(g, value, ones, None, up, 0, extra, groups=value.shape[0])])
 
 
+def in_torchs_order(g: Graph, w: Value | Array, groups: int) -> Value | Array:
+    """A weight [out, in / groups, kh, kw] as [in, out / groups, kh, kw]."""
+    out, per, kh, kw = w.shape
+    split, turned = (groups, out // groups, per, kh * kw), (per * groups, out // groups, kh, kw)
+    if not isinstance(w, Value):
+        return np.ascontiguousarray(w.reshape(split).swapaxes(1, 2).reshape(turned))
+    if groups == 1:
+        return really_permute(g, w, (1, 0, 2, 3))[0]
+    return really_reshape(g, really_permute(g, really_reshape(g, w, split), (0, 2, 1, 3)), turned)[0]
+
+
+def by_value(
+    g: Graph,
+    values: Sequence[Value],
+    shape: tuple[int, ...],
+    num_input: int,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Values:
+    """FconvTranspose2d of [x, w] or [x, w, b]; shape: of w, which num_input says the order of.
+
+    padding: one number, (vertical, horizontal), or (top, bottom, left, right); it crops the result, negative numbers
+    widen it with zeros.
+    """
+    border, extra = padding4(padding), pair(output_padding, "output_padding", least=0)
+    wider_top, wider_bottom, wider_left, wider_right = (max(0, -p) for p in border)
+    border = (max(border[0], 0), max(border[1], 0), max(border[2], 0), max(border[3], 0))
+    out, kernel = shape[1] * groups if num_input else shape[0], (shape[2], shape[3])
+    params = {
+        **geometry(out, kernel, stride, border, dilation, len(values) == 3, elements(shape)),
+        "group": groups,
+        "num_input": num_input,
+        "output_pad_right": extra[1],
+        "output_pad_bottom": extra[0],
+    }
+    y = append(g, spec_of("FconvTranspose2d"), values, params)
+    return pad(g, y, wider_top, wider_bottom, wider_left, wider_right)
+
+
+def weight_value(values: Sequence[Value], given: Any, groups: int, order: str, axis_in: int) -> tuple[int, ...]:
+    """The shape of w, checked: it is what was given, if anything was, and its channels fit x."""
+    need(len(values) in (2, 3), "wrong number of inputs", expected="[x, w] or [x, w, b]", got=len(values))
+    x, w = values[0].shape, values[1].shape
+    shape = w if given is None else integers(given, "weight_shape")
+    need(len(shape) == 4, "bad shape", argument="weight_shape", expected=order, got=list(shape))
+    need(w == shape, "wrong shape", argument="w", expected=list(shape), got=list(w))
+    need(groups >= 1, "bad number of groups", argument="groups", expected=">= 1", got=groups)
+    channels = shape[axis_in] * (groups if axis_in else 1)
+    need(x[:1] == (channels,), "wrong number of channels", argument="x", expected=f"{channels}: w is {order}", got=x)
+    return shape
+
+
 @dsl
 def Fconv_transpose2d(
     g: Graph,
@@ -279,37 +363,13 @@ def Fconv_transpose2d(
     dilation: Any = 1,
     groups: SupportsFloat = 1,
 ) -> Values:
-    """F.conv_transpose2d with the weight as a Value: inputs [x, w] or [x, w, b].
+    """A transposed convolution with the weight as a Value in ncnn's order: inputs [x, w] or [x, w, b].
 
-    weight_shape: [in, out / groups, kh, kw], torch's. padding: one number, (vertical, horizontal), or (top, bottom,
-    left, right); it crops the result, negative numbers widen it with zeros.
+    weight_shape: that of w, [out, in / groups, kh, kw], as ncnn's file has it; a weight in torch's order, [in, out /
+    groups, kh, kw], is for conv_transpose2d(). padding: one number, (vertical, horizontal), or (top, bottom, left,
+    right); it crops the result, negative numbers widen it with zeros.
     """
+    order = "[out, in / groups, kh, kw], ncnn's order; torch's is for conv_transpose2d()"
     values, n = inputs_of(bottom_names), integer(groups, "groups")
-    shape = integers(weight_shape, "weight_shape")
-    need(
-        len(shape) == 4,
-        "bad shape",
-        argument="weight_shape",
-        expected="[in, out / groups, kh, kw]",
-        got=list(shape),
-    )
-    border, extra = padding4(padding), pair(output_padding, "output_padding", least=0)
-    wider_top, wider_bottom, wider_left, wider_right = (max(0, -p) for p in border)
-    border = (max(border[0], 0), max(border[1], 0), max(border[2], 0), max(border[3], 0))
-    params = {
-        **geometry(
-            shape[1] * n,
-            (shape[2], shape[3]),
-            stride,
-            border,
-            dilation,
-            len(values) == 3,
-            shape[0] * shape[1] * shape[2] * shape[3],
-        ),
-        "group": n,
-        "num_input": shape[0],
-        "output_pad_right": extra[1],
-        "output_pad_bottom": extra[0],
-    }
-    y = append(g, spec_of("FconvTranspose2d"), values, params)
-    return pad(g, y, wider_top, wider_bottom, wider_left, wider_right)
+    shape = weight_value(values, weight_shape, n, order, axis_in=1)
+    return by_value(g, values, shape, 0, stride, padding, output_padding, dilation, n)

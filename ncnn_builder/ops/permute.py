@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..builder import ValueLike, append, integers, one
-from ..errors import BuildError
 from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import need, shape_id
+from .shape import really_reshape
 
 # ncnn numbers permutations by where each output dimension, innermost first, comes from (the comment in
 # permute.cpp): (w, h), (w, h, c) and (w, h, d, c) are order 0.
@@ -101,16 +101,28 @@ class Permute(OpSpec):
             )
             for x in ((3, 5), (5, 3, 7), (8, 1, 4), (2, 3, 4, 5))
             for perm in itertools.permutations(range(len(x)))
+        ] + [
+            Sample("matrix", ((3, 5),), lambda g, v: permute(g, v, "(1, 0)"), lambda v: v.permute(0, 2, 1)),
+            Sample(
+                "batch", ((5, 3, 7),), lambda g, v: permute(g, v, "(1, 0, 2, 3)"), lambda v: v.permute(1, 0, 2, 3)[None]
+            ),
         ]
 
 
 @dsl
 def permute(g: Graph, bottom_names: ValueLike, perm: Any) -> Values:
-    """torch's permute: `perm` counts the batch dimension, e.g. "(0, 2, 3, 1)" or the numbers; any order."""
-    numbers = integers(perm, "perm")
-    if not numbers or numbers[0] != 0:
-        raise BuildError("the batch stays in front", op="Permute", argument="perm", expected="0 first", got=perm)
-    return really_permute(g, bottom_names, tuple(n - 1 for n in numbers[1:]))
+    """torch's permute: `perm` counts the batch dimension, e.g. "(0, 2, 3, 1)" or the numbers; any order.
+
+    With one number for each of ncnn's own axes and no 0 in front, as "(1, 0)" for a matrix, there is no batch in it:
+    it is really_permute(). A batch that goes elsewhere, as in "(1, 0, 2, 3)" for (C, H, W), becomes an axis of one
+    among the others: (C, 1, H, W).
+    """
+    x, numbers = one(bottom_names), integers(perm, "perm")
+    if numbers[:1] == (0,):
+        return really_permute(g, x, tuple(n - 1 for n in numbers[1:]))
+    if len(numbers) == len(x.shape) + 1 <= 4:
+        x = really_reshape(g, x, (1, *x.shape))[0]
+    return really_permute(g, x, numbers)
 
 
 @dsl

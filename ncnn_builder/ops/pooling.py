@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..builder import ValueLike, append, integer, one, padding4, pair
+from ..builder import ValueLike, append, integer, integers, one, padding4, pair
 from ..errors import BuildError
 from ..ir import Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, functions, register, same_as, spec_of
@@ -123,6 +123,12 @@ class Pooling(OpSpec):
                 for size in (1, (2, 3), (None, 2), 5)
                 for s in FEATURE_MAPS
             ),
+            Sample(
+                "adaptive-text",
+                ((5, 3, 7),),
+                lambda g, x: functions["adaptive_avg_pool2d"](g, x, output_size="(2, 3)"),
+                nn.AdaptiveAvgPool2d((2, 3)),
+            ),
             *(
                 Sample(
                     f"global-{op}-{shape_id(s)}",
@@ -215,7 +221,10 @@ def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> Values:
 
 @dsl
 def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> Values:
-    """torch's adaptive_avg_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
+    """torch's adaptive_avg_pool2d of (C, H, W): output_size is one number, (h, w) or the text "(h, w)".
+
+    None keeps that dimension.
+    """
     return _adaptive(g, bottom_names, output_size, 1)
 
 
@@ -228,6 +237,8 @@ def adaptive_max_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = No
 def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type: int) -> Values:
     x = one(bottom_names)
     need_rank(x.shape, (3,), "x")
+    if isinstance(output_size, str):
+        output_size = integers(output_size, "output_size")
     sizes = output_size if isinstance(output_size, (list, tuple)) else (output_size, output_size)
     need(len(sizes) == 2, "bad size", argument="output_size", expected="one number or two", got=output_size)
     out_h, out_w = (n if s is None else integer(s, "output_size") for s, n in zip(sizes, x.shape[1:], strict=True))

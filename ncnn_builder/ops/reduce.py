@@ -49,11 +49,12 @@ class Reduction(OpSpec):
     limits = (
         "0 <= operation <= 10",
         "len(axes) <= 4",
-        "reduce_all != 0 or all(-x.rank <= a < x.rank for a in axes)",
+        "reduce_all != 0 or x.rank == 1 or all(-x.rank <= a < x.rank for a in axes)",
+        "reduce_all != 0 or x.rank != 1 or all(-1 <= a < 4 for a in axes)",
     )
 
     def _axes(self, x: Shape, params: Any) -> tuple[int, ...]:
-        if params["reduce_all"]:
+        if params["reduce_all"] or len(x) == 1:  # a vector is reduced whatever the axes are
             return tuple(range(len(x)))
         return tuple(a + len(x) if a < 0 else a for a in params["axes"])
 
@@ -138,6 +139,12 @@ class Reduction(OpSpec):
                 )
                 for x, dims in (((5, 3, 7), (0, 2)), ((8, 4), (-1,)))
             ),
+            Sample(
+                "really-vector",
+                ((7,),),
+                lambda g, v: really_reduction(g, v, "ReduceMax", (1,), True),
+                lambda v: v.amax(1, True),
+            ),
             *over_shapes(
                 "all",
                 lambda g, x: reduction(g, x, "ReduceMean", 0, (), False),
@@ -206,9 +213,14 @@ def reduction(
 
 @dsl
 def really_reduction(g: Graph, bottom_names: ValueLike, op: str, dims: Any, keepdim: bool = False) -> Values:
-    """A reduction whose dims are ncnn's own axes: outer first, without batch; negative ones count from the end."""
+    """A reduction whose dims are ncnn's own axes: outer first, without batch; negative ones count from the end.
+
+    A vector has one axis, which 1 stands for as well as 0: ncnn's layer reduces a vector whatever the axis is.
+    """
     rank = len(one(bottom_names).shape)
     axes = tuple(a + rank if a < 0 else a for a in integers(dims, "dims"))
+    if rank == 1 and axes == (1,):
+        axes = (0,)
     return _reduction(g, bottom_names, op, axes, keepdim)
 
 
@@ -231,6 +243,14 @@ def log_sum_exp(g: Graph, x: Value, axes: tuple[int, ...] | None, keepdim: bool)
 
 
 def _append(g: Graph, bottom_names: ValueLike, op: str, axes: tuple[int, ...] | None, keepdim: bool) -> Values:
+    x = one(bottom_names).shape
+    need(
+        axes is None or (len(axes) > 0 and all(0 <= a < max(len(x), 1) for a in axes)),
+        "bad axes",
+        argument="dims",
+        expected=f"axes of {list(x)}",
+        got=axes,
+    )
     params = {
         "operation": OPS[op],
         "reduce_all": int(axes is None),

@@ -422,9 +422,11 @@ class CoordConcat(OpSpec):
 
     type = "CoordConcat"
     custom = True
+    params = (Param("axis", 0, "int", "0: of the channels, the only one"),)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
+        need(params["axis"] == 0, "bad axis", argument="axis", expected=0, got=params["axis"])
         c, h, w = inputs[0]
         return [(c + 2, h, w)]
 
@@ -444,4 +446,4 @@ class CoordConcat(OpSpec):
 @dsl
 def coordconcat(g: Graph, bottom_names: ValueLike) -> Values:
     """(C, H, W) with its x and y coordinates, -1 to 1, appended as two channels."""
-    return append(g, spec_of("CoordConcat"), bottom_names)
+    return append(g, spec_of("CoordConcat"), bottom_names, {"axis": 0})

@@ -168,7 +168,10 @@ _F4D = ("Mul", "Div", "Add", "Sub")
 
 @register
 class F4DOp1DSpec(OpSpec):
-    """A 4-D x (C, D, H, W) with a vector along one axis: op 0 mul, 1 div, 2 add, 3 sub."""
+    """A 4-D x (C, D, H, W) with the numbers of v along one axis: op 0 mul, 1 div, 2 add, 3 sub.
+
+    v has as many numbers as that axis, in whatever shape: [N], [1, 1, 1, N], [N, 1, 1, 1].
+    """
 
     type = "F4DOp1D"
     custom = True
@@ -182,7 +185,8 @@ class F4DOp1DSpec(OpSpec):
         x, v = inputs
         need_rank(x, (4,), "x")
         need(0 <= params["dim"] < 4, "bad axis", argument="dim", expected="0 to 3", got=params["dim"])
-        need_shape(v, (x[params["dim"]],), "v")
+        axis = x[params["dim"]]
+        need(elements(v) == axis, "wrong shape", argument="v", expected=f"{axis} numbers", got=list(v))
         return [x]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
@@ -201,12 +205,23 @@ class F4DOp1DSpec(OpSpec):
             for x in ((2, 3, 4, 5), (8, 1, 3, 3), (1, 5, 1, 1), (16, 4, 3, 3))
             for dim in range(4)
             for op in _F4D
+        ] + [
+            Sample(
+                f"2x3x4x5-v{shape_id(v)}",
+                ((2, 3, 4, 5), v),
+                lambda g, *v, dim=dim: F4DOp1D(g, v, dim, "Mul"),
+                lambda x, v, dim=dim: x * v.reshape([1, *(-1 if i == dim else 1 for i in range(4))]),
+            )
+            for dim, v in ((1, (1, 1, 1, 3)), (0, (2, 1, 1, 1)), (2, (4, 1, 1, 1)), (3, (5, 1)), (2, (2, 1, 2)))
         ]
 
 
 @dsl
 def F4DOp1D(g: Graph, bottom_names: ValueLike, dim: SupportsFloat, op: str) -> Values:
-    """Inputs [x, v]: 4-D x with a vector along axis `dim` of (C, D, H, W). op: Mul, Div, Add, Sub."""
+    """Inputs [x, v]: 4-D x with the numbers of v, in whatever shape, along axis `dim` of (C, D, H, W).
+
+    op: Mul, Div, Add, Sub.
+    """
     if op not in _F4D:
         raise BuildError("unknown operation", op="F4DOp1D", argument="op", expected=list(_F4D), got=op)
     return append(g, spec_of("F4DOp1D"), bottom_names, {"dim": dim, "op": _F4D.index(op)})

@@ -73,8 +73,10 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[
     p, f = up.params, up.weights.get("f")
     n = 0 if f is None or p["f_h"] else p["f_w"]
     padding = upsampling_border(n, 2) * 2
-    upsampled = {"up_y": 2, "up_x": 2, "down_y": 1, "down_x": 1, "gain": 4.0}
+    upsampled = {"up_y": 2, "up_x": 2, "down_y": 1, "down_x": 1}
     if f is None or not n or paddings(p) != padding or any(p[name] != value for name, value in upsampled.items()):
+        return None
+    if p["gain"] <= 0:
         return None
     c = conv.params
     kernel = (c["kernel_h"], c["kernel_w"], c["up"], c["padding"])
@@ -84,7 +86,7 @@ def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[
     if c["gain"] != 1:
         weight = weight * np.float32(c["gain"])
     inputs = [*conv.inputs, up.inputs[0]]
-    f = f[::-1] if p["flip_filter"] else f
+    f = (f[::-1] if p["flip_filter"] else f) * np.float32((p["gain"] / 4) ** 0.5)  # the layer's own is 4
     outputs = ToRGB(new, inputs, weight, f, conv.weights.get("bias"), c["clamp"], keep)
     if keep:
         matcher.move(rgb, outputs[1])

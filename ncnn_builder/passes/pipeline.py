@@ -24,6 +24,7 @@ from .fuse_activation import fuse_activation
 from .fuse_modulated import fuse_modulated
 from .merge_elementwise import merge_elementwise
 from .no_ops import no_ops
+from .raise_filtered_lrelu import raise_filtered_lrelu
 from .raise_modulation import raise_modulation
 from .raise_upfirdn2d import raise_upfirdn2d
 from .static_weights import static_weights
@@ -70,6 +71,8 @@ BUILT: tuple[Pass, ...] = (
     # Before modulation: the filter behind a transposed convolution is part of that pattern.
     Pass("raise_upfirdn2d", raise_upfirdn2d),
     Pass("raise_modulation", raise_modulation),
+    # Behind the filters, which are two thirds of it.
+    Pass("raise_filtered_lrelu", raise_filtered_lrelu),
     # Two factors are one before they are folded.
     Pass("merge_elementwise", merge_elementwise),
     # Into weights before gains: a linear fully_connected with a gain would be lowered to one layer more.

@@ -5,9 +5,9 @@ before:  w = Shell(); m = F4DOp1D(w, styles, mul, dim=1)
          y = Convolution(x, v, dynamic_weight=1, pad=p); z = AddNoise(y, noise)
 after:   z = modulated_conv2d(x, styles, noise, weight=w, demodulate=1, padding=p)
 
-Demodulation, a MulConstant on d (the gain) and AddNoise may be missing; the Reduction may take the squares itself.
-With FconvTranspose2d, the weight modulated as [out, in, kh, kw] and permuted, or held as [in, out, kh, kw], and an
-upfirdn2d behind it (raise_upfirdn2d has made it of the layers):
+Demodulation, a MulConstant on d or on v (the gain) and AddNoise may be missing; the Reduction may take the squares
+itself, or their mean, which the scale of Rsqrt makes a sum again; d may be reshaped. With FconvTranspose2d, the weight
+in either order of it, and an upfirdn2d behind it (raise_upfirdn2d has made it of the layers):
 
 before:  y = FconvTranspose2d(x, v, stride=u); z = upfirdn2d(y, f, padding)
 after:   z = modulated_conv2d(x, styles, weight=w, up=u, resample_filter=f / u^2, flip_weight=0, padding=p)
@@ -23,6 +23,7 @@ the way that somebody else reads; a convolution with groups, bias, activation, d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,8 @@ from .match import Matcher, Refused, constant, rewrite_all
 EPS = 1e-8  # the one that modulated_conv2d has
 CONVOLUTION, TRANSPOSED = "Convolution", "FconvTranspose2d"
 _MUL = 0
+SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3  # of Reduction
+ROUNDED = 1e-6  # how far a scale that is written with six digits may be from 1
 _SWAP = order_of((1, 0, 2, 3))
 
 
@@ -90,7 +93,7 @@ def _is_modulated(conv: Node) -> bool:
     if conv.spec.type not in (CONVOLUTION, TRANSPOSED) or len(conv.inputs) < 2:
         return False
     producer = conv.inputs[1].producer
-    if producer is not None and producer.spec.type == "Permute":
+    while producer is not None and producer.spec.type in ("Permute", "MulConstant"):
         producer = producer.inputs[0].producer
     return producer is not None and producer.spec.type == "F4DOp1D"
 
@@ -150,7 +153,7 @@ def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any
     for n, k, sides in zip(taps, kernel, (("pad_top", "pad_bottom"), ("pad_left", "pad_right")), strict=True):
         borders += [q[side] - behind for side, behind in zip(sides, border_behind(0, up, n, k), strict=True)]
     _need(len(set(borders)) == 1, "the border of the filter is none of an upsampling convolution")
-    found = _modulated(conv.inputs[1], matcher, axis_out=1)
+    found = _modulated(conv.inputs[1], matcher, axis_out=1 if p["num_input"] else 0)
     # The composite op convolves with f * up^2: correlating with f is convolving with f turned round.
     turned = np.flip(f) if q["flip_filter"] else f
     gain = q["gain"] / up**2
@@ -192,7 +195,10 @@ def _modulated(value: Value, matcher: Matcher, axis_out: int) -> _Modulated:
         _need(swap and permuted.params["order_type"] == _SWAP, "a permutation that does not swap in and out")
         _need(matcher.private(value), "somebody else reads the modulated weight")
         value, swap = permuted.inputs[0], False
-    axis_out, first, gain = int(swap), value.producer, 1.0
+    axis_out, gain = int(swap), 1.0
+    while value.producer is not None and value.producer.spec.type == "MulConstant":
+        gain, value = gain * _factor(value, "modulated weight", matcher), value.producer.inputs[0]
+    first = value.producer
     if first is None or first.spec.type != "F4DOp1D":
         raise Refused("the weight is not modulated")
     _need(matcher.private(value), "somebody else reads the modulated weight")
@@ -200,7 +206,7 @@ def _modulated(value: Value, matcher: Matcher, axis_out: int) -> _Modulated:
     demodulate = inner is not None and inner.spec.type == "F4DOp1D"
     if demodulate and inner is not None:
         _need(first.params["op"] == _MUL and first.params["dim"] == axis_out, "demodulation of something else")
-        gain, first = _demodulation(first, axis_out, matcher), inner
+        gain, first = gain * _demodulation(first, axis_out, matcher), inner
     fits = first.params["op"] == _MUL and first.params["dim"] == 1 - axis_out
     _need(fits, "modulation that does not multiply the input channels")
     held, styles = first.inputs
@@ -212,34 +218,49 @@ def _modulated(value: Value, matcher: Matcher, axis_out: int) -> _Modulated:
     return _Modulated(weight, styles, demodulate, gain)
 
 
+def _factor(value: Value, of: str, matcher: Matcher) -> float:
+    """What a MulConstant multiplies by. Raises Refused where it adds something, too."""
+    assert value.producer is not None
+    params = value.producer.params
+    _need(matcher.private(value), "somebody else reads what MulConstant makes")
+    _need(params["bias"] == 0, f"an addend to the {of}")
+    return float(params["scale"])
+
+
 def _demodulation(node: Node, axis_out: int, matcher: Matcher) -> float:
     """The gain of F4DOp1D(m, rsqrt(sum of m^2)). Raises Refused where it is something else."""
     modulated, factors = node.inputs
     gain = 1.0
-    nodes: dict[str, Node] = {}
-    for kind, needed in (("MulConstant", False), ("Rsqrt", True), ("Reduction", True)):
-        producer = factors.producer
-        if producer is None or producer.spec.type != kind:
-            _need(not needed, f"demodulation without {kind}")
-            continue
-        _need(matcher.private(factors), f"somebody else reads what {kind} makes")
-        nodes[kind], factors = producer, producer.inputs[0]
-    if "MulConstant" in nodes:
-        _need(nodes["MulConstant"].params["bias"] == 0, "an addend to the demodulation")
-        gain = nodes["MulConstant"].params["scale"]
-    rsqrt, reduction = nodes["Rsqrt"].params, nodes["Reduction"].params
-    _need(np.float32(rsqrt["eps"]) == np.float32(EPS) and rsqrt["scale"] == 1, "another epsilon or scale")
+    while factors.producer is not None and factors.producer.spec.type in ("MulConstant", "Reshape"):
+        gain *= _factor(factors, "demodulation", matcher) if factors.producer.spec.type == "MulConstant" else 1.0
+        factors = _behind(factors, factors.producer.spec.type, matcher)
+    rsqrt = factors.producer
+    factors = _behind(factors, "Rsqrt", matcher)
+    if factors.producer is not None and factors.producer.spec.type == "Reshape":
+        factors = _behind(factors, "Reshape", matcher)
+    reduction = factors.producer
+    factors = _behind(factors, "Reduction", matcher)
+    assert rsqrt is not None and reduction is not None
+    p = reduction.params
     axes = tuple(a for a in range(4) if a != axis_out)
-    fits = not reduction["reduce_all"] and tuple(sorted(reduction["axes"])) == axes and not reduction["keepdims"]
-    _need(fits and reduction["coeff"] == 1, "another reduction than a sum for each output channel")
-    if reduction["operation"] == 0:
-        square = factors.producer
-        if square is None or square.spec.type != "Square":
-            raise Refused("demodulation without Square")
-        _need(matcher.private(factors), "somebody else reads the squares")
-        factors = square.inputs[0]
-    else:
-        _need(reduction["operation"] == 2, "another reduction than a sum for each output channel")
+    mean = p["operation"] == MEAN  # a sum again, by the scale of Rsqrt
+    scale = rsqrt.params["scale"] * p["coeff"] / (math.prod(modulated.shape[a] for a in axes) if mean else 1)
+    over = not p["reduce_all"] and tuple(sorted(a % 4 for a in p["axes"])) == axes
+    fits = over and p["keepdims"] in (0, 1)  # F4DOp1D takes the numbers in whatever shape
+    known = p["operation"] in (SUM, SUM_OF_SQUARES) or (mean and abs(scale - 1) < ROUNDED)
+    _need(fits and known, "another reduction than a sum for each output channel")
+    same = np.float32(rsqrt.params["eps"]) == np.float32(EPS) and abs(scale - 1) < ROUNDED
+    _need(same, "another epsilon or scale")
+    if p["operation"] != SUM_OF_SQUARES:
+        factors = _behind(factors, "Square", matcher, "the squares")
     _need(factors is modulated, "squares of another value")
     _need(matcher.readers(modulated) == 2, "somebody else reads the modulated weight")
-    return float(gain)
+    return gain
+
+
+def _behind(value: Value, kind: str, matcher: Matcher, what: str = "") -> Value:
+    """The input of the `kind` that makes this value. Raises Refused where something else does, or others read it."""
+    if value.producer is None or value.producer.spec.type != kind:
+        raise Refused(f"demodulation without {kind}")
+    _need(matcher.private(value), f"somebody else reads {what or f'what {kind} makes'}")
+    return value.producer.inputs[0]

@@ -3,14 +3,17 @@
 before:  y = Up2(x); z = Padding(y, top, bottom, left, right); u = ConvolutionDepthWise(z, k for every channel)
 after:   u = upfirdn2d(x, f=k, up=2, padding=(top, bottom, left, right), flip_filter=1)
 
+before:  u = upfirdn2d(x, f=[k, 1], up, padding); v = upfirdn2d(u, f=[1, k]); d = Down2(v)
+after:   d = upfirdn2d(x, f=[k], up, down=2, padding)
+
 Of one channel it is a Convolution. The zeros and the border may be missing; the border may be a Crop and a Padding,
 which is how pad() writes mixed signs, and the convolution's own; the convolution's stride is the factor of the pixels
 kept. Exact: it is the definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its
 fast form of it.
 
-Refused: channels that differ in their kernel; a kernel that is no constant, or one number; a bias, an activation or a
-dilation; a border that is not 0 or not along height and width; a value on the way that somebody else reads (that part
-then stays outside).
+Refused: a row and a column that differ in their taps; channels that differ in their kernel; a kernel that is no
+constant, or one number; a bias, an activation or a dilation; a border that is not 0 or not along height and width; a
+value on the way that somebody else reads (that part then stays outside).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import MOST_FACTOR, MOST_TAPS, paddings, upfirdn2d_params
+from ..ops.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
 from ..ops.shape import Crop
 from ..opspec import spec_of
 from .match import Matcher, constant, rewrite_all
@@ -43,6 +46,10 @@ class _Filter:
 
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+    if node.spec.type == "Down2":
+        return _halved(new, node, matcher)
+    if node.spec.type == "upfirdn2d":
+        return _both_axes(new, node, matcher)
     kernel = _kernel(node, matcher)
     if kernel is None:
         return None
@@ -51,6 +58,44 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     down = (p["stride_h"], p["stride_w"])
     params = upfirdn2d_params(found.up, down, found.padding, True, 1.0)
     return append(new, spec_of("upfirdn2d"), found.x, params, {"f": kernel})
+
+
+def _halved(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+    """The pixels that Down2 keeps, kept by the filter before it."""
+    fir = matcher.interior(node.inputs[0], "upfirdn2d")
+    if fir is None or 2 * max(fir.params["down_y"], fir.params["down_x"]) > MOST_FACTOR:
+        return None
+    params = {**fir.params, "down_y": 2 * fir.params["down_y"], "down_x": 2 * fir.params["down_x"]}
+    return append(new, fir.spec, fir.inputs[0], params, fir.weights)
+
+
+def _both_axes(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+    """A row and a column of the same taps, whichever comes first, as one filter along both axes."""
+    first, g = matcher.interior(node.inputs[0], "upfirdn2d"), node.weights.get("f")
+    f = None if first is None else first.weights.get("f")
+    if first is None or f is None or g is None or f.ndim != 2 or f.shape != g.shape[::-1] or 1 not in f.shape:
+        return None
+    p, q = first.params, node.params
+    row = f.shape[0] == 1
+    borders, more = paddings(p), paddings(q)
+    fits = (
+        f.size > 1
+        and (f.ravel() == g.ravel()).all()
+        and q["up_y"] == q["up_x"] == 1
+        and not any(more[2:] if row else more[:2])  # a border along the first filter has to be there before it
+        and p["down_y" if row else "down_x"] == 1
+        and p["flip_filter"] == q["flip_filter"]
+        and not any(a * b < 0 for a, b in zip(borders, more, strict=True))
+        and max(p[k] * q[k] for k in ("down_y", "down_x")) <= MOST_FACTOR
+    )
+    if not fits:
+        return None
+    params = {
+        **p,
+        **{k: p[k] * q[k] for k in ("down_y", "down_x", "gain")},
+        **dict(zip(PADDINGS, (a + b for a, b in zip(borders, more, strict=True)), strict=True)),
+    }
+    return append(new, node.spec, first.inputs[0], params, {"f": np.ascontiguousarray(f.ravel())})
 
 
 def _kernel(node: Node, matcher: Matcher) -> Array | None:

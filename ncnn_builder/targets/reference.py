@@ -15,7 +15,8 @@ from ..ir import Array, Graph, Node, Value
 from ..ops.alias_free import pixel_centres
 from ..ops.binary import binaryOp
 from ..ops.conv import Fconv2d, static_conv
-from ..ops.deconv import Fconv_transpose2d, insert_zeros
+from ..ops.conv_modules import conv_transpose2d
+from ..ops.deconv import insert_zeros
 from ..ops.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
 from ..ops.fir import border_behind, paddings
 from ..ops.linear import Fmatmul
@@ -158,7 +159,7 @@ def _up_convolution(g: Graph, x: Value, w: Value, up: int, padding: int, f: Arra
     top, bottom, left, right = chain(
         *(border_behind(padding, up, n, k) for n, k in zip(size, w.shape[2:], strict=True))
     )
-    y = Fconv_transpose2d(g, [x, w], w.shape, stride=up)[0]
+    y = conv_transpose2d(g, [x, w], stride=up)[0]
     return fir(g, y, f, (1, 1), (1, 1), (top, bottom, left, right), float(up * up), False)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..builder import filled
 from ..emit.foreign import undeclared
 from ..emit.layers import Layer
+from ..emit.predecessor import is_predecessors
 from ..emit.shapes import broadcast
 from ..emit.syntax import HINTS, MASK, OLD_ARRAY, Entry, is_float
 from ..emit.text import declaration, mistaken
 from ..opspec import OpSpec, Param, registry, spec_of
 from .draft import Draft, Row, row_of
 from .net import Net
-from .rules import OLD_AXES, OLD_DIGITS, meant_as_numbers
+from .rules import NUM_INPUT, OLD_AXES, OLD_DIGITS, meant_as_numbers
 
 Axes = Literal["with-batch", "without-batch"]
 
@@ -30,8 +31,6 @@ class Options:
 Repair = Callable[[Draft, Net, Options], None]
 """Changes the draft of a net; it says what it did to draft.done."""
 
-NUM_INPUT = 17
-
 
 def parameters(draft: Draft, net: Net, options: Options) -> None:
     """Ids that nobody reads and hints that are wrong go; numbers get the form that every ncnn reads."""
@@ -44,16 +43,11 @@ def parameters(draft: Draft, net: Net, options: Options) -> None:
             if reason:
                 draft.did(row, f"removed {word}: {reason}")
                 continue
-            if entry.id == MASK and row.type == "FconvTranspose2d":
-                word = f"{NUM_INPUT}={entry.items[0].text}"
-                draft.did(row, f"{entry.token.text} is {word}: the number of input channels")
-            else:
-                param = None if spec is None else next((p for p in spec.params if p.id == entry.id), None)
-                better = _rewritten(entry, param)
-                if better != word:
-                    draft.did(row, f"{word} is written {better}")
-                word = better
-            kept.append(word)
+            param = None if spec is None else next((p for p in spec.params if p.id == entry.id), None)
+            better = _rewritten(entry, param)
+            if better != word:
+                draft.did(row, f"{word} is written {better}")
+            kept.append(better)
         row.entries = kept
 
 
@@ -63,6 +57,8 @@ def _superfluous(entry: Entry, row: Row, layer: Layer, spec: OpSpec | None, net:
         return f"id {entry.id} stands in the line again, and the last one counts"
     if entry.id == HINTS and any(net.wrong_hints(layer)):
         return "the hint does not say the shape that the blob has"
+    if entry.id == MASK and row.type == "FconvTranspose2d" and row.line.entry(NUM_INPUT) is None:
+        return "the number of input channels, which follows from the weight; ncnn takes it for a mask of features"
     if spec is None or entry.id in spec.left_out or entry.id in (HINTS, MASK):
         return ""
     known = {p.id for p in spec.params}
@@ -130,7 +126,9 @@ def _bypassed(draft: Draft, split: Row) -> bool:
 
 
 def axes(draft: Draft, net: Net, options: Options) -> None:
-    """Reduction and Softmax say how their axes are numbered, where it is known."""
+    """Reduction and Softmax say how their axes are numbered, where it is known: of the predecessor's files it is."""
+    if options.old_axes is None and is_predecessors(row.name for row in draft.rows):
+        options = replace(options, old_axes="without-batch")
     for row in draft.rows:
         if row.type not in OLD_AXES or row.line is None:
             continue
@@ -155,7 +153,7 @@ def axes(draft: Draft, net: Net, options: Options) -> None:
 
 def _axes(kind: str, old: list[int], rank: int, options: Options) -> list[int] | None:
     """The axes as today's ncnn numbers them; None where it is not known how these are numbered."""
-    if all(a < 0 for a in old) and kind == "Reduction":
+    if kind == "Reduction" and (all(a < 0 for a in old) or options.old_axes == "without-batch"):
         return old  # counted from the end, with or without the batch
     batch = [a - 1 if a > 0 else a for a in old]
     if kind == "Softmax" and rank in (1, 2):

@@ -220,7 +220,7 @@ def mask_as_data(net: Net) -> Iterator[Finding]:
         if entry is None:
             continue
         value = int(entry.items[0].text) if entry.form == "number" and not is_float(entry.items[0].text) else -1
-        old = line.type.text == "FconvTranspose2d"
+        old = line.type.text == "FconvTranspose2d" and line.entry(NUM_INPUT) is None
         if old or not 0 <= value <= KNOWN_FEATURES:
             yield at(
                 entry.token,
@@ -229,7 +229,9 @@ def mask_as_data(net: Net) -> Iterator[Finding]:
                 "id 31 holds data" if old else "id 31 holds what is no feature mask",
                 "id 31 of every layer is ncnn's feature mask: its bits switch off fp16, bf16, int8, Vulkan, sgemm,"
                 " Winograd and threads, and the layer does not see the number",
-                "The number of input channels is id 17 here" if old else "Give the parameter another id",
+                "Remove it: the number of input channels follows from the weight"
+                if old
+                else "Give the parameter another id",
                 line,
             )
 
@@ -257,6 +259,9 @@ def old_axes(net: Net) -> Iterator[Finding]:
                 line,
             )
 
+
+NUM_INPUT = 17
+"""Id of FconvTranspose2d. Without it the weight is in ncnn's order, [out, in, kh, kw], as the predecessor has it."""
 
 OLD_AXES = {"Reduction": (3, 5), "Softmax": (0, 1)}
 """Type -> ids of its axes, and of what says that they are numbered as today."""

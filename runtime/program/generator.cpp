@@ -70,24 +70,32 @@ static void check_inputs(const Net& net, const std::string& file, const char* ki
     net.blob("output");
 }
 
-// The length of a one-dimensional input, as the file declares it.
-static int length_of(const Net& net, const std::string& file, const char* name)
+// The length of a one-dimensional input, as the file declares it, has to be the number that was given. The
+// predecessor's files declare none: what does not fit fails in the first layer that reads it.
+static void check_length(const Net& net, const std::string& file, const char* input, const char* name,
+                         int given)
 {
-    const std::optional<std::vector<int>>& shape = find(net, name)->shape;
-    if (shape && shape->size() == 1)
-        return shape->front();
-    throw Fault(Kind::input, "the input " + runtime::quoted(name) + " does not say its length")
-        .at(file)
-        .remedy("Export the network again");
-}
-
-static void check_number(const char* name, int given, int found, const std::string& file)
-{
-    if (given != found)
+    const std::optional<std::vector<int>>& shape = find(net, input)->shape;
+    if (!shape)
+        return;
+    if (shape->size() != 1)
+        throw Fault(Kind::input, "the input " + runtime::quoted(input) + " has more than one dimension")
+            .at(file)
+            .remedy("Export the network again");
+    if (given != shape->front())
         throw Fault(Kind::input, std::string(name) + " is not this network's")
             .at(file)
-            .wants(std::to_string(found))
+            .wants(std::to_string(shape->front()))
             .has(std::to_string(given));
+}
+
+// Whether the net makes levels from 0 to 255 itself, as the predecessor's nets do.
+static bool makes_levels(const Net& net)
+{
+    for (const runtime::LayerLine& line : net.layers())
+        if (std::find(line.tops.begin(), line.tops.end(), "output") != line.tops.end())
+            return line.type == "StyleganPost";
+    return false;
 }
 
 Generator::Generator(const Files& files, int z_dim, int num_ws)
@@ -97,10 +105,9 @@ Generator::Generator(const Files& files, int z_dim, int num_ws)
 {
     check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
     check_inputs(synthesis, synthesis_file, "synthesis", {"ws0", "ws1", "mixing"});
-    check_number("Z_DIM", z_dim, length_of(mapping, mapping_file, "z"), mapping_file);
-    if (length_of(mapping, mapping_file, "coeff") != 1)
-        throw Fault(Kind::input, "the input 'coeff' has the wrong length").at(mapping_file).wants("1");
-    check_number("NUM_WS", num_ws, length_of(synthesis, synthesis_file, "mixing"), synthesis_file);
+    check_length(mapping, mapping_file, "z", "Z_DIM", z_dim);
+    check_length(mapping, mapping_file, "coeff", "the length of the input 'coeff'", 1);
+    check_length(synthesis, synthesis_file, "mixing", "NUM_WS", num_ws);
 }
 
 static ncnn::Mat vector_of(const std::vector<float>& values)
@@ -174,6 +181,7 @@ Picture Generator::picture(const Style& w0, const Style& w1, const std::vector<f
             watched().synthesis);
     Picture picture{output.w, output.h, output.c,
                     std::vector<unsigned char>((size_t)output.w * output.h * output.c)};
+    const bool levels = makes_levels(synthesis);
     const size_t pixels = (size_t)output.w * output.h, channels = (size_t)output.c;
     for (size_t c = 0; c < channels; c++) {
         const float* values = output.channel((int)c);
@@ -182,7 +190,7 @@ Picture Generator::picture(const Style& w0, const Style& w1, const std::vector<f
                 throw Fault(Kind::input,
                             "the picture is not finite: its style lies far outside what the network knows")
                     .at(synthesis_file);
-            const float level = values[i] * 127.5f + 128.f;
+            const float level = levels ? values[i] : values[i] * 127.5f + 128.f;
             picture.values[i * channels + c] = (unsigned char)std::clamp(level, 0.f, 255.f);
         }
     }

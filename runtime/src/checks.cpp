@@ -87,7 +87,7 @@ std::string bad_arity(const LayerLine& l)
     };
     constexpr size_t any = SIZE_MAX;
     static const std::unordered_map<std::string, Range> table = {
-        {"Input", {0, 0, 1, 1}},
+        {"Input", {0, 0, 1, any}},
         {"MemoryData", {0, 0, 1, 1}},
         {"Concat", {1, any, 1, 1}},
         {"Slice", {1, 1, 1, any}},

@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "fault.h"
 #include "machine.h"
+#include "predecessor.h"
 #include "readers.h"
 
 #include <custom_layers/error.h>
@@ -131,6 +132,7 @@ Net::Net(const std::filesystem::path& param, const std::filesystem::path& bin, c
     net = make_net(settings);
     lines =
         parse_param(text, param_name, [this](const LayerLine& line) { check_layer(*net, settings, line); });
+    text = as_today(text, lines);
     if (!settings.vulkan)
         text = with_one_name(text, lines);
     load_param(text);
@@ -232,20 +234,23 @@ void Net::describe()
         checks.push_back(custom ? Check{} : find_check(line.type));
         if (line.type != "Input")
             continue;
-        Input input;
-        input.name = line.tops[0];
         const int w = line.integer(0, 0), h = line.integer(1, 0), d = line.integer(11, 0),
                   c = line.integer(2, 0);
         std::vector<int> shape;
         for (int size : {c, d, h, w})
             if (size > 0)
                 shape.push_back(size);
-        if (!shape.empty() && !settings.any_shape)
-            input.shape = shape;
-        const int reader = blobs[(size_t)blob(input.name)].consumer;
-        const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";
-        input.index = reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
-        input_list.push_back(input);
+        for (const std::string& name : line.tops) { // one line may name several inputs of the net
+            Input input;
+            input.name = name;
+            if (!shape.empty() && !settings.any_shape)
+                input.shape = shape;
+            const int reader = blobs[(size_t)blob(name)].consumer;
+            const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";
+            input.index =
+                reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
+            input_list.push_back(input);
+        }
     }
 }
 

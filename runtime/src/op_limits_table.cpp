@@ -399,8 +399,10 @@ static const Limit of_Reduction[] = {
      [](const Facts& f) -> bool { return (0.0 <= f.integer(0, 0.0) && f.integer(0, 0.0) <= 10.0); }},
     {"len(axes) <= 4", "axes 3 ", false,
      [](const Facts& f) -> bool { return (count(f.integers(3)) <= 4.0); }},
-    {"reduce_all != 0 or all(-x.rank <= a < x.rank for a in axes)", "reduce_all 1 axes 3 ", true,
-     [](const Facts& f) -> bool { return ((f.integer(1, 1.0) != 0.0) || all_of(f.integers(3), [&](Number a) { return ((-num(f.input(0).dims)) <= a && a < num(f.input(0).dims)); })); }},
+    {"reduce_all != 0 or x.rank == 1 or all(-x.rank <= a < x.rank for a in axes)", "reduce_all 1 axes 3 ", true,
+     [](const Facts& f) -> bool { return ((f.integer(1, 1.0) != 0.0) || (num(f.input(0).dims) == 1.0) || all_of(f.integers(3), [&](Number a) { return ((-num(f.input(0).dims)) <= a && a < num(f.input(0).dims)); })); }},
+    {"reduce_all != 0 or x.rank != 1 or all(-1 <= a < 4 for a in axes)", "reduce_all 1 axes 3 ", true,
+     [](const Facts& f) -> bool { return ((f.integer(1, 1.0) != 0.0) || (num(f.input(0).dims) != 1.0) || all_of(f.integers(3), [&](Number a) { return ((-1.0) <= a && a < 4.0); })); }},
 };
 
 static const Limit of_Reorg[] = {
@@ -619,7 +621,7 @@ const std::unordered_map<std::string, Limits>& limits_table()
         {"ROIAlign", {nullptr, 0, true}},
         {"ROIPooling", {nullptr, 0, true}},
         {"ReLU", {nullptr, 0, false}},
-        {"Reduction", {of_Reduction, 3, false}},
+        {"Reduction", {of_Reduction, 4, false}},
         {"Reorg", {of_Reorg, 4, false}},
         {"Requantize", {of_Requantize, 6, false}},
         {"Reshape", {of_Reshape, 1, true}},

@@ -229,10 +229,13 @@ std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& gi
         if (is_wanted[(size_t)number])
             results[number] = values;
     }
-    for (size_t i = 0; i < lines.size(); i++)
-        if (needed[i] && lines[i].type == "Input" && shapes[(size_t)net->layers()[i]->tops[0]].dims == 0)
-            throw Fault(Kind::input, "no value is given for input " + quoted(lines[i].tops[0]))
-                .at(param_name);
+    for (const Input& input : input_list) {
+        const size_t number = (size_t)blob(input.name);
+        const int reader = net->blobs()[number].consumer;
+        const bool read = is_wanted[number] || (reader >= 0 && needed[(size_t)reader]);
+        if (read && shapes[number].dims == 0)
+            throw Fault(Kind::input, "no value is given for input " + quoted(input.name)).at(param_name);
+    }
     if (settings.vulkan)
         return run_whole(extractor, wanted);
 

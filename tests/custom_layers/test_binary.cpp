@@ -126,6 +126,22 @@ TEST(binary, stylemixingswitcher)
     }
 }
 
+// The numbers of v lie in whatever shape; in [N, 1, 1, 1] they are not contiguous.
+TEST(binary, f4dop1d_shape_of_v)
+{
+    const ncnn::Mat x = random_mat({6, 3, 2, 5}, 7);
+    const std::vector<float> numbers = values_of(random_mat({6}, 8));
+    const ncnn::Mat v = mat_of({6}, numbers);
+    for (const std::vector<int>& shape :
+         {std::vector<int>{1, 1, 1, 6}, {6, 1, 1, 1}, {1, 6}, {6, 1}, {2, 3}, {3, 1, 2}, {1, 6, 1, 1}})
+        for (const Mode& mode : all_modes()) {
+            const Outcome want = run_layer("F4DOp1D", "0=0 1=0", {x, v}, mode);
+            const Outcome got = run_layer("F4DOp1D", "0=0 1=0", {x, mat_of(shape, numbers)}, mode);
+            if (check(got.status == 0 && want.status == 0, "%s", got.error.c_str()))
+                check_close(got.outputs[0], want.outputs[0], 0, "shape of v");
+        }
+}
+
 TEST(binary, f4dop1d)
 {
     for (const std::vector<int>& shape : {std::vector<int>{1, 1, 1, 1},

@@ -26,11 +26,11 @@ struct Geometry {
 
     std::string params() const
     {
-        return text(
-            "0=%d 1=%d 2=%d 3=%d 4=%d 5=%d 6=%d 7=%d 9=%d 11=%d 12=%d 13=%d 14=%d 15=%d 16=%d 17=%d 18=%d "
-            "19=%d -23310=1,3.0e-1",
-            out, kernel_w, dilation_w, stride_w, left, bias, in * out / group * kernel_h * kernel_w, group,
-            act, kernel_h, dilation_h, stride_h, top, right, bottom, in, output_pad_w, output_pad_h);
+        return text("0=%d 1=%d 2=%d 3=%d 4=%d 5=%d 6=%d 7=%d 9=%d 11=%d 12=%d 13=%d 14=%d 15=%d 16=%d 18=%d "
+                    "19=%d -23310=1,3.0e-1",
+                    out, kernel_w, dilation_w, stride_w, left, bias, in * out / group * kernel_h * kernel_w,
+                    group, act, kernel_h, dilation_h, stride_h, top, right, bottom, output_pad_w,
+                    output_pad_h);
     }
 };
 } // namespace
@@ -71,6 +71,19 @@ static ncnn::Mat naive(const Geometry& g, const ncnn::Mat& x, const ncnn::Mat& w
     return mat_of({g.out, outh, outw}, values);
 }
 
+// [in, out / group, kh, kw] as ncnn's own layer has it in a file: [out, in / group, kh, kw].
+static ncnn::Mat in_ncnns_order(const Geometry& g, const ncnn::Mat& w)
+{
+    const int in = g.in / g.group, out = g.out / g.group;
+    std::vector<float> values;
+    for (int o = 0; o < g.out; o++)
+        for (int i = 0; i < in; i++) {
+            const float* kernel = w.channel(o / out * in + i).depth(o % out);
+            values.insert(values.end(), kernel, kernel + g.kernel_h * g.kernel_w);
+        }
+    return mat_of({g.out, in, g.kernel_h, g.kernel_w}, values);
+}
+
 static void one(const Geometry& g, const std::vector<Mode>& modes)
 {
     const ncnn::Mat x = random_mat({g.in, g.h, g.w}, 1);
@@ -80,12 +93,15 @@ static void one(const Geometry& g, const std::vector<Mode>& modes)
     std::vector<ncnn::Mat> inputs = {x, w};
     if (g.bias)
         inputs.push_back(b);
-    for (const Mode& mode : modes) {
-        const Outcome got = run_layer("FconvTranspose2d", g.params(), inputs, mode);
-        const std::string what = g.name() + " " + mode.name();
-        if (check(got.status == 0, "%s: %s", what.c_str(), got.error.c_str()))
-            check_close(got.outputs[0], want, 2e-6, what);
-    }
+    for (const Mode& mode : modes)
+        for (const bool ncnns : {false, true}) {
+            inputs[1] = ncnns ? in_ncnns_order(g, w) : w;
+            const Outcome got = run_layer(
+                "FconvTranspose2d", g.params() + (ncnns ? " 17=0" : text(" 17=%d", g.in)), inputs, mode);
+            const std::string what = g.name() + (ncnns ? " ncnn's order " : " ") + mode.name();
+            if (check(got.status == 0, "%s: %s", what.c_str(), got.error.c_str()))
+                check_close(got.outputs[0], want, 2e-6, what);
+        }
 }
 
 TEST(fconvtranspose2d, geometry)

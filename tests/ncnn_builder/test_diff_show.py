@@ -157,7 +157,7 @@ def test_products_as_torch_counts_them(name: str, tmp_path: Path) -> None:
 def test_transposed_and_matrix_products_as_torch_counts_them(target: str, tmp_path: Path) -> None:
     w, m = torch.randn(5, 4, 3, 3), torch.randn(6, 60)
     g = nb.Graph("net")
-    y = nb.Fconv_transpose2d(g, [g.input("x", (5, 2, 3)), *nb.shell(g, [], w)], w.shape, stride=2, padding=1)
+    y = nb.conv_transpose2d(g, [g.input("x", (5, 2, 3)), *nb.shell(g, [], w)], w.shape, stride=2, padding=1)
     y = nb.Fmatmul(g, [*nb.reshape(g, y, (1, -1)), *nb.shell(g, [], m[:, :, None, None])], m.shape)
     g.output("y", y)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -1,4 +1,4 @@
-"""Repairs: what they write loads on ncnn, lints clean, and makes the same numbers; a predecessor's net becomes fast."""
+"""Repairs: what they write loads on ncnn, lints clean, and makes the same numbers; and what it cannot know stays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from net_files import binary_param, floats, lines_of, net_files
-from parity_support import run_emitted
 from pass_support import normal
-from predecessor_nets import Synthesis
 
 import ncnn_builder as nb
 from ncnn_builder.emit.syntax import parse
-from ncnn_builder.parity import Report
 from ncnn_builder.tools.cli import main
 from ncnn_builder.tools.fix import fix
 from ncnn_builder.tools.lint import lint
@@ -169,68 +165,6 @@ def test_a_binary_param_becomes_a_text(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["fix", str(param), "--in-place"]) == 2
     assert main(["fix", str(param), "-o", str(tmp_path / "t.param")]) == 0
     assert (tmp_path / "t.param").read_text().endswith("ReLU_1                   1 1 blob_0 blob_1 0=2.00000000e+00\n")
-
-
-# -- the predecessor's files ------------------------------------------------------------------------------------------
-
-
-def predecessors(param: str) -> str:
-    """What the predecessor wrote: inputs without shapes, no 5=1, id 31, a Shell that has an input."""
-    lines, count = [], 0
-    for line in param.splitlines()[2:]:
-        words = line.split()
-        if words[0] == "Input":
-            words = words[:5]
-        if words[0] == "Reduction":
-            words = [w for w in words if w != "5=1"]
-        if words[0] == "FconvTranspose2d":
-            words = [w.replace("17=", "31=") if w.startswith("17=") else w for w in words]
-        if words[0] == "Shell":
-            words[2] = "1"
-            words.insert(4, f"for_shell_{count}")
-            count += 1
-        lines.append(" ".join(words))
-    at = next(i for i, line in enumerate(lines) if line.startswith("Split ") and line.split()[4] == "ws0")
-    words = lines[at].split()
-    n = int(words[3])
-    words[3] = str(n + count)
-    words[5 + n : 5 + n] = [f"for_shell_{i}" for i in range(count)]
-    lines.insert(0, lines.pop(at))  # its Input comes first below
-    source = next(line for line in lines if line.startswith("Input ws0"))
-    lines.remove(source)
-    lines[0] = " ".join(words)
-    return lines_of(source, *lines)
-
-
-@pytest.mark.parametrize("target", sorted(nb.TARGETS))
-def test_a_predecessors_net_is_raised_to_the_fast_form(target: str, tmp_path: Path) -> None:
-    torch.manual_seed(2)
-    net, w0, w1 = Synthesis(), torch.randn(1, 6), torch.randn(1, 6)
-    g = nb.Graph("synthesis")
-    img, x = net.export_ncnn(g, [g.input("ws0", (6,)), g.input("ws1", (6,)), g.input("mixing", (4,))])
-    g.output("image", img)
-    g.output("x", x)
-    model = nb.compile_graph(g)
-    old = predecessors(model.param)
-    shapes = {"ws0": (6,), "ws1": (6,), "mixing": (4,)}
-    files = net_files(tmp_path, old, model.bin)
-    assert {f.rule for f in lint(read_net(*files))} >= {"old-axes", "mask-as-data", "shape-mismatch"}
-    with pytest.raises(nb.ReadError, match="lint"):
-        nb.load(*files, shapes=shapes)
-    repaired = fix(parse(old), "net", shapes, Options("without-batch"))
-    assert lint(repaired.net) == []
-    loaded = nb.load(*net_files(tmp_path, repaired.text, model.bin), shapes=shapes)
-    changed = nb.compile_graph(loaded, target)
-    types = [line.split()[0] for line in changed.param.splitlines()[2:]]
-    if target == "fused":
-        assert types.count("ModulatedConv2d") + types.count("ToRGB") == 5
-        assert len(types) < model.layers / 1.5
-    if target != "reference":
-        assert not {"F4DOp1D", "FconvTranspose2d"} & set(types)
-    inputs = {"ws0": w0[0].numpy(), "ws1": w1[0].numpy(), "mixing": np.float32([0, 1, 0, 1])}
-    with torch.no_grad():
-        wanted = {name: t[0].numpy() for name, t in net(torch.stack([w0, w1, w0, w1], dim=1)).items()}
-    Report(target).add_all(run_emitted(changed, inputs, list(wanted)), wanted, 1e-5).check()
 
 
 def test_weights_stay_where_they_were(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ FUSABLE: dict[str, tuple[Build, tuple[tuple[int, ...], ...]]] = {
     "depthwise-dynamic": (lambda g, x, w: nb.Fconv2d(g, [x, w], groups=8), ((8, 6, 7), (8, 1, 3, 3))),
     "zeros": (lambda g, x: insert_zeros(g, x, (3, 2)), ((5, 3, 4),)),
     "transposed": (
-        lambda g, x, w, b: nb.Fconv_transpose2d(g, [x, w, b], (5, 4, 3, 3), 2),
+        lambda g, x, w, b: nb.conv_transpose2d(g, [x, w, b], (5, 4, 3, 3), 2),
         ((5, 4, 6), (5, 4, 3, 3), (4,)),
     ),
     "matrix": (lambda g, x, w, b: nb.Fmatmul(g, [x, w, b], (4, 6)), ((6,), (4, 6), (4,))),

@@ -130,6 +130,28 @@ def test_two_reshapes_are_one() -> None:
     fires(no_ops, g, ["Reshape"], tolerance=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [((1, 2, 0), (2, 1, 0)), ((0, 2, 1), (1, 0, 2)), ((1, 3, 0, 2), (3, 1, 0, 2))]
+)
+def test_two_permutations_are_one(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    shape = (2, 3, 4, 5)[: len(first)]
+    g = graph_of(lambda g, x: nb.really_permute(g, nb.really_permute(g, x, first), second), shape)
+    fires(no_ops, g, ["Permute"], tolerance=1e-9)
+
+
+def test_a_permutation_and_its_inverse_are_none() -> None:
+    g = graph_of(lambda g, x: nb.abs(g, nb.really_permute(g, nb.really_permute(g, x, (1, 2, 0)), (2, 0, 1))), (2, 3, 4))
+    fires(no_ops, g, ["Abs"], tolerance=1e-9)
+
+
+def test_a_permutation_that_somebody_else_reads_stays() -> None:
+    def build(g: nb.Graph, x: nb.Value) -> list[nb.Value]:
+        first = nb.really_permute(g, x, (1, 2, 0))
+        return [*nb.really_permute(g, first, (2, 1, 0)), *nb.abs(g, first)]
+
+    refuses(no_ops, graph_of(build, (2, 3, 4)))
+
+
 def test_a_reshape_there_and_back_is_none() -> None:
     g = graph_of(lambda g, x: nb.abs(g, nb.really_reshape(g, nb.really_reshape(g, x, (60,)), (5, 3, 4))), (5, 3, 4))
     fires(no_ops, g, ["Abs"], tolerance=1e-9)

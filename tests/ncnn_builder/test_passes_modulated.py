@@ -102,6 +102,13 @@ def test_the_image_joins(swapped: bool, gain: float) -> None:
     same_on_ncnn(g, fires(fuse_modulated, g, ["ToRGB"]))
 
 
+def test_the_gain_of_the_upsampling_is_the_filters() -> None:
+    """The layer's own is 4: what the filter of another has more or less, its taps have."""
+    build = lambda g, x, s, image: nb.binaryOp(g, [upsampled(g, image, gain=1.7), rgb(g, x, s)], "Add")
+    g = graph_of(build, X, S, IMAGE)
+    same_on_ncnn(g, fires(fuse_modulated, g, ["ToRGB"]))
+
+
 def test_a_tap_moves_to_the_second_output() -> None:
     def build(g: nb.Graph, x: nb.Value, s: nb.Value, image: nb.Value) -> list[nb.Value]:
         with g.scope("torgb"):
@@ -116,7 +123,7 @@ def test_a_tap_moves_to_the_second_output() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        dict(gain=2.0),
+        dict(gain=-4.0),
         dict(padding=(1, 2, 2, 1)),
         dict(f=np.outer(FIR, FIR)),
         dict(f=None, padding=0),

@@ -165,6 +165,8 @@ def conv(padding: Any = 1, noise: Any = None, stride: int = 1, dilation: int = 1
         (conv(noise=normal(5, 7)), {"demodulate": 1}),
         (conv(squares="none", reduce="ReduceSumSquare"), {"demodulate": 1}),
         (conv(axes=(3, 1, 2)), {"demodulate": 1}),
+        (conv(keepdim=True), {"demodulate": 1}),
+        (conv(reduce="ReduceMean", scale=54.0, keepdim=True), {"demodulate": 1}),
     ],
 )
 def test_a_modulated_convolution_is_recognised(build: Build, params: dict[str, Any]) -> None:
@@ -210,7 +212,7 @@ def up(
             w = nb.really_permute(g, modulated(g, s, weight, **kw), (1, 0, 2, 3))
         else:
             w = nb.F4DOp1D(g, [*nb.shell(g, [], weight.swapaxes(0, 1)), s], 0, "Mul")
-        y = nb.Fconv_transpose2d(g, [x, *w], (6, 4, k, k), stride=factor, padding=border)
+        y = nb.conv_transpose2d(g, [x, *w], (6, 4, k, k), stride=factor, padding=border)
         n = f.shape[0]
         first = padding + (n + factor - 1) // 2 - (k - 1) + shift
         last = padding + (n - factor) // 2 - (k - factor)
@@ -308,24 +310,24 @@ def _biased_conv(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
 
 def _no_filter(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
     w = nb.really_permute(g, modulated(g, s), (1, 0, 2, 3))
-    return nb.Fconv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
+    return nb.conv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
 
 
 def _two_readers_of_the_transposed(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
     w = nb.really_permute(g, modulated(g, s), (1, 0, 2, 3))
-    y = nb.Fconv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
+    y = nb.conv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
     return [*nb.upfirdn2d(g, y, F4, padding=1), *nb.abs(g, y)]
 
 
 def _half(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
     w = nb.really_permute(g, modulated(g, s), (1, 0, 2, 3))
-    y = nb.Fconv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
+    y = nb.conv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
     return nb.upfirdn2d(g, y, F4, down=2, padding=1)
 
 
 def _other_permutation(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
     w = nb.really_permute(g, modulated(g, s), (1, 0, 3, 2))
-    y = nb.Fconv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
+    y = nb.conv_transpose2d(g, [x, *w], (6, 4, 3, 3), stride=2)
     return nb.upfirdn2d(g, y, F4, padding=1)
 
 
@@ -405,7 +407,7 @@ def test_a_weight_that_is_computed_is_no_constant() -> None:
 def test_groups_are_no_modulated_convolution() -> None:
     def build(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
         w = modulated(g, s, normal(6, 2, 3, 3))
-        y = nb.Fconv_transpose2d(g, [x, *w], (6, 2, 3, 3), stride=2, groups=2)
+        y = nb.conv_transpose2d(g, [x, *w], (6, 2, 3, 3), stride=2, groups=2)
         return nb.upfirdn2d(g, y, F4, padding=1)
 
     g = graph_of(build, PICTURE, (2,))

@@ -161,7 +161,7 @@ def _network_of_everything() -> nb.Graph:
         length = nb.rsqrt(g, nb.really_reduction(g, nb.square(g, s), "ReduceSum", (0,), True), 1e-3)
         s = nb.binaryOp(g, [s, *length], "Mul")[0]  # sum_of_squares
         s = nb.MulConstant(g, s, 0.8)[0]  # fold_gains
-        x = nb.MulConstant(g, nb.MulConstant(g, x, 2.0, 0.1), 0.25, 1.0)[0]  # merge_elementwise
+        x = nb.MulConstant(g, nb.MulConstant(g, x, 2.0, 0.1), 0.6, -0.2)[0]  # merge_elementwise
         x = nb.bias_act(g, x, None, "tanh", gain=1.5)[0]
         x = nb.MulConstant(g, static_conv(g, x, _weight(0.5), padding=1), 0.7)[0]  # fold_scales
         w, b = nb.shell(g, [], _weight(1.0), np.arange(4))  # trim_shells, static_weights
@@ -173,6 +173,10 @@ def _network_of_everything() -> nb.Graph:
         x = nb.Fconv2d(g, [x, *m], padding=1)[0]
         half = nb.sqrt(g, nb.shell(g, [], np.full((1, 1, 1, 1), 0.25), None, 3))  # constant_folding
         x = nb.binaryOp(g, [x, *half], "Mul")[0]
+        taps = np.broadcast_to(np.float32([[1, 3], [2, 1]]) / 7, (4, 1, 2, 2))
+        wide = nb.Fconv2d_depthwise(g, [*nb.pad(g, nb.up2(g, x), 1, 0, 1, 0), *nb.shell(g, [], taps * 4)], groups=4)
+        wide = nb.BiasAct(g, wide, "lrelu", 0.3, 1.2)
+        x = nb.down2(g, nb.Fconv2d_depthwise(g, [*wide, *nb.shell(g, [], taps)], groups=4))[0]  # raise_filtered_lrelu
         x = nb.activation(g, static_conv(g, x, _weight(2.0)), "leaky_relu", {"negative_slope": 0.2})[
             0
         ]  # fuse_activation

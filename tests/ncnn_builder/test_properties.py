@@ -203,7 +203,7 @@ def test_conv_transpose2d(
     }
     check(
         [(c, *sides), weight, *([(out * groups,)] if bias else [])],
-        lambda g, *v: nb.Fconv_transpose2d(g, v, weight, **kwargs),
+        lambda g, *v: nb.conv_transpose2d(g, v, weight, **kwargs),
         lambda x, w, b=None: F.conv_transpose2d(x, w[0], None if b is None else b[0], **kwargs),
     )
 

@@ -106,14 +106,24 @@ def test_the_export_list_is_true() -> None:
     assert all(hasattr(nb, name) for name in nb.__all__)
 
 
+PREDECESSOR = (
+    "newest_bottom_names check_bottom_names create_top_names pretty_format rename_tensor split_input_tensor list_equal"
+    " conv2d fuse_conv_bn pooling activation coordconcat split binaryOp reduction really_reduction crop concat"
+    " interpolate permute adaptive_avg_pool2d reshape really_reshape really_permute softmax square abs rsqrt sqrt"
+    " sin clamp lerp StyleMixingSwitcher MulConstant shell Fmatmul BiasAct F4DOp1D AddNoise Fconv2d"
+    " Fconv2d_depthwise Fconv_transpose2d pad down2 up2 up4 Transforms StyleganPost"
+)
+
+
 def test_the_predecessors_functions_are_all_there() -> None:
-    predecessor = (
-        "conv2d fuse_conv_bn pooling activation coordconcat split binaryOp reduction really_reduction crop concat"
-        " interpolate permute adaptive_avg_pool2d reshape really_reshape really_permute softmax square abs rsqrt sqrt"
-        " sin clamp lerp StyleMixingSwitcher MulConstant shell Fmatmul BiasAct F4DOp1D AddNoise Fconv2d"
-        " Fconv2d_depthwise Fconv_transpose2d pad down2 up2 up4 Transforms StyleganPost"
-    )
-    assert not set(predecessor.split()) - set(nb.functions)
+    assert len(PREDECESSOR.split()) == 48
+    assert all(callable(getattr(nb, name)) and name in nb.__all__ for name in PREDECESSOR.split())
+
+
+@pytest.mark.parametrize("name", sorted(set(PREDECESSOR.split()) & set(nb.functions)))
+def test_the_predecessors_dict_is_refused_with_advice(name: str) -> None:
+    with pytest.raises(nb.BuildError, match=r"a dict of bp, pp.*g = nb\.Graph\(\)"):
+        getattr(nb, name)({"bp": None, "pp": ""}, ["tensor_00000000"])
 
 
 # -- the C++ library ----------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_a_known_weight_goes_into_the_file_and_an_unknown_one_does_not() -> None
     x, w = g.input("x", (5, 6, 7)), g.input("w", (4, 5, 3, 3))
     g.output("a", nb.Fconv2d(g, [x, *nb.shell(g, x, RNG.standard_normal((4, 5, 3, 3)), RNG.standard_normal(4))]))
     g.output("b", nb.Fconv2d(g, [x, w]))
-    g.output("c", nb.Fconv_transpose2d(g, [x, nb.really_permute(g, w, (1, 0, 2, 3))], (5, 4, 3, 3)))
+    g.output("c", nb.conv_transpose2d(g, [x, nb.really_permute(g, w, (1, 0, 2, 3))], (5, 4, 3, 3)))
     lowered = lower(g, "stock")
     convolutions = [n for n in lowered.nodes if n.spec.type in ("Convolution", "Deconvolution")]
     assert [n.params["dynamic_weight"] for n in convolutions] == [0, 1, 1]

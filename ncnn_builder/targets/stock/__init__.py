@@ -8,7 +8,7 @@ import numpy as np
 
 from ...builder import append
 from ...ir import Graph, Node, Shape, Value
-from ...ops.deconv import deconv, insert_zeros
+from ...ops.deconv import deconv, in_torchs_order, insert_zeros
 from ...ops.fir import paddings
 from . import elementwise, filters
 from .elementwise import constant
@@ -35,6 +35,8 @@ def transposed_convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequenc
     if isinstance(bias, Value) or isinstance(weight, Value):  # one that is not known makes both inputs
         weight, bias = (*inputs[1:], None)[:2]
     assert weight is not None
+    if not p["num_input"]:
+        weight = in_torchs_order(g, weight, p["group"])
     y = deconv(
         g,
         inputs[0],

@@ -187,7 +187,7 @@ def add_noise(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
 
 def f4d_op_1d(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     x, v = inputs
-    along = tuple(v.shape[0] if i == node.params["dim"] else 1 for i in range(4))
+    along = tuple(n if i == node.params["dim"] else 1 for i, n in enumerate(x.shape))
     return binaryOp(g, [x, reshaped(g, v, along)], ("Mul", "Div", "Add", "Sub")[node.params["op"]])
 
 
