@@ -228,7 +228,9 @@ class Graph:
         base: Any = data
         while isinstance(base, np.ndarray) and not base.flags.writeable:
             base = base.base
-        if (base is None or isinstance(base, bytes)) and data.flags.c_contiguous:
+        # numpy calls one tap that is turned round contiguous; torch takes no negative strides.
+        plain = data.flags.c_contiguous and min(data.strides, default=0) >= 0
+        if plain and (base is None or isinstance(base, bytes)):
             return data
         where = (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str)
         held = self._owned.get(where)

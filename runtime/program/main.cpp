@@ -106,8 +106,8 @@ static void carry_out(const Request& request)
     printf("%s\n", file);
 }
 
-// One line that no terminal obeys, whatever bytes a file's name or a layer's holds: ASCII's control characters,
-// and those of Latin-1 as UTF-8 writes them (C2 80 to C2 9F).
+// One line that no terminal obeys, whatever bytes a file's name or a layer's holds: ASCII's control
+// characters, and those of Latin-1 as UTF-8 writes them (C2 80 to C2 9F).
 static int complain(std::string message)
 {
     unsigned char before = 0;
