@@ -59,6 +59,7 @@ IMPLIED: dict[str, dict[str, str]] = {
         for dims, axes in (("1D", "w"), ("", "wh"), ("3D", "whd"))
     },
     "Cast": {"type_from": "the type of the input"},
+    "CoordConcat": {"axis": "0 is the only one"},
     "CopyTo": {"axes": "all of them, in order"},
     "DeformableConv2D": {side: "the size of the offsets" for side in ("pad_right", "pad_bottom")},
     "Gemm": {f"constant_{name}": "the sizes of its weights" for name in ("m", "n", "k", "broadcast_type_c")},

@@ -17,7 +17,7 @@ from ncnn_builder.parity import Report
 CAUSAL = np.triu(np.full((5, 5), -np.inf, np.float32), 1)
 HELD: dict[str, Callable[[nb.Graph, np.ndarray], Any]] = {
     "memorydata": lambda g, m: nb.memorydata(g, m),
-    "shell": lambda g, m: nb.really_reshape(g, nb.shell(g, [], m.reshape(1, 1, *m.shape), None)[0], m.shape),
+    "reshaped": lambda g, m: nb.really_reshape(g, nb.memorydata(g, m.reshape(1, *m.shape)), m.shape),
 }
 
 
@@ -46,6 +46,11 @@ def test_a_causal_mask(target: str, held: str, weights: Any) -> None:
 def test_nan_is_refused(held: str) -> None:
     with pytest.raises(nb.VerifyError, match="holds 1 numbers that are NaN"):
         nb.compile_graph(masked(HELD[held], np.where(np.arange(25).reshape(5, 5) == 3, np.nan, CAUSAL)))
+
+
+def test_a_shell_holds_weights() -> None:
+    with pytest.raises(nb.VerifyError, match="holds 10 numbers that are NaN or infinite"):
+        nb.compile_graph(masked(lambda g, m: nb.shell(g, [], m.reshape(1, 1, *m.shape), None), CAUSAL))
 
 
 @pytest.mark.parametrize("target", sorted(nb.TARGETS))
