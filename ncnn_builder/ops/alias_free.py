@@ -173,13 +173,13 @@ class SynthesisInputComposite(OpSpec):
 
         p = params
         t = inputs[0] / inputs[0][:2].norm()
-        r, s = torch.eye(3), torch.eye(3)
+        r, s = torch.eye(3, dtype=t.dtype), torch.eye(3, dtype=t.dtype)
         r[0, 0], r[0, 1], r[1, 0], r[1, 1] = t[0], -t[1], t[1], t[0]
         s[0, 2], s[1, 2] = -t[2], -t[3]
         m = r @ s @ (inputs[1] if len(inputs) == 2 else weights["transform"])
         freqs, phases = weights["freqs"] @ m[:2, :2], weights["phases"] + weights["freqs"] @ m[:2, 2]
         amplitudes = 1 - (freqs.norm(dim=1) - p["bandwidth"]) / (p["sampling_rate"] / 2 - p["bandwidth"])
-        y, x = (torch.from_numpy(_centres(p[n], p["sampling_rate"])) for n in ("height", "width"))
+        y, x = (torch.from_numpy(_centres(p[n], p["sampling_rate"])).to(t.dtype) for n in ("height", "width"))
         angle = x[None, :, None] * freqs[:, 0] + y[:, None, None] * freqs[:, 1] + phases  # [H, W, C]
         features = (angle * (2 * math.pi)).sin() * amplitudes.clamp(0, 1)
         return [(features @ weights["weight"].T).permute(2, 0, 1)]

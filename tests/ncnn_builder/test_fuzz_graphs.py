@@ -1,4 +1,4 @@
-"""The differential fuzz of the compiler: whether it finds and shrinks what is planted."""
+"""The differential fuzz of the compiler: a short run, and whether it finds and shrinks what is planted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from fuzz_graphs import calls_layers, calls_numbers, calls_shapes
+from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
+from fuzz_graphs.__main__ import run
 from fuzz_graphs.compare import Case, Checker, Failure, scratch, wheel
 from fuzz_graphs.generate import program_of
-from fuzz_graphs.maker import Call
+from fuzz_graphs.maker import Call, Maker, Refused
 from fuzz_graphs.meaning import meaning
 from fuzz_graphs.program import Input, Program, Step, build, draw
+from fuzz_graphs.respell import SPELLINGS, respell
 from fuzz_graphs.shrink import shrink
 from fuzz_graphs.worker import case_of, forked
 
 import ncnn_builder as nb
+from ncnn_builder.passes import fold_scales, fuse_activation
+from ncnn_builder.targets import stock
+
+SHORT = 40
+
+
+def test_a_short_run_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A finding here is shrunk: its text is a program that shows the fault. `python -m tests.fuzz_graphs` goes on."""
+    counts, findings = run(0, SHORT, 1, None)
+    assert not findings, capfd.readouterr().out
+    assert counts["graphs"] == SHORT
+    assert counts["results compared"] > 10 * SHORT
+    assert counts["results that say nothing"] < counts["results compared"] / 10
 
 
 def test_a_seed_is_always_the_same_case() -> None:
@@ -39,6 +55,46 @@ def _without_places(g: nb.Graph) -> list[str]:
     return [f"{n.spec.type} {[v.shape for v in n.inputs]} {n.params}" for n in g.nodes]
 
 
+@pytest.mark.parametrize("op", calls_samples.OPS)
+def test_every_op_of_the_registry_comes(op: str) -> None:
+    import random
+
+    for seed in range(40):
+        maker = Maker(random.Random(seed))
+        try:
+            calls_samples.sample_of(maker, op)
+        except Refused:
+            continue
+        if any(node.spec.type == op for node in maker.g.nodes):
+            return
+    pytest.fail(f"no graph with {op}: it needs a draw of its own, or a reason in NEVER")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_spelling_changes_the_text_and_not_the_numbers(spelling: str) -> None:
+    changed = 0
+    with scratch() as folder:
+        param, weights = Path(folder, "a.param"), Path(folder, "a.bin")
+        for seed in range(40):
+            program = program_of(seed)
+            graph = build(program)[0]
+            if any(n.spec.custom or n.spec.composite for n in graph.nodes) or program.sizes:
+                continue
+            model = nb.compile_graph(graph)
+            text = respell(model.param, seed, [spelling])
+            if text == model.param:
+                continue
+            changed += 1
+            inputs, results = draw(program.inputs, "normal", seed), []
+            for each in (model.param, text):
+                param.write_text(each)
+                weights.write_bytes(model.bin)
+                results.append(wheel(param, weights)(inputs, list(graph.outputs)))
+            for name in graph.outputs:
+                assert np.array_equal(results[0][name], results[1][name], equal_nan=True), text
+    assert changed
+
+
 # -- what is planted is found, and shrunk to a few nodes -----------------------------------------------------------
 
 
@@ -56,6 +112,36 @@ def found(*calls: Call, most: int = 200) -> tuple[Case, Failure]:
 
 def ops(case: Case) -> list[str]:
     return [node.spec.type for node in build(case.program)[0].nodes]
+
+
+def test_a_wrong_pass_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fuse_activation._fused
+
+    def wrong(node: nb.Node) -> Any:
+        known = right(node)
+        return (1, ()) if known and known[0] == 2 else known  # a ReLU's slope is lost
+
+    monkeypatch.setattr(fuse_activation, "_fused", wrong)
+    case, failure = found(calls_layers.conv, calls_layers.matrix, calls_numbers.activation)
+    assert failure.kind == "wrong" and len(ops(case)) <= 3 and "ReLU" in ops(case)
+
+
+def test_a_wrong_fold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fold_scales.affine
+
+    def wrong(node: nb.Node | None) -> Any:
+        known = right(node)
+        return known and (known[0], 0.0)  # an addend is lost
+
+    monkeypatch.setattr(fold_scales, "affine", wrong)
+    case, failure = found(calls_layers.conv, calls_numbers.scalar)
+    assert failure.kind == "wrong" and len(ops(case)) <= 3
+
+
+def test_a_wrong_lowering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(stock.LOWERINGS, "Up2", stock.up(3))
+    case, failure = found(calls_shapes.zeros, calls_numbers.scalar)
+    assert failure.where.startswith("stock") and "Up2" in ops(case) and len(ops(case)) <= 3
 
 
 def test_a_wrong_reference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
