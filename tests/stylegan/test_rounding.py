@@ -109,7 +109,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert f"picture of seed 0 by up to {manifest['picture_error']:.1e}" in said and "m_synthesis.bin" in said
     for graph in ("mapping", "synthesis"):
         names = {p.name for p in Path("dump", graph).iterdir()}
-        assert "00_built.txt" in names and "10_lower_to_fused.after.txt" in names
+        assert "00_built.txt" in names and any(name.endswith("_lower_to_fused.after.txt") for name in names)
     assert export.main(arguments) == 0
     assert "fp16" not in capsys.readouterr().out
     with pytest.raises(SystemExit):
