@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ..errors import BuildError
-from ..ir import Array, Shape
+from ..ir import Array, Params, Shape
 from ..opspec import OpSpec
 from .foreign import Foreign
 from .layers import SURPRISES, Layer
@@ -51,9 +51,10 @@ def _layer(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]])
         return inputs[:1] * len(layer.outputs)
     unknown: list[Shape] = [()] * len(layer.outputs)
     if all(inputs):
-        layer.params = dict(spec.completed(inputs, layer.params))
-    if all(inputs) and (kept := _in_files_only(layer, inputs, problems)) is not None:
-        return kept
+        completed = dict(spec.completed(inputs, layer.params))
+        if (kept := _in_files_only(layer, completed, inputs, problems)) is not None:
+            return kept
+        layer.params = completed
     least, most = spec.arity
     if not least <= len(inputs) <= most:
         problems.append((layer, f"it has {len(inputs)} inputs, and takes {', '.join(spec.inputs) or 'none'}"))
@@ -75,15 +76,20 @@ def _layer(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]])
     return unknown
 
 
-def _in_files_only(layer: Layer, inputs: list[Shape], problems: list[tuple[Layer, str]]) -> list[Shape] | None:
-    """Shapes of a layer in a form that only files have, which is kept word for word from here on; None: it is none."""
+def _in_files_only(
+    layer: Layer, completed: Params, inputs: list[Shape], problems: list[tuple[Layer, str]]
+) -> list[Shape] | None:
+    """Shapes of a layer in a form that only files have, which is kept word for word from here on; None: it is none.
+
+    completed: its parameters with those that its inputs say; what is kept are those of its line.
+    """
     unknown: list[Shape] = [()] * len(layer.outputs)
     spec, count = layer.spec, len(layer.outputs)
     try:
         if isinstance(spec, Foreign):
             found = None if spec.base is None else spec.base.as_read(inputs, spec.given, spec.extra, count)
             return spec.shapes if found is None else found
-        found = spec.as_read(inputs, layer.params, {}, count)
+        found = spec.as_read(inputs, completed, {}, count)
     except BuildError as error:
         problems.append((layer, str(error)))
         return unknown
