@@ -68,13 +68,23 @@ def read_state(path: Path) -> Saved:
     """Raises TrainingError for a file that write_state() did not write, PackageMissing."""
     load = safetensors_torch().load
     try:
-        data = path.read_bytes()
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        said = json.loads(header["__metadata__"][METADATA])
-        return Saved(tensors=load(data), **said)
+        return Saved(tensors=load(path.read_bytes()), **_said(path))
     except Exception as error:  # the reader raises many kinds on a damaged file
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise TrainingError(f"state of a training {path}: it cannot be read: {reason}") from None
+        raise _unreadable(path, error) from None
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What write_state() said of the tensors, which are not read."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(min(length, path.stat().st_size)))  # of a damaged file it may be any number
+    said: dict[str, Any] = json.loads(header["__metadata__"][METADATA])
+    return said
+
+
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return TrainingError(f"state of a training {path}: it cannot be read: {reason}")
 
 
 def settings_of(path: Path, changes: Mapping[str, Any], processes: int) -> TrainSettings:
@@ -82,7 +92,10 @@ def settings_of(path: Path, changes: Mapping[str, Any], processes: int) -> Train
 
     Raises TrainingError for a file that write_state() did not write, and where so many processes cannot go on with it.
     """
-    asked = {key: value for key, value in read_state(path).asked.items() if key != "data"}
+    try:
+        asked = {key: value for key, value in _said(path)["asked"].items() if key != "data"}
+    except Exception as error:  # as read_state()
+        raise _unreadable(path, error) from None
     try:
         settings = TrainSettings(**{**asked, **{key: value for key, value in changes.items() if value is not None}})
     except TypeError as error:
