@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -85,14 +86,24 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@cache
 def network(name: str) -> checkpoint.Generator:
+    """One of NETWORKS with drawn weights; a copy, so that no test meets what another one did to it."""
+    return copy.deepcopy(_network(name))
+
+
+def golden_generator(name: str) -> checkpoint.Generator:
+    """A copy too."""
+    return copy.deepcopy(_golden_generator(name))
+
+
+@cache
+def _network(name: str) -> checkpoint.Generator:
     family, kwargs = NETWORKS[name]
     return checkpoint.build_generator(family, kwargs, checkpoint.random_state(family, kwargs, seed=3), name)
 
 
 @cache
-def golden_generator(name: str) -> checkpoint.Generator:
+def _golden_generator(name: str) -> checkpoint.Generator:
     golden = load_golden(name)
     return checkpoint.build_generator(GOLDENS[name], golden.meta["init_kwargs"], golden.group("state/"), name)
 
