@@ -17,6 +17,7 @@ from .builder import (
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .features import FEATURES, without
+from .frontend import capture, convert, converts
 from .ir import Graph, Node, Value, Values
 from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
@@ -123,6 +124,7 @@ __all__ = [
     "bias",
     "bias_act",
     "binaryOp",
+    "capture",
     "cast",
     "channel_shuffle",
     "check_bottom_names",
@@ -136,6 +138,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convert",
+    "converts",
     "coordconcat",
     "copyto",
     "create_top_names",

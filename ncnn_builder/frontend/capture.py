@@ -1,0 +1,144 @@
+"""nb.capture(): a module and example inputs -> a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_flatten
+
+from ..builder import ValueLike, inputs_of
+from ..errors import BuildError
+from ..ir import Graph, Value, Values
+from . import converters as converters  # fills the registry
+from .blobs import as_tensor, natural
+from .exported import Program, export
+from .layout import MOST_DIMS, Shape, Tensor, tensor
+from .walk import Walk
+
+_WHOLE = (torch.int64, torch.int32)
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a captured net: the blob's name, torch's shape and type, and torch's axis that ncnn keeps
+    as its batch, or None."""
+
+    name: str
+    shape: Shape
+    dtype: Any
+    batch_axis: int | None
+
+
+@dataclass
+class Captured:
+    """A captured module.
+
+    tensors     name of an operator's call in the exported program -> what it made, so that modules can be compared
+    converters  names of those that were asked
+    """
+
+    graph: Graph
+    program: Program
+    inputs: list[Port] = field(default_factory=list)
+    outputs: list[Port] = field(default_factory=list)
+    tensors: dict[str, Any] = field(default_factory=dict)
+    converters: set[str] = field(default_factory=set)
+
+
+def capture(module: torch.nn.Module, args: Any, kwargs: dict[str, Any] | None = None) -> Graph:
+    """The Graph of what the module computes of inputs like these: nothing is written, nothing is run on ncnn.
+
+    args: a tensor, or a tuple of what forward() takes; kwargs likewise. The inputs are in0, in1, ... and the outputs
+    out0, out1, ..., in the order of forward()'s arguments and results, tuples, lists and dicts flattened.
+    Raises BuildError for a module that cannot be converted; it names the operator and the author's line.
+    """
+    return captured(module, args, kwargs).graph
+
+
+def captured(
+    module: torch.nn.Module,
+    args: Any,
+    kwargs: dict[str, Any] | None = None,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+) -> Captured:
+    """The same with what convert() has to know beside the graph."""
+    args = args if isinstance(args, (tuple, list)) else (args,)
+    program = export(module, args, kwargs)
+    graph = Graph(type(module).__name__)
+    result = Captured(graph, program)
+    examples = flat_inputs(args, kwargs)
+    if len(examples) != len(program.inputs):
+        raise BuildError("inputs that are no tensors", expected=len(program.inputs), got=len(examples))
+    names = _names(inputs, len(examples), "in")
+    given: dict[str, Any] = dict(program.given)
+    for placeholder, name, example in zip(program.inputs, names, examples, strict=True):
+        given[placeholder], port = declared(graph, name, example)
+        result.inputs.append(port)
+    walk = Walk(graph)
+    returned = walk.run(program.graph, given, program.module)
+    result.tensors, result.converters = walk.results, walk.used
+    flat = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    bad = [r for r in flat if not isinstance(r, (Tensor, torch.Tensor))]
+    if bad or not flat:
+        got = ", ".join(type(r).__name__ for r in bad) or "nothing"
+        raise BuildError("forward() returns what is no tensor", got=got, fix="A net returns tensors only: leave it out")
+    for name, r in zip(_names(outputs, len(flat), "out"), flat, strict=True):
+        t = as_tensor(graph, r)
+        graph.output(name, _output(graph, t))
+        result.outputs.append(Port(name, t.shape, t.dtype, _batch_axis(t.shape)))
+    return result
+
+
+def flat_inputs(args: Any, kwargs: dict[str, Any] | None = None) -> list[torch.Tensor]:
+    """The tensors among the arguments, in torch.export's order."""
+    return [leaf for leaf in tree_flatten((tuple(args), dict(kwargs or {})))[0] if isinstance(leaf, torch.Tensor)]
+
+
+def declared(g: Graph, name: str, example: torch.Tensor) -> tuple[Tensor, Port]:
+    """An input of the graph for such a tensor."""
+    shape = tuple(example.shape)
+    if not example.dtype.is_floating_point and example.dtype not in _WHOLE:
+        fix = "Give it as float32, or as whole numbers where it is an index"
+        raise BuildError(f"input {name}", expected="float32, int32 or int64", got=example.dtype, fix=fix)
+    if not example.numel():
+        raise BuildError(f"input {name} is empty", got=list(shape))
+    axis = _batch_axis(shape)
+    dims = tuple(n for i, n in enumerate(shape) if i != axis) or (1,)
+    if len(dims) > MOST_DIMS:
+        raise BuildError(f"input {name}", expected=f"{MOST_DIMS} dimensions beside the batch", got=list(shape))
+    return tensor(g.input(name, dims), shape, example.dtype), Port(name, shape, example.dtype, axis)
+
+
+def _batch_axis(shape: Shape) -> int | None:
+    """The axis of one that is kept as ncnn's batch, so that no layer sees it: the first, or any of five."""
+    if len(shape) > 1 and shape[0] == 1:
+        return 0
+    return shape.index(1) if len(shape) > MOST_DIMS and 1 in shape else None
+
+
+def _output(g: Graph, t: Tensor) -> Value:
+    return natural(g, t)
+
+
+def _names(given: Sequence[str] | None, count: int, prefix: str) -> list[str]:
+    names = [f"{prefix}{i}" for i in range(count)] if given is None else list(given)
+    if len(names) != count:
+        raise BuildError(f"names of {prefix}puts", expected=count, got=len(names))
+    return names
+
+
+def capture_child(g: Graph, module: torch.nn.Module, inputs: ValueLike) -> Values:
+    """What a module without export_ncnn() computes of these Values, each with a batch of one in front: for child()."""
+    values = inputs_of(inputs)
+    examples = tuple(torch.zeros(1, *v.shape) for v in values)
+    program = export(module, examples)
+    given = dict(program.given)
+    for placeholder, value in zip(program.inputs, values, strict=True):
+        given[placeholder] = tensor(value, (1, *value.shape), torch.float32)
+    returned = Walk(g).run(program.graph, given, program.module)
+    flat = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    return Values(natural(g, as_tensor(g, r)) for r in flat)

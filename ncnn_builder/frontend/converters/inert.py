@@ -1,0 +1,43 @@
+"""What computes nothing in a net: copies, dropout after training, contexts, checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...ir import Graph
+from ...ops.common import need
+from ..layout import Tensor
+from ..registry import Call, on_tensors
+
+
+@on_tensors(
+    *("aten.alias", "aten.detach", "aten.contiguous", "aten.clone", "aten.lift_fresh_copy", "aten.lift_fresh"),
+)
+def _same(g: Graph, node: Call, x: Tensor) -> Tensor:
+    return x
+
+
+@on_tensors(*(f"aten.{name}" for name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")))
+def _dropout(g: Graph, node: Call, x: Tensor, p: float, train: bool) -> Tensor:
+    fix = "Call .eval() on the network first; in functional.dropout(x, p, self.training) training says it"
+    need(not train or p == 0, "dropout in training mode", argument="train", expected=False, got=train, fix=fix)
+    return x
+
+
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+@on_tensors("aten.to", "aten._to_copy", "aten.type_as")
+def _to(g: Graph, node: Call, x: Tensor, *rest: Any) -> Tensor:
+    """Numbers are float32 in a net whatever torch calls them; only whole numbers of fractions would be others."""
+    whole = not node.dtype.is_floating_point and node.dtype is not torch.bool
+    need(not (x.dtype.is_floating_point and whole), "a cast to whole numbers", expected="a float type", got=node.dtype)
+    need(node.dtype is not torch.bool or x.dtype is torch.bool, "a cast to truth values", got=x.dtype)
+    return x.on(x.value, node.dtype)
+
+
+@on_tensors("aten._assert_tensor_metadata")
+def _checked(g: Graph, node: Call, *arguments: Any) -> None:
+    """torch's own checks of what it exported."""

@@ -1,0 +1,54 @@
+"""An operator that has no converter as smaller operators: one step of torch's own table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from ..errors import BuildError
+from .layout import Tensor
+
+
+def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.fx.Graph, dict[str, Any]]:
+    """The operators that this one is made of, and what is given to their graph's placeholders.
+
+    Raises BuildError where torch knows none.
+    """
+    rule = _rule(target)
+    leaves, structure = tree_flatten((args, kwargs))
+    given = [(i, leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, (Tensor, torch.Tensor))]
+
+    def call(*tensors: torch.Tensor) -> Any:
+        filled = list(leaves)
+        for (i, _), t in zip(given, tensors, strict=True):
+            filled[i] = t
+        a, k = tree_unflatten(filled, structure)
+        return rule(*a, **k)
+
+    examples = [torch.empty(leaf.shape, dtype=leaf.dtype, device="cpu") for _, leaf in given]
+    with torch.no_grad():
+        made = make_fx(call, tracing_mode="fake", pre_dispatch=True)(*examples)
+    made.graph.eliminate_dead_code()
+    if [n.target for n in made.graph.nodes if n.op == "call_function"] == [target]:
+        raise _unknown()
+    names = [n.name for n in made.graph.nodes if n.op == "placeholder"]
+    return made.graph, dict(zip(names, (leaf for _, leaf in given), strict=True))
+
+
+def _rule(target: Any) -> Any:
+    from torch._decomp import decomposition_table
+
+    if target in decomposition_table:
+        return decomposition_table[target]
+    if isinstance(target, torch._ops.OpOverload) and target.has_kernel_for_dispatch_key(
+        torch._C.DispatchKey.CompositeImplicitAutograd
+    ):
+        return target.decompose
+    raise _unknown()
+
+
+def _unknown() -> BuildError:
+    return BuildError("ncnn has no layer for this operator, and no other operators say it")

@@ -1,0 +1,118 @@
+"""A module as torch.export sees it: operators in a row, with nothing that writes in place."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import BuildError
+from .where import python_line
+
+
+@dataclass(frozen=True)
+class Program:
+    """What torch.export made of a module.
+
+    graph     the torch.fx graph: placeholders, calls of operators, output
+    given     placeholder -> its constant (parameter, buffer, ...), or None for an input
+    inputs    names of the placeholders that are inputs, in the order of the flat arguments
+    flatten   arguments as forward() takes them -> the flat list of inputs
+    module    the graph's own module, which holds submodules of higher-order operators
+    """
+
+    graph: torch.fx.Graph
+    given: dict[str, Any]
+    inputs: tuple[str, ...]
+    module: Any
+
+
+def export(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Program:
+    """By torch.export, without Python's own analysis and, where that fails, with it.
+
+    Raises BuildError for a module that torch cannot export, with torch's reason and the author's line.
+    """
+    need_eval(module)
+    failed: Exception | None = None
+    for strict in (False, True):
+        try:
+            with _quiet(), torch.no_grad():
+                exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict)
+            break
+        except Exception as error:  # whatever forward() may raise
+            failed = failed or error
+    else:
+        assert failed is not None
+        raise _refusal(module, failed) from failed
+    return program_of(exported)
+
+
+def program_of(exported: torch.export.ExportedProgram) -> Program:
+    """The program of what torch.export made; writes in place are taken out of it by torch's own functionalisation."""
+    if any(_writes(node) for node in exported.graph.nodes):
+        with _quiet():
+            exported = exported.run_decompositions({})
+    signature = exported.graph_signature
+    if signature.user_inputs_to_mutate:
+        names = sorted(signature.user_inputs_to_mutate.values())
+        raise BuildError(
+            "forward() writes into its input",
+            got=", ".join(names),
+            fix="A net cannot give that back: write into a copy, as in x = x.clone()",
+        )
+    held: dict[str, Any] = {**exported.state_dict, **exported.constants}
+    given: dict[str, Any] = {}
+    for spec in signature.input_specs:
+        kind = spec.kind.name
+        if kind == "USER_INPUT":
+            given[spec.arg.name] = None
+        elif kind in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
+            given[spec.arg.name] = held[spec.target].detach()
+        else:
+            raise BuildError("an input that no net can have", got=f"{spec.arg.name}: {kind}")
+    inputs = tuple(s.arg.name for s in signature.input_specs if s.kind.name == "USER_INPUT" and hasattr(s.arg, "name"))
+    return Program(exported.graph, given, inputs, exported.graph_module)
+
+
+def need_eval(module: torch.nn.Module) -> None:
+    """Raises BuildError for a module that computes something else in training mode, and is in it."""
+    for name, part in module.named_modules():
+        if part.training and (not list(part.children()) or part is module):
+            raise BuildError(
+                "the module is in training mode",
+                op=type(part).__name__,
+                scope=name or None,
+                fix="Call .eval() on the network first",
+            )
+
+
+def _writes(node: torch.fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's remarks on attributes that forward() assigns: what is assigned is seen by the comparison."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
+    said = " ".join(str(error).split("\n")[0].split())[:300]
+    name = type(error).__name__
+    where: dict[str, Any] = {"op": type(module).__name__, "source": python_line(error)}
+    if "DataDependent" in name or "data-dependent" in str(error) or ("UserError" in name and "cond" in str(error)):
+        return BuildError(
+            "forward() decides by numbers that are known only when the net runs",
+            got=said,
+            fix="A net has no branches: compute both and choose with torch.where(), or give the part that decides its"
+            " own export_ncnn()",
+            **where,
+        )
+    return BuildError("torch.export cannot export the module", got=f"{name}: {said}", **where)

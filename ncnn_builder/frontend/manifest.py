@@ -1,0 +1,53 @@
+"""The manifest of a converted net, NAME.json: what its blobs are to torch, what made it, and how exact it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..emit import EmittedModel
+from .capture import Port
+
+SCHEMA = 1
+
+
+def manifest(
+    model: EmittedModel,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    *,
+    target: str,
+    tolerance: float,
+    errors: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """What is written. errors: per output, the tolerance that it would have needed; None where nothing was run."""
+    from .. import __version__
+
+    return {
+        "schema": SCHEMA,
+        "inputs": [_port(p) for p in inputs],
+        "outputs": [_port(p) for p in outputs],
+        "target": target,
+        "weights": model.weights.storage,
+        "layers": model.layers,
+        "sha256": {
+            "param": hashlib.sha256(model.param.encode()).hexdigest(),
+            "bin": hashlib.sha256(model.bin).hexdigest(),
+        },
+        "error": {"tolerance": tolerance, "outputs": dict(errors)} if errors is not None else None,
+        "versions": {"ncnn_builder": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def as_text(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _port(port: Port) -> dict[str, Any]:
+    dtype = str(port.dtype).removeprefix("torch.")
+    return {"name": port.name, "shape": list(port.shape), "dtype": dtype, "batch_axis": port.batch_axis}

@@ -1,0 +1,112 @@
+"""How an operator of torch becomes functions of the DSL: converters, found by the operator's name.
+
+A converter is written for one operator, or for several of one meaning, in one of two ways.
+
+``converts``: for operators that compute each sample of a batch alone (convolutions, pooling, an operator of your own).
+Tensors come as Values of ``rank`` dimensions, as the DSL takes them: the batch in front is taken care of. What is no
+tensor comes as torch has it, constants (weights, buffers, whatever does not depend on the inputs) as torch.Tensor.
+Returns a Value, or a list of them.
+
+``on_tensors``: for operators that mean torch's axes (permute, softmax, cat). Tensors come as layout.Tensor, which knows
+torch's shape and order of axes, and may be any layout in memory; see layout.py and blobs.py. Returns a layout.Tensor, a
+constant torch.Tensor, or a tuple of them.
+
+Both get (g, node, *arguments): the graph, the call (see Call), and the operator's arguments in the order of its schema,
+defaults filled in. An argument that the function does not take has to be at its default, else the call is refused. A
+converter refuses by raising BuildError, best by ops.common.need(): where and which operator is filled in by the walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..errors import BuildError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Call:
+    """The call of an operator that is being converted.
+
+    operator  its name, as in ``aten.conv2d.default``
+    shapes    torch's shape of each result
+    dtypes    of each result
+    """
+
+    operator: str
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the first result."""
+        return self.shapes[0]
+
+    @property
+    def dtype(self) -> Any:
+        return self.dtypes[0]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """function: see above; rank: dimensions of a sample, None where the whole tensor but its batch is one; tensors:
+    whether it takes layout.Tensor."""
+
+    function: Callable[..., Any]
+    rank: int | None
+    tensors: bool
+
+
+CONVERTERS: dict[str, Converter] = {}
+"""``aten.add`` (every overload) or ``aten.add.Tensor`` (this one) -> its converter."""
+
+
+def converts(*operators: Any, rank: int | None = None) -> Callable[[_F], _F]:
+    """Decorator: this function (g, node, *arguments) converts calls of these operators; Values, sample by sample.
+
+    operators: of torch.ops, or their names: ``torch.ops.mylib.warp.default``, ``"mylib.warp"`` (all of its overloads).
+    rank: how many dimensions a sample has; a tensor of one more has the batch in front. None: every tensor has a batch
+    in front, unless it is a vector. A later registration replaces an earlier one, those of this package too.
+
+        @nb.converts(torch.ops.mylib.warp.default)
+        def warp(g, node, x, flow):
+            return nb.grid_sample(g, [x, flow])
+    """
+    return _put(operators, rank, tensors=False)
+
+
+def on_tensors(*operators: Any) -> Callable[[_F], _F]:
+    """Decorator: this function (g, node, *arguments) converts calls of these operators; layout.Tensors."""
+    return _put(operators, None, tensors=True)
+
+
+def _put(operators: tuple[Any, ...], rank: int | None, *, tensors: bool) -> Callable[[_F], _F]:
+    def put(function: _F) -> _F:
+        for operator in operators:
+            CONVERTERS[name_of(operator)] = Converter(function, rank, tensors)
+        return function
+
+    return put
+
+
+def name_of(operator: Any) -> str:
+    """``aten.add.Tensor`` of an operator of torch.ops, or of this text."""
+    name = str(operator).removeprefix("torch.ops.")
+    if name.count(".") not in (1, 2) or " " in name:
+        raise BuildError("not an operator", got=operator, expected="one of torch.ops, or a name like aten.add.Tensor")
+    return name
+
+
+def converter_of(operator: Any) -> Converter | None:
+    """The converter of this overload, or of all overloads; None where there is none."""
+    name = key_of(operator)
+    return None if name is None else CONVERTERS[name]
+
+
+def key_of(operator: Any) -> str | None:
+    """Under which name of the registry the converter stands."""
+    name = str(operator)
+    return next((n for n in (name, name.rpartition(".")[0]) if n in CONVERTERS), None)

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from .sample import Sample
+
+SAMPLES: list[Sample] = [
+    Sample("copies", lambda x: x.clone().detach().contiguous() + x, ((1, 3, 4),)),
+    Sample("dropout", lambda x: F.dropout(x, 0.5, False) + 1, ((1, 3, 4),)),
+    Sample("alpha-dropout", lambda x: F.alpha_dropout(x, 0.5, False) + 1, ((1, 3, 4),)),
+    Sample("feature-dropout", lambda x: F.dropout2d(x, 0.5, False) + 1, ((1, 3, 4, 4),)),
+    Sample("feature-alpha-dropout", lambda x: F.feature_alpha_dropout(x, 0.5, False) + 1, ((1, 3, 4, 4),)),
+    Sample("to", lambda x: x.to(torch.float32).float().type_as(x) * 2, ((1, 3, 4),)),
+    Sample("input-as-it-is", lambda x: (x, x + 1), ((1, 3, 4),)),
+]

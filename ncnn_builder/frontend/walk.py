@@ -1,0 +1,200 @@
+"""From operators to the DSL, call after call: converters are asked, constants computed, the rest is taken apart."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_map
+
+from ..errors import BuildError
+from ..ir import Graph, Value
+from .blobs import sample
+from .decompose import taken_apart
+from .layout import Tensor, tensor
+from .registry import CONVERTERS, Call, Converter, key_of
+from .where import author_line, scope_of
+
+WAYS_OUT = (
+    "Three ways out: @nb.converts(torch.ops.{operator}) says what the operator is in the DSL; export_ncnn(g, inputs)"
+    " beside the forward() of {module} says what the module is; nb.from_pnnx() lets pnnx convert the module"
+)
+_RANDOM = getattr(torch.Tag, "nondeterministic_seeded", None)
+_IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format"}
+"""Arguments that say where and how numbers are held. (A converter that has to know dtype takes it.)"""
+
+
+class Walk:
+    """One walk along a program.
+
+    g        the graph that is built
+    results  name of a call in the program -> what it made
+    used     names of the converters that were asked
+    """
+
+    def __init__(self, g: Graph) -> None:
+        self.g = g
+        self.results: dict[str, Any] = {}
+        self.used: set[str] = set()
+        self._place: tuple[str, str | None] = ("", None)
+
+    def run(self, graph: torch.fx.Graph, given: dict[str, Any], module: Any) -> Any:
+        """What the graph returns, its placeholders being these: Tensors, constants, lists of them."""
+        known: dict[torch.fx.Node, Any] = {}
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                known[node] = given[node.name]
+            elif node.op == "get_attr":
+                known[node] = _attribute(module, node.target)
+            elif node.op == "output":
+                return _resolved(node.args[0], known)
+            else:
+                args, kwargs = _resolved(node.args, known), _resolved(node.kwargs, known)
+                if "nn_module_stack" in node.meta or "stack_trace" in node.meta:
+                    self._place = scope_of(node), author_line(node)
+                known[node] = self.results[node.name] = self._placed(node, args, kwargs)
+        raise AssertionError("a graph without an output")
+
+    def _placed(self, node: torch.fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        scope, source = self._place
+        before, self.g.source = self.g.source, source
+        try:
+            with self.g.scope(scope):
+                return self._call(node, args, kwargs)
+        except BuildError as error:
+            raise self._explained(error, node.target, args) from error
+        finally:
+            self.g.source = before
+
+    def _call(self, node: torch.fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        target: Any = node.target
+        if target is operator.getitem:
+            return args[0][args[1]]
+        if isinstance(target, torch._ops.HigherOrderOperator):
+            return self._higher(target, args)
+        if not any(isinstance(a, Tensor) for a in _leaves((args, kwargs))):
+            return self._computed(target, args, kwargs)
+        key = key_of(target)
+        if key is not None:
+            self.used.add(key)
+            converter = CONVERTERS[key]
+            return self._converted(converter, node, target, args, kwargs)
+        graph, inputs = taken_apart(target, args, kwargs)
+        return self.run(graph, inputs, graph.owning_module)
+
+    def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that depends on no input, by torch."""
+        if _RANDOM in getattr(target, "tags", ()):
+            raise BuildError(
+                "random numbers",
+                expected="the same result each time",
+                fix="Make them an input of forward(), or a buffer of the module",
+            )
+        with torch.no_grad():
+            return target(*args, **kwargs)
+
+    def _higher(self, target: Any, args: tuple[Any, ...]) -> Any:
+        """Contexts of torch, such as no_grad(): what is called inside of them."""
+        name = target.name()
+        at = next((i for i, a in enumerate(args) if isinstance(a, torch.fx.GraphModule)), None)
+        if name not in ("wrap_with_set_grad_enabled", "wrap_with_autocast") or at is None:
+            raise BuildError(
+                "forward() decides by numbers that are known only when the net runs",
+                got=name,
+                fix="A net has no branches: compute both and choose with torch.where()",
+            )
+        inner = args[at]
+        names = [n.name for n in inner.graph.nodes if n.op == "placeholder"]
+        return self.run(inner.graph, dict(zip(names, args[at + 1 :], strict=True)), inner)
+
+    def _converted(
+        self, converter: Converter, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        call = call_of(node)
+        bound = _bound(converter, target, args, kwargs)
+        if converter.tensors:
+            return converter.function(self.g, call, *bound)
+        rank = converter.rank
+        batched = any(isinstance(a, Tensor) and _has_batch(a, rank) for a in _leaves(bound))
+        values = tree_map(lambda a: sample(self.g, a, rank) if isinstance(a, Tensor) else a, bound)
+        return _as_tensors(converter.function(self.g, call, *values), call, batched)
+
+    def _explained(self, error: BuildError, target: Any, args: tuple[Any, ...]) -> BuildError:
+        """The error with operator, place and shapes, and the ways out where nobody said one."""
+        scope, source = self._place
+        if error.op and error.op.startswith("aten."):
+            return error
+        name = getattr(target, "name", lambda: str(target))().replace("::", ".")
+        shapes = [list(a.shape) for a in _leaves(args) if isinstance(a, (Tensor, torch.Tensor))]
+        fix = error.fix or WAYS_OUT.format(operator=target, module=scope or "the module")
+        what = error.what if error.argument is None else f"{error.what} ({error.argument})"
+        return type(error)(
+            f"{what}, of tensors {', '.join(map(str, shapes))}" if shapes else what,
+            op=name,
+            scope=scope or None,
+            source=source,
+            expected=error.expected,
+            got=error.got,
+            fix=fix,
+        )
+
+
+def call_of(node: torch.fx.Node) -> Call:
+    made = [t for t in _leaves(node.meta.get("val")) if isinstance(t, torch.Tensor)]
+    shapes = tuple(tuple(int(n) for n in t.shape) for t in made)
+    return Call(str(node.target), shapes, tuple(t.dtype for t in made))
+
+
+def _has_batch(t: Tensor, rank: int | None) -> bool:
+    return t.rank > 1 if rank is None else t.rank == rank + 1
+
+
+def _as_tensors(returned: Any, call: Call, batched: bool) -> Any:
+    """What a converter of samples returned, with the batch of one in front again."""
+    values = [returned] if isinstance(returned, Value) else list(returned)
+    made = []
+    for value, shape, dtype in zip(values, call.shapes, call.dtypes, strict=True):
+        assert isinstance(value, Value)
+        made.append(tensor(value, shape, dtype))
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def _bound(converter: Converter, target: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    """The arguments that the function takes, in the order of the operator's schema. Raises BuildError for one more."""
+    import inspect
+
+    parameters = list(inspect.signature(converter.function).parameters.values())[2:]
+    many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    bound: list[Any] = []
+    for i, argument in enumerate(target._schema.arguments):
+        default = argument.default_value if argument.has_default_value() else None
+        value = args[i] if i < len(args) else kwargs.get(argument.name, default)
+        by_name = argument.kwarg_only and argument.name not in {p.name for p in parameters}
+        if not by_name and (many or len(bound) < len(parameters)):
+            bound.append(value)
+        elif argument.name not in _IGNORED and value != default:
+            raise BuildError("this argument is not supported", argument=argument.name, expected=default, got=value)
+    return bound
+
+
+def _resolved(structure: Any, known: dict[torch.fx.Node, Any]) -> Any:
+    return torch.fx.node.map_arg(structure, lambda n: known[n])
+
+
+def _attribute(module: Any, path: str) -> Any:
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+
+
+def _leaves(structure: Any) -> Iterable[Any]:
+    if isinstance(structure, (list, tuple)):
+        for item in structure:
+            yield from _leaves(item)
+    elif isinstance(structure, dict):
+        for item in structure.values():
+            yield from _leaves(item)
+    else:
+        yield structure
