@@ -1,0 +1,86 @@
+"""Pages in Chinese keep commands, code, pictures, links and figures of those in English; every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"\]\(([^)#]+)\)")
+PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
+TRANSLATED = sorted(page.replace(".zh.md", ".md") for page in [*PAGES, "README.zh.md"] if page.endswith(".zh.md"))
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def chinese(name: str) -> str:
+    return name.replace(".md", ".zh.md")
+
+
+def commands(name: str) -> list[str]:
+    """Code in the order of the file; that of one paragraph sorted, because languages order words differently."""
+    found: list[str] = []
+    whole = text(name)
+    for paragraph in re.split(r"\n\n|\n(?=\|)", FENCE.sub("\n\n", whole)):
+        found += sorted(SPAN.findall(paragraph))
+    return found + FENCE.findall(whole)
+
+
+def figures(name: str) -> list[str]:
+    """Every number with a decimal point, a unit or an exponent, in the order of size."""
+    number = re.compile(r"\d+\.\d+|\d+ MB|\d+e-\d+")
+    return sorted(number.findall(FENCE.sub("", SPAN.sub("", text(name)))))
+
+
+def test_what_is_translated() -> None:
+    assert {"README.md", "docs/commands.md", "docs/predecessor.md", "docs/targets.md"} <= set(TRANSLATED)
+
+
+@pytest.mark.parametrize("page", TRANSLATED)
+def test_translations_are_equal(page: str) -> None:
+    assert commands(chinese(page)) == commands(page)
+    assert figures(chinese(page)) == figures(page)
+    for target in LINK.findall(text(page)):
+        assert (
+            target == Path(chinese(page)).name
+            or target in text(chinese(page))
+            or chinese(target) in text(chinese(page))
+        )
+
+
+@pytest.mark.parametrize("page", [*PAGES, "README.zh.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """To files, or to headings of the same page."""
+    for target in LINK.findall(text(page)):
+        assert target.startswith("http") or (ROOT / page).parent.joinpath(target).exists(), target
+    headings = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text(page), re.M)}
+    assert headings.issuperset(re.findall(r"\]\(#([^)]+)\)", FENCE.sub("", text(page))))
+
+
+def test_the_readme_is_short() -> None:
+    """It sells, and leads to docs/, where options and tables are."""
+    assert max(len(text(name).splitlines()) for name in ("README.md", "README.zh.md")) <= 120
+
+
+@pytest.mark.parametrize(
+    "page, change",
+    [
+        ("docs/predecessor.md", ("mode=w_avg", "mode=avg")),
+        ("docs/predecessor.md", ("styles=7-13", "styles=7-12")),
+        ("README.md", ("make demo", "make")),
+    ],
+)
+def test_a_changed_command_is_found(page: str, change: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = text(chinese(page))
+    assert change[0] in original
+    monkeypatch.setitem(globals(), "text", lambda name: original.replace(*change) if "zh" in name else text_of(name))
+    assert commands(page) != commands(chinese(page))
+
+
+text_of = text
