@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..ir import Graph, Value
 from ..ops.channelwise import memorydata
 from ..ops.permute import really_permute
 from ..ops.shape import really_reshape
+from .batch import MOST_SAMPLE_DIMS, into_batch, out_of_batch
 from .layout import MOST_DIMS, Shape, Tensor, merged, permuted, steps_to, tensor, viewed
 
 
@@ -22,7 +24,11 @@ def in_order(g: Graph, t: Tensor) -> Tensor:
     if t.in_order:
         return t
     if t.n > 1:
-        t = unbatched(g, t)
+        k = t.samples
+        if t.order[:k] != tuple(range(k)):
+            return in_order(g, unbatched(g, t))
+        inner = Tensor(t.value, t.base[k:], tuple((f - k,) for f in t.order[k:]), t.dtype)
+        return tensor(in_order(g, inner).value, t.shape, t.dtype, t.n)
     flat = merged(t)
     direct = _as_it_is(t.value.shape, flat)
     if direct is not None:  # its own dimensions can be permuted, without a Reshape
@@ -64,25 +70,31 @@ def unbatched(g: Graph, t: Tensor) -> Tensor:
     """The same tensor with nothing in ncnn's batch."""
     if t.n == 1:
         return t
-    raise BuildError("a batch of more than one", got=list(t.shape))
+    dims = fewer((t.n, *t.value.shape))
+    return replace(t, value=out_of_batch(g, t.value, t.n, dims), n=1)
 
 
 def view(g: Graph, t: Tensor, shape: Sequence[int]) -> Tensor:
     """The tensor with another shape: without a layer, unless its numbers have to be put in order first."""
-    return viewed(t, shape) or _must(viewed(in_order(g, t), shape))
+    return viewed(t, shape) or viewed(in_order(g, t), shape) or _must(viewed(unbatched(g, in_order(g, t)), shape))
 
 
 def sample(g: Graph, t: Tensor, rank: int | None) -> Value:
-    """One sample of a tensor with a batch in front: a blob of its `rank` dimensions.
+    """A blob of the `rank` dimensions of a sample, of a tensor with a batch in front, which is ncnn's batch.
 
     rank None: all but the batch. A tensor of `rank` dimensions has no batch.
     """
     batched = t.rank > 1 if rank is None else t.rank == rank + 1
     if rank is not None and t.rank not in (rank, rank + 1):
         raise BuildError("wrong number of dimensions", expected=f"{rank}, or {rank + 1} with the batch", got=t.rank)
-    if batched and t.shape[0] != 1:
-        raise BuildError("a batch of more than one", got=list(t.shape))
-    return stored(g, t, t.shape[1:] if batched else t.shape or (1,))
+    if not batched or t.shape[0] == 1:
+        return stored(g, t, t.shape[1:] if batched else t.shape or (1,))
+    n, dims = t.shape[0], t.shape[1:]
+    t = in_order(g, t)
+    if t.n != n:
+        few = fewer(dims, MOST_SAMPLE_DIMS)
+        t = tensor(into_batch(g, unbatched(g, t).value, n, few), t.shape, t.dtype, n)
+    return reshaped(g, t.value, dims)
 
 
 def natural(g: Graph, t: Tensor) -> Value:
@@ -91,13 +103,13 @@ def natural(g: Graph, t: Tensor) -> Value:
     return stored(g, t, fewer(shape))
 
 
-def fewer(shape: Shape) -> Shape:
-    """At most four dimensions: those of 1 go first, then the outer ones are joined."""
+def fewer(shape: Shape, most: int = MOST_DIMS) -> Shape:
+    """At most four dimensions, or `most`: those of 1 go first, then the outer ones are joined."""
     sizes = list(shape) or [1]
-    while len(sizes) > MOST_DIMS and 1 in sizes:
+    while len(sizes) > most and 1 in sizes:
         sizes.remove(1)
-    if len(sizes) > MOST_DIMS:
-        sizes = [math.prod(sizes[: 1 - MOST_DIMS]), *sizes[1 - MOST_DIMS :]]
+    if len(sizes) > most:
+        sizes = [math.prod(sizes[: 1 - most]), *sizes[1 - most :]]
     return tuple(sizes)
 
 

@@ -26,6 +26,7 @@ def arithmetic(g: Graph, a: Any, b: Any, op: str, shape: Shape, dtype: Any) -> T
     """
     a, b = scalar(a), scalar(b)
     if not isinstance(b, (Tensor, torch.Tensor)):
+        assert isinstance(a, Tensor)
         return filled(g, a.on(binaryOp(g, [a.value, b], op)[0], dtype), shape)
     if not isinstance(a, (Tensor, torch.Tensor)):
         return filled(g, b.on(binaryOp(g, [b.value, a], REVERSED.get(op, op))[0], dtype), shape)
@@ -60,7 +61,7 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         if a.base == b.base and a.axes == b.axes and a.n == b.n:
             return a.on(layer(a.value, reshaped(g, b.value, a.value.shape)), dtype)
-        a, b = in_order(g, unbatched(g, a)), in_order(g, unbatched(g, b))
+        a, b = in_order(g, a), in_order(g, b)
     # In the order of the operand that has every axis; of two that lack some, in torch's.
     leader = next((x for x in (a, b) if isinstance(x, Tensor) and x.shape == shape), None)
     if leader is None:
@@ -68,14 +69,17 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
         base: Sequence[int] = [n for n in shape if n != 1]
         axes = tensor_axes(shape)
     else:
-        leader = unbatched(g, leader)
-        a, b = (leader if x.shape == shape and isinstance(x, Tensor) and x.value is leader.value else x for x in (a, b))
         base, axes = leader.base, leader.axes
     has = [_axes_of(x, shape) for x in (a, b)]
     parts = [_Part(n, True, True) for n in base]
     for axis, left, right in zip(axes, *has, strict=True):
         for f in axis:
             parts[f] = _Part(base[f], left, right)
+    n = leader.n if leader is not None else 1
+    if not _one_batch(parts, (a, b), leader):
+        a, b = (unbatched(g, x) if isinstance(x, Tensor) else x for x in (a, b))
+        n = 1
+    parts = parts[leader.samples if leader is not None and n > 1 else 0 :]
     dims, kept = _dims(parts, [x.value.shape for x in (a, b) if isinstance(x, Tensor)])
     if len(dims) > MOST_DIMS:
         return _too_many(g, a, b, layer, shape, dtype)
@@ -86,7 +90,18 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
             values.append(reshaped(g, x.value, mine))
         else:
             values.append(constant(g, _arranged(x, base, axes, has[which]), mine))
-    return Tensor(layer(*values), tuple(base), tuple(axes), dtype)
+    return Tensor(layer(*values), tuple(base), tuple(axes), dtype, n)
+
+
+def _one_batch(parts: list[_Part], operands: Sequence[Any], leader: Tensor | None) -> bool:
+    """Whether the operands can stay in ncnn's batch as they are: one that has its axes is in it, the other is not."""
+    if leader is None:
+        return all(not isinstance(x, Tensor) or x.n == 1 for x in operands)
+    outer = parts[: leader.samples]
+    for x, held in zip(operands, zip(*((p.left, p.right) for p in outer), strict=True), strict=True) if outer else ():
+        if not (x.n == leader.n if all(held) else not any(held)) if isinstance(x, Tensor) else any(held):
+            return False
+    return bool(outer) or all(not isinstance(x, Tensor) or x.n == 1 for x in operands)
 
 
 def tensor_axes(shape: Shape) -> tuple[tuple[int, ...], ...]:

@@ -11,12 +11,13 @@ from torch.utils._pytree import tree_flatten
 
 from ..builder import ValueLike, inputs_of
 from ..errors import BuildError
-from ..ir import Graph, Value, Values
+from ..ir import Graph, Values
 from . import converters as converters  # fills the registry
-from .blobs import as_tensor, natural
+from .blobs import as_tensor, in_order, natural, sample
 from .exported import Program, export
 from .layout import MOST_DIMS, Shape, Tensor, tensor
-from .walk import Walk
+from .registry import converter_of
+from .walk import Walk, call_of
 
 _WHOLE = (torch.int64, torch.int32)
 
@@ -75,8 +76,10 @@ def captured(
         raise BuildError("inputs that are no tensors", expected=len(program.inputs), got=len(examples))
     names = _names(inputs, len(examples), "in")
     given: dict[str, Any] = dict(program.given)
+    starts = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for placeholder, name, example in zip(program.inputs, names, examples, strict=True):
-        given[placeholder], port = declared(graph, name, example)
+        batched = read_by_samples(starts[placeholder], tuple(example.shape))
+        given[placeholder], port = declared(graph, name, example, batched=batched)
         result.inputs.append(port)
     walk = Walk(graph)
     returned = walk.run(program.graph, given, program.module)
@@ -87,9 +90,10 @@ def captured(
         got = ", ".join(type(r).__name__ for r in bad) or "nothing"
         raise BuildError("forward() returns what is no tensor", got=got, fix="A net returns tensors only: leave it out")
     for name, r in zip(_names(outputs, len(flat), "out"), flat, strict=True):
-        t = as_tensor(graph, r)
-        graph.output(name, _output(graph, t))
-        result.outputs.append(Port(name, t.shape, t.dtype, _batch_axis(t.shape)))
+        t = in_order(graph, as_tensor(graph, r))
+        batched = t.n > 1 and t.n == t.shape[0] and t.rank <= MOST_DIMS + 1
+        graph.output(name, sample(graph, t, t.rank - 1) if batched else natural(graph, t))
+        result.outputs.append(Port(name, t.shape, t.dtype, 0 if batched else _batch_axis(t.shape)))
     return result
 
 
@@ -98,30 +102,41 @@ def flat_inputs(args: Any, kwargs: dict[str, Any] | None = None) -> list[torch.T
     return [leaf for leaf in tree_flatten((tuple(args), dict(kwargs or {})))[0] if isinstance(leaf, torch.Tensor)]
 
 
-def declared(g: Graph, name: str, example: torch.Tensor) -> tuple[Tensor, Port]:
-    """An input of the graph for such a tensor."""
+def read_by_samples(node: torch.fx.Node, shape: Shape) -> bool:
+    """Whether an input goes, as it is or number by number, into an operator that works sample by sample."""
+    seen, front = {node}, [node]
+    while front:
+        for user in front.pop().users:
+            converter = converter_of(user.target)
+            if converter is not None and not converter.tensors and converter.rank in (None, len(shape) - 1):
+                return True
+            if user not in seen and user.op == "call_function" and call_of(user).shapes == (shape,):
+                seen.add(user)
+                front.append(user)
+    return False
+
+
+def declared(g: Graph, name: str, example: torch.Tensor, *, batched: bool = False) -> tuple[Tensor, Port]:
+    """An input of the graph for such a tensor. batched: its first axis is ncnn's batch, if it is not one anyway."""
     shape = tuple(example.shape)
     if not example.dtype.is_floating_point and example.dtype not in _WHOLE:
         fix = "Give it as float32, or as whole numbers where it is an index"
         raise BuildError(f"input {name}", expected="float32, int32 or int64", got=example.dtype, fix=fix)
     if not example.numel():
         raise BuildError(f"input {name} is empty", got=list(shape))
-    axis = _batch_axis(shape)
+    axis = 0 if batched and len(shape) > 1 else _batch_axis(shape)
     dims = tuple(n for i, n in enumerate(shape) if i != axis) or (1,)
     if len(dims) > MOST_DIMS:
         raise BuildError(f"input {name}", expected=f"{MOST_DIMS} dimensions beside the batch", got=list(shape))
-    return tensor(g.input(name, dims), shape, example.dtype), Port(name, shape, example.dtype, axis)
+    n = 1 if axis is None else shape[axis]
+    return tensor(g.input(name, dims), shape, example.dtype, n), Port(name, shape, example.dtype, axis)
 
 
 def _batch_axis(shape: Shape) -> int | None:
     """The axis of one that is kept as ncnn's batch, so that no layer sees it: the first, or any of five."""
     if len(shape) > 1 and shape[0] == 1:
         return 0
-    return shape.index(1) if len(shape) > MOST_DIMS and 1 in shape else None
-
-
-def _output(g: Graph, t: Tensor) -> Value:
-    return natural(g, t)
+    return (shape.index(1) if 1 in shape else 0) if len(shape) > MOST_DIMS else None
 
 
 def _names(given: Sequence[str] | None, count: int, prefix: str) -> list[str]:

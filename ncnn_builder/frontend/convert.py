@@ -147,8 +147,9 @@ def against_torch(
 def _feed(port: Port, t: torch.Tensor) -> Any:
     array = t.detach().numpy()
     array = array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
-    dims = tuple(n for i, n in enumerate(port.shape) if i != port.batch_axis) or (1,)
-    return np.ascontiguousarray(array).reshape(dims)
+    dims = [n for i, n in enumerate(port.shape) if i != port.batch_axis] or [1]
+    n = 1 if port.batch_axis is None else port.shape[port.batch_axis]
+    return np.ascontiguousarray(array).reshape([n, *dims] if n > 1 else dims)
 
 
 def _drawn(leaves: Sequence[Any], seed: int) -> list[Any]:

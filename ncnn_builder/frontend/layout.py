@@ -60,6 +60,11 @@ class Tensor:
         return tuple(itertools.chain.from_iterable(self.axes))
 
     @property
+    def samples(self) -> int:
+        """How many factors are in ncnn's batch."""
+        return next(i for i in range(len(self.base) + 1) if math.prod(self.base[:i]) == self.n)
+
+    @property
     def in_order(self) -> bool:
         """Whether the blob holds the numbers in torch's order."""
         return self.order == tuple(range(len(self.base)))
@@ -112,7 +117,8 @@ def viewed(t: Tensor, shape: Sequence[int]) -> Tensor | None:
                 at += 1
                 left = base[order[at]]
         axes.append(parts)
-    begin, new = {}, []
+    begin: dict[int, int] = {}
+    new: list[int] = []
     for factor in range(len(base)):
         begin[factor] = len(new)
         new += sizes[factor]
@@ -125,17 +131,20 @@ def merged(t: Tensor) -> Tensor:
 
     Its shape is that of one axis per factor.
     """
-    runs = runs_of(t.order)
+    runs = runs_of(t.order, t.samples)
     first = {run[0]: i for i, run in enumerate(sorted(runs))}
     base = tuple(math.prod(t.base[f] for f in run) for run in sorted(runs))
     return replace(t, base=base, axes=tuple((first[run[0]],) for run in runs))
 
 
-def runs_of(order: Order) -> list[Order]:
-    """The order cut into pieces i, i + 1, i + 2 ... as long as can be: (2, 3, 0, 1) -> (2, 3), (0, 1)."""
+def runs_of(order: Order, border: int = 0) -> list[Order]:
+    """The order cut into pieces i, i + 1, i + 2 ... as long as can be: (2, 3, 0, 1) -> (2, 3), (0, 1).
+
+    border: a factor that begins a piece, whatever is in front of it.
+    """
     runs: list[list[int]] = []
     for factor in order:
-        if runs and runs[-1][-1] + 1 == factor:
+        if runs and runs[-1][-1] + 1 == factor != border:
             runs[-1].append(factor)
         else:
             runs.append([factor])

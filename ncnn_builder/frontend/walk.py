@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from torch.utils._pytree import tree_map
 
 from ..errors import BuildError
 from ..ir import Graph, Value
+from ..ops.common import need
 from .blobs import sample
 from .decompose import taken_apart
 from .layout import Tensor, tensor
@@ -117,9 +119,9 @@ class Walk:
         if converter.tensors:
             return converter.function(self.g, call, *bound)
         rank = converter.rank
-        batched = any(isinstance(a, Tensor) and _has_batch(a, rank) for a in _leaves(bound))
+        batches = {a.shape[0] if _has_batch(a, rank) else 1 for a in _leaves(bound) if isinstance(a, Tensor)}
         values = tree_map(lambda a: sample(self.g, a, rank) if isinstance(a, Tensor) else a, bound)
-        return _as_tensors(converter.function(self.g, call, *values), call, batched)
+        return _as_tensors(converter.function(self.g, call, *values), call, max(batches))
 
     def _explained(self, error: BuildError, target: Any, args: tuple[Any, ...]) -> BuildError:
         """The error with operator, place and shapes, and the ways out where nobody said one."""
@@ -151,13 +153,14 @@ def _has_batch(t: Tensor, rank: int | None) -> bool:
     return t.rank > 1 if rank is None else t.rank == rank + 1
 
 
-def _as_tensors(returned: Any, call: Call, batched: bool) -> Any:
-    """What a converter of samples returned, with the batch of one in front again."""
+def _as_tensors(returned: Any, call: Call, n: int) -> Any:
+    """What a converter of n samples returned, with the batch in front again."""
     values = [returned] if isinstance(returned, Value) else list(returned)
     made = []
     for value, shape, dtype in zip(values, call.shapes, call.dtypes, strict=True):
         assert isinstance(value, Value)
-        made.append(tensor(value, shape, dtype))
+        need(math.prod(shape) == n * math.prod(value.shape), "another shape", expected=list(shape), got=value)
+        made.append(tensor(value, shape, dtype, n))
     return made[0] if len(made) == 1 else tuple(made)
 
 

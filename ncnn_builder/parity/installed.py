@@ -68,6 +68,9 @@ def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
             job = folder / f"{i:05d}"
             write_files({job.with_suffix(".param"): [model.param.encode()], job.with_suffix(".bin"): [model.bin]})
             arrays: dict[str, Any] = {f"in:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
+            for key, shape in model.inputs.items():  # one more dimension than the blob has is ncnn's batch
+                if key in inputs and shape and inputs[key].ndim == len(shape) + 1:
+                    arrays[f"batch:{key}"] = arrays.pop(f"in:{key}")
             np.savez(job.with_suffix(".npz"), outputs=np.array(list(outputs)), **arrays)
         command = [sys.executable, "-I", str(_JOBS), str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)

@@ -1,6 +1,7 @@
 """Run in a process of its own, `python -I wheel_jobs.py FOLDER`: plain ncnn from PyPI and numpy, nothing of ours.
 
-FOLDER holds NUMBER.param, NUMBER.bin and NUMBER.npz with the inputs as in:NAME and the names of the outputs; beside
+FOLDER holds NUMBER.param, NUMBER.bin and NUMBER.npz with the inputs as in:NAME (batch:NAME, where the first axis is
+ncnn's batch) and the names of the outputs; beside
 them NUMBER.out.npz is written, and NUMBER.error where ncnn reports one.
 """
 
@@ -27,14 +28,16 @@ def run(job: Path) -> dict[str, Any]:
     # What an extractor gives goes with it, and a Mat of an array does not own its memory.
     extractor = net.create_extractor()
     for name, array in data.items():
-        if extractor.input(name.removeprefix("in:"), ncnn.Mat(array).clone()) != 0:
-            raise RuntimeError(f"input({name.removeprefix('in:')}) failed")
+        kind, _, name = name.partition(":")
+        mat = ncnn.Mat(array, batch_index=0) if kind == "batch" else ncnn.Mat(array)
+        if extractor.input(name, mat.clone()) != 0:
+            raise RuntimeError(f"input({name}) failed")
     results: dict[str, Any] = {}
     for name in names:
         code, blob = extractor.extract(name)
         if code != 0:
             raise RuntimeError(f"extract({name}) returned {code}")
-        results[name] = np.array(blob).copy()
+        results[name] = (blob.numpy(batch_index=0) if blob.n > 1 else np.array(blob)).copy()
     return results
 
 
