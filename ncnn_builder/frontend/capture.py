@@ -16,7 +16,7 @@ from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
 from .exported import Program, export
 from .layout import MOST_DIMS, Shape, Tensor, tensor
-from .registry import converter_of
+from .registry import Missing, converter_of
 from .walk import Walk, call_of
 
 _WHOLE = (torch.int64, torch.int32)
@@ -85,6 +85,8 @@ def captured(
     returned = walk.run(program.graph, given, program.module)
     result.tensors, result.converters = walk.results, walk.used
     flat = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    if lacking := [r for r in flat if isinstance(r, Missing)]:
+        raise BuildError("forward() returns what ncnn does not have", got=lacking[0].why)
     bad = [r for r in flat if not isinstance(r, (Tensor, torch.Tensor))]
     if bad or not flat:
         got = ", ".join(type(r).__name__ for r in bad) or "nothing"

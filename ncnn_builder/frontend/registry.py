@@ -53,29 +53,38 @@ class Call:
 @dataclass(frozen=True)
 class Converter:
     """function: see above; rank: dimensions of a sample, None where the whole tensor but its batch is one; tensors:
-    whether it takes layout.Tensor."""
+    whether it takes layout.Tensor; whole: names of arguments that have no batch, such as a weight that is computed."""
 
     function: Callable[..., Any]
     rank: int | None
     tensors: bool
+    whole: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a converter returns in place of a result that ncnn does not have: an error as soon as somebody takes it."""
+
+    why: str
 
 
 CONVERTERS: dict[str, Converter] = {}
 """``aten.add`` (every overload) or ``aten.add.Tensor`` (this one) -> its converter."""
 
 
-def converts(*operators: Any, rank: int | None = None) -> Callable[[_F], _F]:
+def converts(*operators: Any, rank: int | None = None, whole: tuple[str, ...] = ()) -> Callable[[_F], _F]:
     """Decorator: this function (g, node, *arguments) converts calls of these operators; Values, sample by sample.
 
     operators: of torch.ops, or their names: ``torch.ops.mylib.warp.default``, ``"mylib.warp"`` (all of its overloads).
     rank: how many dimensions a sample has; a tensor of one more has the batch in front. None: every tensor has a batch
-    in front, unless it is a vector. A later registration replaces an earlier one, those of this package too.
+    in front, unless it is a vector. whole: names of the function's arguments that are no samples, such as weights: they
+    come as Values of all their dimensions. A later registration replaces an earlier one, those of this package too.
 
         @nb.converts(torch.ops.mylib.warp.default)
         def warp(g, node, x, flow):
             return nb.grid_sample(g, [x, flow])
     """
-    return _put(operators, rank, tensors=False)
+    return _put(operators, rank, tensors=False, whole=whole)
 
 
 def on_tensors(*operators: Any) -> Callable[[_F], _F]:
@@ -83,10 +92,12 @@ def on_tensors(*operators: Any) -> Callable[[_F], _F]:
     return _put(operators, None, tensors=True)
 
 
-def _put(operators: tuple[Any, ...], rank: int | None, *, tensors: bool) -> Callable[[_F], _F]:
+def _put(
+    operators: tuple[Any, ...], rank: int | None, *, tensors: bool, whole: tuple[str, ...] = ()
+) -> Callable[[_F], _F]:
     def put(function: _F) -> _F:
         for operator in operators:
-            CONVERTERS[name_of(operator)] = Converter(function, rank, tensors)
+            CONVERTERS[name_of(operator)] = Converter(function, rank, tensors, whole)
         return function
 
     return put

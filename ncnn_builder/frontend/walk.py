@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,10 +15,10 @@ from torch.utils._pytree import tree_map
 from ..errors import BuildError
 from ..ir import Graph, Value
 from ..ops.common import need
-from .blobs import sample
+from .blobs import sample, stored
 from .decompose import taken_apart
 from .layout import Tensor, tensor
-from .registry import CONVERTERS, Call, Converter, key_of
+from .registry import CONVERTERS, Call, Converter, Missing, key_of
 from .where import author_line, scope_of
 
 WAYS_OUT = (
@@ -76,6 +78,9 @@ class Walk:
             return args[0][args[1]]
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._higher(target, args)
+        for a in _leaves((args, kwargs)):
+            if isinstance(a, Missing):
+                raise BuildError(a.why)
         if not any(isinstance(a, Tensor) for a in _leaves((args, kwargs))):
             return self._computed(target, args, kwargs)
         key = key_of(target)
@@ -119,9 +124,20 @@ class Walk:
         if converter.tensors:
             return converter.function(self.g, call, *bound)
         rank = converter.rank
-        batches = {a.shape[0] if _has_batch(a, rank) else 1 for a in _leaves(bound) if isinstance(a, Tensor)}
-        values = tree_map(lambda a: sample(self.g, a, rank) if isinstance(a, Tensor) else a, bound)
-        return _as_tensors(converter.function(self.g, call, *values), call, max(batches))
+        names = list(inspect.signature(converter.function).parameters)[2:]
+        whole = [i < len(names) and names[i] in converter.whole for i in range(len(bound))]
+        samples = [a for a, w in zip(bound, whole, strict=True) if not w]
+        batches = {a.shape[0] if _has_batch(a, rank) else 1 for a in _leaves(samples) if isinstance(a, Tensor)}
+        n = max(batches, default=1)
+
+        def value(a: Any, as_it_is: bool) -> Any:
+            if not isinstance(a, Tensor):
+                return a
+            need(not as_it_is or n == 1, "a weight that is computed, for a batch of more than one", got=n)
+            return stored(self.g, a, a.shape) if as_it_is else sample(self.g, a, rank)
+
+        values = [tree_map(partial(value, as_it_is=w), a) for a, w in zip(bound, whole, strict=True)]
+        return _as_tensors(converter.function(self.g, call, *values), call, n)
 
     def _explained(self, error: BuildError, target: Any, args: tuple[Any, ...]) -> BuildError:
         """The error with operator, place and shapes, and the ways out where nobody said one."""
@@ -156,8 +172,11 @@ def _has_batch(t: Tensor, rank: int | None) -> bool:
 def _as_tensors(returned: Any, call: Call, n: int) -> Any:
     """What a converter of n samples returned, with the batch in front again."""
     values = [returned] if isinstance(returned, Value) else list(returned)
-    made = []
+    made: list[Any] = []
     for value, shape, dtype in zip(values, call.shapes, call.dtypes, strict=True):
+        if isinstance(value, Missing):
+            made.append(value)
+            continue
         assert isinstance(value, Value)
         need(math.prod(shape) == n * math.prod(value.shape), "another shape", expected=list(shape), got=value)
         made.append(tensor(value, shape, dtype, n))
@@ -166,8 +185,6 @@ def _as_tensors(returned: Any, call: Call, n: int) -> Any:
 
 def _bound(converter: Converter, target: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
     """The arguments that the function takes, in the order of the operator's schema. Raises BuildError for one more."""
-    import inspect
-
     parameters = list(inspect.signature(converter.function).parameters.values())[2:]
     many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     bound: list[Any] = []

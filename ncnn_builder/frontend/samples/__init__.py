@@ -9,7 +9,7 @@ import importlib
 
 from .sample import Sample, samples
 
-FAMILIES = ("convolution", "elementwise", "inert", "linear", "shape")
+FAMILIES = ("convolution", "elementwise", "inert", "linear", "pooling", "shape")
 """As converters/ has them."""
 
 

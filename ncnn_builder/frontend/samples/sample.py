@@ -16,7 +16,7 @@ class Sample:
     """A forward() to try.
 
     id         unique in its family
-    forward    a function of tensors, or a module in eval mode
+    forward    a function of tensors, or a module
     inputs     torch's shape of each input, drawn from a normal distribution; or a tensor, to give numbers of one's own
     tolerance  of each result's largest magnitude
     """
@@ -27,7 +27,7 @@ class Sample:
     tolerance: float = 2e-5
 
     def module(self) -> torch.nn.Module:
-        return self.forward if isinstance(self.forward, torch.nn.Module) else _Of(self.forward)
+        return self.forward.eval() if isinstance(self.forward, torch.nn.Module) else _Of(self.forward)
 
     def tensors(self, seed: int = 0) -> tuple[torch.Tensor, ...]:
         g = torch.Generator().manual_seed(seed)
