@@ -1,5 +1,5 @@
 """Converters by family; importing them fills the registry."""
 
-from . import convolution, elementwise, inert, linear, pooling, shape
+from . import convolution, elementwise, inert, linear, norm, padding, pooling, shape
 
-__all__ = ["convolution", "elementwise", "inert", "linear", "pooling", "shape"]
+__all__ = ["convolution", "elementwise", "inert", "linear", "norm", "padding", "pooling", "shape"]

@@ -9,7 +9,7 @@ import importlib
 
 from .sample import Sample, samples
 
-FAMILIES = ("convolution", "elementwise", "inert", "linear", "pooling", "shape")
+FAMILIES = ("convolution", "elementwise", "inert", "linear", "norm", "padding", "pooling", "shape")
 """As converters/ has them."""
 
 
