@@ -122,7 +122,8 @@ def run_passes(
     """Those of `passes` that run on this target, in order, and again until none finds anything to do.
 
     What an early one finds when a later one has run is rare, so the second round is mostly the last. The graph is
-    verified after each pass, in later rounds after each that changed it. finite: as of verify().
+    verified after each pass that changed it, and at the end, should one have changed the graph that it was given.
+    finite: as of verify().
     """
     finite = {} if finite is None else finite
     for number in range(ROUNDS):
@@ -132,9 +133,10 @@ def run_passes(
                 before, graph = graph, each.run(graph)
                 if observe is not None and (number == 0 or graph is not before):
                     observe(each.name, before, graph)
-                if number == 0 or graph is not before:
+                if graph is not before:
                     verify(graph, stage=f"after pass {each.name}", lowered=lowered, finite=finite)
         if graph is begin:
+            verify(graph, stage="after the passes", lowered=lowered, finite=finite)
             return graph
     raise AssertionError(f"the passes find something to do after {ROUNDS} rounds")
 
