@@ -17,12 +17,17 @@ import torch
 
 import ncnn_builder as nb
 from ncnn_builder.ops.binary import BINARY
+from ncnn_builder.ops.fused_activation import fused_activation_reference
 from ncnn_builder.ops.unary import UNARY
 
 MOST = 1e-2
 SAMPLES = 2
 MARGIN = 4.0
 """The largest of few errors drawn at random is not the largest of all: so much more is allowed."""
+ROUNDING = 2.0**-23
+"""A layer that adds up is off in proportion to its addends, not to their sum: so is what comes into it moved."""
+SATURATED = 15.0
+"""Beyond, different numbers have one sigmoid in float32, and boxes of one score come in any order."""
 HUGE, TINY = 1e15, 1e-15
 """Beyond these a float32 product of two may leave its range."""
 
@@ -81,15 +86,31 @@ def evaluate(
         for node in graph.nodes:
             weights = {k: torch.tensor(w, dtype=torch.float64) for k, w in node.weights.items()}
             given = [values[v] for v in node.inputs]
-            if rng is not None and jumps(node):  # also where what comes in is exact
+            moved = rng is not None and node.spec.type not in EXACT
+            if rng is not None and jumps(node):
                 given = [_disturbed(x, 1e-6, rng) for x in given]
-            results = node.spec.reference(given, node.params, weights)
-            if rng is not None and node.spec.type not in EXACT:
-                results = [_disturbed(r, node.spec.tolerance.fp32, rng) for r in results]
-                if node.spec.type in FUNCTIONS:
-                    results = [r + ABSOLUTE * (torch.rand(r.shape, generator=rng) * 2 - 1) for r in results]
+            elif rng is not None and moved and not node.spec.integer_input:
+                given = [_disturbed(x, ROUNDING, rng) for x in given]
+            results = _results(node, given, weights, rng if moved else None)
+            if rng is not None and moved and node.spec.type in FUNCTIONS:
+                results = [r + ABSOLUTE * (torch.rand(r.shape, generator=rng) * 2 - 1) for r in results]
             values.update(zip(node.outputs, results, strict=True))
     return values
+
+
+def _results(
+    node: nb.Node, given: list[torch.Tensor], weights: Mapping[str, torch.Tensor], rng: torch.Generator | None
+) -> list[torch.Tensor]:
+    """What the node makes of it; with a generator, with an error, which lies before an activation inside of it."""
+    if rng is None:
+        return node.spec.reference(given, node.params, weights)
+    if node.spec.open_length and any(x.abs().max() > SATURATED for x in given):
+        return [torch.full_like(r, torch.nan) for r in node.spec.reference(given, node.params, weights)]
+    inside = node.params.get("activation_type") and not jumps(node)
+    plain = {**node.params, "activation_type": 0} if inside else node.params
+    made = node.spec.reference(given, plain, weights)
+    made = [_disturbed(r, node.spec.tolerance.fp32, rng) for r in made]
+    return [fused_activation_reference(r, node.params) for r in made] if inside else made
 
 
 def _disturbed(x: torch.Tensor, tolerance: float, rng: torch.Generator) -> torch.Tensor:
