@@ -117,10 +117,13 @@ class _Builder:
 
     def graph(self, layers: Sequence[Layer]) -> Graph:
         self.g.avoid(name for layer in layers for name in (layer.name, *layer.outputs))
-        for layer in layers:
+        for layer in layers:  # first, as a layer above may have the name that is the blob of an input
             if layer.spec.type == "Input":
                 self._input(layer)
-            elif layer.spec.type == "Split":
+        for layer in layers:
+            if layer.spec.type == "Input":
+                continue
+            if layer.spec.type == "Split":
                 self.values.update(dict.fromkeys(layer.outputs, self.values[layer.inputs[0]]))
             else:
                 self._node(layer)

@@ -207,11 +207,16 @@ def mistaken(param: Param, entry: Entry) -> str | None:
 
 
 def value_of(param: Param, entry: Entry) -> Any:
-    scalar: Any = int if param.kind in ("int", "ints") else float
+    """The value as ncnn has it: two floats of other digits are one where float32 has one for both."""
+    scalar: Any = int if param.kind in ("int", "ints") else _single
     if param.bits and entry.items and not any(is_float(t.text) for t in entry.items):
         return tuple(float(v) for v in np.array([int(t.text) for t in entry.items], np.int32).view(np.float32))
     values = tuple(scalar(t.text) for t in entry.items)
     return values if param.kind in ("ints", "floats") else values[0]
+
+
+def _single(word: str) -> float:
+    return float(np.float32(float(word)))
 
 
 def _mask(line: Line, what: str, lenient: bool) -> int:

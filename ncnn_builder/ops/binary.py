@@ -41,7 +41,8 @@ class BinaryOp(OpSpec):
         "pow of a base of zero or below: the vector code is exp(b * log(a)), NaN or 2.4e38, and what is left over of"
         " a row is right; the DSL makes whole powers of other layers, and limits other bases. fmod, the floor of a"
         " quotient, and remainder where it is whole: the vector code multiplies by an estimate of 1 / b, so that"
-        " fmod(2, 2) may be 2"
+        " fmod(2, 2) may be 2. atan2 of a zero and a number below zero, or -0: the vector code is pi whatever the sign"
+        " of the zero"
     )
 
     type = "BinaryOp"
@@ -173,8 +174,8 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
         lambda: b - a,
         lambda: b / a,
         lambda: _pow(torch, b, a),
-        lambda: torch.atan2(a, b),
-        lambda: torch.atan2(b, a),
+        lambda: _atan2(torch, a, b),
+        lambda: _atan2(torch, b, a),
         lambda: torch.fmod(a, b),
         lambda: torch.fmod(b, a),
         lambda: torch.logaddexp(a, b),
@@ -184,6 +185,10 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
         lambda: b - a * torch.round(b / a),
     )
     return table[op]()
+
+
+def _atan2(torch: Any, a: Any, b: Any) -> Any:
+    return torch.where((a == 0) & torch.signbit(b), torch.nan, torch.atan2(a, b))
 
 
 def _pow(torch: Any, base: Any, exponent: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def suppressed(boxes: Array, scores: Array, threshold: float, most: int | None =
     order = [int(i) for i in np.argsort(-scores, kind="stable")[:most]]
     kept: list[int] = []
     for i in order:
-        if all(_overlap(boxes[i], boxes[j]) <= threshold for j in kept):
+        if not any(_overlap(boxes[i], boxes[j]) > threshold for j in kept):
             kept.append(i)
     return kept
 
@@ -26,7 +27,8 @@ def _overlap(a: Array, b: Array) -> float:
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     inner = 0.0 if (size < 0).any() else float(size[0]) * float(size[1])
     areas = [float(box[2] - box[0]) * float(box[3] - box[1]) for box in (a, b)]
-    return inner / (sum(areas) - inner)
+    union = sum(areas) - inner
+    return inner / union if union else math.nan  # of two points, as in C: it is above no threshold
 
 
 def rows_of(labels: Any, scores: Any, boxes: Any) -> Array:

@@ -61,6 +61,12 @@ FORMS: dict[str, tuple[tuple[str, ...], bytes, tuple[int, ...]]] = {
     "expand from the end": ((X, "ExpandDims e 1 1 x y -23303=1,-1"), b"", (4, 5, 6, 1)),
     "silence": ((X, "Slice s 1 2 x a b -23300=2,1,-233", "Noop n 1 0 b", "ReLU r 1 1 a y"), b"", (1, 5, 6)),
     "two layers of one name": ((X, "ReLU r 1 1 x a", "ReLU r 1 1 a y"), b"", (4, 5, 6)),
+    "a layer of the name of an input": (
+        ("MemoryData x 0 1 m 0=6 21=1", X, "BinaryOp b 2 1 x m y 0=2"),
+        floats(normal(6)),
+        (4, 5, 6),
+    ),
+    "two spellings of one float": ((X, "Clip c 1 1 x y 0=-0.2 1=-2.00000003e-01"), b"", (4, 5, 6)),
 }
 
 

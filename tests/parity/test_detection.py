@@ -61,6 +61,17 @@ def test_yolo_2_gives_its_input_back_where_nothing_is_found() -> None:
     assert run(g, x=np.zeros((6, 2, 2), np.float32))["y"].shape == (6, 2, 2)
 
 
+def test_boxes_without_an_area_overlap_nothing() -> None:
+    """0 / 0 is above no threshold: of two equal points both stay."""
+    g = nb.Graph()
+    x = g.input("x", (12, 1, 1))
+    g.output("y", nb.yolo_detection_output(g, x, 1, [(1, 1), (2, 2)], nms_threshold=0.0))
+    box = np.float32([0, 0, -200, -200, 1, 0]).reshape(6, 1, 1)
+    got = run(g, x=np.concatenate([box, box]))["y"]
+    assert got.shape == (2, 6)
+    assert np.allclose(got, interpret(g, {"x": np.concatenate([box, box])})[g.outputs["y"]], atol=1e-6)
+
+
 def test_no_proposal_is_an_error_of_the_layer() -> None:
     g = nb.Graph()
     image = nb.memorydata(g, np.array([32, 32, 1.0]))
