@@ -29,6 +29,7 @@ def arithmetic(g: Graph, a: Any, b: Any, op: str, shape: Shape, dtype: Any) -> T
         assert isinstance(a, Tensor)
         return filled(g, a.on(binaryOp(g, [a.value, b], op)[0], dtype), shape)
     if not isinstance(a, (Tensor, torch.Tensor)):
+        assert isinstance(b, Tensor)
         return filled(g, b.on(binaryOp(g, [b.value, a], REVERSED.get(op, op))[0], dtype), shape)
     return together(g, a, b, lambda x, y: binaryOp(g, [x, y], op)[0], shape, dtype)
 

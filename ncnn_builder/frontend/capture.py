@@ -37,7 +37,7 @@ class Port:
 class Captured:
     """A captured module.
 
-    tensors     name of an operator's call in the exported program -> what it made, so that modules can be compared
+    taps        tap path -> what the module returned: a layout.Tensor, or a constant
     converters  names of those that were asked
     """
 
@@ -45,7 +45,7 @@ class Captured:
     program: Program
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
-    tensors: dict[str, Any] = field(default_factory=dict)
+    taps: dict[str, Any] = field(default_factory=dict)
     converters: set[str] = field(default_factory=set)
 
 
@@ -75,16 +75,15 @@ def captured(
     if len(examples) != len(program.inputs):
         raise BuildError("inputs that are no tensors", expected=len(program.inputs), got=len(examples))
     names = _names(inputs, len(examples), "in")
-    given: dict[str, Any] = dict(program.given)
+    given: dict[str, Any] = {}
     starts = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for placeholder, name, example in zip(program.inputs, names, examples, strict=True):
         batched = read_by_samples(starts[placeholder], tuple(example.shape))
         given[placeholder], port = declared(graph, name, example, batched=batched)
         result.inputs.append(port)
-    walk = Walk(graph)
-    returned = walk.run(program.graph, given, program.module)
-    result.tensors, result.converters = walk.results, walk.used
-    flat = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    walk = Walk(graph, program)
+    flat = walk.whole(given)
+    result.taps, result.converters = walk.taps, walk.used
     if lacking := [r for r in flat if isinstance(r, Missing)]:
         raise BuildError("forward() returns what ncnn does not have", got=lacking[0].why)
     bad = [r for r in flat if not isinstance(r, (Tensor, torch.Tensor))]
@@ -153,9 +152,6 @@ def capture_child(g: Graph, module: torch.nn.Module, inputs: ValueLike) -> Value
     values = inputs_of(inputs)
     examples = tuple(torch.zeros(1, *v.shape) for v in values)
     program = export(module, examples)
-    given = dict(program.given)
-    for placeholder, value in zip(program.inputs, values, strict=True):
-        given[placeholder] = tensor(value, (1, *value.shape), torch.float32)
-    returned = Walk(g).run(program.graph, given, program.module)
-    flat = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    pairs = zip(program.inputs, values, strict=True)
+    flat = Walk(g, program).whole({name: tensor(v, (1, *v.shape), torch.float32) for name, v in pairs})
     return Values(natural(g, as_tensor(g, r)) for r in flat)

@@ -8,22 +8,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ..emit import EmittedModel, compile_graph, write_files
 from ..errors import ParityError
 from ..ir import Graph
-from ..parity.compare import Comparison, compare
-from ..parity.installed import on_the_wheel
-from .capture import Captured, Port, captured, flat_inputs
+from ..parity.compare import Comparison
+from .capture import Captured, Port, captured
+from .check import Checked, checked
+from .layout import Tensor
 from .manifest import as_text, manifest
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}
 """Of each output's largest magnitude, by how the weights are stored."""
-DRAWS = 2
-"""More inputs than the given ones, with which the files are compared."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Converted:
     path         the three files without suffix
     graph        what was captured
     model        what is in the files
-    comparisons  of each output at each draw, ncnn against torch; empty where nothing was run
+    checked      outputs and modules, ncnn against torch; None where nothing was run
     """
 
     path: Path
@@ -41,14 +38,15 @@ class Converted:
     model: EmittedModel
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    comparisons: tuple[Comparison, ...]
+    checked: Checked | None
 
     def __str__(self) -> str:
         rows = [f"{self.path}.param  {self.model.layers} layers, {len(self.model.bin) / 1e6:.1f} MB"]
         rows += [f"  in   {p.name:<12} {list(p.shape)} {str(p.dtype).removeprefix('torch.')}" for p in self.inputs]
         rows += [f"  out  {p.name:<12} {list(p.shape)}" for p in self.outputs]
-        rows += [f"  {c}" for c in self.comparisons]
-        return "\n".join(rows)
+        if self.checked is None:
+            return "\n".join([*rows, "  not compared with torch"])
+        return "\n".join([*rows, *(f"  {c}" for c in (*self.checked.modules, *self.checked.outputs))])
 
 
 def convert(
@@ -75,93 +73,55 @@ def convert(
     args = args if isinstance(args, (tuple, list)) else (args,)
     named = dict(kwargs or {})
     made = captured(module, args, named, inputs, outputs)
-    model = compile_graph(made.graph, target, weights=weights)
-    comparisons: list[Comparison] = []
-    if check:
-        comparisons = compared(module, made, model, args, named, bound)
-        first = next((c for c in comparisons if not c.ok), None)
-        if first is not None:
-            raise ParityError(
-                f"{type(module).__name__}: {first.name} differs from torch",
-                expected=f"within {first.tolerance:.0e} of the largest magnitude",
-                got=first.problem or f"{first.required:.2e}",
-            )
-    errors = {p.name: max(c.required for c in comparisons if c.name.startswith(f"{p.name} ")) for p in made.outputs}
+    model = _compiled(made, target, weights)
+    report = checked(module, made, model, args, named, bound) if check else None
+    if report is not None and report.first is not None:
+        raise _unequal(module, made, report, report.first)
     content = manifest(
-        model, made.inputs, made.outputs, target=target, tolerance=bound, errors=errors if check else None
+        model,
+        made.inputs,
+        made.outputs,
+        target=target,
+        tolerance=bound,
+        errors=None if report is None else _errors(made, report),
     )
     place = Path(path)
     files = {place.with_name(place.name + suffix): [data] for suffix, data in _files(model, content)}
     write_files(files)
-    return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), tuple(comparisons))
+    return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report)
 
 
 def _files(model: EmittedModel, content: Mapping[str, Any]) -> list[tuple[str, bytes]]:
     return [(".param", model.param.encode()), (".bin", model.bin), (".json", as_text(content))]
 
 
-def compared(
-    module: torch.nn.Module,
-    made: Captured,
-    model: EmittedModel,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    tolerance: float,
-) -> list[Comparison]:
-    """Each output at the given inputs and at some drawn ones, ncnn against torch."""
-    leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
-    draws = [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
-    results = on_the_wheel(model, [feeds_of(made, a, k) for a, k in draws], [p.name for p in made.outputs])
-    comparisons = []
-    for i, ((a, k), result) in enumerate(zip(draws, results, strict=True)):
-        for port, got, want in against_torch(made, module, a, result, k):
-            if i == 0 or np.isfinite(want).all():  # a draw may leave what forward() is defined for
-                name = f"{port.name} {'given' if i == 0 else f'draw {i}'}"
-                comparisons.append(compare(name, got, want, tolerance))
-    return comparisons
+def _compiled(made: Captured, target: str, weights: str) -> EmittedModel:
+    """The files, whose taps are all modules that are blobs, whatever their layout."""
+    graph, own = made.graph, dict(made.graph.taps)
+    more = {path: t.value for path, t in made.taps.items() if isinstance(t, Tensor) and path not in own}
+    graph.taps.update(more)
+    graph.loose.update(more)
+    try:
+        return compile_graph(graph, target, weights=weights)
+    finally:
+        graph.taps = own
+        graph.loose.difference_update(more)
 
 
-def feeds_of(made: Captured, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What ncnn is given, by the name of the blob."""
-    return {p.name: _feed(p, t) for p, t in zip(made.inputs, flat_inputs(args, dict(kwargs or {})), strict=True)}
+def _errors(made: Captured, report: Checked) -> dict[str, float]:
+    """Per output, the tolerance that it would have needed."""
+    return {p.name: max(c.required for c in report.outputs if c.name.startswith(f"{p.name} ")) for p in made.outputs}
 
 
-def against_torch(
-    made: Captured,
-    module: torch.nn.Module,
-    args: Sequence[Any],
-    results: Mapping[str, Any],
-    kwargs: Mapping[str, Any] | None = None,
-) -> list[tuple[Port, Any, Any]]:
-    """(output, what ncnn gave in torch's shape, what torch gives) of each output."""
-    a, k = tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, (tuple(args), dict(kwargs or {})))
-    with torch.no_grad():
-        returned = [t for t in tree_flatten(module(*a, **k))[0] if isinstance(t, torch.Tensor)]
-    triples = []
-    for port, t in zip(made.outputs, returned, strict=True):
-        want, got = t.detach().to(torch.float32).numpy(), results[port.name]
-        triples.append((port, got.reshape(want.shape) if got.size == want.size else got, want))
-    return triples
-
-
-def _feed(port: Port, t: torch.Tensor) -> Any:
-    array = t.detach().numpy()
-    array = array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
-    dims = [n for i, n in enumerate(port.shape) if i != port.batch_axis] or [1]
-    n = 1 if port.batch_axis is None else port.shape[port.batch_axis]
-    return np.ascontiguousarray(array).reshape([n, *dims] if n > 1 else dims)
-
-
-def _drawn(leaves: Sequence[Any], seed: int) -> list[Any]:
-    """Other inputs of the same kind: numbers between the least and the greatest of the given ones."""
-    g = torch.Generator().manual_seed(seed + 1)
-
-    def draw(x: Any) -> Any:
-        if not isinstance(x, torch.Tensor):
-            return x
-        low, high = x.min().item(), x.max().item()
-        if x.dtype.is_floating_point:
-            return low + (high - low) * torch.rand(x.shape, generator=g, dtype=x.dtype)
-        return torch.randint(int(low), int(high) + 1, x.shape, generator=g, dtype=x.dtype)
-
-    return [draw(x) for x in leaves]
+def _unequal(module: torch.nn.Module, made: Captured, report: Checked, first: Comparison) -> ParityError:
+    """Which module differs first, and where its author wrote what became of it."""
+    inside = first in report.modules
+    node = made.taps[first.name].value.producer if inside else None
+    wrong = [c.name for c in (*report.modules, *report.outputs) if not c.ok]
+    return ParityError(
+        f"{type(module).__name__} differs from torch, first in {'module' if inside else 'output'} {first.name}",
+        source=node.source if node is not None else None,
+        expected=f"within {first.tolerance:.0e} of the largest magnitude",
+        got=first.problem or f"{first.required:.2e}",
+        fix=f"Nothing was written. What differs: {', '.join(wrong[:8])}{' ...' if len(wrong) > 8 else ''}",
+    )

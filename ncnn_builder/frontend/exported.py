@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import BuildError
+from .marks import Leaf, marked
 from .where import python_line
 
 
@@ -21,14 +22,15 @@ class Program:
     graph     the torch.fx graph: placeholders, calls of operators, output
     given     placeholder -> its constant (parameter, buffer, ...), or None for an input
     inputs    names of the placeholders that are inputs, in the order of the flat arguments
-    flatten   arguments as forward() takes them -> the flat list of inputs
     module    the graph's own module, which holds submodules of higher-order operators
+    leaves    calls of modules that have export_ncnn(), by their number in the program
     """
 
     graph: torch.fx.Graph
     given: dict[str, Any]
     inputs: tuple[str, ...]
     module: Any
+    leaves: tuple[Leaf, ...] = ()
 
 
 def export(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Program:
@@ -40,18 +42,19 @@ def export(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] 
     failed: Exception | None = None
     for strict in (False, True):
         try:
-            with _quiet(), torch.no_grad():
+            marks = marked(module, args, dict(kwargs or {}), strict=strict)
+            with _quiet(), marks as leaves:
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict)
-            break
+                return program_of(exported, leaves)
+        except BuildError:
+            raise
         except Exception as error:  # whatever forward() may raise
             failed = failed or error
-    else:
-        assert failed is not None
-        raise _refusal(module, failed) from failed
-    return program_of(exported)
+    assert failed is not None
+    raise _refusal(module, failed) from failed
 
 
-def program_of(exported: torch.export.ExportedProgram) -> Program:
+def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = ()) -> Program:
     """The program of what torch.export made; writes in place are taken out of it by torch's own functionalisation."""
     if any(_writes(node) for node in exported.graph.nodes):
         with _quiet():
@@ -64,6 +67,12 @@ def program_of(exported: torch.export.ExportedProgram) -> Program:
             got=", ".join(names),
             fix="A net cannot give that back: write into a copy, as in x = x.clone()",
         )
+    if signature.buffers_to_mutate:
+        raise BuildError(
+            "forward() writes into a buffer of the module",
+            got=", ".join(sorted(signature.buffers_to_mutate.values())),
+            fix="A net keeps nothing from one run to the next: make it an input and an output of forward()",
+        )
     held: dict[str, Any] = {**exported.state_dict, **exported.constants}
     given: dict[str, Any] = {}
     for spec in signature.input_specs:
@@ -75,7 +84,7 @@ def program_of(exported: torch.export.ExportedProgram) -> Program:
         else:
             raise BuildError("an input that no net can have", got=f"{spec.arg.name}: {kind}")
     inputs = tuple(s.arg.name for s in signature.input_specs if s.kind.name == "USER_INPUT" and hasattr(s.arg, "name"))
-    return Program(exported.graph, given, inputs, exported.graph_module)
+    return Program(exported.graph, given, inputs, exported.graph_module, tuple(leaves))
 
 
 def need_eval(module: torch.nn.Module) -> None:
@@ -98,9 +107,14 @@ def _writes(node: torch.fx.Node) -> bool:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without torch's remarks on attributes that forward() assigns: what is assigned is seen by the comparison."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer, which nobody can read
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:

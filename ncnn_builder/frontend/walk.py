@@ -17,7 +17,10 @@ from ..ir import Graph, Value
 from ..ops.common import need
 from .blobs import sample, stored
 from .decompose import taken_apart
+from .exported import Program
 from .layout import Tensor, tensor
+from .leaves import exported_leaf
+from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
 from .where import author_line, scope_of
 
@@ -34,15 +37,21 @@ class Walk:
     """One walk along a program.
 
     g        the graph that is built
-    results  name of a call in the program -> what it made
     used     names of the converters that were asked
+    taps     tap path -> what the module returned
     """
 
-    def __init__(self, g: Graph) -> None:
+    def __init__(self, g: Graph, program: Program) -> None:
         self.g = g
-        self.results: dict[str, Any] = {}
+        self.program = program
+        self.taps: dict[str, Any] = {}
         self.used: set[str] = set()
         self._place: tuple[str, str | None] = ("", None)
+
+    def whole(self, inputs: dict[str, Any]) -> list[Any]:
+        """What the program returns, flat, its inputs being these."""
+        returned = self.run(self.program.graph, {**self.program.given, **inputs}, self.program.module)
+        return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
     def run(self, graph: torch.fx.Graph, given: dict[str, Any], module: Any) -> Any:
         """What the graph returns, its placeholders being these: Tensors, constants, lists of them."""
@@ -56,9 +65,12 @@ class Walk:
                 return _resolved(node.args[0], known)
             else:
                 args, kwargs = _resolved(node.args, known), _resolved(node.kwargs, known)
+                if str(node.target) == TAP:
+                    known[node] = self._tapped(*args)
+                    continue
                 if "nn_module_stack" in node.meta or "stack_trace" in node.meta:
                     self._place = scope_of(node), author_line(node)
-                known[node] = self.results[node.name] = self._placed(node, args, kwargs)
+                known[node] = self._placed(node, args, kwargs)
         raise AssertionError("a graph without an output")
 
     def _placed(self, node: torch.fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -76,6 +88,8 @@ class Walk:
         target: Any = node.target
         if target is operator.getitem:
             return args[0][args[1]]
+        if str(target) == LEAF:
+            return exported_leaf(self.g, self.program.leaves[args[1]], args[0])
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._higher(target, args)
         for a in _leaves((args, kwargs)):
@@ -88,17 +102,29 @@ class Walk:
             self.used.add(key)
             converter = CONVERTERS[key]
             return self._converted(converter, node, target, args, kwargs)
+        if _RANDOM in getattr(target, "tags", ()):
+            raise _random()
         graph, inputs = taken_apart(target, args, kwargs)
-        return self.run(graph, inputs, graph.owning_module)
+        try:
+            return self.run(graph, inputs, graph.owning_module)
+        except BuildError as error:
+            what = f"ncnn has no layer for this operator, and for {error.op}, of which it is made: {error.what}"
+            raise type(error)(what, expected=error.expected, got=error.got) from error
+
+    def _tapped(self, result: Any, path: str) -> Any:
+        """A module's result, which it is compared by: the doctor's way where the blob has torch's own dimensions."""
+        self.taps[path] = result
+        if isinstance(result, Tensor) and result.in_order and result.n == 1:
+            shape = result.shape[1:] if result.rank > 1 and result.shape[0] == 1 else result.shape
+            if result.value.shape == shape:
+                with self.g.scope(path):
+                    self.g.tap(result.value, loose=True)
+        return result
 
     def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on no input, by torch."""
         if _RANDOM in getattr(target, "tags", ()):
-            raise BuildError(
-                "random numbers",
-                expected="the same result each time",
-                fix="Make them an input of forward(), or a buffer of the module",
-            )
+            raise _random()
         with torch.no_grad():
             return target(*args, **kwargs)
 
@@ -142,8 +168,6 @@ class Walk:
     def _explained(self, error: BuildError, target: Any, args: tuple[Any, ...]) -> BuildError:
         """The error with operator, place and shapes, and the ways out where nobody said one."""
         scope, source = self._place
-        if error.op and error.op.startswith("aten."):
-            return error
         name = getattr(target, "name", lambda: str(target))().replace("::", ".")
         shapes = [list(a.shape) for a in _leaves(args) if isinstance(a, (Tensor, torch.Tensor))]
         fix = error.fix or WAYS_OUT.format(operator=target, module=scope or "the module")
@@ -157,6 +181,11 @@ class Walk:
             got=error.got,
             fix=fix,
         )
+
+
+def _random() -> BuildError:
+    fix = "Make them an input of forward(), or a buffer of the module"
+    return BuildError("random numbers", expected="the same result each time", fix=fix)
 
 
 def call_of(node: torch.fx.Node) -> Call:

@@ -64,9 +64,15 @@ def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        written: dict[int, Path] = {}
         for i, (model, inputs, outputs) in enumerate(jobs):
             job = folder / f"{i:05d}"
-            write_files({job.with_suffix(".param"): [model.param.encode()], job.with_suffix(".bin"): [model.bin]})
+            same = written.setdefault(id(model), job)
+            if same is job:
+                write_files({job.with_suffix(".param"): [model.param.encode()], job.with_suffix(".bin"): [model.bin]})
+            else:
+                for suffix in (".param", ".bin"):
+                    job.with_suffix(suffix).symlink_to(same.with_suffix(suffix))
             arrays: dict[str, Any] = {f"in:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
             for key, shape in model.inputs.items():  # one more dimension than the blob has is ncnn's batch
                 if key in inputs and shape and inputs[key].ndim == len(shape) + 1:

@@ -7,7 +7,7 @@ import pytest
 from ncnn_builder import compile_graph
 from ncnn_builder.frontend import CONVERTERS
 from ncnn_builder.frontend.capture import captured
-from ncnn_builder.frontend.convert import against_torch, feeds_of
+from ncnn_builder.frontend.check import against_torch, feeds_of
 from ncnn_builder.frontend.samples import FAMILIES, of
 from ncnn_builder.parity import compare, wheel_results
 

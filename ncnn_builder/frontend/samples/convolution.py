@@ -25,11 +25,12 @@ class _Middle(nn.Module):
 class _Gate(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.k = nn.Parameter(torch.ones(4, 1, 1))
         self.a, self.b, self.c = nn.Conv2d(4, 4, (5, 6)), nn.Conv2d(4, 4, 1), nn.Conv2d(1, 4, 1)
 
     def forward(self, x: torch.Tensor) -> Any:
         y = self.b(x * torch.sigmoid(self.a(x)))
-        z = y * self.c.bias[:, None, None] + torch.arange(3.0)[:, None, None, None]
+        z = y * self.k + torch.arange(3.0)[:, None, None, None]
         return z, self.c(y[:, 1].unsqueeze(1)) + y
 
 
@@ -40,7 +41,7 @@ class _Inside(nn.Module):
         super().__init__()
         self.a = nn.Conv2d(2, 4, 3)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         return self.a(x.view(3, 2, 5, 7)).view(1, 3, 4, 3, 5).permute(0, 2, 1, 3, 4) * 2
 
 
