@@ -62,4 +62,9 @@ OTHER_TORCH = {
     # Operators that torch.export of this torch rewrites, and that others leave.
     *("aten._unsafe_view", "aten._reshape_alias", "aten.view_copy", "aten.permute_copy", "aten.unsqueeze_copy"),
     *("aten.squeeze_copy", "aten.lift_fresh", "aten.lift_fresh_copy", "aten.alias", "aten._to_copy"),
+    *("aten._softmax", "aten._log_softmax", "aten.diagonal_copy", "aten.select_copy", "aten.slice_copy"),
+    *("aten.unbind_copy", "aten.split_with_sizes_copy", "aten.div.Scalar_mode", "aten.bitwise_and.Scalar"),
+    *("aten.bitwise_or.Scalar", "aten.bitwise_xor.Scalar", "aten.clamp_max.Tensor", "aten.clamp_min.Tensor"),
+    *("aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype"),
+    *(f"aten.{n}.{o}" for n in ("std", "var", "std_mean", "var_mean") for o in ("dim", "default", "correction")),
 }

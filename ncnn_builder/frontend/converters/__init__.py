@@ -1,5 +1,31 @@
 """Converters by family; importing them fills the registry."""
 
-from . import convolution, elementwise, inert, linear, norm, padding, pooling, shape
+from . import (
+    convolution,
+    elementwise,
+    indexing,
+    inert,
+    linear,
+    matrix,
+    norm,
+    padding,
+    parts,
+    pooling,
+    reduce,
+    shape,
+)
 
-__all__ = ["convolution", "elementwise", "inert", "linear", "norm", "padding", "pooling", "shape"]
+__all__ = [
+    "convolution",
+    "elementwise",
+    "indexing",
+    "inert",
+    "linear",
+    "matrix",
+    "norm",
+    "padding",
+    "parts",
+    "pooling",
+    "reduce",
+    "shape",
+]

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir import Graph
-from ...ops.shape import crop
-from ..blobs import around, view
+from ..blobs import view
 from ..broadcast import expanded
-from ..layout import Tensor, axis_of, permuted, tensor
+from ..layout import Tensor, axis_of, permuted
 from ..registry import Call, on_tensors
 
 
@@ -55,18 +54,3 @@ def _movedim(g: Graph, node: Call, x: Tensor, source: int, destination: int) -> 
     rest = [i for i in range(x.rank) if i != axis_of(x, source)]
     rest.insert(axis_of(x, destination), axis_of(x, source))
     return permuted(x, rest)
-
-
-@on_tensors("aten.select.int")
-def _select(g: Graph, node: Call, x: Tensor, dim: int, index: int) -> Tensor:
-    dim = axis_of(x, dim)
-    return view(g, part(g, x, dim, index % x.shape[dim], index % x.shape[dim] + 1), node.shape)
-
-
-def part(g: Graph, x: Tensor, dim: int, begin: int, end: int) -> Tensor:
-    """x[begin:end] along an axis."""
-    if (begin, end) == (0, x.shape[dim]):
-        return x
-    value, at = around(g, x, dim)
-    shape = (*x.shape[:dim], end - begin, *x.shape[dim + 1 :])
-    return tensor(crop(g, value, (begin,), (end,), (at,))[0], shape, x.dtype)

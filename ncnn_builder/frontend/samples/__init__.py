@@ -9,7 +9,20 @@ import importlib
 
 from .sample import Sample, samples
 
-FAMILIES = ("convolution", "elementwise", "inert", "linear", "norm", "padding", "pooling", "shape")
+FAMILIES = (
+    "convolution",
+    "elementwise",
+    "indexing",
+    "inert",
+    "linear",
+    "matrix",
+    "norm",
+    "padding",
+    "parts",
+    "pooling",
+    "reduce",
+    "shape",
+)
 """As converters/ has them."""
 
 

@@ -14,7 +14,6 @@ SAMPLES: list[Sample] = [
     Sample("named", lambda x, y: x.view_as(y) + x.reshape_as(y) + y.mT.swapaxes(1, 2), ((1, 3, 4), (1, 4, 3))),
     Sample("like", lambda x, y: x[:, 0].ravel() + x.expand_as(y).T.contiguous(), ((1, 3), (2, 3))),
     Sample("movedim", lambda x: x.movedim(1, -1), ((1, 2, 3, 4),)),
-    Sample("select", lambda x: x[:, 1] + x[:, -1], ((1, 3, 4),)),
     Sample("expand", lambda x: x.unsqueeze(1).expand(-1, 3, -1, -1), ((1, 2, 4),)),
     Sample("expand-new", lambda x: x.expand(2, 3, 4), ((3, 1),)),
     Sample(
