@@ -14,6 +14,7 @@ from ..ir import Graph, Value
 from ..ops.binary import binaryOp
 from .blobs import constant, in_order, reshaped, unbatched
 from .layout import MOST_DIMS, Shape, Tensor
+from .repeat import repeated
 
 REVERSED = {"Sub": "RSub", "Div": "RDiv", "Pow": "RPow", "Atan2": "RAtan2", "FMod": "RFMod"}
 """ncnn's operation for a number and a Value, where it is not the one for a Value and a number."""
@@ -153,17 +154,8 @@ def _too_many(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], 
 
 
 def expanded(g: Graph, t: Tensor, shape: Shape) -> Tensor:
-    """torch's expand: by multiplying with ones, axis after axis where they are not neighbours."""
+    """torch's expand."""
     from .blobs import view
 
     t = view(g, t, (1,) * (len(shape) - t.rank) + t.shape)
-    for axis in range(len(shape)):
-        if t.shape[axis] == shape[axis]:
-            continue
-        end = axis + 1
-        while end < len(shape) and t.shape[end] == 1:
-            end += 1
-        part = (*t.shape[:axis], *shape[axis:end], *t.shape[end:])
-        ones = torch.ones([1] * axis + list(shape[axis:end]) + [1] * (len(shape) - end))
-        t = together(g, t, ones, lambda x, y: binaryOp(g, [x, y], "Mul")[0], part, t.dtype)
-    return t
+    return repeated(g, t, [n // own for n, own in zip(shape, t.shape, strict=True)])

@@ -17,7 +17,7 @@ def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
 
     Raises BuildError where torch knows none.
     """
-    rule = _rule(target)
+    rule, composite = _rule(target)
     leaves, structure = tree_flatten((args, kwargs))
     given = [(i, leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, (Tensor, torch.Tensor))]
 
@@ -30,7 +30,8 @@ def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
 
     examples = [torch.empty(leaf.shape, dtype=leaf.dtype, device="cpu") for _, leaf in given]
     with torch.no_grad():
-        made = make_fx(call, tracing_mode="fake", pre_dispatch=True)(*examples)
+        # Before dispatch is where composite operators are themselves, so those are seen behind it.
+        made = make_fx(call, tracing_mode="fake", pre_dispatch=not composite)(*examples)
     made.graph.eliminate_dead_code()
     if [n.target for n in made.graph.nodes if n.op == "call_function"] == [target]:
         raise _unknown()
@@ -38,15 +39,16 @@ def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
     return made.graph, dict(zip(names, (leaf for _, leaf in given), strict=True))
 
 
-def _rule(target: Any) -> Any:
+def _rule(target: Any) -> tuple[Any, bool]:
+    """A function that says the operator by others, and whether it is the operator's own."""
     from torch._decomp import decomposition_table
 
     if target in decomposition_table:
-        return decomposition_table[target]
+        return decomposition_table[target], False
     if isinstance(target, torch._ops.OpOverload) and target.has_kernel_for_dispatch_key(
         torch._C.DispatchKey.CompositeImplicitAutograd
     ):
-        return target.decompose
+        return target.decompose, True
     raise _unknown()
 
 

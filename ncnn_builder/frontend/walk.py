@@ -23,6 +23,7 @@ from .leaves import exported_leaf
 from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
 from .where import author_line, scope_of
+from .whole import CASTS, PASSED_ON, as_floats, is_whole
 
 WAYS_OUT = (
     "Three ways out: @nb.converts(torch.ops.{operator}) says what the operator is in the DSL; export_ncnn(g, inputs)"
@@ -47,6 +48,7 @@ class Walk:
         self.taps: dict[str, Any] = {}
         self.used: set[str] = set()
         self._place: tuple[str, str | None] = ("", None)
+        self._floats: dict[Value, Value] = {}
 
     def whole(self, inputs: dict[str, Any]) -> list[Any]:
         """What the program returns, flat, its inputs being these."""
@@ -90,6 +92,8 @@ class Walk:
             return args[0][args[1]]
         if str(target) == LEAF:
             return exported_leaf(self.g, self.program.leaves[args[1]], args[0])
+        if isinstance(target, type) and issubclass(target, tuple):  # what a rule of torch's table returns
+            return tuple(args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args)
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._higher(target, args)
         for a in _leaves((args, kwargs)):
@@ -101,6 +105,8 @@ class Walk:
         if key is not None:
             self.used.add(key)
             converter = CONVERTERS[key]
+            if not (key in PASSED_ON or (key in CASTS and not call_of(node).dtype.is_floating_point)):
+                args, kwargs = tree_map(self._as_number, (args, kwargs))
             return self._converted(converter, node, target, args, kwargs)
         if _RANDOM in getattr(target, "tags", ()):
             raise _random()
@@ -120,6 +126,9 @@ class Walk:
                 with self.g.scope(path):
                     self.g.tap(result.value, loose=True)
         return result
+
+    def _as_number(self, x: Any) -> Any:
+        return as_floats(self.g, x, self._floats) if is_whole(x) else x
 
     def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on no input, by torch."""

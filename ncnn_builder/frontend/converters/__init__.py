@@ -1,8 +1,11 @@
 """Converters by family; importing them fills the registry."""
 
 from . import (
+    attention,
     convolution,
     elementwise,
+    embedding,
+    fill,
     indexing,
     inert,
     linear,
@@ -11,13 +14,18 @@ from . import (
     padding,
     parts,
     pooling,
+    quotient,
     reduce,
     shape,
+    truth,
 )
 
 __all__ = [
+    "attention",
     "convolution",
     "elementwise",
+    "embedding",
+    "fill",
     "indexing",
     "inert",
     "linear",
@@ -26,6 +34,8 @@ __all__ = [
     "padding",
     "parts",
     "pooling",
+    "quotient",
     "reduce",
     "shape",
+    "truth",
 ]

@@ -1,4 +1,4 @@
-"""Numbers at places that are known when the net is made: slices, or a product with zeros and ones where these are many."""
+"""Numbers at places that are known when the net is made: slices, or a product with a matrix where these are many."""
 
 from __future__ import annotations
 
@@ -65,24 +65,16 @@ def _need_known(*indices: Any) -> None:
     for index in indices:
         fix = "ncnn has no layer that takes numbers at places which are computed: give them as a constant or buffer"
         known = not isinstance(index, Tensor)
-        need(
-            known,
-            "an index that is computed",
-            argument="index",
-            expected="a constant",
-            got=index and "a tensor",
-            fix=fix,
-        )
+        need(known, "an index that is computed", argument="index", expected="a constant", fix=fix)
 
 
 @on_tensors("aten.index.Tensor")
 def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
     """Axes that are indexed become one, of which the places are taken."""
     _need_known(*indices)
-    spread: list[Any] = []
-    for index in indices:
-        spread += index.nonzero().unbind(1) if index is not None and index.dtype is torch.bool else [index]
-    known = {i: index for i, index in enumerate(spread) if index is not None}
+    known = {i: index for i, index in enumerate(indices) if index is not None}
+    masks = any(index.dtype is torch.bool for index in known.values())
+    need(not masks, "an index of truth values", argument="indices", expected="whole numbers", got="a mask")
     dims = list(known)
     together = torch.broadcast_tensors(*known.values())
     # Indices of axes that are not neighbours: what they give comes in front.

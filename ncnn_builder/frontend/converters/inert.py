@@ -10,6 +10,7 @@ from ...ir import Graph
 from ...ops.common import need
 from ..layout import Tensor
 from ..registry import Call, on_tensors
+from .truth import truth, whole
 
 
 @on_tensors(
@@ -26,16 +27,13 @@ def _dropout(g: Graph, node: Call, x: Tensor, p: float, train: bool) -> Tensor:
     return x
 
 
-_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-
-
 @on_tensors("aten.to", "aten._to_copy", "aten.type_as")
 def _to(g: Graph, node: Call, x: Tensor, *rest: Any) -> Tensor:
-    """Numbers are float32 in a net whatever torch calls them; only whole numbers of fractions would be others."""
-    whole = not node.dtype.is_floating_point and node.dtype is not torch.bool
-    need(not (x.dtype.is_floating_point and whole), "a cast to whole numbers", expected="a float type", got=node.dtype)
-    need(node.dtype is not torch.bool or x.dtype is torch.bool, "a cast to truth values", got=x.dtype)
-    return x.on(x.value, node.dtype)
+    """Numbers are float32 in a net whatever torch calls them: whole ones have no fraction, and truth is 0 or 1."""
+    if node.dtype is torch.bool:
+        return truth(g, x)
+    fraction = x.dtype.is_floating_point and not node.dtype.is_floating_point
+    return whole(g, x, node.dtype) if fraction else x.on(x.value, node.dtype)
 
 
 @on_tensors("aten._assert_tensor_metadata")

@@ -123,7 +123,7 @@ def _addmm(g: Graph, node: Call, c: Any, a: Any, b: Any, beta: Any, alpha: Any) 
         values = [stored(g, t, t.shape) for t in given.values() if isinstance(t, Tensor)]
         if "c" in held:
             held["c"] = held["c"].reshape(-1, held["c"].shape[-1])
-        return tensor(gemm(g, values, **held, alpha=alpha, beta=alpha * beta / alpha)[0], node.shape, node.dtype)
+        return tensor(gemm(g, values, **held, alpha=alpha, beta=beta)[0], node.shape, node.dtype)
     return _sum(g, node, c, product(g, a, b, node.dtype), beta, alpha)
 
 

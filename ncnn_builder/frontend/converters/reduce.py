@@ -15,8 +15,8 @@ from ...ops.reduce import really_reduction, softmax
 from ...ops.sequence import cumsum
 from ...ops.unary import unaryOp
 from ..axes import along, marked, turned_back
-from ..blobs import elementwise, view
-from ..broadcast import arithmetic, scalar
+from ..blobs import as_tensor, elementwise, view
+from ..broadcast import arithmetic, expanded, scalar
 from ..layout import Tensor, axis_of, tensor
 from ..registry import Call, on_tensors
 
@@ -165,13 +165,25 @@ def _deviation(name: str, root: bool, mean: bool) -> None:
         y = view(g, y, node.shape)
         return (y, view(g, middle, node.shape)) if mean else y
 
-    on_tensors(f"aten.{name}.correction")(convert)
+    on_tensors(f"aten.{name}.correction", f"aten.{name}.dim")(convert)
+    on_tensors(f"aten.{name}.default")(lambda g, node, x, unbiased: convert(g, node, x, None, unbiased, False))
 
 
 _deviation("var", False, False)
 _deviation("std", True, False)
 _deviation("var_mean", False, True)
 _deviation("std_mean", True, True)
+
+
+@on_tensors("aten.cosine_similarity")
+def _cosine(g: Graph, node: Call, a: Any, b: Any, dim: int, eps: float) -> Tensor:
+    a, b = (expanded(g, as_tensor(g, x), tuple(torch.broadcast_shapes(a.shape, b.shape))) for x in (a, b))
+    dim = axis_of(a, dim)
+    product = reduced(g, arithmetic(g, a, b, "Mul", a.shape, node.dtype), "ReduceSum", [dim])
+    for x in (a, b):
+        length = elementwise(reduced(g, x, "ReduceL2", [dim]), lambda v: binaryOp(g, [v, eps], "Max")[0])
+        product = arithmetic(g, product, length, "Div", product.shape, node.dtype)
+    return view(g, product, node.shape)
 
 
 def softmaxed(g: Graph, x: Tensor, dim: int) -> Tensor:

@@ -10,8 +10,11 @@ import importlib
 from .sample import Sample, samples
 
 FAMILIES = (
+    "attention",
     "convolution",
     "elementwise",
+    "embedding",
+    "fill",
     "indexing",
     "inert",
     "linear",
@@ -20,8 +23,10 @@ FAMILIES = (
     "padding",
     "parts",
     "pooling",
+    "quotient",
     "reduce",
     "shape",
+    "truth",
 )
 """As converters/ has them."""
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from .sample import Sample
+import torch
+
+from .sample import Sample, samples
 
 SAMPLES: list[Sample] = [
     Sample("view", lambda x: x.view(1, 6, 4) + 1, ((1, 2, 3, 4),)),
@@ -27,4 +29,33 @@ SAMPLES: list[Sample] = [
         ((1, 8, 18, 5),),
     ),
     Sample("six", lambda x: x.view(2, 3, 2, 3, 2, 3).permute(5, 3, 1, 0, 2, 4), ((2, 3, 36),)),
+    Sample("expand-middle", lambda x: x.expand(2, 3, 4, 5), ((2, 1, 4, 1),)),
+    Sample("expand-last", lambda x: x.unsqueeze(-1).expand(-1, -1, 7) + 1, ((3, 4),)),
+    Sample("expand-permuted", lambda x: x.mT.unsqueeze(1).expand(2, 3, 4, 5), ((2, 5, 4),)),
+    Sample("broadcast", lambda x, y: torch.broadcast_tensors(x, y), ((3, 1), (4,))),
+    Sample("broadcast-to", lambda x: torch.broadcast_to(x, (2, 3, 4)), ((3, 1),)),
+    *samples("repeat", lambda x: x.repeat(1, 2, 3, 2), ((1, 2, 3, 4),), ((3, 4),), ((2, 1, 3, 1),)),
+    Sample("repeat-all", lambda x: x.repeat(2, 3, 2, 1, 2), ((2, 2, 3),)),
+    Sample("repeat-five", lambda x: x.repeat(2, 3, 2, 2, 2), ((2, 2, 3, 2, 2),)),
+    Sample("repeat-permuted", lambda x: x.permute(0, 2, 1).repeat(1, 2, 1), ((1, 2, 3),)),
+    Sample("tile", lambda x: torch.tile(x, (2, 2)), ((1, 2, 3),)),
+    *samples("repeat-interleave", lambda x: x.repeat_interleave(3, -1), ((1, 2, 4),), ((4,),)),
+    Sample("repeat-interleave-heads", lambda x: x.repeat_interleave(2, 1), ((2, 3, 4, 5),)),
+    Sample("repeat-interleave-flat", lambda x: torch.repeat_interleave(x, 2), ((2, 3),)),
+    Sample(
+        "movedims",
+        lambda x: torch.moveaxis(x, (0, 1), (-1, -2)) + x.movedim((0, 3), (3, 0)).permute(1, 2, 0, 3),
+        ((2, 2, 2, 2),),
+    ),
+    Sample("swapped", lambda x: x.swapdims(0, 1), ((3, 4),)),
+    *samples("diag", lambda x: x.diag(1), ((4,),), ((3, 5),)),
+    *(Sample(f"diagonal-{n}", lambda x, n=n: x.diagonal(n, 1, 2), ((2, 4, 5),)) for n in (-2, 0, 1)),
+    Sample("diagonal-matrix", lambda x: x.diagonal(-1), ((4, 5),)),
+    Sample("trace", lambda x: x.trace(), ((4, 4),)),
+    *(Sample(f"diag-embed-{n}", lambda x, n=n: torch.diag_embed(x, n), ((2, 3),)) for n in (-1, 0, 2)),
+    Sample("unfold", lambda x: x.unfold(-1, 3, 2), ((1, 2, 9),)),
+    Sample("unfold-tiles", lambda x: x.unfold(2, 2, 2).unfold(3, 2, 2), ((1, 3, 4, 6),)),
+    Sample("hstack", lambda x, y: torch.hstack([x, y]) + torch.column_stack([x, y]), ((3, 2), (3, 4))),
+    Sample("vstack", lambda x, y: torch.vstack([x, y]), ((3,), (3,))),
+    Sample("rot90", lambda x: torch.rot90(x, 1, (2, 3)), ((1, 2, 3, 4),)),
 ]
