@@ -262,9 +262,9 @@ def test_a_module_that_exports_nothing_is_named(monkeypatch: Patch) -> None:
 
 def test_a_pass_that_breaks_a_rule_is_named(monkeypatch: Patch) -> None:
     def break_it(graph: Graph) -> Graph:
-        graph.nodes[-1].params["scale"] = 2.0
-        graph.nodes.pop()
-        return graph
+        new = rebuild(graph, lambda new, node, inputs: None, "pass break_it")
+        new.nodes.pop()
+        return new
 
     monkeypatch.setattr(pipeline, "LOWERED", (pipeline.Pass("break_it", break_it), *pipeline.LOWERED))
     found = examine("stock")
