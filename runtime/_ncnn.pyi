@@ -6,6 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 ncnn_version: str
+cpu_in_use: str
+has_bf16: bool
+has_vulkan: bool
 
 def layer_types() -> list[str]: ...
 def default_threads() -> int: ...

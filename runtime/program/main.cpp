@@ -6,6 +6,7 @@
 #include "pictures.h"
 #include "seeds.h"
 
+#include <custom_layers/cpu_mask.h>
 #include <runtime/src/fault.h>
 
 #include <csignal>
@@ -181,6 +182,9 @@ int main(int argc, char** argv)
         fputs(usage, stderr);
         return 2;
     }
+    const std::string wrong = custom_layers::wrong_cpu_mask();
+    if (!wrong.empty())
+        return complain(wrong);
     try {
         const Request request = parse(arguments);
         return in_child([&] { return carry_out_or_complain(request); },

@@ -6,6 +6,7 @@
 #include "net.h"
 #include "serve.h"
 
+#include <custom_layers/cpu_mask.h>
 #include <custom_layers/register_all.h>
 
 #include <platform.h>
@@ -206,7 +207,13 @@ PYBIND11_MODULE(_ncnn, m)
             raise_in_python(fault);
         }
     });
+    const std::string wrong = custom_layers::wrong_cpu_mask();
+    if (!wrong.empty())
+        throw py::import_error(wrong);
     m.attr("ncnn_version") = NCNN_VERSION_STRING;
+    m.attr("cpu_in_use") = custom_layers::cpu_in_use();
+    m.attr("has_bf16") = (bool)NCNN_BF16;
+    m.attr("has_vulkan") = (bool)NCNN_VULKAN;
     m.def("layer_types", layer_types);
     m.def("default_threads", runtime::default_threads);
     m.def("memory_limit", runtime::memory_limit);
