@@ -34,10 +34,11 @@ class Net:
         param, bin: the two files of the net.
         threads: at least 1; None takes the physical cores.
         fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage: reduced precision, off: on x86 it costs
-            accuracy and gains nothing.
+            accuracy and gains nothing. bf16_storage takes a build with ``-C cmake.define.NCNN_BUILDER_BF16=ON``.
         winograd, sgemm, packing: ncnn's faster kernels, on.
         lightmode: frees a blob after its last use, on. Any blob can be asked for all the same.
-        vulkan: runs on a GPU, off. The checks between the layers are left out then.
+        vulkan: runs on a GPU, off. The checks between the layers are left out then. Takes a build with
+            ``-C cmake.define.NCNN_BUILDER_VULKAN=ON``.
         guard: puts each blob between pages that nobody may touch, off: a layer that reads or writes far beyond its
             blob is a signal at once, one that writes near to it or leaves a part of its output unwritten a LayerError.
             For nets that nobody trusts, with isolate; a layer costs some microseconds more for each blob.
@@ -51,7 +52,8 @@ class Net:
 
     Raises:
         ParamError, WeightsError: the files are missing, damaged, foreign, or do not belong together.
-        OptionError: a bad number of threads or timeout, or no Vulkan device; guard or isolate on a system without.
+        OptionError: a bad number of threads or timeout; no Vulkan device, or a build without Vulkan or bf16; guard or
+            isolate on a system without.
 
     ``run`` may be called from several Python threads at once. Ctrl-C and other signals act while a layer runs: what
     the handler raises comes out of ``run``, and the layer ends by itself, or, isolated, at once. After fork() a net

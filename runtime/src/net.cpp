@@ -52,7 +52,13 @@ static void check_options(const Options& options)
         throw Fault(Kind::option, "vulkan=True, but no Vulkan device was found");
 #else
     if (options.vulkan)
-        throw Fault(Kind::option, "vulkan=True, but this build of ncnn has no Vulkan");
+        throw Fault(Kind::option, "vulkan=True, but ncnn was built without Vulkan")
+            .remedy("install again with -C cmake.define.NCNN_BUILDER_VULKAN=ON");
+#endif
+#if !NCNN_BF16
+    if (options.bf16_storage)
+        throw Fault(Kind::option, "bf16_storage=True, but ncnn was built without bf16")
+            .remedy("install again with -C cmake.define.NCNN_BUILDER_BF16=ON");
 #endif
 }
 

@@ -8,9 +8,17 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from runtime import _ncnn
+
 TAG_FLOAT32 = b"\0\0\0\0"
+
+
+def needs_bf16() -> None:
+    if not _ncnn.has_bf16:
+        pytest.skip("ncnn was built without bf16")
 
 
 def param_text(*lines: str) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime_nets import everything, raw, tagged, write_net
+from runtime_nets import everything, needs_bf16, raw, tagged, write_net
 
-from runtime import InputError, Net, OptionError
+from runtime import InputError, Net, OptionError, _ncnn
 from runtime.net import layer_types, ncnn_version
 
 SQUARE = ("Input in 0 1 x", "Square square 1 1 x y")
@@ -255,6 +255,8 @@ def test_names_and_paths_beyond_ascii(tmp_path: Path) -> None:
 def test_other_precisions_give_float32_of_every_blob(
     tmp_path: Path, options: dict[str, bool], tolerance: float
 ) -> None:
+    if "bf16_storage" in options:
+        needs_bf16()
     lines, data = everything(np.random.default_rng(8))
     files = write_net(tmp_path, *lines, data=data)
     exact, other = Net(*files), Net(*files, **options)
@@ -265,11 +267,20 @@ def test_other_precisions_give_float32_of_every_blob(
         assert np.abs(got[name] - want[name]).max() <= tolerance * np.abs(want[name]).max(), name
 
 
+@pytest.mark.parametrize(("option", "name"), [("vulkan", "Vulkan"), ("bf16_storage", "bf16")])
+def test_what_ncnn_was_built_without_is_told(tmp_path: Path, option: str, name: str) -> None:
+    if getattr(_ncnn, f"has_{name.lower()}"):
+        pytest.skip(f"ncnn was built with {name}")
+    with pytest.raises(OptionError, match=f"{option}=True, but ncnn was built without {name}") as error:
+        Net(*write_net(tmp_path, *SQUARE), **{option: True})
+    assert f"NCNN_BUILDER_{name.upper()}=ON" in str(error.value)
+
+
 def test_a_missing_gpu_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     try:
         net = Net(*write_net(tmp_path, *SQUARE), vulkan=True)
     except OptionError as error:
-        assert "no Vulkan device" in str(error) or "has no Vulkan" in str(error)
+        assert "no Vulkan device" in str(error) or "without Vulkan" in str(error)
     else:
         np.testing.assert_allclose(net.run({"x": [3.0]})["y"], [9], rtol=1e-2)
     assert capfd.readouterr().err == ""

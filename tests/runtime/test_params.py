@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from parity_support import build
-from runtime_nets import write_net
+from runtime_nets import needs_bf16, write_net
 
 import ncnn_builder as nb
 from runtime import Net, ParamError
@@ -93,6 +93,7 @@ def test_layers_of_ncnn_keep_what_they_do_not_know(tmp_path: Path) -> None:
 
 def test_a_mask_against_bf16_in_a_net_of_bf16(tmp_path: Path) -> None:
     """ncnn would read 16-bit blobs as float32, beyond their end."""
+    needs_bf16()
     lines = ("Input in 0 1 x 0=8", "AbsVal one 1 1 x a", "Sigmoid two 1 1 a y 31=4")
     files = write_net(tmp_path, *lines)
     assert Net(*files).run({"x": np.ones(8)})["y"].shape == (8,)
