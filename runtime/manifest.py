@@ -226,7 +226,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         noise=_read_noise(reader.at("noise")),
         truncation=bool(reader.value("truncation", bool, "true or false")),
         transform=None if data["transform"] is None else reader.matrix("transform", 3),
-        z_dim=reader.number("z_dim", low=1, high=LARGEST),
+        z_dim=reader.number("z_dim", low=0, high=LARGEST),
         c_dim=reader.number("c_dim", low=0, high=LARGEST),
         w_dim=reader.number("w_dim", low=1, high=LARGEST),
         num_ws=reader.number("num_ws", low=1, high=LARGEST),
@@ -274,9 +274,10 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
 def _check_inputs(manifest: Manifest) -> None:
     """The sizes that the manifest states are those of its graphs' inputs, which a Model compares with the nets."""
     style = ((manifest.w_dim,), (manifest.num_ws, manifest.w_dim))
+    latent = {"z": ((manifest.z_dim,),)} if manifest.z_dim else {}
     labels = {"c": ((manifest.c_dim,),)} if manifest.c_dim else {}
     wanted: dict[str, dict[str, tuple[tuple[int, ...], ...]]] = {
-        "mapping": {"z": ((manifest.z_dim,),), "coeff": ((1,),), **labels},
+        "mapping": {**latent, "coeff": ((1,),), **labels},
         "synthesis": {"ws0": style, "ws1": style, "mixing": ((manifest.num_ws,),)},
     }
     for graph, inputs in wanted.items():

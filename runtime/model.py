@@ -100,7 +100,7 @@ class Model:
         """Style of a latent.
 
         Args:
-            z: [z_dim].
+            z: [z_dim]; of a model whose z_dim is 0 no numbers.
             psi: truncation; 1 leaves the style as it is, 0 gives the mean one.
             c: [c_dim] label, for a model with labels only.
             cutoff: truncates the first `cutoff` styles only, 0 to num_ws; None: all.
@@ -113,7 +113,7 @@ class Model:
                 psi not a number, or not 1 where the network keeps no w_avg, a cutoff out of range.
         """
         c_dim = self.manifest.c_dim
-        inputs = {"z": array_of("z", z, (self.manifest.z_dim,))}
+        inputs = self._latent(array_of("z", z, (self.manifest.z_dim,)))
         coeff = self._psi(psi)
         if c_dim and c is None:
             raise InputError("the model has labels and none is given", expected=f"c of [{c_dim}]")
@@ -145,10 +145,14 @@ class Model:
     def w_avg(self) -> FloatArray:
         """The mean style, [w_dim]. Raises InputError where the network keeps none."""
         self._psi(0.0)
-        inputs = {"z": np.zeros(self.manifest.z_dim, np.float32)}
+        inputs = self._latent(np.zeros(self.manifest.z_dim, np.float32))
         if self.manifest.c_dim:
             inputs["c"] = np.zeros(self.manifest.c_dim, np.float32)
         return self._run_mapping(inputs, 0.0)
+
+    def _latent(self, z: FloatArray) -> dict[str, FloatArray]:
+        """The mapping net's input, which it has not where z_dim is 0."""
+        return {"z": z} if self.manifest.z_dim else {}
 
     def _run_mapping(self, inputs: dict[str, FloatArray], coeff: float) -> FloatArray:
         arrays = {**inputs, "coeff": np.array([coeff], np.float32)}

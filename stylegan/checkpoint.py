@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stylegan import agreement, infer, readers
+from stylegan import agreement, file_kinds, infer, readers
 from stylegan._torch import Tensor, nn, torch
 from stylegan.configs import WHICH, Config
 from stylegan.errors import CheckpointError, StyleganError
@@ -18,9 +18,6 @@ from stylegan.pickles import Refused
 from stylegan.random_weights import GENERATORS as GENERATORS
 from stylegan.random_weights import Generator as Generator
 from stylegan.random_weights import random_state as random_state
-
-READABLE = (".pkl", ".pt", ".pth", ".safetensors")
-"""The suffixes of the files that load reads."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Checkpoint:
     family: "v2ada" or "v3". init_kwargs: keyword arguments of the family's Generator, of plain types. state: its
     state_dict, float32 on the CPU. source: the file's name; sha256: of the whole file, in hexadecimal digits.
     inferred: the file has no init_kwargs, these were inferred from the shapes of its tensors (infer.infer says what
-    shapes do not tell).
+    shapes do not tell). notes: what was converted, assumed or left out.
     """
 
     family: str
@@ -39,10 +36,11 @@ class Checkpoint:
     source: str
     sha256: str
     inferred: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def load(path_or_url: str | os.PathLike[str], which: str = "G_ema", sha256: str | None = None) -> Checkpoint:
-    """The generator in an official .pkl, a .pt or .pth of torch.save, or a .safetensors file.
+    """The generator in a file that docs/checkpoints.md lists, whatever the file is called: its content says what it is.
 
     path_or_url: a URL of http or https is fetched once, and then taken from the cache. which: one of configs.WHICH,
     for files with several networks; a file with one network is that network. sha256: what the file's must be, in
@@ -88,16 +86,20 @@ def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, c
     if sha256 is not None and digest != sha256.strip().lower():
         raise CheckpointError(f"checkpoint {path}: expected sha256 {sha256}, got {digest}: it is another file")
     try:
-        if path.suffix.lower() == ".safetensors":
-            family, kwargs, state = readers.read_safetensors(data)
-        else:
-            family, kwargs, state = readers.read_torch_or_pickle(data, which)
-        if kwargs is not None:
-            return Checkpoint(family or infer.family_of(state), kwargs, state, source, digest)
+        said = readers.read(data, which)
+        state, notes = said.state, said.notes
+        if said.init_kwargs is not None:
+            family = said.family or infer.family_of(state)
+            return Checkpoint(family, said.init_kwargs, state, source, digest, said.inferred, notes)
         if config is None:
-            return Checkpoint(*infer.infer(state), state, source, digest, inferred=True)
-        return Checkpoint(config.family, config.init_kwargs, state, source, digest, inferred=True)
+            return Checkpoint(*infer.infer(state), state, source, digest, inferred=True, notes=notes)
+        return Checkpoint(config.family, config.init_kwargs, state, source, digest, inferred=True, notes=notes)
     except Refused as error:
+        kind = file_kinds.known(data)
+        if kind is not None:
+            raise CheckpointError(
+                f"checkpoint {path}: expected a checkpoint, but it cannot be read: it is {kind}"
+            ) from None
         raise CheckpointError(
             f"checkpoint {path}: expected a torch file or an official pickle, but it cannot be read ({error}): "
             "it is damaged or holds objects other than tensors; nothing of it was executed, fetch or save it again"
@@ -120,9 +122,6 @@ def _local(path_or_url: str | os.PathLike[str]) -> Path:
 def _data(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: {'not a file' if path.exists() else 'no such file'}")
-    if path.suffix.lower() not in READABLE:
-        got = path.suffix or "no suffix"
-        raise CheckpointError(f"checkpoint {path}: expected a {' or '.join(READABLE)} file, got {got}")
     try:
         return path.read_bytes()
     except (OSError, MemoryError) as error:
@@ -180,6 +179,15 @@ def _listed(fault: str, keys: list[str]) -> str:
     if not keys:
         return ""
     return f"{len(keys)} {'key' if len(keys) == 1 else 'keys'} {fault}: {', '.join(keys)}"
+
+
+def expect_square(network: Generator, source: str, who: str) -> None:
+    """Raise CheckpointError where the pictures are not; who takes no others, for the message."""
+    height, width = network.synthesis.img_size
+    if height != width:
+        raise CheckpointError(
+            f"checkpoint {source}: its pictures are {width} wide and {height} high, {who} takes square ones only"
+        )
 
 
 _NAMES = {"v2ada": "StyleGAN2-ADA", "v3": "StyleGAN3"}

@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ckpt",
         metavar="FILE",
-        help="file or http(s) URL: an official .pkl, a .pt, .pth or .safetensors file with the generator's state_dict; "
-        "or random[:SEED]. Without it: the weights that come with this package (v2ada_64_faces), the configuration's "
-        "official file from the cache or the network, else random weights with a warning",
+        help="file or http(s) URL: an official .pkl, a fork's, TensorFlow's or rosinality's, a state_dict, safetensors "
+        "(docs/checkpoints.md lists them); or random[:SEED]. Without it: the weights that come with this package "
+        "(v2ada_64_faces), the configuration's official file from the cache or the network, else random weights with a "
+        "warning",
     )
     parser.add_argument(
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"

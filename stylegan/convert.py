@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 LARGEST_HALF = 65504.0
 
 
-def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = None, weights: str = "fp32") -> None:
-    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict.
+def convert(
+    source: str, out: Path, which: str = "G_ema", sha256: str | None = None, weights: str = "fp32"
+) -> tuple[str, ...]:
+    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict. Returns the notes on it.
 
     weights: one of ncnn_builder.STORAGES. "fp16" rounds to half precision, for a file of half the size; tensors with
     numbers that it does not hold stay float32. Whoever reads the file computes in float32.
@@ -37,6 +39,7 @@ def convert(source: str, out: Path, which: str = "G_ema", sha256: str | None = N
     network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
     state = {key: _stored(value, weights) for key, value in network.state_dict().items()}
     nb.write_files({out: [readers.safetensors_bytes(found.family, found.init_kwargs, state)]})
+    return found.notes
 
 
 def _stored(value: Tensor, weights: str) -> Tensor:
@@ -50,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Convert the generator of a checkpoint to a .safetensors file that holds its init_kwargs too. "
         "Nothing in the checkpoint is executed.",
     )
-    parser.add_argument("source", metavar="IN", help="file or http(s) URL: .pkl, .pt, .pth or .safetensors")
+    parser.add_argument(
+        "source",
+        metavar="IN",
+        help="file or http(s) URL: .pkl, .pt, .pth, .safetensors or another of docs/checkpoints.md",
+    )
     parser.add_argument("out", metavar="OUT.safetensors", type=Path)
     parser.add_argument(
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
@@ -67,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
-        convert(args.source, args.out, args.which, args.sha256, args.weights)
+        for note in convert(args.source, args.out, args.which, args.sha256, args.weights):
+            print(f"{args.source}: {note}")
         print(f"{args.out}  {args.out.stat().st_size / 1e6:.1f} MB")
 
     return command_line.exit_code("stylegan.convert", work)

@@ -20,11 +20,12 @@ def generator_case(G: Any, arrays: Mapping[str, Any]) -> Case:
 
 
 def mapping_case(network: Any, arrays: Mapping[str, Any]) -> Case:
-    """arrays: z [1, z_dim]; c [1, c_dim] with labels; coeff [1], the truncation psi, 1 where it is left out.
+    """arrays: z [1, z_dim] unless that is 0; c [1, c_dim] with labels; coeff [1], the truncation psi, 1 where it
+    is left out.
 
     Raises BuildError for other arrays.
     """
-    wanted = {"z": (1, network.z_dim), "coeff": (1,)} | ({"c": (1, network.c_dim)} if network.c_dim else {})
+    wanted = {name: (1, n) for name, n in (("z", network.z_dim), ("c", network.c_dim)) if n} | {"coeff": (1,)}
     given = _checked({"coeff": np.ones(1, np.float32), **arrays}, wanted)
     z, c = (torch.from_numpy(given[name]) if name in given else None for name in ("z", "c"))
     psi = float(given["coeff"][0])

@@ -26,9 +26,9 @@ NCNN_VERSION = "1.0.20261020"
 
 
 def mapping_graph(G: Any) -> nb.Graph:
-    """z [z_dim], coeff [1] (the truncation psi) and, with labels, c [c_dim] -> output [w_dim]."""
+    """z [z_dim] (unless that is 0), coeff [1] (the truncation psi) and, with labels, c [c_dim] -> output [w_dim]."""
     g = nb.Graph("mapping")
-    inputs = [g.input("z", (G.z_dim,)), g.input("coeff", (1,))]
+    inputs = [*([g.input("z", (G.z_dim,))] if G.z_dim else []), g.input("coeff", (1,))]
     if G.c_dim:
         inputs.append(g.input("c", (G.c_dim,)))
     with g.scope("mapping"):
@@ -287,6 +287,8 @@ def _export(args: argparse.Namespace) -> None:
             print(f"stored as fp32 all the same: {text}")
     if loaded.inferred and config is None:
         print(f"inferred from the shapes of the tensors, as the file does not say it: {dict(loaded.init_kwargs)}")
+    for note in loaded.notes:
+        print(f"{loaded.source}: {note}")
     if other:
         _warn_seeds(other, G.z_dim)
     if weights.reason:

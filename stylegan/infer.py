@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from stylegan._torch import Tensor
@@ -13,29 +13,67 @@ from stylegan.errors import CheckpointError
 MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
 """A key that the state_dict of every generator of the family has, and of no other."""
 
+ROSINALITY = "conv1.conv.modulation.weight"
+"""Likewise of rosinality's stylegan2-pytorch, whose tensors stylegan.rosinality converts."""
+
 FOREIGN = {
-    r"(^|\.)conv1\.conv\.modulation\.weight$": "rosinality's stylegan2-pytorch",
-    r"(^|\.)(S|G|SE|GE)\.(net|blocks|initial_block)": "lucidrains' stylegan2-pytorch",
+    r"(^|\.)(S|G|SE|GE)\.(net|blocks|initial_block)": "lucidrains' stylegan2-pytorch, whose generator is another "
+    "network: two convolutions with a bilinear upsampling in a block, and noise of its own for each channel",
+    r"(^|\.)mapping\.embed_proj\.": "StyleGAN-XL, whose labels go through a pretrained embedding and have a mean "
+    "style each, and whose layers grow by super-resolution stages",
+    r"(^|\.)backbone\.synthesis\.": "EG3D or a kin of it, whose StyleGAN2 draws the planes of a scene that is rendered",
+    r"(^|\.)synthesis\.layer\d+\.(conv\.|style\.|weight)": "genforce or a kin of it, whose layers have other names and "
+    "shapes than the official ones",
+    r"(^|\.)progression\.\d+\.conv": "rosinality's style-based-gan-pytorch, which is StyleGAN1: its styles are "
+    "instance norms",
 }
-"""A pattern of a key that generators of other code have, and whose it is."""
+"""A pattern of a key that generators have which none of ours can carry, and what they are."""
 
 State = Mapping[str, Tensor]
 
 
+def marked(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """(layout, prefix) of each generator among the names of tensors. layout: a family, or "rosinality"."""
+    keys = list(keys)
+    if _foreign(keys) is not None:
+        return []
+    marks = {**MARKS, "rosinality": ROSINALITY}
+    return [
+        (layout, key.removesuffix(mark))
+        for key in keys
+        for layout, mark in marks.items()
+        if key == mark or key.endswith("." + mark)
+    ]
+
+
+def _foreign(keys: Iterable[str]) -> str | None:
+    return next((what for key in keys for mark, what in FOREIGN.items() if re.search(mark, key)), None)
+
+
+def why_not(keys: Collection[str]) -> str | None:
+    """One sentence about names of tensors of which `marked` finds no generator's; None where there are none."""
+    foreign = _foreign(keys)
+    if foreign is not None:
+        return f"a generator of {foreign}"
+    if any(re.search(r"(^|\.)(b4\.conv1\.weight|input\.freqs)$", key) for key in keys):
+        return ALONE
+    some = ", ".join(list(keys)[:3])
+    marks = " nor ".join(MARKS.values())
+    return f"no StyleGAN generator: neither {marks} is among its {len(keys)} tensors ({some}...)" if keys else None
+
+
+ALONE = (
+    "a synthesis network alone: no seed makes a picture of it without the mapping network that it was trained with; "
+    "save the whole generator's state_dict()"
+)
+
+
 def family_of(state: State) -> str:
     """The family of the state_dict's generator. Raises CheckpointError where it is no generator's."""
-    for family, mark in MARKS.items():
-        if mark in state:
-            return family
-    foreign = next((what for mark, what in FOREIGN.items() if any(re.search(mark, key) for key in state)), None)
-    if foreign is not None:
-        raise CheckpointError(
-            f"a generator of {foreign}: its layers have other names and shapes than the official ones"
-        )
-    some = ", ".join(list(state)[:3])
-    raise CheckpointError(
-        f"no StyleGAN generator: neither {' nor '.join(MARKS.values())} is among its {len(state)} tensors ({some}...)"
-    )
+    found = next((layout for layout, prefix in marked(state) if not prefix and layout in MARKS), None)
+    if found is None:
+        raise CheckpointError(why_not(state) or "no StyleGAN generator: it has no tensors")
+    return found
 
 
 def infer(state: State) -> tuple[str, dict[str, Any]]:
@@ -45,6 +83,8 @@ def infer(state: State) -> tuple[str, dict[str, Any]]:
     the official ones. Raises CheckpointError where a key is missing or no official numbers give the shapes.
     """
     family = family_of(state)
+    if not any(key.startswith("mapping.") for key in state):
+        raise CheckpointError(ALONE)
     top, mapping = _mapping(state)
     return (family, _v2ada(state, top, mapping)) if family == "v2ada" else (family, _v3(state, top, mapping))
 
@@ -63,10 +103,14 @@ def _indices(state: State, pattern: str) -> list[int]:
 
 def _mapping(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     """The sizes z_dim, c_dim, w_dim; and mapping_kwargs."""
-    layers = _indices(state, r"mapping\.fc(\d+)\.weight$")
-    first = _shape(state, "mapping.fc0.weight", 2)
-    w_dim = _shape(state, f"mapping.fc{layers[-1]}.weight", 2)[0]
+    layers = _indices(state, r"mapping\.fc(\d+)\.")
     embed, c_dim = _shape(state, "mapping.embed.weight", 2) if "mapping.embed.weight" in state else (0, 0)
+    if layers:
+        first = _shape(state, "mapping.fc0.weight", 2)
+        w_dim = _shape(state, f"mapping.fc{layers[-1]}.weight", 2)[0]
+    else:
+        w_dim = _shape(state, "mapping.w_avg", 1)[0]
+        first = [w_dim, w_dim]
     kwargs: dict[str, Any] = {"num_layers": len(layers)}
     if len(layers) > 1 and first[0] != w_dim:
         kwargs["layer_features"] = first[0]
@@ -88,6 +132,9 @@ def _v2ada(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[s
         kwargs["architecture"] = "resnet" if f"synthesis.b{last}.skip.weight" in state else "orig"
     if "synthesis.b4.conv1.noise_strength" not in state:
         kwargs["use_noise"] = False
+    first = _shape(state, "synthesis.b4.const", 3)[1:]
+    if first != [4, 4]:
+        kwargs["init_res"] = first
     if conv[4][2] != 3:
         kwargs["kernel_size"] = conv[4][2]
     return {
@@ -105,6 +152,9 @@ def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str,
     if len(layers) < 3:
         raise CheckpointError(f"cannot tell its init_kwargs: expected layers synthesis.L0_... to L14_..., got {layers}")
     num_layers, resolution, img_channels, _ = layers[-1]
+    square = layers[0][1] * 2 - 20 not in (16, 32, 64)  # else a half of a sampling rate with two margins of 10
+    if not square:  # names have the width
+        resolution *= 2
     if resolution < 8 or resolution & (resolution - 1) or num_layers < 3:
         raise CheckpointError(f"cannot tell its init_kwargs: {layers[-1][3]} is of no official resolution")
 
@@ -117,6 +167,8 @@ def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str,
         lambda c, i: (math.ceil(2 * cutoff(i) * (c - 0.5)), math.floor(2 * cutoff(i) * (c + 0.5))),
     )
     kwargs: dict[str, Any] = {"channel_base": base, "channel_max": most}
+    if not square:
+        kwargs["square"] = False
     if num_layers != 14:
         kwargs["num_layers"] = num_layers
     kernel = _shape(state, f"synthesis.{layers[0][3]}.weight", 4)[2]

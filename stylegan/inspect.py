@@ -17,7 +17,8 @@ from stylegan.configs import WHICH
 def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dict[str, Any]:
     """What a checkpoint, file or URL, holds, as what JSON can hold.
 
-    source, sha256, family, init_kwargs, inferred (whether init_kwargs are, from shapes), num_ws, labels (c_dim),
+    source, sha256, family, init_kwargs, inferred (whether init_kwargs are, from shapes), notes (what was converted,
+    assumed or left out), num_ws, labels (c_dim),
     parameters and buffers (how many numbers), bytes (of both, in float32), w_avg (mean, std, min, max; None without
     truncation), tensors (name -> shape), in the network's order. Raises CheckpointError, PackageMissing.
     """
@@ -35,6 +36,7 @@ def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dic
         "family": found.family,
         "init_kwargs": dict(found.init_kwargs),
         "inferred": found.inferred,
+        "notes": list(found.notes),
         "num_ws": network.num_ws,
         "labels": network.c_dim,
         "parameters": parameters,
@@ -59,6 +61,7 @@ def _text(said: dict[str, Any]) -> str:
         "sha256": said["sha256"],
         "family": said["family"],
         "init_kwargs": json.dumps(said["init_kwargs"]) + (" (inferred from shapes)" if said["inferred"] else ""),
+        **({"notes": "; ".join(said["notes"])} if said["notes"] else {}),
         "num_ws": said["num_ws"],
         "labels": said["labels"] or "none",
         "size": f"{said['parameters']} parameters, {said['buffers']} numbers in buffers, {said['bytes']} bytes",
@@ -76,7 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what generator a checkpoint holds: family, init_kwargs, sizes, and every tensor's shape. "
         "Nothing in the checkpoint is executed.",
     )
-    parser.add_argument("source", metavar="FILE", help="file or http(s) URL: .pkl, .pt, .pth or .safetensors")
+    parser.add_argument(
+        "source",
+        metavar="FILE",
+        help="file or http(s) URL: .pkl, .pt, .pth, .safetensors or another of docs/checkpoints.md",
+    )
     parser.add_argument(
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
     )

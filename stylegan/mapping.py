@@ -15,7 +15,8 @@ class StyleMapping(nn.Module):
 
     z [N, z_dim], c [N, c_dim] -> ws [N, num_ws, w_dim], or w [N, w_dim] where num_ws is None (as in a
     discriminator). features: the sizes between the layers, features[0] = z_dim + the size of the embedding,
-    features[-1] = w_dim. `w_avg` [w_dim] is the running mean of w, if has_w_avg; without it there is no truncation.
+    features[-1] = w_dim; without layers w is what they would be given. `w_avg` [w_dim] is the running mean of w, if
+    has_w_avg; without it there is no truncation.
     """
 
     w_avg: Tensor
@@ -24,6 +25,7 @@ class StyleMapping(nn.Module):
         self,
         z_dim: int,
         c_dim: int,
+        w_dim: int,
         num_ws: int | None,
         features: Sequence[int],
         activation: str = "lrelu",
@@ -31,8 +33,12 @@ class StyleMapping(nn.Module):
         w_avg_beta: float | None = None,
         has_w_avg: bool = True,
     ) -> None:
+        if features[-1] != w_dim:
+            raise ValueError(f"a mapping without layers gives {features[-1]} numbers, expected w_dim {w_dim}")
+        if not z_dim and not c_dim:
+            raise ValueError("z_dim and c_dim are both 0: nothing tells one picture from another")
         super().__init__()
-        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, features[-1]
+        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
         self.num_ws = num_ws
         self.num_layers = len(features) - 1
         self.w_avg_beta = w_avg_beta
@@ -77,12 +83,14 @@ class StyleMapping(nn.Module):
         return x
 
     def export_ncnn(self, g: nb.Graph, bottom_names: nb.ValueLike) -> nb.Values:
-        """Inputs [z, coeff] or, with labels, [z, coeff, c]: one w [w_dim], truncated by coeff (psi).
+        """Inputs [z, coeff] or, with labels, [z, coeff, c], where z_dim is 0 without z: one w [w_dim], truncated by
+        coeff (psi).
 
         Not repeated num_ws times: the synthesis network takes one w for all styles.
         """
-        z, coeff, *c = nb.check_bottom_names(bottom_names)
-        parts = [normalize_2nd_moment_ncnn(g, z)]
+        bottoms = list(nb.check_bottom_names(bottom_names))
+        parts = [normalize_2nd_moment_ncnn(g, bottoms.pop(0))] if self.z_dim > 0 else []
+        coeff, *c = bottoms
         if self.c_dim > 0:
             parts.append(normalize_2nd_moment_ncnn(g, nb.child(g, self, "embed", c)))
         x = nb.concat(g, parts, dim=1) if len(parts) > 1 else parts[0]

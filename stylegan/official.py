@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from stylegan.errors import CheckpointError
-from stylegan.pickles import kind, quoted
+from stylegan.pickles import Stray, kind, quoted
 from stylegan.torch_files import Array, Module, TensorInfo
 
 SIGNATURE = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs", "synthesis_kwargs")
@@ -18,8 +19,30 @@ MAX_MEMBERS = 2000
 MAX_NAME, MAX_TEXT = 100, 4096
 """Far above what official networks have: shared parts make a small file describe a network of any size."""
 
+_HUMAN = (*SIGNATURE[:3], "square", *SIGNATURE[3:])
+"""StyleGAN-Human's order."""
+
 _BY_V3 = "fused_modconv_default"
 """A keyword that only the StyleGAN3 code base gives to StyleGAN2; it chooses between ways to compute the same."""
+
+
+def as_module(thing: Any) -> Module | None:
+    """The module that a thing of a file is, without what spreads it over devices; None for everything else.
+
+    A module that was pickled without torch_utils.persistence is an object of an unknown class with a module's state.
+    """
+    for _ in range(MAX_DEPTH):
+        if isinstance(thing, Stray):
+            state = thing.state
+            good = isinstance(state, dict) and isinstance(state.get("_modules"), dict) and "_parameters" in state
+            thing = Module(thing.name.rpartition(".")[2], state) if good else None
+        if not isinstance(thing, Module):
+            return None
+        inside = thing.state.get("_modules")
+        if not isinstance(inside, dict) or list(inside) != ["module"]:  # torch's DataParallel and kin
+            return thing
+        thing = inside["module"]
+    return None
 
 
 def tensors(module: Module) -> dict[str, TensorInfo]:
@@ -29,11 +52,11 @@ def tensors(module: Module) -> dict[str, TensorInfo]:
     pending = [("", module, 0)]
     while pending:
         path, module, depth = pending.pop()
-        if id(module) in seen or depth > MAX_DEPTH or len(seen) == MAX_MEMBERS or len(found) > MAX_VALUES:
+        if id(module.state) in seen or depth > MAX_DEPTH or len(seen) == MAX_MEMBERS or len(found) > MAX_VALUES:
             raise CheckpointError(
                 f"module {quoted(path)} occurs twice, too deep or among too many: no network has that"
             )
-        seen.add(id(module))
+        seen.add(id(module.state))
         hidden = module.state.get("_non_persistent_buffers_set", ())
         for group in ("_parameters", "_buffers"):
             for name, value in _members(module, group, path):
@@ -43,8 +66,9 @@ def tensors(module: Module) -> dict[str, TensorInfo]:
                     raise CheckpointError(f"{quoted(path + name)} is {kind(value)}, expected a tensor")
                 found[path + name] = value
         for name, value in _members(module, "_modules", path):
-            if isinstance(value, Module):
-                pending.append((f"{path}{name}.", value, depth + 1))
+            inner = as_module(value)
+            if inner is not None:
+                pending.append((f"{path}{name}.", inner, depth + 1))
             elif value is not None:
                 raise CheckpointError(f"{quoted(path + name)} is {kind(value)}, expected a module")
     return found
@@ -72,9 +96,12 @@ def init_kwargs(module: Module, family: str) -> dict[str, Any] | None:
     if "_init_kwargs" not in module.state:
         return None
     args, kwargs = module.state.get("_init_args", ()), module.state["_init_kwargs"]
+    if isinstance(kwargs, Stray) and kwargs.items:  # a kind of dict
+        kwargs = kwargs.items
     if type(args) is not tuple or len(args) > len(SIGNATURE) or not isinstance(kwargs, dict):
         raise CheckpointError(f"_init_args and _init_kwargs are {kind(args)} and {kind(kwargs)}, expected tuple, dict")
-    merged = plain({**dict(zip(SIGNATURE, args, strict=False)), **kwargs}, "_init_kwargs")
+    names = _HUMAN if len(args) > 3 and type(args[3]) is bool else SIGNATURE
+    merged = plain({**dict(zip(names, args, strict=False)), **kwargs}, "_init_kwargs")
     nested = {name: merged.pop(name, None) or {} for name in ("mapping_kwargs", "synthesis_kwargs")}
     for name, value in nested.items():
         if not isinstance(value, dict):
@@ -99,12 +126,17 @@ def init_kwargs(module: Module, family: str) -> dict[str, Any] | None:
 
 def _attribute(module: Module, path: tuple[str, ...], name: str) -> Any:
     """An attribute of a module inside; Ellipsis where it is missing."""
+    inner = inside(module, path)
+    return ... if inner is None else inner.state.get(name, ...)
+
+
+def inside(module: Module, path: Iterable[str]) -> Module | None:
+    """The module inside by the names on the way; None where it is missing."""
+    inner: Module | None = module
     for part in path:
-        inner = dict(_members(module, "_modules", part)).get(part)
-        if not isinstance(inner, Module):
-            return ...
-        module = inner
-    return module.state.get(name, ...)
+        if inner is not None:
+            inner = as_module(dict(_members(inner, "_modules", part)).get(part))
+    return inner
 
 
 def plain(value: Any, where: str) -> dict[str, Any]:
@@ -118,6 +150,8 @@ def plain(value: Any, where: str) -> dict[str, Any]:
             raise CheckpointError(f"{where}: expected a few values, got {MAX_VALUES} or deeper than {MAX_DEPTH}")
         if isinstance(value, Array) and value.value.size <= 64:
             return value.value.tolist()
+        if isinstance(value, Stray) and value.items:  # a kind of dict
+            value = value.items
         if isinstance(value, dict) and len(value) <= MAX_VALUES and all(map(is_name, value)):
             return {key: copied(item, depth + 1) for key, item in value.items()}
         if type(value) in (list, tuple) and len(value) <= 64:

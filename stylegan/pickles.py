@@ -3,7 +3,8 @@
 Python's own unpicklers call what the stream names, and their classes are built around that; `pickletools.genops`
 decodes opcodes that no checkpoint has (decimal numbers of any length) before anybody can refuse them. So this is a
 stack machine of its own for the opcodes that picklers of protocols 2 to 5 write for plain data. Every other opcode,
-every other name, and every use of a name that its table entry does not foresee, is Refused with its byte offset.
+every name that neither the table nor `unknown` has, and every use of a name that its entry does not foresee, is Refused
+with its byte offset.
 
 Time and memory are bounded by the length of the stream and MAX_OPCODES: bytes are views of the stream, dict keys are
 such that hashing them is cheap, and nothing here recurses, however deep what the stream builds.
@@ -40,11 +41,15 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)
 class Global:
-    """A name that a stream may have. call: what REDUCE makes of the arguments; new: what NEWOBJ makes of them."""
+    """A name that a stream may have. call: what REDUCE makes of the arguments; new: what NEWOBJ makes of them.
+
+    inert: neither looks at the arguments.
+    """
 
     name: str
     call: Call | None = None
     new: Call | None = None
+    inert: bool = False
 
 
 Globals = Mapping[tuple[str, str], Global]
@@ -53,9 +58,49 @@ Globals = Mapping[tuple[str, str], Global]
 class Buildable:
     """An inert object that takes a state by BUILD."""
 
+    __slots__ = ()
+
     def build(self, state: Any) -> None:
         """Raises Refused for a state that is not of the expected form."""
         raise NotImplementedError
+
+
+class Stray(Buildable):
+    """An object of a class that is not known: what it was made of is dropped, what it is given afterwards is kept.
+
+    state: of BUILD, usually its attributes; items: as of a dict; values: as of a list.
+    """
+
+    __slots__ = ("items", "name", "state", "values")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: Any = None
+        self.items: dict[Any, Any] | None = None
+        self.values: list[Any] | None = None
+
+    def build(self, state: Any) -> None:
+        self.state = state
+
+    @property
+    def content(self) -> dict[Any, Any]:
+        """As a dict: its items, else its attributes."""
+        return self.items or (self.state if isinstance(self.state, dict) else {})
+
+
+class OddKey:
+    """A key of a dict, or an element of a set, that is no text, small number or None: only its kind is kept.
+
+    Hashing a tuple may take for ever, and chosen large numbers collide.
+    """
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __repr__(self) -> str:
+        return f"(a key that is {self.what})"
 
 
 class Dict(dict[Any, Any], Buildable):
@@ -68,7 +113,9 @@ class Dict(dict[Any, Any], Buildable):
 
 def kind(value: Any) -> str:
     """The type of a value of the stream, for messages."""
-    return f"the name {value.name}" if isinstance(value, Global) else type(value).__name__
+    if isinstance(value, Stray):
+        return f"an object of {quoted(value.name)}"
+    return f"the name {quoted(value.name)}" if isinstance(value, Global) else type(value).__name__
 
 
 def quoted(text: str, most: int = 80) -> str:
@@ -95,7 +142,7 @@ class Unpickler:
     """One pickle in `data`, from byte `at`; after load(), `at` is the byte behind it.
 
     globals_: the names that it may have, as (module, name). persistent: makes an object of a persistent id;
-    without it they are refused.
+    without it they are refused. unknown: what becomes of every other name, or Refused.
     """
 
     def __init__(
@@ -105,9 +152,10 @@ class Unpickler:
         budget: Budget,
         persistent: Callable[[Any], Any] | None = None,
         at: int = 0,
+        unknown: Callable[[str, str], Global] | None = None,
     ) -> None:
         self.data, self.at = data, at
-        self.globals, self.persistent = globals_, persistent
+        self.globals, self.persistent, self.unknown = globals_, persistent, unknown
         self.budget = budget
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -174,15 +222,21 @@ class Unpickler:
 
     def set_items(self, items: list[Any]) -> None:
         target = self.top()
+        if isinstance(target, Stray):
+            target.items = target.items or {}
+            target = target.items
         if not isinstance(target, dict):
             raise Refused(f"items set in {kind(target)}")
         if len(items) % 2:
             raise IndexError
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_key(key)] = value
+            target[as_key(key)] = value
 
     def extend(self, items: list[Any]) -> None:
         target = self.top()
+        if isinstance(target, Stray):
+            target.values = target.values or []
+            target = target.values
         if type(target) is not list:
             raise Refused(f"items appended to {kind(target)}")
         target.extend(items)
@@ -192,7 +246,12 @@ class Unpickler:
             raise Refused(f"a name made of {kind(module)} and {kind(name)}")
         found = self.globals.get((module, name))
         if found is None:
-            raise Refused(f"the name {quoted(module)}.{quoted(name)}")
+            try:
+                if self.unknown is None:
+                    raise Refused
+                found = self.unknown(module, name)
+            except Refused:
+                raise Refused(f"the name {quoted(module)}.{quoted(name)}") from None
         self.stack.append(found)
 
     def call(self, args: Any, function: Any, how: str) -> None:
@@ -202,11 +261,11 @@ class Unpickler:
         self.stack.append(act(args))
 
 
-def _key(key: Any) -> Any:
-    """A key of a dict or an element of a set: hashing a tuple may take for ever, and chosen large numbers collide."""
+def as_key(key: Any) -> Any:
+    """A key of a dict or an element of a set."""
     if type(key) is str or key is None or (type(key) is int and abs(key) < 2**32):
         return key
-    raise Refused(f"the key {kind(key)}")
+    return OddKey(kind(key))
 
 
 # -- the opcodes ------------------------------------------------------------------------------------------------
@@ -299,9 +358,16 @@ def _setitems(u: Unpickler) -> None:
 @_op(pickle.ADDITEMS)
 def _additems(u: Unpickler) -> None:
     items, target = u.pop_mark(), u.top()
+    if isinstance(target, Stray):
+        return
     if type(target) is not set:
         raise Refused(f"items added to {kind(target)}")
-    target.update(map(_key, items))
+    target.update(map(as_key, items))
+
+
+@_op(pickle.FROZENSET)
+def _frozenset(u: Unpickler) -> None:
+    u.stack.append(set(map(as_key, u.pop_mark())))
 
 
 @_op(pickle.GLOBAL)
@@ -324,6 +390,15 @@ def _reduce(u: Unpickler) -> None:
 @_op(pickle.NEWOBJ)
 def _newobj(u: Unpickler) -> None:
     u.call(u.pop(), u.pop(), "new")
+
+
+@_op(pickle.NEWOBJ_EX)
+def _newobj_ex(u: Unpickler) -> None:
+    """With keywords, which only objects of unknown classes may have."""
+    keywords, args, function = u.pop(), u.pop(), u.pop()
+    if not isinstance(function, Global) or not function.inert or not isinstance(keywords, dict):
+        raise Refused(f"opcode NEWOBJ_EX with {kind(function)}")
+    u.call(args, function, "new")
 
 
 @_op(pickle.BUILD)

@@ -90,6 +90,7 @@ def _prepare(args: argparse.Namespace) -> Work:
     weights = command_line.load(args, config)
     loaded = weights.checkpoint
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
+    checkpoint.expect_square(G, loaded.source, "the projector")
     label = _label(args.label, G.c_dim)
     target = picture.fit_target(opened, G.img_resolution, G.img_channels)
     distance, reason = choose(args.features, G.img_channels)

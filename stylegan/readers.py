@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from stylegan import infer, official
+from stylegan import file_kinds, finding, infer, keywords, official, rosinality, tensorflow_files
 from stylegan._torch import Tensor, safetensors_torch, torch
 from stylegan.errors import CheckpointError
-from stylegan.pickles import kind, quoted
+from stylegan.pickles import Stray, kind, quoted
 from stylegan.torch_files import Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
 
 METADATA = "stylegan"
@@ -17,41 +17,85 @@ METADATA = "stylegan"
 
 State = dict[str, Tensor]
 
-Parts = tuple[str | None, dict[str, Any] | None, State]
-"""family and init_kwargs, None where the file does not say them; and the state."""
+
+class Parts(NamedTuple):
+    """What a file says: family and init_kwargs, None where it does not say them; the state; what else is to be said.
+
+    inferred: init_kwargs are, from the shapes of tensors of another layout.
+    """
+
+    family: str | None
+    init_kwargs: dict[str, Any] | None
+    state: State
+    notes: tuple[str, ...] = ()
+    inferred: bool = False
 
 
-def read_torch_or_pickle(data: bytes, which: str) -> Parts:
-    """An official pickle, or a torch file with a state_dict, with the predecessor's parts, or with modules."""
-    content = read_torch(data) if is_torch(data) else read_pickle(data)
-    modules = [key for key, value in content.items() if isinstance(value, Module)] if isinstance(content, dict) else []
-    if modules:
-        if which not in modules:
-            there = ", ".join(key for key in modules[:20] if official.is_name(key))
-            raise CheckpointError(f"it has no {which}, it has {there}: choose with --which")
-        content = content[which]
-    if isinstance(content, Module):
-        infos = official.tensors(content)
-        state = _tensors(infos, len(data))
-        try:
-            family = infer.family_of(state)
-        except CheckpointError as error:
-            raise CheckpointError(f"a pickled {quoted(content.class_name)} is {error}") from None
-        return family, official.init_kwargs(content, family), state
-    for key in ("state_dict", which):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict):
-        raise CheckpointError(
-            f"expected a state_dict (names to tensors), got {kind(content)}: save the generator's state_dict()"
-        )
-    if any(isinstance(value, dict) for value in content.values()):
-        content = _predecessor(content, which)
-    return None, None, _tensors(content, len(data))
+def read(data: bytes, which: str) -> Parts:
+    """A file's generator; which: one of configs.WHICH. Raises CheckpointError, PackageMissing and Refused."""
+    data = file_kinds.unpacked(data)
+    if _is_safetensors(data):
+        return read_safetensors(data)
+    return _read_pickled(read_torch(data) if is_torch(data) else read_pickle(data), which, len(data))
+
+
+def _is_safetensors(data: bytes) -> bool:
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 40
+
+
+def _read_pickled(content: Any, which: str, size: int) -> Parts:
+    """The content of an official pickle, of TensorFlow's, or of a torch file: modules or state_dicts."""
+    found = finding.generator(content, which)
+    if isinstance(found.thing, Module):
+        return _read_module(found.thing, size)
+    if isinstance(found.thing, Stray):
+        kwargs, state, said = tensorflow_files.converted(found.thing, size)
+        return Parts("v2ada", kwargs, state, tuple(said))
+    prefix = found.prefix
+    inside = {key: value for key, value in found.thing.items() if type(key) is str and key.startswith(prefix)}
+    if prefix:  # what is beside the generator is another network's, or a number of the training
+        inside = {key: value for key, value in inside.items() if isinstance(value, TensorInfo)}
+    state = {key[len(prefix) :]: value for key, value in _tensors(inside, size).items()}
+    notes = (f"its names begin with {quoted(prefix)}",) if prefix else ()
+    if found.layout == "rosinality":
+        latent = found.around.get("latent_avg", found.thing.get("latent_avg"))
+        return _of_rosinality(state, latent if isinstance(latent, TensorInfo) else None, size, notes)
+    return Parts(None, None, state, notes)
+
+
+def _of_rosinality(state: State, latent: TensorInfo | None, size: int, notes: tuple[str, ...] = ()) -> Parts:
+    latent_avg = None if latent is None else _tensors({"latent_avg": latent}, size)["latent_avg"]
+    state, more = rosinality.converted(state, latent_avg)
+    family, kwargs = infer.infer(state)
+    kwargs["synthesis_kwargs"]["conv_clamp"] = None
+    return Parts(family, kwargs, state, (*notes, *more), inferred=True)
+
+
+def _read_module(module: Module, size: int) -> Parts:
+    infos = official.tensors(module)
+    marked = infer.marked(infos)
+    if len(marked) == 1 and marked[0][1]:  # a network that the generator is a part of
+        inner = official.inside(module, marked[0][1].rstrip(".").split("."))
+        if inner is not None:
+            return _read_module(inner, size)
+    state = _tensors(infos, size)
+    if infer.ROSINALITY in state:
+        return _of_rosinality(state, None, size)
+    try:
+        family = infer.family_of(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"a pickled {quoted(module.class_name)} is {error}") from None
+    kwargs = official.init_kwargs(module, family)
+    if kwargs is None:
+        return Parts(family, None, state)
+    kwargs, idle = keywords.settled(family, kwargs)
+    notes = (f"keywords that change no picture are left out: {', '.join(idle)}",) if idle else ()
+    return Parts(family, kwargs, state, notes)
 
 
 def read_discriminator(data: bytes) -> State | None:
     """The discriminator's state_dict in an official pickle or a predecessor's .pth; None where there is none."""
+    data = file_kinds.unpacked(data)
     content = read_torch(data) if is_torch(data) else read_pickle(data)
     found = (content.get("D"), content.get("discriminator")) if isinstance(content, dict) else ()
     for part in found:
@@ -60,19 +104,6 @@ def read_discriminator(data: bytes) -> State | None:
         if isinstance(part, dict) and part:
             return _tensors(part, len(data))
     return None
-
-
-def _predecessor(content: dict[Any, Any], which: str) -> dict[str, Any]:
-    """mapping_ema and synthesis_ema, or mapping and synthesis, as one state_dict."""
-    names = {part: part + ("_ema" if which == "G_ema" else "") for part in ("mapping", "synthesis")}
-    parts = {part: content.get(name) for part, name in names.items()}
-    if not all(isinstance(part, dict) for part in parts.values()):
-        if isinstance(content.get("g_ema"), dict):
-            content = {key: value for key, value in content["g_ema"].items() if official.is_name(key)}
-            infer.family_of(content)  # raises: it says whose it is
-        there = ", ".join(key for key in list(content)[:20] if official.is_name(key))
-        raise CheckpointError(f"expected {' and '.join(names.values())} for {which}, it has {there}")
-    return {f"{part}.{key}": value for part, values in parts.items() for key, value in (values or {}).items()}
 
 
 def _tensors(infos: Mapping[Any, Any], size: int) -> State:
@@ -143,7 +174,7 @@ def read_safetensors(data: bytes) -> Parts:
         raise CheckpointError("expected a generator's state_dict, got an empty one")
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     if said is None:
-        return None, None, state
+        return Parts(None, None, state)
     if not isinstance(said, dict) or said.keys() != {"family", "init_kwargs"} or said["family"] not in infer.MARKS:
         raise CheckpointError(f"its metadata {METADATA!r} is not what python -m stylegan.convert writes")
-    return said["family"], official.plain(said["init_kwargs"], "init_kwargs"), state
+    return Parts(said["family"], official.plain(said["init_kwargs"], "init_kwargs"), state)

@@ -18,7 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from stylegan.pickles import Budget, Buildable, Dict, Global, Globals, Refused, Unpickler, kind, quoted
+from stylegan import strays
+from stylegan.pickles import (
+    Budget,
+    Buildable,
+    Call,
+    Dict,
+    Global,
+    Globals,
+    Refused,
+    Stray,
+    Unpickler,
+    as_key,
+    kind,
+    quoted,
+)
 
 DTYPES = {
     "FloatStorage": ("float32", 4),
@@ -31,6 +45,8 @@ DTYPES = {
     "CharStorage": ("int8", 1),
     "ByteStorage": ("uint8", 1),
     "BoolStorage": ("bool", 1),
+    "ComplexFloatStorage": ("complex64", 8),
+    "ComplexDoubleStorage": ("complex128", 16),
 }
 """torch's storage classes: the name of the dtype and the bytes of a number."""
 
@@ -93,10 +109,9 @@ def _no_arguments(args: tuple[Any, ...]) -> Dict:
     return Dict()
 
 
-def _set(args: tuple[Any, ...]) -> set[str]:
+def _set(args: tuple[Any, ...]) -> set[Any]:
     _expect(len(args) == 1 and type(args[0]) is list, "arguments of a set")
-    _expect(all(type(item) is str for item in args[0]), "a set of things other than texts")
-    return set(args[0])
+    return set(map(as_key, args[0]))
 
 
 def _encode(args: tuple[Any, ...]) -> memoryview:
@@ -111,9 +126,11 @@ def _no_bytes(args: tuple[Any, ...]) -> memoryview:
     return memoryview(b"")
 
 
-def _tensor(args: tuple[Any, ...]) -> TensorInfo:
+def _tensor(args: tuple[Any, ...]) -> TensorInfo | Stray:
     _expect(len(args) in (6, 7), "arguments of a tensor")
     storage, offset, size, stride = args[:4]
+    if isinstance(storage, Stray):
+        return storage
     good = isinstance(storage, Storage) and _count(offset) and _counts(size) and _counts(stride)
     _expect(good and len(size) == len(stride), "arguments of a tensor")
     _expect(math.prod(size) <= storage.numel, f"a tensor {list(size)} of more numbers than its storage")
@@ -122,9 +139,10 @@ def _tensor(args: tuple[Any, ...]) -> TensorInfo:
     return TensorInfo(storage, offset, size, stride)
 
 
-def _parameter(args: tuple[Any, ...]) -> TensorInfo:
-    _expect(len(args) == 3 and isinstance(args[0], TensorInfo), "arguments of a parameter")
-    tensor: TensorInfo = args[0]
+def _parameter(args: tuple[Any, ...]) -> TensorInfo | Stray:
+    """A fourth argument are attributes that somebody gave to the parameter."""
+    _expect(len(args) in (3, 4) and isinstance(args[0], (TensorInfo, Stray)), "arguments of a parameter")
+    tensor: TensorInfo | Stray = args[0]
     return tensor
 
 
@@ -138,12 +156,19 @@ def _module(args: tuple[Any, ...]) -> Module:
     return Module(str(name), state)  # type: ignore[arg-type]
 
 
+def _dtype(args: tuple[Any, ...]) -> _Dtype | Stray:
+    """numpy.dtype; a Stray where it is not one of plain numbers."""
+    code = args[0] if args else None
+    _expect(type(code) is str, "a dtype without a code")
+    return (
+        _Dtype(str(code)) if re.fullmatch("b1|[iu][1248]|f[248]", str(code)) else Stray("numpy.dtype, not of numbers")
+    )
+
+
 class _Dtype(Buildable):
     """numpy.dtype of plain numbers."""
 
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        code = args[0] if args else None
-        _expect(type(code) is str and re.fullmatch("b1|[iu][1248]|f[248]", code) is not None, "a dtype not of numbers")
+    def __init__(self, code: str) -> None:
         self.dtype = np.dtype(code)
 
     def build(self, state: Any) -> None:
@@ -161,11 +186,13 @@ def _array(data: Any, dtype: Any, shape: Any, fortran: Any) -> np.ndarray[Any, A
 
 def _scalar(args: tuple[Any, ...]) -> Any:
     _expect(len(args) == 2, "arguments of a number")
+    if isinstance(args[0], Stray):
+        return args[0]
     return _array(args[1], args[0], (), False).item()
 
 
 class Array(Buildable):
-    """A numpy array: `value` is set by BUILD."""
+    """A numpy array: `value` is set by BUILD; it stays empty where the array is not of numbers."""
 
     def __init__(self, args: tuple[Any, ...]) -> None:
         good = len(args) == 3 and args[0] is _NDARRAY and args[1] == (0,)
@@ -175,6 +202,8 @@ class Array(Buildable):
     def build(self, state: Any) -> None:
         _expect(type(state) is tuple and len(state) == 5 and state[0] == 1, "the state of an array")
         _, shape, dtype, fortran, data = state
+        if isinstance(dtype, Stray):
+            return
         self.value = _array(data, dtype, shape, fortran)
 
 
@@ -183,18 +212,10 @@ def _from_buffer(args: tuple[Any, ...]) -> Array:
     good = len(args) == 4 and type(args[3]) is str and args[3] in ("C", "F")
     _expect(good, "arguments of an array")
     array = Array((_NDARRAY, (0,), None))
+    if isinstance(args[1], Stray):
+        return array
     array.value = _array(args[0], args[1], args[2], args[3] == "F")
     return array
-
-
-class Opaque(Buildable):
-    """An object that snapshots hold beside their networks, such as the path of the data: nothing is known of it."""
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        """What it was made of is dropped."""
-
-    def build(self, state: Any) -> None:
-        """Likewise."""
 
 
 def _size(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -210,32 +231,22 @@ def _defaults(args: tuple[Any, ...]) -> Dict:
 
 
 _NDARRAY = Global("numpy.ndarray")
-_PATHS = ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath", "Path")
-_INERT = {
-    *((module, name) for module in ("pathlib", "pathlib._local") for name in _PATHS),
-    *{("argparse", "Namespace"), ("types", "SimpleNamespace"), ("torch", "device"), ("datetime", "datetime")},
-    *{("builtins", name) for name in ("complex", "frozenset", "slice", "range")},
-    *{("builtins", name) for name in ("list", "dict", "int", "float", "str", "bool")},  # of a defaultdict
-}
-"""Names that make an Opaque."""
-_TORCH_DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
 
 
 def _common() -> dict[tuple[str, str], Global]:
-    table: dict[tuple[str, str], tuple[Callable[[tuple[Any, ...]], Any], ...]] = {
+    table: dict[tuple[str, str], tuple[Call] | tuple[Call, Call]] = {
         ("collections", "OrderedDict"): (_no_arguments,),
         ("dnnlib.util", "EasyDict"): (_no_arguments, _no_arguments),
         ("torch._utils", "_rebuild_parameter"): (_parameter,),
+        ("torch._utils", "_rebuild_parameter_with_state"): (_parameter,),
         ("torch._utils", "_rebuild_tensor_v2"): (_tensor,),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): (_module,),
-        ("numpy", "dtype"): (_Dtype,),
+        ("numpy", "dtype"): (_dtype,),
         ("_codecs", "encode"): (_encode,),
         ("__builtin__", "bytes"): (_no_bytes,),
         ("__builtin__", "set"): (_set,),  # protocols 2 and 3 have no opcode for it
         ("collections", "defaultdict"): (_defaults,),
         ("torch", "Size"): (_size, _size),
-        **dict.fromkeys(_INERT, (Opaque, Opaque)),
-        **{("torch", name): () for name in _TORCH_DTYPES},
     }
     for core in ("numpy.core", "numpy._core"):
         table[f"{core}.multiarray", "scalar"] = (_scalar,)
@@ -247,6 +258,15 @@ def _common() -> dict[tuple[str, str], Global]:
 
 _COMMON = _common()
 _STORAGES = {("torch", name): Global(name) for name in DTYPES}
+
+
+def _unknown(module: str, name: str) -> Global:
+    """Forks that keep the official code in a folder of their own name it with that folder."""
+    if name == "_reconstruct_persistent_obj":
+        return _COMMON["torch_utils.persistence", name]
+    if name == "EasyDict":
+        return _COMMON["dnnlib.util", name]
+    return strays.stray_name(module, name)
 
 
 # -- files ------------------------------------------------------------------------------------------------------
@@ -267,8 +287,8 @@ def read_pickle(data: bytes) -> Any:
         return content
 
     load = Global("torch.storage._load_from_bytes", storage)
-    unpickler = Unpickler(memoryview(data), _COMMON | {("torch.storage", "_load_from_bytes"): load}, budget)
-    return unpickler.load()
+    names = _COMMON | {("torch.storage", "_load_from_bytes"): load}
+    return Unpickler(memoryview(data), names, budget, unknown=_unknown).load()
 
 
 def is_torch(data: bytes) -> bool:
@@ -295,9 +315,12 @@ class _Storages:
         self.fields = fields
         self.found: dict[str, Storage] = {}
 
-    def __call__(self, pid: Any) -> Storage:
+    def __call__(self, pid: Any) -> Storage | Stray:
         good = type(pid) is tuple and len(pid) == self.fields and type(pid[0]) is str and pid[0] == "storage"
-        _expect(good and isinstance(pid[1], Global) and pid[1].name in DTYPES, "a persistent id")
+        _expect(good and isinstance(pid[1], Global), "a persistent id")
+        if pid[1].name not in DTYPES and self.fields == 5:  # of a legacy file the length has to be known
+            return Stray(pid[1].name)
+        _expect(pid[1].name in DTYPES, "a persistent id")
         _expect(type(pid[2]) is str and _count(pid[4]) and pid[5:] in ((), (None,)), "a storage's description")
         dtype, itemsize = DTYPES[pid[1].name]
         storage = self.found.setdefault(pid[2], Storage(dtype, itemsize, pid[4]))
@@ -310,9 +333,9 @@ def _read_legacy(view: memoryview, globals_: Globals, budget: Budget) -> Any:
     storages = _Storages(6)
     at = 0
 
-    def pickled(names: Globals = _STORAGES) -> Any:
+    def pickled(names: Globals = _STORAGES, unknown: Callable[[str, str], Global] | None = None) -> Any:
         nonlocal at
-        unpickler = Unpickler(view, names, budget, storages, at)
+        unpickler = Unpickler(view, names, budget, storages, at, unknown)
         content = unpickler.load()
         at = unpickler.at
         return content
@@ -321,7 +344,7 @@ def _read_legacy(view: memoryview, globals_: Globals, budget: Budget) -> Any:
     _expect(head == (_MAGIC, _VERSION) and type(head[0]) is int, "no torch file")
     machine = pickled()
     _expect(isinstance(machine, dict) and machine.get("little_endian") is True, "a torch file not little-endian")
-    content, keys = pickled({**_STORAGES, **globals_}), pickled()
+    content, keys = pickled({**_STORAGES, **globals_}, _unknown if globals_ else None), pickled()
     good = type(keys) is list and all(type(key) is str for key in keys) and sorted(keys) == sorted(storages.found)
     _expect(good, "a torch file whose list of storages is not that of its content")
     for key in keys:
@@ -349,7 +372,8 @@ def _read_zip(data: bytes, globals_: Globals, budget: Budget) -> Any:
             order = archive.read(records[f"{folder}byteorder"]) if f"{folder}byteorder" in records else b"little"
             _expect(order == b"little", "a torch file not little-endian")
             pickled = memoryview(archive.read(records[names[0]]))
-            content = Unpickler(pickled, {**_STORAGES, **globals_}, budget, storages).load()
+            unknown = _unknown if globals_ else None
+            content = Unpickler(pickled, {**_STORAGES, **globals_}, budget, storages, unknown=unknown).load()
             for key, storage in storages.found.items():
                 record = records.get(f"{folder}data/{key}")
                 _expect(record is not None, f"no storage {quoted(key)} in the archive")

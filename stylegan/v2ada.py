@@ -17,7 +17,7 @@ from typing import Any
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn, torch
 from stylegan.functional import setup_filter, upsample2d
-from stylegan.layers import expect_shape
+from stylegan.layers import check_sizes, expect_shape
 from stylegan.mapping import StyleMapping
 from stylegan.precision import compute_dtype, first_half_resolution
 from stylegan.v2ada_layers import FIR, Conv2dLayer, SynthesisLayer, ToRGBLayer, upsample2d_ncnn
@@ -45,10 +45,13 @@ class MappingNetwork(StyleMapping):
         w_avg_beta: float | None = 0.995,
     ) -> None:
         embed_features = 0 if c_dim == 0 else embed_features or w_dim
-        hidden = [layer_features or w_dim] * (num_layers - 1)
-        features = [z_dim + embed_features, *hidden, w_dim]
+        features = [
+            z_dim + embed_features,
+            *[layer_features or w_dim] * (num_layers - 1),
+            *[w_dim] * min(num_layers, 1),
+        ]
         has_w_avg = num_ws is not None and w_avg_beta is not None
-        super().__init__(z_dim, c_dim, num_ws, features, activation, lr_multiplier, w_avg_beta, has_w_avg)
+        super().__init__(z_dim, c_dim, w_dim, num_ws, features, activation, lr_multiplier, w_avg_beta, has_w_avg)
 
     def forward(
         self,
@@ -66,8 +69,8 @@ class SynthesisBlock(nn.Module):
     """One resolution: conv0 (doubles the size; the first block has a constant instead), conv1, torgb, skip.
 
     Architecture 'skip' has a torgb in every block, 'orig' and 'resnet' in the last one only; 'resnet' adds a
-    1x1 convolution `skip` around conv0 and conv1. `layer_kwargs` go to the SynthesisLayers (kernel_size,
-    use_noise, activation).
+    1x1 convolution `skip` around conv0 and conv1. init_res: the size [H, W] of the network's first block; a picture has
+    resolution / 4 times that. `layer_kwargs` go to the SynthesisLayers (kernel_size, use_noise, activation).
     """
 
     resample_filter: Tensor
@@ -85,6 +88,7 @@ class SynthesisBlock(nn.Module):
         conv_clamp: float | None = None,
         use_fp16: bool = False,
         fp16_channels_last: bool = False,
+        init_res: Sequence[int] = (4, 4),
         **layer_kwargs: Any,
     ) -> None:
         if architecture not in ARCHITECTURES:
@@ -105,10 +109,11 @@ class SynthesisBlock(nn.Module):
             resolution=resolution,
             resample_filter=resample_filter,
             conv_clamp=conv_clamp,
+            init_res=init_res,
             **layer_kwargs,
         )
         if in_channels == 0:
-            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+            self.const = nn.Parameter(torch.randn(out_channels, *init_res))
         else:
             self.conv0 = SynthesisLayer(in_channels, out_channels, up=2, **layer_kwargs)
         self.conv1 = SynthesisLayer(out_channels, out_channels, **layer_kwargs)
@@ -177,7 +182,8 @@ class SynthesisBlock(nn.Module):
 class SynthesisNetwork(nn.Module):
     """ws [N, num_ws, w_dim] -> picture [N, img_channels, img_resolution, img_resolution], about -1..1.
 
-    Blocks are b4, b8, ... up to img_resolution, with min(channel_base / resolution, channel_max) channels.
+    Blocks are b4, b8, ... up to img_resolution, with min(channel_base / resolution, channel_max) channels. init_res:
+    the size [H, W] of the first block, in networks of forks not [4, 4]; pictures are img_resolution / 4 times that.
     `block_kwargs` go to the SynthesisBlocks (architecture, resample_filter, conv_clamp, ...).
     """
 
@@ -189,21 +195,26 @@ class SynthesisNetwork(nn.Module):
         channel_base: int = 32768,
         channel_max: int = 512,
         num_fp16_res: int = 0,
+        init_res: Sequence[int] = (4, 4),
         **block_kwargs: Any,
     ) -> None:
+        if len(init_res) != 2:
+            raise ValueError(f"init_res must be a height and a width, got {init_res}")
+        check_sizes(*(("init_res", size, 1) for size in init_res))
         if img_resolution < 4 or img_resolution & (img_resolution - 1):
             raise ValueError(f"img_resolution must be a power of two of at least 4, got {img_resolution}")
         super().__init__()
         self.w_dim = w_dim
         self.img_resolution = img_resolution
         self.img_channels = img_channels
+        self.img_size = (img_resolution * init_res[0] // 4, img_resolution * init_res[1] // 4)
         self.block_resolutions = [2**i for i in range(2, img_resolution.bit_length())]
         self.num_ws = 0
         in_channels = 0
         for res in self.block_resolutions:
             out_channels = min(channel_base // res, channel_max)
             last, half = res == img_resolution, res >= first_half_resolution(img_resolution, num_fp16_res)
-            options = {"use_fp16": half, **block_kwargs}
+            options = {"use_fp16": half, "init_res": init_res, **block_kwargs}
             block = SynthesisBlock(in_channels, out_channels, w_dim, res, img_channels, last, **options)
             setattr(self, f"b{res}", block)
             self.num_ws += block.num_conv

@@ -95,7 +95,8 @@ class Conv2dLayer(nn.Module):
 class SynthesisLayer(nn.Module):
     """Modulated convolution, noise, bias, activation.
 
-    x [N, in_channels, H / up, W / up], w [N, w_dim] -> [N, out_channels, H, W], H = W = resolution.
+    x [N, in_channels, H / up, W / up], w [N, w_dim] -> [N, out_channels, H, W]. H = W = resolution, but where init_res,
+    the size of the network's first block, is not [4, 4]: H = resolution * init_res[0] / 4, W likewise.
     """
 
     resample_filter: Tensor
@@ -114,10 +115,11 @@ class SynthesisLayer(nn.Module):
         resample_filter: Sequence[float] = FIR,
         conv_clamp: float | None = None,
         channels_last: bool = False,
+        init_res: Sequence[int] = (4, 4),
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.resolution = resolution
+        self.size = (resolution * init_res[0] // 4, resolution * init_res[1] // 4)
         self.up = up
         self.use_noise = use_noise
         self.activation = activation
@@ -128,7 +130,7 @@ class SynthesisLayer(nn.Module):
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
         self.register_buffer("resample_filter", setup_filter(resample_filter))
         if use_noise:
-            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+            self.register_buffer("noise_const", torch.randn(self.size))
             self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
@@ -140,7 +142,7 @@ class SynthesisLayer(nn.Module):
             return None
         if noise_mode == "const":
             return self.noise_const * self.noise_strength
-        plane = torch.randn(n, 1, self.resolution, self.resolution, device=self.weight.device)
+        plane = torch.randn(n, 1, *self.size, device=self.weight.device)
         return plane * self.noise_strength
 
     def forward(self, x: Tensor, w: Tensor, noise_mode: str = "random", gain: float = 1) -> Tensor:
@@ -160,7 +162,7 @@ class SynthesisLayer(nn.Module):
             plane = self.noise(1, noise_mode)
             return plane if plane is not None and plane.any() else None
         name = noise_input_name(g.current_scope.removeprefix("synthesis."))
-        value = g.input(name, (self.resolution, self.resolution))
+        value = g.input(name, self.size)
         return nb.MulConstant(g, value, scale=self.noise_strength)[0]
 
     def export_ncnn(

@@ -35,7 +35,7 @@ class MappingNetwork(StyleMapping):
         w_avg_beta: float | None = 0.998,
     ) -> None:
         features = [z_dim + (w_dim if c_dim else 0)] + [w_dim] * num_layers
-        super().__init__(z_dim, c_dim, num_ws, features, "lrelu", lr_multiplier, w_avg_beta)
+        super().__init__(z_dim, c_dim, w_dim, num_ws, features, "lrelu", lr_multiplier, w_avg_beta)
 
     def forward(
         self,
@@ -54,7 +54,8 @@ class SynthesisNetwork(nn.Module):
 
     `input`, then the layers L{index}_{size}_{channels}, num_layers of them and a ToRGB layer. Cutoff and stopband
     frequencies grow geometrically from first_cutoff and first_stopband to those of the last num_critical layers,
-    which are critically sampled. `layer_kwargs` go to the SynthesisLayers (conv_kernel, use_radial_filters, ...).
+    which are critically sampled. square False, as StyleGAN-Human has it: pictures, and all features, are half as wide
+    as high. `layer_kwargs` go to the SynthesisLayers (conv_kernel, use_radial_filters, ...).
     Source: Karras et al. 2021, section 3.2 and appendix C.
     """
 
@@ -73,6 +74,7 @@ class SynthesisNetwork(nn.Module):
         margin_size: int = 10,
         output_scale: float = 0.25,
         num_fp16_res: int = 4,
+        square: bool = True,
         **layer_kwargs: Any,
     ) -> None:
         check_sizes(
@@ -113,7 +115,12 @@ class SynthesisNetwork(nn.Module):
         if channels.min() < 1:
             raise ValueError(f"channel_base {channel_base} leaves layers without channels at {img_resolution} pixels")
 
-        self.input = SynthesisInput(w_dim, int(channels[0]), int(sizes[0]), rates[0], cutoffs[0])
+        def size(i: int) -> tuple[int, int]:
+            """Width and height."""
+            return int(sizes[i]) // (1 if square else 2), int(sizes[i])
+
+        self.img_size = size(num_layers)[::-1]
+        self.input = SynthesisInput(w_dim, int(channels[0]), size(0), rates[0], cutoffs[0])
         self.layer_names: list[str] = []
         for i in range(num_layers + 1):
             before = max(i - 1, 0)
@@ -124,8 +131,8 @@ class SynthesisNetwork(nn.Module):
                 use_fp16=bool(rates[i] * 2**num_fp16_res > img_resolution),
                 in_channels=int(channels[before]),
                 out_channels=int(channels[i]),
-                in_size=int(sizes[before]),
-                out_size=int(sizes[i]),
+                in_size=size(before),
+                out_size=size(i),
                 in_sampling_rate=float(rates[before]),
                 out_sampling_rate=float(rates[i]),
                 in_cutoff=float(cutoffs[before]),
@@ -190,7 +197,7 @@ class Generator(nn.Module):
         mapping_kwargs: Mapping[str, Any] | None = None,
         **synthesis_kwargs: Any,
     ) -> None:
-        check_sizes(("z_dim", z_dim, 1), ("c_dim", c_dim, 0))
+        check_sizes(("z_dim", z_dim, 0), ("c_dim", c_dim, 0))
         super().__init__()
         self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
         self.img_resolution, self.img_channels = img_resolution, img_channels

@@ -48,7 +48,18 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "v2ada",
         {**_V2ADA, "synthesis_kwargs": dict(channel_base=64, channel_max=8, activation="swish", kernel_size=1)},
     ),
+    "tall": ("v2ada", {**_V2ADA, "synthesis_kwargs": dict(channel_base=64, channel_max=8, init_res=[4, 3])}),
+    "labels-alone": (
+        "v2ada",
+        {
+            **_V2ADA,
+            **dict(z_dim=0, c_dim=5, img_resolution=8),
+            "mapping_kwargs": dict(num_layers=0),
+            "synthesis_kwargs": dict(channel_base=64, channel_max=8),
+        },
+    ),
     "t": ("v3", _V3),
+    "t-tall": ("v3", {**_V3, "num_layers": 4, "square": False, "channel_base": 64, "channel_max": 8}),
     "r": ("v3", {**_V3, "conv_kernel": 1, "use_radial_filters": True}),
     "s": ("v3", {**_V3, "channel_base": 64, "channel_max": 8}),  # the configuration s: t with few channels
     "t-labels": ("v3", {**_V3, "c_dim": 5, "img_channels": 1, "mapping_kwargs": dict(num_layers=3)}),
@@ -111,7 +122,9 @@ def _golden_generator(name: str) -> checkpoint.Generator:
 def latents(G: checkpoint.Generator, seed: int = 85) -> tuple[dict[str, Any], torch.Tensor]:
     """The mapping's inputs for ncnn, and ws [1, num_ws, w_dim] of torch for the same."""
     z = np.random.RandomState(seed).randn(1, G.z_dim).astype(np.float32)
-    inputs: dict[str, Any] = {"z": z[0], "coeff": np.ones(1, np.float32)}
+    inputs: dict[str, Any] = (
+        {"z": z[0], "coeff": np.ones(1, np.float32)} if G.z_dim else {"coeff": np.ones(1, np.float32)}
+    )
     c = None
     if G.c_dim:
         c = torch.eye(G.c_dim)[seed % G.c_dim][None]

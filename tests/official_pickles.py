@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 import types
 from collections import OrderedDict
@@ -39,6 +40,13 @@ def _reconstruct_persistent_obj(meta: Any) -> Any:
     raise AssertionError("the pickle was executed")
 
 
+class Network:
+    """A network of the official TensorFlow code, as far as a pickle goes."""
+
+    def __init__(self, **state: Any) -> None:
+        vars(self).update(state)
+
+
 class Persistent:
     """A module of the official code, as far as a pickle goes."""
 
@@ -58,7 +66,11 @@ class Persistent:
 
 @contextmanager
 def _official_names() -> Iterator[None]:
-    names = {"dnnlib.util": EasyDict, "torch_utils.persistence": _reconstruct_persistent_obj}
+    names = {
+        "dnnlib.util": EasyDict,
+        "torch_utils.persistence": _reconstruct_persistent_obj,
+        "dnnlib.tflib.network": Network,
+    }
     before, modules = dict(sys.modules), {}
     for path, value in names.items():
         for name in (path.partition(".")[0], path):
@@ -149,3 +161,90 @@ def write_official(
 ) -> Path:
     path.write_bytes(dumps(snapshot(base, network, kwargs, **options), protocol))
     return path
+
+
+def tensorflow(network: nn.Module, kwargs: dict[str, Any], version: int = 5, **said: Any) -> Network:
+    """A v2ada.Generator as the TensorFlow code names, shapes and turns its variables; `kwargs` are its init_kwargs."""
+    state = {key: value.numpy() for key, value in network.state_dict().items()}
+    own: dict[str, list[tuple[str, Any]]] = {"": [], "mapping": [], "synthesis": []}
+    index = {key: i for i, key in enumerate(key for key in state if key.endswith("noise_const"))}
+    for key, value in state.items():
+        part, _, rest = key.partition(".")
+        if key == "mapping.w_avg":
+            own[""].append(("dlatent_avg", value))
+        elif key in index:
+            own[part].append((f"noise{index[key]}", value[None, None]))
+        elif part == "mapping":
+            layer, kind = rest.replace("embed", "LabelEmbed").replace("fc", "Dense").split(".")
+            own[part].append((f"{layer}/{kind}", value.T))
+        elif not key.endswith("resample_filter"):
+            own[part].append(_tensorflow_variable(*rest.split("."), value))
+    names = ("latent_size", "label_size", "dlatent_size", "resolution", "num_channels")
+    top = dict(zip(names, kwargs.values(), strict=False))
+    synthesis = kwargs.get("synthesis_kwargs", {})
+    top |= {"fmap_base": synthesis["channel_base"] // 2, "fmap_max": synthesis["channel_max"]}
+    top |= {"mapping_layers": kwargs["mapping_kwargs"]["num_layers"], "truncation_psi": None, "structure": "auto"}
+    top |= {key: synthesis[key] for key in ("architecture", "conv_clamp") if key in synthesis}
+
+    def made(name: str, **state: Any) -> Network:
+        variables = own[name] + [("lod", np.float32(0))]
+        head: dict[str, Any] = dict(version=version, name=f"G_{name}", static_kwargs=top | said)
+        return Network(**head, variables=variables, build_module_src=SOURCE, build_func_name="G_main", **state)
+
+    return made("", components={part: made(part, components={}) for part in ("mapping", "synthesis")})
+
+
+def _tensorflow_variable(block: str, *rest: Any) -> tuple[str, Any]:
+    *path, value = rest
+    size = block[1:]
+    if path == ["const"]:
+        return f"{size}x{size}/Const/const", value[None]
+    names = {"conv0": "Conv0_up", "conv1": "Conv" if size == "4" else "Conv1", "torgb": "ToRGB", "skip": "Skip"}
+    layer, kind = names[path[0]], ".".join(path[1:])
+    if kind == "weight":
+        value = value.transpose(2, 3, 1, 0)
+        value = value[::-1, ::-1] if layer in ("Conv0_up", "Skip") else value
+    elif kind.startswith("affine"):
+        value = value.T if kind.endswith("weight") else value - 1
+        kind = kind.replace("affine.", "mod_")
+    return f"{size}x{size}/{layer}/{kind}", value if value.ndim else value[()]
+
+
+def rosinality(network: nn.Module) -> dict[str, Any]:
+    """The state_dict of a v2ada.Generator of architecture skip, in the layout of rosinality's stylegan2-pytorch."""
+    new: dict[str, Any] = {}
+    layers = [name.removesuffix(".bias") for name in network.state_dict() if re.search(r"conv[01]\.bias$", name)]
+    for key, value in network.state_dict().items():
+        path, _, kind = key.rpartition(".")
+        layer = path.removesuffix(".affine")
+        if key == "synthesis.b4.const":
+            new["input.input"] = value[None]
+        elif layer.startswith("mapping.fc"):
+            new[f"style.{int(layer[10:]) + 1}.{kind}"] = value
+        elif layer in layers:
+            index = layers.index(layer)
+            name = f"convs.{index - 1}" if index else "conv1"
+            entry = {
+                "weight": ("conv.weight", value[None]),
+                "bias": ("activate.bias", value),
+                "noise_strength": ("noise.weight", value[None]),
+                "resample_filter": ("conv.blur.kernel", value * 4),
+            }
+            if path.endswith("affine"):
+                new[f"{name}.conv.modulation.{kind}"] = value
+            elif kind == "noise_const":
+                new[f"noises.noise_{index}"] = value[None, None]
+            elif kind != "resample_filter" or layer.endswith("conv0"):
+                new[f"{name}.{entry[kind][0]}"] = entry[kind][1]
+        elif layer.endswith("torgb"):
+            index = int(layer.split(".")[1][1:]).bit_length() - 3
+            name = f"to_rgbs.{index - 1}" if index else "to_rgb1"
+            if path.endswith("affine"):
+                new[f"{name}.conv.modulation.{kind}"] = value
+            else:
+                new |= (
+                    {f"{name}.bias": value.reshape(1, -1, 1, 1)}
+                    if kind == "bias"
+                    else {f"{name}.conv.weight": value[None]}
+                )
+    return new

@@ -81,6 +81,7 @@ def _measure(args: argparse.Namespace) -> None:
     weights = command_line.load(args, config)
     loaded = weights.checkpoint
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source).to(device)
+    checkpoint.expect_square(G, loaded.source, "a metric")
     data = PictureDataset(
         args.data,
         resolution=G.img_resolution,

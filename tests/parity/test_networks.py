@@ -42,7 +42,7 @@ def test_every_tap_against_torch(name: str, target: str, threads: int) -> None:
     inputs, ws = latents(G)
     mapping = mapping_graph(G)
     got = taps_on_ncnn(mapping, target, inputs, threads)
-    z, c = torch.from_numpy(inputs["z"])[None], torch.from_numpy(inputs["c"])[None] if G.c_dim else None
+    z, c = (torch.from_numpy(inputs[name])[None] if name in inputs else None for name in ("z", "c"))
     with torch.no_grad():
         expected = torch_taps(G.mapping, lambda: G.mapping(z, c), mapping.taps, "mapping")
     report = Report(f"{name}, {target}").add_all(got, expected, NETWORK_TOLERANCE)
@@ -127,7 +127,7 @@ def test_blended_mixing_against_torch(name: str, target: str, tmp_path: Path) ->
 def test_each_module_alone(name: str, part: str, target: str) -> None:
     G = network(name)
     inputs, ws = latents(G)
-    z, c = torch.from_numpy(inputs["z"])[None], torch.from_numpy(inputs["c"])[None] if G.c_dim else None
+    z, c = (torch.from_numpy(inputs[name])[None] if name in inputs else None for name in ("z", "c"))
     if part == "mapping":
         graph, module = mapping_graph(G), G.mapping
         call = lambda: G.mapping(z, c)

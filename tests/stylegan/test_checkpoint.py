@@ -113,11 +113,7 @@ def test_not_a_state_dict(tmp_path: Path, content: object, message: str) -> None
         load(tmp_path / "a.pt")
 
 
-def test_wrong_kind_of_file(tmp_path: Path) -> None:
-    for name, message in {"a.onnx": "got .onnx", "a": "got no suffix"}.items():
-        (tmp_path / name).write_bytes(b"")
-        with pytest.raises(CheckpointError, match=message):
-            load(tmp_path / name)
+def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         load(tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match="not a file"):

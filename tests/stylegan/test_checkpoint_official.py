@@ -165,12 +165,6 @@ def test_a_file_without_the_network(tmp_path: Path) -> None:
         load_content(tmp_path, content["D"])
 
 
-def test_a_tensorflow_pickle_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "net.pkl").write_bytes(b"\x80\x03cdnnlib.tflib.network\nNetwork\nq\0)\x81.")
-    with pytest.raises(CheckpointError, match=r"the name dnnlib\.tflib\.network\.Network at byte 2"):
-        checkpoint.load(tmp_path / "net.pkl")
-
-
 # -- torch files ------------------------------------------------------------------------------------------------
 
 
@@ -191,9 +185,7 @@ def test_the_predecessors_file(tmp_path: Path, name: str, zipped: bool) -> None:
     assert_golden(checkpoint.load(path, which="G"), name, 3)
     del parts["mapping_ema"]
     torch.save(parts, path)
-    with pytest.raises(
-        CheckpointError, match="expected mapping_ema and synthesis_ema for G_ema, it has mapping, synth"
-    ):
+    with pytest.raises(CheckpointError, match="it has no G_ema, it has G: choose with --which"):
         checkpoint.load(path)
 
 
@@ -362,11 +354,3 @@ def test_what_stands_beside_the_networks(tmp_path: Path) -> None:
     (tmp_path / "net.pkl").write_bytes(dumps({**content, "G_ema": beside["path"]}))
     with pytest.raises(CheckpointError, match="it has no G_ema"):
         checkpoint.load(tmp_path / "net.pkl")
-
-
-def test_generators_of_other_code_are_named(tmp_path: Path) -> None:
-    other = {"style.1.weight": torch.zeros(8, 8), "conv1.conv.modulation.weight": torch.zeros(8, 8)}
-    for content in (other, {"g_ema": other, "latent_avg": torch.zeros(8)}):
-        torch.save(content, tmp_path / "net.pt")
-        with pytest.raises(CheckpointError, match="a generator of rosinality's stylegan2-pytorch"):
-            checkpoint.load(tmp_path / "net.pt")

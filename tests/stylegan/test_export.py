@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from network_support import NETWORKS, network
 from official_pickles import write_official
 
 import ncnn_builder as nb
+import runtime.run
 import stylegan
 from runtime import Model
 from stylegan import checkpoint, download, export, v2ada
@@ -436,3 +438,30 @@ def test_which_and_sha256_reach_the_loader(capsys: pytest.CaptureFixture[str]) -
     assert run("--ckpt", "w.pkl", "--sha256", "0" * 64, "--out", "n") == 2
     error = capsys.readouterr().err
     assert "0" * 64 in error and digest in error
+
+
+def test_pictures_that_differ_by_labels_alone() -> None:
+    """z_dim 0, no layers in the mapping: the bundle has no input z, a seed's number changes nothing."""
+    G = network("labels-alone")
+    export.export_generator(G, "m", seeds=[1])
+    assert Path("seeds/1.bin").read_bytes() == bytes(4)
+    m, c = Model("m"), np.eye(5, dtype=np.float32)
+    for label in (0, 3):
+        with torch.no_grad():
+            want = G.mapping(None, torch.from_numpy(c[label : label + 1]), truncation_psi=0.5)[0, 0].numpy()
+        assert np.allclose(m.mapping([], 0.5, c[label]), want, atol=1e-6)
+    for seed in ("7", "seeds/1.bin", "w_avg"):
+        assert runtime.run.main(["mode=image", "model=m", seed, "class=3", f"out={len(seed)}.png"]) == 0
+    assert Path("1.png").read_bytes()[-2000:] != Path("5.png").read_bytes()[-2000:]
+
+
+def test_a_picture_that_is_not_square(capsys: pytest.CaptureFixture[str]) -> None:
+    write_official(Path("tall.pkl"), "v2ada", network("tall"), NETWORKS["tall"][1])
+    assert run("--ckpt", "tall.pkl", "--out", "tall", "--seeds", "1") == 0, capsys.readouterr().err
+    picture = Model("tall").synthesis(np.zeros(24, np.float32))
+    with torch.no_grad():
+        want = network("tall").synthesis(torch.zeros(1, network("tall").num_ws, 24), noise_mode="const")[0].numpy()
+    assert picture.shape == (3, 16, 12) and np.abs(picture - want).max() <= 1e-4 * np.abs(want).max()
+    assert runtime.run.main(["mode=grid", "model=tall", "rows=1", "cols=2,3", "styles=0-1"]) == 0
+    with pytest.raises(CheckpointError, match=r"its pictures are 12 wide and 16 high, the projector takes square ones"):
+        checkpoint.expect_square(network("tall"), "tall.pkl", "the projector")

@@ -105,8 +105,23 @@ EXECUTING = {
     "a call of a result": (b"\x80\x02ccollections\nOrderedDict\n)R)R.", "a call of Dict"),
     "a call of a text": (b"\x80\x02X\x01\0\0\0a)R.", "a call of str"),
     "a call with a list": (b"\x80\x02ccollections\nOrderedDict\n]R.", "with list"),
-    "object arrays": (b"\x80\x02cnumpy\ndtype\nX\2\0\0\0O8\x89\x88\x87R.", "a dtype not of numbers"),
-    "structured dtypes": (b"\x80\x02cnumpy\ndtype\nX\2\0\0\0V8\x89\x88\x87R.", "a dtype not of numbers"),
+    "a dtype of a call": (b"\x80\x02cnumpy\ndtype\n}\x85R.", "a dtype without a code"),
+    "NEWOBJ_EX with keywords that are a list": (
+        b"\x80\x04cevil\nRun\n)]\x92.",
+        "opcode NEWOBJ_EX with the name evil.Run",
+    ),
+    "INST of a stranger": (b"\x80\x02(" + text("touch TRACE") + b"ievil\nrun\n.", "opcode INST at byte 16"),
+    "OBJ of a stranger": (b"\x80\x02(cevil\nrun\n" + text("touch TRACE") + b"o.", "opcode OBJ"),
+    "a call of what a stranger gave": (b"\x80\x02cevil\nrun\n)R)R.", "a call of an object of evil.run with tuple"),
+    "an attribute of a stranger": (b"\x80\x02cbuiltins\ngetattr\ncevil\nrun\n.", "the name builtins.getattr"),
+    "a module of the library": (b"\x80\x02crunpy\nrun_path\n.", "the name runpy.run_path at byte 2"),
+    "a name behind one that is known": (b"\x80\x02cpathlib\nos.system\n.", "the name pathlib.os.system"),
+    "a class of the library that runs": (b"\x80\x02clogging.config\nDictConfigurator\n.", "the name logging.config"),
+    "torch.hub": (b"\x80\x02ctorch.hub\nload\n.", "the name torch.hub.load"),
+    "torch.compile": (b"\x80\x02ctorch\ncompile\n.", "the name torch.compile"),
+    "a function behind a class of torch": (b"\x80\x02ctorch.nn\nModule.load_state_dict\n.", "torch.nn.Module.load"),
+    "numpy behind random": (b"\x80\x02cnumpy.random\nos.system\n.", "the name numpy.random.os.system"),
+    "a name with blanks": (b"\x80\x02cevil\nrun this\n.", "the name evil.run this"),
     "numpy's names": (b"\x80\x02cnumpy\nndarray\n)R.", "a call of the name numpy.ndarray"),
     "an array of what is no array": (
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nccollections\nOrderedDict\nK\0\x85C\1b\x87R.",
@@ -236,7 +251,8 @@ def test_tensors_within_their_storage_are_read(tmp_path: Path) -> None:
 
 def test_overlapping_tensors_do_not_multiply(tmp_path: Path) -> None:
     base = torch.zeros(1000)
-    torch.save({f"t{i}": base for i in range(100)}, tmp_path / "net.pt")
+    names = ("synthesis.b4.conv1.weight", *(f"t{i}" for i in range(100)))
+    torch.save(dict.fromkeys(names, base), tmp_path / "net.pt")
     with pytest.raises(CheckpointError, match="overlap and hold more than the file's"):
         checkpoint.load(tmp_path / "net.pt")
 
@@ -266,19 +282,17 @@ def test_truncated_torch_files(tmp_path: Path, zipped: bool) -> None:
             checkpoint.load(path)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_random_damage(seed: int) -> None:
-    """A little of what tests/stylegan/fuzz_checkpoints.py does for hours."""
-    script = Path(__file__).with_name("fuzz_checkpoints.py")
+    """A little of what `python -m tests.fuzz_checkpoints` does for hours."""
     result = subprocess.run(
-        [sys.executable, str(script), "--cases", "400", "--seed", str(seed), "--seconds", "120"],
+        [sys.executable, "-m", "tests.fuzz_checkpoints", "--cases", "800", "--seed", str(seed)],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(script.parents[1])},
-        timeout=240,
+        cwd=Path(__file__).parents[2],
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "400 cases" in result.stdout and "refused" in result.stdout and "loaded" in result.stdout
+    assert "800 cases" in result.stdout and "refused" in result.stdout and "loaded" in result.stdout
 
 
 # -- bombs ------------------------------------------------------------------------------------------------------
@@ -342,8 +356,11 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "many objects": (b"\x80\x04" + b"\x8f" * (MAX_OPCODES * 20), "more than 1000000 opcodes"),
     "marks": (b"\x80\x04" + b"(" * (MAX_OPCODES * 20), "more than 1000000 opcodes"),
     "deep lists": (b"\x80\x04" + b"](" * 400_000 + b"e" * 100_000 + b".", "damage"),
-    "deep tuples as a key": (b"\x80\x04})" + b"\x85" * 900_000 + b"Ns.", "the key tuple"),
-    "doubled tuples as a key": (b"\x80\x04})" + b"\x94h\0\x86" * 1 + b"\x94h\x01\x86" * 60 + b"Ns.", "the key tuple"),
+    "deep tuples as a key": (b"\x80\x04})" + b"\x85" * 900_000 + b"Ns.", "a key that is tuple"),
+    "doubled tuples as a key": (
+        b"\x80\x04})" + b"\x94h\0\x86" * 1 + b"\x94h\x01\x86" * 60 + b"Ns.",
+        "a key that is tuple",
+    ),
     "a text of 4 GiB": (b"\x80\x04X\xff\xff\xff\xff.", "the end of the file"),
     "a text of 2^63": (b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f.", "the end of the file"),
     "bytes of 2^64": (b"\x80\x04\x8e" + b"\xff" * 8 + b".", "the end of the file"),
@@ -353,9 +370,25 @@ BOMBS: dict[str, tuple[bytes, str]] = {
         b"\x80\x04}("
         + b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(99_999))
         + b"u.",
-        "the key int",
+        "a key that is int",
     ),
     "a memo far away": (b"\x80\x04Nr\xff\xff\xff\xff0.", "opcode POP"),
+    "strangers": (b"\x80\x04cevil\nrun\n" + b"q\0" + b"h\0)R" * 340_000, "more than 1000000 opcodes"),
+    "strangers within strangers": (
+        b"\x80\x04}cevil\nrun\n" + b"q\0" + b")R" + b"h\0)R" * 190_000 + b"b" * 190_000 + text("G_ema") + b"N.",
+        "damage",
+    ),
+    "strangers in a circle": (
+        b"\x80\x04cevil\nrun\nq\0)Rq\1}"
+        + text("_modules")
+        + b"}"
+        + text("module")
+        + b"h\1s"
+        + b"s"
+        + text("_parameters")
+        + b"}sb.",
+        "got an object of evil.run",
+    ),
     "shared modules": (_module_bomb(), "occurs twice, too deep"),
     "an array of 2^40 numbers": (
         b"\x80\x04cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85C\1b\x87R"
