@@ -164,12 +164,14 @@ class Unpickler:
 
     def load(self) -> Any:
         """The object. Raises Refused."""
+        data, end = self.data, len(self.data)
         while not self.stopped:
             start = self.at
             if self.budget.left <= 0:
                 raise Refused(f"more than {MAX_OPCODES} opcodes")
             self.budget.left -= 1
-            code = self.read(1)[0]
+            code = data[start] if start < end else self.read(1)[0]
+            self.at = start + 1
             function = _OPS.get(code)
             if function is None:
                 name = f"opcode {_NAMES[code]}" if code in _NAMES else f"0x{code:02x}, which is no opcode,"
@@ -192,7 +194,11 @@ class Unpickler:
         return view
 
     def number(self, form: Struct) -> Any:
-        return form.unpack(self.read(form.size))[0]
+        at = self.at
+        if at + form.size > len(self.data):
+            self.read(form.size)  # raises
+        self.at += form.size
+        return form.unpack_from(self.data, at)[0]
 
     def line(self) -> str:
         """A text that ends with a newline; only names are such, so it need not be looked for far."""

@@ -306,18 +306,18 @@ import scipy.signal, scipy.special
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), resource.RLIM_INFINITY))
 for path in sys.argv[1:]:
-    start = time.monotonic()
+    start = time.process_time()
     try:
         found = checkpoint.load(path)
         checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
         print("loaded")
     except CheckpointError as error:
-        print(error if time.monotonic() - start < 20 else "too slow")
+        print(error if time.process_time() - start < 20 else "too slow")
 """
 
 
 def refused_in_bounds(tmp_path: Path, files: dict[str, bytes], suffix: str = ".pkl") -> dict[str, str]:
-    """What load and build_generator say of each, in a process that may use 1 GiB, and 20 s for each."""
+    """What load and build_generator say of each, in a process that may use 1 GiB, and 20 s of its own for each."""
     paths = [tmp_path / f"{i}{suffix}" for i in range(len(files))]
     for path, data in zip(paths, files.values(), strict=True):
         path.write_bytes(data)
@@ -368,7 +368,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "a huge number": (b"\x80\x04\x8b\xff\xff\xff\x7f.", "opcode LONG4"),
     "numbers that collide as keys": (
         b"\x80\x04}("
-        + b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(99_999))
+        + b"".join(b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N" for i in range(1, 100_000))
         + b"u.",
         "a key that is int",
     ),
@@ -434,7 +434,8 @@ def _storages_of_the_same_bytes() -> bytes:
     data = b"\x80\x04}(" + text("kept") + b"](" + load + b"B" + struct.pack("<I", len(inner)) + inner + b"\x94e"
     data += text("state_dict") + b"}("
     each = tensor + b"(h\0h\1\x85RK\0K\1\x85K\1\x85\x89}tR"
-    return data + b"".join(text(f"t{i}") + each for i in range(1000)) + b"uu."
+    names = ("synthesis.b4.conv1.weight", *(f"t{i}" for i in range(1000)))
+    return data + b"".join(text(name) + each for name in names) + b"uu."
 
 
 def test_other_bombs(tmp_path: Path) -> None:
