@@ -17,7 +17,7 @@ from .builder import (
 from .emit import STORAGES, EmittedModel, WeightStorage, compile_graph, load, save, write_files
 from .errors import BuildError, EmitError, NcnnBuilderError, ParityError, ReadError, VerifyError
 from .features import FEATURES, without
-from .frontend import capture, convert, converts
+from .frontend import capture, convert, converts, export
 from .ir import Graph, Node, Value, Values
 from .modules import child, export_module, exports, from_pnnx
 from .ops.activation import activation, prelu
@@ -156,6 +156,7 @@ __all__ = [
     "eltwise",
     "embedding",
     "exp",
+    "export",
     "export_module",
     "exports",
     "filtered_lrelu",

@@ -31,7 +31,7 @@ def load_case(model: str, inputs: str | Path) -> Case:
     The working directory is looked into first, as by ``python -m``. The module is put in evaluation mode.
     Raises BuildError, with one sentence, for a module, a callable or a file that is not there or fails.
     """
-    made = _make(model)
+    made = make_model(model)
     arrays = read_arrays(Path(inputs))
     if hasattr(made, "eval"):
         made.eval()
@@ -39,10 +39,11 @@ def load_case(model: str, inputs: str | Path) -> Case:
     return case
 
 
-def _make(model: str) -> Any:
+def make_model(model: str, argument: str = "--model") -> Any:
+    """What ``module:callable`` makes. argument: of the command line, for errors."""
     name, colon, attribute = model.partition(":")
     if not name or not colon or not attribute:
-        raise BuildError("bad model", argument="--model", expected="MODULE:CALLABLE, as in mypkg.net:make", got=model)
+        raise BuildError("bad model", argument=argument, expected="MODULE:CALLABLE, as in mypkg.net:make", got=model)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -50,19 +51,20 @@ def _make(model: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise BuildError(
-                "no such module", argument="--model", got=name, fix="It is looked for in the working directory too"
+                "no such module", argument=argument, got=name, fix="It is looked for in the working directory too"
             ) from None
-        raise BuildError(f"importing {name} failed: {error}", argument="--model") from error
+        raise BuildError(f"importing {name} failed: {error}", argument=argument) from error
     except Exception as error:
-        raise BuildError(f"importing {name} raised {type(error).__name__}: {error}", argument="--model") from error
+        raise BuildError(f"importing {name} raised {type(error).__name__}: {error}", argument=argument) from error
     make: Any = module
     for part in attribute.split("."):
         make = getattr(make, part, None)
     if not callable(make):
         names = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))[:12]
-        raise BuildError(f"{name} has no callable {attribute}", argument="--model", expected=names)
+        raise BuildError(f"{name} has no callable {attribute}", argument=argument, expected=names)
     # Someone may name an instance: a module that is made already.
-    return make if hasattr(make, "export_ncnn") and not isinstance(make, type) else guarded(f"{model}()", make)
+    made = not isinstance(make, type) and (hasattr(make, "named_modules") or hasattr(make, "export_ncnn"))
+    return make if made else guarded(f"{model}()", make)
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

@@ -28,4 +28,9 @@ def convert(module: Any, args: Any, path: Any, **options: Any) -> Converted:
     return run(module, args, path, **options)
 
 
-__all__ = ["CONVERTERS", "Call", "capture", "convert", "converts", "on_tensors"]
+def export(module: Any, args: Any, path: Any, **options: Any) -> Converted:
+    """As convert(), by the module's own export_ncnn(g, inputs) where it has one: the same front door for both ways."""
+    return convert(module, args, path, own=True, **options)
+
+
+__all__ = ["CONVERTERS", "Call", "capture", "convert", "converts", "export", "on_tensors"]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import tree_flatten, tree_map
 
 from ..builder import ValueLike, inputs_of
 from ..errors import BuildError
 from ..ir import Graph, Values
 from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
-from .exported import Program, export
+from .exported import Program, export, need_eval, program_of
 from .layout import MOST_DIMS, Shape, Tensor, tensor
+from .leaves import exported_leaf
+from .marks import Leaf, returned_by
 from .registry import Missing, converter_of
 from .walk import Walk, call_of
 
@@ -37,12 +39,13 @@ class Port:
 class Captured:
     """A captured module.
 
+    program     what torch.export made; None where the module's export_ncnn() was asked
     taps        tap path -> what the module returned: a layout.Tensor, or a constant
     converters  names of those that were asked
     """
 
     graph: Graph
-    program: Program
+    program: Program | None
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
     taps: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +59,23 @@ def capture(module: torch.nn.Module, args: Any, kwargs: dict[str, Any] | None = 
     out0, out1, ..., in the order of forward()'s arguments and results, tuples, lists and dicts flattened.
     Raises BuildError for a module that cannot be converted; it names the operator and the author's line.
     """
-    return captured(module, args, kwargs).graph
+    module, args, named, program = asked(module, args, kwargs)
+    return captured(module, args, named, program=program).graph
+
+
+def asked(
+    module: Any, args: Any, kwargs: Mapping[str, Any] | None
+) -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any], Program | None]:
+    """(module, args, kwargs, its program where torch.export has made one) of what a user gives."""
+    if not isinstance(module, torch.export.ExportedProgram):
+        given = tuple(args) if isinstance(args, (tuple, list)) else (args,)
+        if not isinstance(module, torch.nn.Module):
+            raise BuildError("not a module", expected="a torch.nn.Module", got=type(module).__name__)
+        return module, given, dict(kwargs or {}), None
+    program = program_of(module)
+    if args is None:
+        args, kwargs = module.example_inputs or ((), {})
+    return module.module(), tuple(args) if isinstance(args, (tuple, list)) else (args,), dict(kwargs or {}), program
 
 
 def captured(
@@ -65,10 +84,15 @@ def captured(
     kwargs: dict[str, Any] | None = None,
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
+    *,
+    program: Program | None = None,
+    own: bool = False,
 ) -> Captured:
-    """The same with what convert() has to know beside the graph."""
+    """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one."""
     args = args if isinstance(args, (tuple, list)) else (args,)
-    program = export(module, args, kwargs)
+    if own and hasattr(module, "export_ncnn"):
+        return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
+    program = program or export(module, args, kwargs)
     graph = Graph(type(module).__name__)
     result = Captured(graph, program)
     examples = flat_inputs(args, kwargs)
@@ -90,11 +114,40 @@ def captured(
     if bad or not flat:
         got = ", ".join(type(r).__name__ for r in bad) or "nothing"
         raise BuildError("forward() returns what is no tensor", got=got, fix="A net returns tensors only: leave it out")
+    _put_out(result, flat, outputs)
+    return result
+
+
+def _put_out(result: Captured, flat: Sequence[Any], outputs: Sequence[str] | None) -> None:
+    graph = result.graph
     for name, r in zip(_names(outputs, len(flat), "out"), flat, strict=True):
         t = in_order(graph, as_tensor(graph, r))
         batched = t.n > 1 and t.n == t.shape[0] and t.rank <= MOST_DIMS + 1
         graph.output(name, sample(graph, t, t.rank - 1) if batched else natural(graph, t))
         result.outputs.append(Port(name, t.shape, t.dtype, 0 if batched else _batch_axis(t.shape)))
+
+
+def _by_its_author(
+    module: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    inputs: Sequence[str] | None,
+    outputs: Sequence[str] | None,
+) -> Captured:
+    """The graph that the module's own export_ncnn() makes."""
+    need_eval(module)
+    graph = Graph(type(module).__name__)
+    result = Captured(graph, None)
+    tensors = []
+    examples = flat_inputs(args, kwargs)
+    for name, example in zip(_names(inputs, len(examples), "in"), examples, strict=True):
+        t, port = declared(graph, name, example, batched=True)
+        tensors.append(t)
+        result.inputs.append(port)
+    returned, _ = returned_by(module, *copied(args, kwargs))
+    results = tuple(t for t in tree_flatten(returned)[0] if isinstance(t, torch.Tensor))
+    _put_out(result, exported_leaf(graph, Leaf(module, "", results), tensors), outputs)
+    result.taps = {path: tensor(v, (1, *v.shape), torch.float32) for path, v in graph.taps.items()}
     return result
 
 
@@ -145,6 +198,11 @@ def _names(given: Sequence[str] | None, count: int, prefix: str) -> list[str]:
     if len(names) != count:
         raise BuildError(f"names of {prefix}puts", expected=count, got=len(names))
     return names
+
+
+def copied(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Arguments for a forward() that may write into them."""
+    return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, (tuple(args), dict(kwargs)))
 
 
 def capture_child(g: Graph, module: torch.nn.Module, inputs: ValueLike) -> Values:

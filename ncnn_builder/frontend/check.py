@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..emit import EmittedModel
 from ..parity.compare import Comparison, compare
 from ..parity.installed import on_the_wheel
-from .capture import Captured, Port, flat_inputs
+from .capture import Captured, Port, copied, flat_inputs
 from .layout import Tensor
 from .marks import returned_by
 
@@ -53,7 +53,7 @@ def checked(
     draws = [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
     results = on_the_wheel(model, [feeds_of(made, a, k) for a, k in draws], names)
     for i, ((a, k), result) in enumerate(zip(draws, results, strict=True)):
-        returned, taps = returned_by(module, *_copied(a, k)) if i == 0 else (_run(module, a, k), {})
+        returned, taps = returned_by(module, *copied(a, k)) if i == 0 else (_run(module, a, k), {})
         for port, got, want in _outputs(made, returned, result):
             if i == 0 or np.isfinite(want).all():  # a draw may leave what forward() is defined for
                 outputs.append(compare(f"{port.name} {'given' if i == 0 else f'draw {i}'}", got, want, tolerance))
@@ -74,13 +74,9 @@ def feeds_of(made: Captured, args: Sequence[Any], kwargs: Mapping[str, Any] | No
 
 
 def _run(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    a, k = _copied(args, kwargs)
+    a, k = copied(args, kwargs)
     with torch.no_grad():
         return module(*a, **k)
-
-
-def _copied(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, (tuple(args), dict(kwargs)))
 
 
 def _outputs(made: Captured, returned: Any, results: Mapping[str, Any]) -> list[tuple[Port, Any, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from ..emit import EmittedModel, compile_graph, write_files
-from ..errors import ParityError
+from ..errors import BuildError, ParityError
 from ..ir import Graph
 from ..parity.compare import Comparison
-from .capture import Captured, Port, captured
+from .capture import Captured, Port, asked, captured
 from .check import Checked, checked
+from .examples import EXAMPLES
 from .layout import Tensor
 from .manifest import as_text, manifest
 
@@ -31,6 +32,7 @@ class Converted:
     graph        what was captured
     model        what is in the files
     checked      outputs and modules, ncnn against torch; None where nothing was run
+    manifest     what is in PATH.json
     """
 
     path: Path
@@ -39,6 +41,12 @@ class Converted:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     checked: Checked | None
+    manifest: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: the manifest, and the tolerance that each module would have needed."""
+        modules = {} if self.checked is None else {c.name: c.required for c in self.checked.modules}
+        return {**self.manifest, "modules": modules, "files": str(self.path)}
 
     def __str__(self) -> str:
         rows = [f"{self.path}.param  {self.model.layers} layers, {len(self.model.bin) / 1e6:.1f} MB"]
@@ -61,38 +69,51 @@ def convert(
     outputs: Sequence[str] | None = None,
     check: bool = True,
     tolerance: float | None = None,
+    examples: Sequence[str] = (),
+    own: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Converted:
     """Convert any module of torch to PATH.param, PATH.bin and PATH.json, proven equal by running them.
 
     args: a tensor, or a tuple of what forward() takes, by which its shapes are known; kwargs likewise. The blobs are
     in0, in1, ... and out0, out1, ... unless `inputs` and `outputs` name them. target: "stock" runs on any ncnn.
     weights: "fp32" or "fp16". check=False writes without running. tolerance: of each output's largest magnitude.
+    examples: "py", "cpp": programs PATH.py and PATH.cpp that run the net with plain ncnn. own: ask the module's own
+    export_ncnn(), where it has one. progress: told what is done, "" at the end. module may be what torch.export made,
+    with args None for its example.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
     bound = TOLERANCE.get(weights, 1e-4) if tolerance is None else tolerance
-    args = args if isinstance(args, (tuple, list)) else (args,)
-    named = dict(kwargs or {})
-    made = captured(module, args, named, inputs, outputs)
-    model = _compiled(made, target, weights)
-    report = checked(module, made, model, args, named, bound) if check else None
-    if report is not None and report.first is not None:
-        raise _unequal(module, made, report, report.first)
-    content = manifest(
-        model,
-        made.inputs,
-        made.outputs,
-        target=target,
-        tolerance=bound,
-        errors=None if report is None else _errors(made, report),
-    )
-    place = Path(path)
-    files = {place.with_name(place.name + suffix): [data] for suffix, data in _files(model, content)}
-    write_files(files)
-    return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report)
-
-
-def _files(model: EmittedModel, content: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    return [(".param", model.param.encode()), (".bin", model.bin), (".json", as_text(content))]
+    place, told = Path(path), progress or (lambda step: None)
+    unknown = sorted(set(examples) - set(EXAMPLES))
+    if unknown:
+        raise BuildError("no such example", argument="examples", expected=sorted(EXAMPLES), got=unknown)
+    try:
+        module, args, named, program = asked(module, args, kwargs)
+        told("capturing")
+        made = captured(module, args, named, inputs, outputs, program=program, own=own)
+        told("compiling")
+        model = _compiled(made, target, weights)
+        if check:
+            told("comparing with torch")
+        report = checked(module, made, model, args, named, bound) if check else None
+        if report is not None and report.first is not None:
+            raise _unequal(module, made, report, report.first)
+        content = manifest(
+            model,
+            made.inputs,
+            made.outputs,
+            target=target,
+            tolerance=bound,
+            errors=None if report is None else _errors(made, report),
+        )
+        files = {".param": model.param.encode(), ".bin": model.bin, ".json": as_text(content)}
+        for kind in examples:
+            files[f".{kind}"] = EXAMPLES[kind](place.name, made.inputs, made.outputs).encode()
+        write_files({place.with_name(place.name + suffix): [data] for suffix, data in files.items()})
+        return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report, content)
+    finally:
+        told("")
 
 
 def _compiled(made: Captured, target: str, weights: str) -> EmittedModel:

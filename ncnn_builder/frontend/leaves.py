@@ -33,7 +33,7 @@ def exported_leaf(g: Graph, leaf: Leaf, inputs: Sequence[Any]) -> list[Tensor]:
     finally:
         g.source = source
     results = [value for value in returned if value is not None]
-    n = max((t.n for t in tensors), default=1)
+    n = max((t.shape[0] for t in tensors if t.rank > 1), default=1)
     if len(results) != len(leaf.results):
         raise _unlike(leaf, f"{len(leaf.results)} tensors", f"{len(results)}")
     made = []

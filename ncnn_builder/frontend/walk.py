@@ -176,7 +176,8 @@ class Walk:
 
     def _explained(self, error: BuildError, target: Any, args: tuple[Any, ...]) -> BuildError:
         """The error with operator, place and shapes, and the ways out where nobody said one."""
-        scope, source = self._place
+        inner, source = self._place
+        scope = ".".join(filter(None, (self.g.current_scope, inner)))
         name = getattr(target, "name", lambda: str(target))().replace("::", ".")
         shapes = [list(a.shape) for a in _leaves(args) if isinstance(a, (Tensor, torch.Tensor))]
         fix = error.fix or WAYS_OUT.format(operator=target, module=scope or "the module")

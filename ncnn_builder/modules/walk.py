@@ -63,10 +63,10 @@ def child(g: Graph, parent: Any, name: str, *args: Any, **kwargs: Any) -> Values
     """Export ``parent.<name>`` inside the scope `name`, and tap what it returns.
 
     Calls ``parent.<name>.export_ncnn(g, *args, **kwargs)``; a module without one, such as those of torch.nn, goes
-    through export_module(), which takes its inputs only, and is tapped loosely: a convolution and the BatchNorm behind
-    it may become one layer. An nn.ModuleList, which has no forward() to compare with, is walked and not tapped. name
-    may be a path such as ``layers.0``. Returns what export_ncnn() returned as Values, as every function does; lists in
-    lists, such as (y, (h, c)), become one.
+    through export_module(), which takes its inputs only (x, or [x, y]) and captures what it does not know. It is tapped
+    loosely: a convolution and the BatchNorm behind it may become one layer. An nn.ModuleList, which has no forward() to
+    compare with, is walked and not tapped. name may be a path such as ``layers.0``. Returns what export_ncnn() returned
+    as Values, as every function does; lists in lists, such as (y, (h, c)), become one.
 
     A module that is called again, under this name or another, gets the scope ``name#2``, then ``name#3``: the calls are
     compared with those of forward(), the second with the second. Where export_ncnn() calls in another order than
@@ -112,22 +112,17 @@ def export_module(g: Graph, module: Any, inputs: ValueLike) -> Values:
     """What the module's forward() computes of these inputs, in eval mode, as Values without batch dimension.
 
     A module with export_ncnn(g, inputs) is asked; the modules of torch.nn are known; nn.Sequential is walked, and
-    nn.ModuleList likewise, one module behind the other. Modules with other forward()s than these raise BuildError with
-    their path and class, as do those in training mode and those with hooks. Values: x [C, H, W] for torch's
-    [1, C, H, W], [T, size] for a sequence, whatever batch_first says; recurrent layers return y alone, or with the
-    states if they were given some. Scopes and taps are of the submodules; child() makes those of the module itself.
+    nn.ModuleList likewise, one module behind the other. Any other module is captured, as ncnn_builder.capture() does.
+    Those in training mode raise BuildError with their path and class, as do those of torch.nn with hooks. Values:
+    x [C, H, W] for torch's [1, C, H, W], [T, size] for a sequence, whatever batch_first says; recurrent layers return
+    y alone, or with the states if they were given some. Scopes and taps are of the submodules; child() makes those of
+    the module itself.
     """
     if hasattr(module, "export_ncnn"):
         return results_of(module.export_ncnn(g, inputs))
     entry = _entry(module)
     if entry is None:
-        raise _error(
-            g,
-            module,
-            "no way to export this module",
-            fix="Write export_ncnn(g, inputs) beside its forward(), register a function with ncnn_builder.exports(), "
-            "or convert it with ncnn_builder.from_pnnx()",
-        )
+        return _captured(g, module, inputs)
     if entry.eval_only:
         need_eval(g, module)
     hooks = [name for name in ("_forward_hooks", "_forward_pre_hooks") if getattr(module, name, None)]
@@ -145,6 +140,15 @@ def export_module(g: Graph, module: Any, inputs: ValueLike) -> Values:
         if error.op and error.source:
             raise
         raise error.located(type(module).__name__, g.current_scope or None, caller()) from None
+
+
+def _captured(g: Graph, module: Any, inputs: ValueLike) -> Values:
+    """By the front end. Raises BuildError, which says which operator of its forward() it is that ncnn cannot do."""
+    if not hasattr(module, "named_modules"):
+        raise _error(g, module, "no way to export this", fix="Write export_ncnn(g, inputs) beside its forward()")
+    from ..frontend.capture import capture_child
+
+    return capture_child(g, module, inputs)
 
 
 def _entry(module: Any) -> _Entry | None:

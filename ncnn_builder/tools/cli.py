@@ -1,4 +1,4 @@
-"""The command line: `python -m ncnn_builder lint | fix | diff | show | draw | doctor`."""
+"""The command line: `python -m ncnn_builder convert | export | lint | fix | diff | show | draw | doctor`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..emit import binary, write_files
 from ..emit.load import read_bytes, read_file
 from ..emit.text import LINT
 from ..errors import BuildError, NcnnBuilderError, ReadError
+from ..frontend.cli import add_parsers as add_frontend
 from ..ir import Shape
 from ..strangers import printable
 from .bundle import bundle_shapes
@@ -277,5 +278,6 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("-o", "--out", metavar="NET.svg", type=Path, help=".svg, .png, .pdf, or .dot for Graphviz's input")
     p.set_defaults(command=_draw)
 
+    add_frontend(commands)
     add_doctor(commands, _tolerance)
     return parser

@@ -132,16 +132,27 @@ def test_a_later_function_wins(registry: None) -> None:
 # -- what is refused --------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_module_is_named_with_path_and_class() -> None:
-    message = refused(nn.Sequential(nn.ReLU(), nn.Sequential(Scale(2.0))), (3,))
-    assert message.startswith("Scale in part.1.0 at ") and "no way to export" in message
-    assert "test_modules.Scale" in message and "export_ncnn(g, inputs)" in message and "from_pnnx" in message
+class Unknown(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(x)
+
+
+def test_what_cannot_be_captured_is_named_with_path_and_line() -> None:
+    message = refused(nn.Sequential(nn.ReLU(), nn.Sequential(Unknown())), (3,))
+    assert "bessel_j0 in part.1.0 at test_modules.py:" in message and "ncnn has no layer" in message
+    assert "export_ncnn(g, inputs)" in message and "from_pnnx" in message
+
+
+def test_an_unknown_module_is_captured() -> None:
+    g = check_module(nn.Sequential(nn.ReLU(), nn.Sequential(Scale(2.0))), (3,))
+    assert [n.scope for n in g.nodes] == ["part.0", "part.1.0"]
 
 
 @pytest.mark.parametrize("method", ["forward", "_conv_forward"])
 def test_a_subclass_that_computes_something_else_is_unknown(method: str) -> None:
     other = type("Other", (nn.Conv2d,), {method: lambda self, *args: args[0]})
-    assert "no way to export" in refused(other(3, 3, 1), (3, 4, 4))
+    g = check_module(nn.Sequential(other(3, 3, 1).eval(), nn.ReLU()), (3, 4, 4))
+    assert [n.spec.type for n in g.nodes] == ["ReLU"], "captured: it gives back what it is given"
 
 
 @pytest.mark.parametrize(
