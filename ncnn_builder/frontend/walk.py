@@ -168,7 +168,6 @@ class Walk:
         def value(a: Any, as_it_is: bool) -> Any:
             if not isinstance(a, Tensor):
                 return a
-            need(not as_it_is or n == 1, "a weight that is computed, for a batch of more than one", got=n)
             return stored(self.g, a, a.shape) if as_it_is else sample(self.g, a, rank)
 
         values = [tree_map(partial(value, as_it_is=w), a) for a, w in zip(bound, whole, strict=True)]

@@ -100,5 +100,7 @@ SAMPLES: list[Sample] = [
         lambda x, w, b: F.conv_transpose2d(x, w, b, 2, 1, 1, groups=2),
         (_PICTURE[0], (4, 3, 3, 3), (6,)),
     ),
+    Sample("computed-for-a-batch", F.conv2d, ((3, 4, 7, 8), (6, 4, 3, 3), (6,))),
+    Sample("computed-transposed-for-a-batch", F.conv_transpose2d, ((3, 4, 7, 8), (4, 6, 3, 3))),
     Sample("computed-by-the-net", _Kernel(), _PICTURE),
 ]

@@ -40,6 +40,8 @@ SAMPLES: list[Sample] = [
         for size in (1, 2, 5)
         for s in _of_all(f"{kind}-into-{size}", f"Adaptive{kind}Pool", size)
     ),
+    *samples("into-one", nn.AdaptiveAvgPool2d(1), ((2, 5, 4, 3),), ((2, 1, 4, 3),), ((1, 1, 4, 3),)),
+    Sample("into-one-flat", lambda x: F.adaptive_max_pool2d(x, 1).flatten(1), ((2, 5, 4, 3),)),
     Sample("into-sides", nn.AdaptiveAvgPool2d((3, None)), _PICTURE),
     Sample("into-more", nn.AdaptiveMaxPool2d((12, 5)), _PICTURE),
     *(
