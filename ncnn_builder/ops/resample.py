@@ -19,7 +19,7 @@ _INTERP = {"nearest": 1, "bilinear": 2, "bicubic": 3}
 
 @register
 class Interp(OpSpec):
-    """Resizes (C, H, W) to a size or by a scale. ncnn: interp.cpp."""
+    """Resizes (C, H, W) to a size or by a scale, or the rows of (C, W). ncnn: interp.cpp."""
 
     type = "Interp"
     inputs = ("x", "size?")
@@ -38,21 +38,21 @@ class Interp(OpSpec):
     limits = ("0 <= resize_type <= 3",)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        need_rank(inputs[0], (3,), "x")
+        need_rank(inputs[0], (2, 3), "x")
         size = self._size(inputs[0], params)
         need(min(size) > 0, "nothing is left", argument="size, scale_factor", got=list(size))
-        return [size]
+        return [size if len(inputs[0]) == 3 else (size[0], size[2])]
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:
-        """A vector, each number of which becomes a plane; a matrix, whose rows are resized; the size of another blob,
-        or one that is computed from sizes; the size of one side only, which is none."""
+        """A vector, each number of which becomes a plane; the size of another blob, or one that is computed from sizes;
+        the size of one side only, which is none."""
         p, x = params, inputs[0]
         need(p["resize_type"] in (1, 2, 3), "ncnn writes nothing then", argument="resize_type", got=p["resize_type"])
         half = (p["output_height"] == 0) != (p["output_width"] == 0)
         expression = extra.get(9)
-        if len(x) == 3 and len(inputs) == 1 and not half and not expression and not p["dynamic_target_size"]:
+        if len(x) in (2, 3) and len(inputs) == 1 and not half and not expression and not p["dynamic_target_size"]:
             return None
         more = bool(expression or p["dynamic_target_size"])
         need(len(inputs) == 1 or more, "a second input that nothing asks for", expected=1, got=len(inputs))
@@ -78,13 +78,15 @@ class Interp(OpSpec):
         return (x[0], int(np.float32(h) * scales[0]), int(np.float32(w) * scales[1]))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        mode = {i: name for name, i in _INTERP.items()}[params["resize_type"]]
+        mode, x = {i: name for name, i in _INTERP.items()}[params["resize_type"]], inputs[0]
+        rows = x.ndim == 2  # as the pixels of pictures of one row, whose height stays
         kwargs: dict[str, Any] = {} if mode == "nearest" else {"align_corners": bool(params["align_corner"])}
         if params["output_height"]:
-            kwargs["size"] = (params["output_height"], params["output_width"])
+            kwargs["size"] = (1 if rows else params["output_height"], params["output_width"])
         else:
-            kwargs["scale_factor"] = (params["height_scale"], params["width_scale"])
-        return [functional().interpolate(inputs[0][None], mode=mode, **kwargs)[0]]
+            kwargs["scale_factor"] = (1.0 if rows else params["height_scale"], params["width_scale"])
+        y = functional().interpolate((x[:, None] if rows else x)[None], mode=mode, **kwargs)[0]
+        return [y[:, 0] if rows else y]
 
     def samples(self) -> list[Sample]:
         F = functional()
@@ -107,9 +109,26 @@ class Interp(OpSpec):
             ),
             *(sample((5, 6, 7), m, size=s) for m in _INTERP for s in ((3, 4), (12, 9), 5)),
             *(sample((5, 6, 7), m, scale_factor=2.0, align_corners=True) for m in ("bilinear", "bicubic")),
+            *(
+                Sample(
+                    f"rows-{mode}-{shape_id(x)}-{'-'.join(map(str, kw.values()))}",
+                    (x,),
+                    lambda g, v, mode=mode, kw=kw: interpolate(g, v, mode=mode, **kw),
+                    lambda v, mode=mode, kw=kw: _rows(v, mode, **kw),
+                )
+                for mode in _INTERP
+                for x in ((5, 7), (8, 4), (1, 9))
+                for kw in ({"size": 11}, {"scale_factor": 1.5}, {"size": 3})
+            ),
             sample((5, 6, 8), "bilinear", scale_factor=(0.5, 2.0), recompute_scale_factor=True),
             sample((5, 6, 8), "bilinear", size=(11, 3), align_corners=True),
         ]
+
+
+def _rows(x: Any, mode: str, size: int | None = None, scale_factor: float | None = None) -> Any:
+    """Rows [N, C, W] resized as pictures of one row."""
+    to = {"size": (1, size)} if size else {"scale_factor": (1.0, scale_factor)}
+    return functional().interpolate(x[:, :, None], mode=mode, **to)[:, :, 0]
 
 
 @dsl
@@ -124,12 +143,16 @@ def interpolate(
 ) -> Values:
     """torch's interpolate of (C, H, W): mode nearest, bilinear or bicubic; size or scale_factor, one number or two.
 
+    Of a matrix (C, W) the rows, with one number: bilinear is then torch's linear.
+
     Raises BuildError for another mode, or unless exactly one of size and scale_factor is given.
     """
     if mode not in _INTERP:
         raise BuildError("unknown mode", op="Interp", argument="mode", expected=list(_INTERP), got=mode)
     x = one(bottom_names)
-    need_rank(x.shape, (3,), "x")
+    need_rank(x.shape, (2, 3), "x")
+    if len(x.shape) == 2:
+        size, scale_factor = _of_rows(size, "size", 1), _of_rows(scale_factor, "scale_factor", 1.0)
     need(
         (size is None) != (scale_factor is None),
         "give either size or scale_factor",
@@ -151,7 +174,8 @@ def interpolate(
         need(len(both) == 2, "bad scale", argument="scale_factor", expected="one number or two", got=scale_factor)
         scales = (number(both[0], "scale_factor"), number(both[1], "scale_factor"))
         if recompute_scale_factor:
-            sizes, scales = (int(x.shape[1] * scales[0]), int(x.shape[2] * scales[1])), (1.0, 1.0)
+            height = int(x.shape[1] * scales[0]) if len(x.shape) == 3 else 1
+            sizes, scales = (height, int(x.shape[-1] * scales[1])), (1.0, 1.0)
     params = {
         "resize_type": _INTERP[mode],
         "height_scale": scales[0],
@@ -162,6 +186,15 @@ def interpolate(
         "align_corner": int(bool(align_corners)),
     }
     return append(g, spec_of("Interp"), x, params)
+
+
+def _of_rows(number: Any, argument: str, height: Any) -> Any:
+    """One number for rows, as the pair that the layer takes."""
+    if number is None:
+        return None
+    given = tuple(number) if isinstance(number, (list, tuple)) else (number,)
+    need(len(given) == 1, "one number for rows", argument=argument, expected=1, got=number)
+    return (height, given[0])
 
 
 @register

@@ -1,41 +1,8 @@
-"""Converters by family; importing them fills the registry."""
+"""Converters by family; importing them fills the registry. A file here is a family: nothing has to name it."""
 
-from . import (
-    attention,
-    convolution,
-    elementwise,
-    embedding,
-    fill,
-    indexing,
-    inert,
-    linear,
-    matrix,
-    norm,
-    padding,
-    parts,
-    pooling,
-    quotient,
-    reduce,
-    shape,
-    truth,
-)
+import importlib
+import pkgutil
 
-__all__ = [
-    "attention",
-    "convolution",
-    "elementwise",
-    "embedding",
-    "fill",
-    "indexing",
-    "inert",
-    "linear",
-    "matrix",
-    "norm",
-    "padding",
-    "parts",
-    "pooling",
-    "quotient",
-    "reduce",
-    "shape",
-    "truth",
-]
+FAMILIES = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+for _family in FAMILIES:
+    importlib.import_module(f".{_family}", __name__)
