@@ -34,11 +34,13 @@ class Call:
     operator  its name, as in ``aten.conv2d.default``
     shapes    torch's shape of each result
     dtypes    of each result
+    used      whether anybody takes each result, where there are several
     """
 
     operator: str
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[Any, ...]
+    used: tuple[bool, ...] = (True,)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -200,7 +200,10 @@ def _random() -> BuildError:
 def call_of(node: torch.fx.Node) -> Call:
     made = [t for t in _leaves(node.meta.get("val")) if isinstance(t, torch.Tensor)]
     shapes = tuple(tuple(int(n) for n in t.shape) for t in made)
-    return Call(str(node.target), shapes, tuple(t.dtype for t in made))
+    taken = {user.args[1] for user in node.users if user.target is operator.getitem and user.users}
+    whole = any(user.target is not operator.getitem for user in node.users)
+    used = tuple(whole or i in taken for i in range(len(made)))
+    return Call(str(node.target), shapes, tuple(t.dtype for t in made), used)
 
 
 def _has_batch(t: Tensor, rank: int | None) -> bool:
