@@ -18,7 +18,7 @@ from ..ops.common import need
 from .blobs import sample, stored
 from .decompose import taken_apart
 from .exported import Program
-from .layout import Tensor, tensor
+from .layout import MOST_DIMS, Tensor, tensor
 from .leaves import exported_leaf
 from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
@@ -168,7 +168,10 @@ class Walk:
         def value(a: Any, as_it_is: bool) -> Any:
             if not isinstance(a, Tensor):
                 return a
-            return stored(self.g, a, a.shape) if as_it_is else sample(self.g, a, rank)
+            if not as_it_is:
+                return sample(self.g, a, rank)
+            need(a.rank <= MOST_DIMS, "a weight that is computed, of more than four dimensions", got=list(a.shape))
+            return stored(self.g, a, a.shape)
 
         values = [tree_map(partial(value, as_it_is=w), a) for a, w in zip(bound, whole, strict=True)]
         return _as_tensors(converter.function(self.g, call, *values), call, n)
