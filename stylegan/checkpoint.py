@@ -105,7 +105,7 @@ def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, c
             "it is damaged or holds objects other than tensors; nothing of it was executed, fetch or save it again"
         ) from None
     except CheckpointError as error:
-        raise CheckpointError(f"checkpoint {path}: {error}") from None
+        raise type(error)(f"checkpoint {path}: {error}") from None
     except (MemoryError, RuntimeError) as error:  # RuntimeError: torch has no memory
         raise CheckpointError(f"checkpoint {path}: no memory for its {len(data)} bytes and their tensors") from error
 

@@ -27,6 +27,10 @@ class CheckpointError(StyleganError):
     """A checkpoint cannot be fetched, read, or does not fit the network."""
 
 
+class NetworkMissing(CheckpointError):
+    """A checkpoint has other networks than the one that is asked for."""
+
+
 class ProjectionError(StyleganError):
     """A picture cannot be projected: the picture, the features, the settings or a saved state are not fit for it."""
 

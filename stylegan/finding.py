@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stylegan import infer, official
-from stylegan.errors import CheckpointError
+from stylegan.errors import CheckpointError, NetworkMissing
 from stylegan.pickles import Stray, kind, quoted
 from stylegan.torch_files import Module, TensorInfo
 
@@ -63,7 +63,7 @@ def generator(content: Any, which: str) -> Found:
             f"it has several generators: {', '.join(names)}: save the state_dict() of the one you want"
         )
     if names:
-        raise CheckpointError(f"it has no {which}, it has {', '.join(names)}: choose with --which")
+        raise NetworkMissing(f"it has no {which}, it has {', '.join(names)}: choose with --which")
     raise CheckpointError(_nothing(content))
 
 

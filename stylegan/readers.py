@@ -94,13 +94,16 @@ def _read_module(module: Module, size: int) -> Parts:
 
 
 def read_discriminator(data: bytes) -> State | None:
-    """The discriminator's state_dict in an official pickle or a predecessor's .pth; None where there is none."""
+    """The discriminator's state_dict in an official pickle or a predecessor's .pth; None where there is no such one."""
     data = file_kinds.unpacked(data)
+    if _is_safetensors(data):
+        return None
     content = read_torch(data) if is_torch(data) else read_pickle(data)
     found = (content.get("D"), content.get("discriminator")) if isinstance(content, dict) else ()
     for part in found:
-        if isinstance(part, Module):
-            return _tensors(official.tensors(part), len(data))
+        module = official.as_module(part)
+        if module is not None:
+            return _tensors(official.tensors(module), len(data))
         if isinstance(part, dict) and part:
             return _tensors(part, len(data))
     return None

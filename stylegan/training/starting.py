@@ -10,7 +10,7 @@ from pathlib import Path
 from stylegan import agreement, checkpoint, readers
 from stylegan._torch import Tensor, nn
 from stylegan.configs import Config
-from stylegan.errors import CheckpointError
+from stylegan.errors import CheckpointError, NetworkMissing
 from stylegan.pickles import Refused
 from stylegan.training import saved
 from stylegan.training.trainer import Trainer
@@ -53,7 +53,15 @@ def _of_state(path: str, config: Config) -> Parts:
 
 
 def _of_networks(path: str, config: Config) -> Parts:
-    G, G_ema = (checkpoint.load_whatever(config, path, which) for which in ("G", "G_ema"))
+    try:
+        G_ema = checkpoint.load_whatever(config, path, "G_ema")
+    except NetworkMissing:  # a file of one network, which is both
+        G = G_ema = checkpoint.load_whatever(config, path, "G")
+    else:
+        try:
+            G = checkpoint.load_whatever(config, path, "G")
+        except NetworkMissing:
+            G = G_ema
     for loaded in (G, G_ema):
         _refuse_another_family(path, config, loaded.family, loaded.init_kwargs)
     return G.state, G_ema.state, _discriminator(path)
@@ -90,8 +98,6 @@ def _discriminator(path: str) -> Mapping[str, Tensor]:
         from stylegan import download
 
         local = download.cached(path)
-    if local.suffix.lower() not in (".pkl", ".pth", ".pt"):
-        return {}
     try:
         return readers.read_discriminator(local.read_bytes()) or {}
     except Refused as error:

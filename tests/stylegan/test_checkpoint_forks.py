@@ -20,9 +20,12 @@ import pytest
 import torch
 from network_support import NETWORKS, network
 from official_pickles import EasyDict, Network, dumps, official_network, rosinality, snapshot, tensorflow
+from safetensors.torch import save_file
 
 from stylegan import checkpoint
+from stylegan.configs import Config
 from stylegan.errors import CheckpointError
+from stylegan.training import starting
 
 SKIP: dict[str, Any] = {
     **dict(z_dim=8, c_dim=0, w_dim=8, img_resolution=16, img_channels=3, mapping_kwargs=dict(num_layers=2)),
@@ -169,6 +172,27 @@ def test_rosinalitys_files_that_differ(tmp_path: Path) -> None:
     assert "different blur kernels" in refusal(tmp_path, other)
     del state["style.1.weight"]
     assert "mapping is not whole" in refusal(tmp_path, state)
+
+
+@pytest.mark.parametrize("name", ["TensorFlow", "g_ema alone", "g alone", "both"])
+def test_a_training_begins_with_them(tmp_path: Path, name: str) -> None:
+    """Its G and its G_ema, from a file that has both, or one that is both."""
+    state = rosinality(made())
+    contents: dict[str, Any] = {
+        "g_ema alone": {"g_ema": state, "latent_avg": made().mapping.w_avg},
+        "g alone": {"g": state, "d": {"final_conv.0.weight": torch.zeros(1)}},
+        "both": {"g": {key: value * 2 for key, value in state.items()}, "g_ema": state},
+    }
+    file = io.BytesIO()
+    torch.save(contents.get(name), file)
+    (tmp_path / "net").write_bytes(dumps((tensorflow(made(), SKIP),) * 3) if name == "TensorFlow" else file.getvalue())
+    G, G_ema, D = starting._of_networks(str(tmp_path / "net"), Config("x", "v2ada", SKIP, None))
+    assert G.keys() == G_ema.keys() == made().state_dict().keys() and not D
+    key = "synthesis.b4.const"
+    assert torch.equal(G_ema[key], made().synthesis.b4.const)
+    assert torch.equal(G[key], G_ema[key] * (2 if name == "both" else 1))
+    save_file(made().state_dict(), tmp_path / "net")  # of any name
+    assert not starting._of_networks(str(tmp_path / "net"), Config("x", "v2ada", SKIP, None))[2]
 
 
 FOREIGN = {
