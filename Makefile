@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo train test lint cpp layers-test setup-demo setup-dev clean
+.PHONY: demo train test check lint cpp layers-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -32,8 +32,17 @@ demo/drawings.zip: | setup-demo
 	mkdir -p demo
 	cd demo && $(BIN)/python -m stylegan.faces drawings.zip --count 50000 --resolution 64
 
+# Each core takes tests of its own.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# For those who edit: style, and the tests that are quick.
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(PYTEST) -q -m "not slow and not long"
 
 lint: setup-dev
 	$(BIN)/ruff check .

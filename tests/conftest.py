@@ -1,10 +1,21 @@
-"""What holds for the whole suite: a test is skipped for a reason that stands here, or the suite fails."""
+"""What holds for the whole suite: which files are long, and for which reasons a test may be skipped."""
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+
+LONG = """
+test_any_shape test_checkpoint test_checkpoint_official test_checkpoint_tools test_compare test_controls test_doctor
+test_examples test_export test_faces test_fixed_point test_fuzz test_fuzz_graphs test_fuzz_layers test_fuzz_param
+test_goldens test_half test_interrupts test_isolation test_load test_metrics test_networks test_params_consumed
+test_pickles_hostile test_pictures test_pipeline test_pnnx test_precision test_predecessor test_program
+test_program_errors test_project test_projector test_rewrite test_rounding test_shipped test_sweep test_train_command
+test_training test_unwritten test_v2ada test_v3 test_video test_wheel test_wheel_ops test_without_torch
+""".split()
+"""Files that take nine tenths of the time, which `make check` leaves out: some seconds each, or whole networks."""
 
 SKIPS = {
     "no Vulkan device": "drivers are the machine's",
@@ -26,9 +37,17 @@ unlisted: list[str] = []
 
 
 def pytest_configure() -> None:
+    # Several workers share the cores: threads that spin while they wait would take most of the time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # nohup and some CI services start us with SIGINT ignored, which children inherit: tests send it to them.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in LONG:
+            item.add_marker(pytest.mark.long)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -166,7 +166,7 @@ def same_video(a: Path, b: Path) -> None:
         assert np.abs(got.astype(int) - want).mean() < 12
 
 
-VIDEO = ["mode=a2b", "1", "2", "3", "frames=200"]
+VIDEO = ["mode=a2b", "1", "2", "3", "frames=36"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -182,14 +182,14 @@ def test_stopped_and_started_again(place: Path, number: signal.Signals, out: str
     assert stdout == "" and "Traceback" not in stderr
     if number != signal.SIGKILL:
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-        assert "of 401 frames are kept in" in stderr and "the same command goes on" in stderr
+        assert "of 73 frames are kept in" in stderr and "the same command goes on" in stderr
         assert not list(place.rglob(".*-*")), "no temporary file is left"
     assert not Path(out).is_file(), "nothing half-written has the name of the result"
     done = subprocess.run(
         [sys.executable, "-m", "runtime.run", *VIDEO, f"out={out}"], capture_output=True, text=True, check=True
     )
-    assert "of 401 frames are there already" in done.stderr
-    kept = int(done.stderr.split(" of 401")[0].split()[-1])
+    assert "of 73 frames are there already" in done.stderr
+    kept = int(done.stderr.split(" of 73")[0].split()[-1])
     assert kept in (59, 60)  # the signal may come before the last one has its name
     if out == "frames":
         names = sorted(path.name for path in Path("whole").iterdir() if path.suffix == ".png")
