@@ -7,14 +7,55 @@ import signal
 
 import pytest
 
-LONG = """
-test_any_shape test_checkpoint test_checkpoint_official test_checkpoint_tools test_compare test_controls test_doctor
-test_examples test_export test_faces test_fixed_point test_fuzz test_fuzz_graphs test_fuzz_layers test_fuzz_param
-test_goldens test_half test_interrupts test_isolation test_load test_metrics test_networks test_params_consumed
-test_pickles_hostile test_pictures test_pipeline test_pnnx test_precision test_predecessor test_program
-test_program_errors test_project test_projector test_rewrite test_rounding test_shipped test_sweep test_train_command
-test_training test_unwritten test_v2ada test_v3 test_video test_wheel test_wheel_ops test_without_torch
-""".split()
+LONG = {
+    "test_any_shape",
+    "test_checkpoint",
+    "test_checkpoint_official",
+    "test_checkpoint_tools",
+    "test_compare",
+    "test_controls",
+    "test_doctor",
+    "test_examples",
+    "test_export",
+    "test_faces",
+    "test_fixed_point",
+    "test_fuzz",
+    "test_fuzz_graphs",
+    "test_fuzz_layers",
+    "test_fuzz_param",
+    "test_goldens",
+    "test_half",
+    "test_interrupts",
+    "test_isolation",
+    "test_load",
+    "test_metrics",
+    "test_networks",
+    "test_params_consumed",
+    "test_pickles_hostile",
+    "test_pictures",
+    "test_pipeline",
+    "test_pnnx",
+    "test_precision",
+    "test_predecessor",
+    "test_program",
+    "test_program_errors",
+    "test_programs",
+    "test_project",
+    "test_projector",
+    "test_rewrite",
+    "test_rounding",
+    "test_shipped",
+    "test_sweep",
+    "test_train_command",
+    "test_training",
+    "test_unwritten",
+    "test_v2ada",
+    "test_v3",
+    "test_video",
+    "test_wheel",
+    "test_wheel_ops",
+    "test_without_torch",
+}
 """Files that take nine tenths of the time, which `make check` leaves out: some seconds each, or whole networks."""
 
 SKIPS = {

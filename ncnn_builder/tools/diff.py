@@ -103,7 +103,14 @@ def _name(layer: Layer) -> str:
 def _parameters(x: Layer, y: Layer) -> list[str]:
     a, b = _said(x), _said(y)
     names = [k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
-    return [f"{_name(x)}: {k} is {a.get(k)}, then {b.get(k)}" for k in names]
+    return [f"{_name(x)}: {k} is {_shown(a.get(k))}, then {_shown(b.get(k))}" for k in names]
+
+
+def _shown(value: Any) -> Any:
+    """A float with the digits that tell it from its neighbours in float32, as which it was read."""
+    if isinstance(value, tuple | list):
+        return [_shown(v) for v in value]
+    return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
 def _source(net: Net, blob: str) -> tuple[Layer | None, int]:

@@ -1,8 +1,8 @@
 """Damaged nets through everything that reads them: `python tests/ncnn_builder/fuzz_param.py COUNT [SEED]`.
 
 A case is a file of corpus/ or a net that the builder emits, damaged in some places. load(), compiling again, and every
-command line must end in a result or in one of our errors: no other exception, no hang (SLOW seconds of a processor), and no memory
-beyond what the limit leaves. A case that does not is written beside the corpus, and its name is said.
+command line must end in a result or in one of our errors: no other exception, no hang (SLOW seconds of a processor),
+and no memory beyond what the limit leaves. A case that does not is written beside the corpus, and its name is said.
 """
 
 from __future__ import annotations

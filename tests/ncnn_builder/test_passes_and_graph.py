@@ -293,9 +293,15 @@ def test_dead_code_keeps_an_input_that_nothing_reads() -> None:
 
 def test_the_pipeline_verifies_after_every_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(g: nb.Graph) -> nb.Graph:
+        new = rebuild(g, lambda new, node, inputs: None, "pass spoil")
+        new.nodes[-1].outputs[0].shape = (9,)
+        return new
+
+    def spoil_what_it_is_given(g: nb.Graph) -> nb.Graph:
         g.nodes[-1].outputs[0].shape = (9,)
         return g
 
-    monkeypatch.setattr("ncnn_builder.passes.pipeline.LOWERED", (*LOWERED, Pass("spoil", spoil, everywhere)))
-    with pytest.raises(nb.VerifyError, match="after pass spoil"):
-        lower_and_optimise(small(), "reference")
+    for pass_, stage in ((spoil, "after pass spoil"), (spoil_what_it_is_given, "after the passes")):
+        monkeypatch.setattr("ncnn_builder.passes.pipeline.LOWERED", (*LOWERED, Pass("spoil", pass_, everywhere)))
+        with pytest.raises(nb.VerifyError, match=stage):
+            lower_and_optimise(small(), "reference")
