@@ -14,6 +14,7 @@ from ..errors import BuildError
 from ..ir import Graph, Values
 from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
+from .complex_numbers import Complex
 from .exported import Program, export, need_eval, program_of
 from .layout import MOST_DIMS, Shape, Tensor, tensor
 from .leaves import exported_leaf
@@ -108,6 +109,9 @@ def captured(
     walk = Walk(graph, program)
     flat = walk.whole(given)
     result.taps, result.converters = walk.taps, walk.used
+    if any(isinstance(r, Complex) for r in flat):
+        fix = "Return torch.view_as_real(x), or torch.abs(x)"
+        raise BuildError("forward() returns complex numbers", expected="real numbers", got="a complex tensor", fix=fix)
     if lacking := [r for r in flat if isinstance(r, Missing)]:
         raise BuildError("forward() returns what ncnn does not have", got=lacking[0].why)
     bad = [r for r in flat if not isinstance(r, (Tensor, torch.Tensor))]

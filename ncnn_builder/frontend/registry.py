@@ -18,7 +18,7 @@ converter refuses by raising BuildError, best by ops.common.need(): where and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -119,7 +119,7 @@ def converter_of(operator: Any) -> Converter | None:
     return None if name is None else CONVERTERS[name]
 
 
-def key_of(operator: Any) -> str | None:
+def key_of(operator: Any, registry: Mapping[str, Any] = CONVERTERS) -> str | None:
     """Under which name of the registry the converter stands."""
     name = str(operator)
-    return next((n for n in (name, name.rpartition(".")[0]) if n in CONVERTERS), None)
+    return next((n for n in (name, name.rpartition(".")[0]) if n in registry), None)

@@ -16,6 +16,7 @@ from ..errors import BuildError
 from ..ir import Graph, Value
 from ..ops.common import need
 from .blobs import sample, stored
+from .complex_numbers import COMPLEX, Complex
 from .decompose import taken_apart
 from .exported import Program
 from .layout import MOST_DIMS, Tensor, tensor
@@ -99,6 +100,8 @@ class Walk:
         for a in _leaves((args, kwargs)):
             if isinstance(a, Missing):
                 raise BuildError(a.why)
+        if any(isinstance(a, Complex) for a in _leaves((args, kwargs))):
+            return self._complex(node, target, args, kwargs)
         if not any(isinstance(a, Tensor) for a in _leaves((args, kwargs))):
             return self._computed(target, args, kwargs)
         key = key_of(target)
@@ -119,6 +122,8 @@ class Walk:
 
     def _tapped(self, result: Any, path: str) -> Any:
         """A module's result, which it is compared by: the doctor's way where the blob has torch's own dimensions."""
+        if isinstance(result, Complex):
+            return result
         self.taps[path] = result
         if isinstance(result, Tensor) and result.in_order and result.n == 1:
             shape = result.shape[1:] if result.rank > 1 and result.shape[0] == 1 else result.shape
@@ -129,6 +134,15 @@ class Walk:
 
     def _as_number(self, x: Any) -> Any:
         return as_floats(self.g, x, self._floats) if is_whole(x) else x
+
+    def _complex(self, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        key = key_of(target, COMPLEX)
+        if key is None:
+            fix = "Of complex numbers ncnn has spectra: take torch.abs() or torch.view_as_real() of them first"
+            raise BuildError("complex numbers", expected=sorted(COMPLEX), got=str(target), fix=fix)
+        self.used.add(f"complex {key}")
+        converter = Converter(COMPLEX[key], None, True)
+        return converter.function(self.g, call_of(node), *_bound(converter, target, args, kwargs))
 
     def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on no input, by torch."""

@@ -8,6 +8,7 @@ from ncnn_builder import compile_graph
 from ncnn_builder.frontend import CONVERTERS
 from ncnn_builder.frontend.capture import captured
 from ncnn_builder.frontend.check import against_torch, feeds_of
+from ncnn_builder.frontend.complex_numbers import COMPLEX
 from ncnn_builder.frontend.samples import FAMILIES, of
 from ncnn_builder.parity import compare, wheel_results
 
@@ -54,6 +55,7 @@ def test_every_converter_has_a_sample(request, results):
         return
     used = {name for net, _ in results.values() if not isinstance(net, Exception) for name in net.converters}
     ours = {name for name, converter in CONVERTERS.items() if "ncnn_builder" in converter.function.__module__}
+    ours |= {f"complex {name}" for name in COMPLEX}
     untried = sorted(ours - used - OTHER_TORCH)
     assert not untried, f"no sample reaches {', '.join(untried)}"
 

@@ -18,7 +18,7 @@ from ..layout import Tensor, axis_of, tensor
 from ..registry import Call, on_tensors
 
 _LEAST_THRESHOLD = 15
-"""Of softplus: above it log(1 + e^x) is x up to 3e-7, and ncnn's layer has no threshold."""
+"""Of softplus: above it log(1 + e^x) is x up to 3e-7, and ncnn's layer has no threshold; below one is added."""
 
 
 @on_tensors("aten.prelu", "aten._prelu_kernel")
@@ -56,12 +56,15 @@ def _rrelu(g: Graph, node: Call, x: Tensor, lower: float, upper: float, training
 @on_tensors("aten.softplus")
 def _softplus(g: Graph, node: Call, x: Tensor, beta: float, limit: float) -> Tensor:
     need(beta > 0, "bad beta", argument="beta", expected="above 0", got=beta)
-    need(limit >= _LEAST_THRESHOLD, "bad threshold", argument="threshold", expected=f">= {_LEAST_THRESHOLD}", got=limit)
 
     def layers(v: Value) -> Any:
-        if beta == 1:
-            return activation(g, v, "softplus")
-        return binaryOp(g, [*activation(g, binaryOp(g, [v, beta], "Mul"), "softplus"), beta], "Div")
+        scaled = v if beta == 1 else binaryOp(g, [v, beta], "Mul")[0]
+        y = activation(g, scaled, "softplus")[0]
+        y = y if beta == 1 else binaryOp(g, [y, beta], "Div")[0]
+        if limit >= _LEAST_THRESHOLD:
+            return y
+        more = binaryOp(g, [binaryOp(g, [v, y], "Sub")[0], threshold(g, scaled, limit)[0]], "Mul")[0]
+        return binaryOp(g, [y, more], "Add")[0]
 
     return elementwise(x, layers)
 

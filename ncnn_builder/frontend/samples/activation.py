@@ -18,6 +18,7 @@ SAMPLES: list[Sample] = [
     *samples("rrelu", nn.RReLU(0.1, 0.4), *_ANY),
     *samples("softplus", F.softplus, *_ANY, (_WIDE,)),
     *samples("softplus-beta", nn.Softplus(2, 30), ((1, 3, 5),), (_WIDE,)),
+    *samples("softplus-low-threshold", nn.Softplus(0.5, 2), ((1, 3, 5),), (_WIDE,)),
     *samples("logsigmoid", F.logsigmoid, *_ANY, (_WIDE,)),
     *samples("threshold", nn.Threshold(0.1, -2.0), *_ANY),
     Sample("threshold-zero", nn.Threshold(0.1, 0.0), ((1, 3, 5),)),
