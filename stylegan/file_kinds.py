@@ -9,6 +9,7 @@ import zlib
 
 from stylegan.pickles import Refused, quoted
 
+_CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".safetensors", ".gz")
 GZIP = b"\x1f\x8b"
 MAX_RATIO = 16
 """How much larger than itself a gzip file may be: weights hardly shrink, and zeros shrink a thousandfold."""
@@ -54,6 +55,8 @@ def known(data: bytes) -> str | None:
     head = data[:1000].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "a web page: what was fetched is a site's answer and not the file; fetch it as a browser does"
+    if data[:1] == b"\x08" and b"pytorch" in data[:64]:
+        return "an ONNX file"
     if data[257:262] == b"ustar":
         return "a tar archive: unpack it"
     return _archive(data) if data[:2] == b"PK" else None
@@ -71,7 +74,6 @@ def _archive(data: bytes) -> str | None:
         return "a file of numpy's arrays; a projected style is a seed: give it where seeds are given"
     if any(name.endswith("/data.pkl") for name in names):
         return None
-    shown = ", ".join(quoted(name, 40) for name in names[:3])
-    return (
-        f"a zip archive with {shown}{' ...' if len(names) > 3 else ''}: unpack it" if names else "an empty zip archive"
-    )
+    inside = [name for name in names if name.lower().endswith(_CHECKPOINTS)]
+    shown = ", ".join(quoted(name, 40) for name in (inside or names)[:3])
+    return f"a zip archive with {shown}: unpack it" if inside else f"a zip archive of other files, such as {shown}"

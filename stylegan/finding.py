@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stylegan import infer, official
+from stylegan._torch import Tensor
 from stylegan.errors import CheckpointError, NetworkMissing
 from stylegan.pickles import Stray, kind, quoted
 from stylegan.torch_files import Module, TensorInfo
 
 MAX_DEPTH, MAX_THINGS = 6, 2000
 """How deep, and among how many things, a network is looked for: far more than there are around one."""
+
+TENSORS = (TensorInfo, Tensor)
+"""What a file of torch holds, and one of safetensors."""
 
 _TENSORFLOW = "dnnlib.tflib.network.Network"
 _GENERATORS = ("g", "netg", "gen", "generator", "params")
@@ -103,7 +107,7 @@ def _networks(content: Any) -> Iterator[Found]:
         yield from halves
         if id(values) not in marked:
             marked[id(values)] = infer.marked(
-                key for key, value in values.items() if isinstance(value, TensorInfo) and type(key) is str
+                key for key, value in values.items() if isinstance(value, TENSORS) and type(key) is str
             )
         for layout, prefix in marked[id(values)]:
             yield Found(_joined(name, prefix.rstrip(".")), values, layout, prefix, around)
@@ -154,7 +158,7 @@ def _nothing(content: Any) -> str:
 
 def _holds(value: Any) -> bool:
     """Whether tensors may be in it."""
-    return isinstance(value, (TensorInfo, dict, list, tuple, Stray, Module))
+    return isinstance(value, (*TENSORS, dict, list, tuple, Stray, Module))
 
 
 def _groups(content: Any) -> Iterator[list[str]]:
@@ -166,5 +170,5 @@ def _groups(content: Any) -> Iterator[list[str]]:
         if not isinstance(values, dict) or id(values) in seen or depth > MAX_DEPTH:
             continue
         seen.add(id(values))
-        yield [key for key, value in values.items() if isinstance(value, TensorInfo) and official.is_name(key)]
+        yield [key for key, value in values.items() if isinstance(value, TENSORS) and official.is_name(key)]
         pending += [(value, depth + 1) for value in values.values()]

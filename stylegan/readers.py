@@ -35,16 +35,16 @@ def read(data: bytes, which: str) -> Parts:
     """A file's generator; which: one of configs.WHICH. Raises CheckpointError, PackageMissing and Refused."""
     data = file_kinds.unpacked(data)
     if _is_safetensors(data):
-        return read_safetensors(data)
-    return _read_pickled(read_torch(data) if is_torch(data) else read_pickle(data), which, len(data))
+        return _read_safetensors(data, which)
+    return _read_content(read_torch(data) if is_torch(data) else read_pickle(data), which, len(data))
 
 
 def _is_safetensors(data: bytes) -> bool:
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") < 1 << 40
 
 
-def _read_pickled(content: Any, which: str, size: int) -> Parts:
-    """The content of an official pickle, of TensorFlow's, or of a torch file: modules or state_dicts."""
+def _read_content(content: Any, which: str, size: int) -> Parts:
+    """The content of an official pickle, of TensorFlow's, or of a file of tensors: modules or state_dicts."""
     found = finding.generator(content, which)
     if isinstance(found.thing, Module):
         return _read_module(found.thing, size)
@@ -54,16 +54,16 @@ def _read_pickled(content: Any, which: str, size: int) -> Parts:
     prefix = found.prefix
     inside = {key: value for key, value in found.thing.items() if type(key) is str and key.startswith(prefix)}
     if prefix:  # what is beside the generator is another network's, or a number of the training
-        inside = {key: value for key, value in inside.items() if isinstance(value, TensorInfo)}
+        inside = {key: value for key, value in inside.items() if isinstance(value, finding.TENSORS)}
     state = {key[len(prefix) :]: value for key, value in _tensors(inside, size).items()}
     notes = (f"its names begin with {quoted(prefix)}",) if prefix else ()
     if found.layout == "rosinality":
         latent = found.around.get("latent_avg", found.thing.get("latent_avg"))
-        return _of_rosinality(state, latent if isinstance(latent, TensorInfo) else None, size, notes)
+        return _of_rosinality(state, latent if isinstance(latent, finding.TENSORS) else None, size, notes)
     return Parts(None, None, state, notes)
 
 
-def _of_rosinality(state: State, latent: TensorInfo | None, size: int, notes: tuple[str, ...] = ()) -> Parts:
+def _of_rosinality(state: State, latent: TensorInfo | Tensor | None, size: int, notes: tuple[str, ...] = ()) -> Parts:
     latent_avg = None if latent is None else _tensors({"latent_avg": latent}, size)["latent_avg"]
     state, more = rosinality.converted(state, latent_avg)
     family, kwargs = infer.infer(state)
@@ -116,6 +116,8 @@ def _tensors(infos: Mapping[Any, Any], size: int) -> State:
     """
     if not infos:
         raise CheckpointError("expected a generator's state_dict, got an empty one")
+    if all(isinstance(value, Tensor) for value in infos.values()):  # safetensors has read them
+        return dict(infos)
     for key, value in infos.items():
         if not official.is_name(key) or not isinstance(value, TensorInfo):
             shown = repr(key) if type(key) is not str else repr(quoted(key))
@@ -150,14 +152,14 @@ def _numbers(storage: Storage) -> Tensor:
 
 
 def safetensors_bytes(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor]) -> bytes:
-    """A generator as a file that read_safetensors reads; equal input gives equal bytes. Raises PackageMissing."""
+    """A generator as a file that read() reads; equal input gives equal bytes. Raises PackageMissing."""
     said = json.dumps({"family": family, "init_kwargs": init_kwargs}, sort_keys=True)
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     data: bytes = safetensors_torch().save(tensors, {METADATA: said})
     return data
 
 
-def read_safetensors(data: bytes) -> Parts:
+def _read_safetensors(data: bytes, which: str) -> Parts:
     load = safetensors_torch().load
     try:
         state = load(data)
@@ -177,7 +179,7 @@ def read_safetensors(data: bytes) -> Parts:
         raise CheckpointError("expected a generator's state_dict, got an empty one")
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     if said is None:
-        return Parts(None, None, state)
+        return _read_content(state, which, len(data))
     if not isinstance(said, dict) or said.keys() != {"family", "init_kwargs"} or said["family"] not in infer.MARKS:
         raise CheckpointError(f"its metadata {METADATA!r} is not what python -m stylegan.convert writes")
     return Parts(said["family"], official.plain(said["init_kwargs"], "init_kwargs"), state)

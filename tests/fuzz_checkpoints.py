@@ -189,6 +189,7 @@ def run(cases: int | None, seconds: float | None, seed: int, first: int = 0) -> 
     """Runs the cases; returns how many failed."""
     files = corpus()
     names = sorted(files)
+    shares = [1 / len(files[name]) for name in names]  # of the time all have about the same
     counts: collections.Counter[str] = collections.Counter()
     executed: list[str] = []
     watching = False
@@ -234,7 +235,7 @@ def run(cases: int | None, seconds: float | None, seed: int, first: int = 0) -> 
         if seconds is not None and time.monotonic() - start >= seconds:
             break
         rng = random.Random(f"{seed}-{case}")
-        name = rng.choice(names)
+        name = rng.choices(names, shares)[0]
         data = damaged(files[name], rng)
         began = time.process_time()
         signal.alarm(TIME * 10)  # on a busy machine too; TIME itself is of this process

@@ -237,6 +237,10 @@ def test_prefixes_and_folds(tmp_path: Path) -> None:
     for content in contents:
         assert_same(read(tmp_path, content), made())
     assert torch.equal(read(tmp_path, contents[2], which="G").state["mapping.w_avg"], 2 * state["mapping.w_avg"])
+    for tensors in (parallel, both, {f"decoder.{key}": value for key, value in rosinality(made()).items()}):
+        save_file({key: value.contiguous() for key, value in tensors.items()}, tmp_path / "net.safetensors")
+        found = checkpoint.load(tmp_path / "net.safetensors")
+        assert torch.equal(found.state["synthesis.b8.conv0.weight"], state["synthesis.b8.conv0.weight"])
     assert "it has no G, it has model.g_ema, model.netD" not in refusal(tmp_path, contents[3], which="G")
     assert "it has no G, it has model.g_ema: choose with --which" in refusal(tmp_path, contents[3], which="G")
     assert "it has several generators: a, b:" in refusal(tmp_path, {"a": state, "b": other})
@@ -285,7 +289,9 @@ OTHER_FILES = {
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
     "a TorchScript archive": _zip(net__constants_pkl=b"", net__data_pkl=b""),
     "a file of numpy's arrays": _zip(w_npy=b""),
-    "a zip archive with net.pkl: unpack it": _zip(net_pkl=b"x"),
+    "a zip archive with net.pkl: unpack it": _zip(a_png=b"", net_pkl=b"x"),
+    "a zip archive of other files, such as a.png": _zip(a_png=b""),
+    "an ONNX file": b"\x08\x07\x12\x07pytorch",
     "a tar archive": _tar(),
     "an HDF5 file": b"\x89HDF\r\n\x1a\n",
     "an ncnn .param file": b"7767517\n1 1\n",
