@@ -133,6 +133,12 @@ def _is_tensorflow(thing: Any) -> bool:
     return isinstance(thing, Stray) and thing.name.endswith(_TENSORFLOW)
 
 
+def tensorflow_discriminator(content: Any) -> Stray | None:
+    """The second of the three networks of a TensorFlow file; None for every other file."""
+    three = isinstance(content, (tuple, list)) and len(content) == 3 and all(map(_is_tensorflow, content))
+    return content[1] if three else None
+
+
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
 

@@ -94,13 +94,22 @@ def _read_module(module: Module, size: int) -> Parts:
 
 
 def read_discriminator(data: bytes) -> State | None:
-    """The discriminator's state_dict in an official pickle or a predecessor's .pth; None where there is no such one."""
+    """The discriminator's state_dict in an official pickle, TensorFlow's, a predecessor's .pth or rosinality's file.
+
+    None where there is no such one. The last three may lack the filters.
+    """
     data = file_kinds.unpacked(data)
     if _is_safetensors(data):
         return None
     content = read_torch(data) if is_torch(data) else read_pickle(data)
-    found = (content.get("D"), content.get("discriminator")) if isinstance(content, dict) else ()
-    for part in found:
+    network = finding.tensorflow_discriminator(content)
+    if network is not None:
+        return tensorflow_files.discriminator(network, len(data)) or None
+    if not isinstance(content, dict):
+        return None
+    if isinstance(content.get("d"), dict) and content["d"]:
+        return rosinality.discriminator(_tensors(content["d"], len(data))) or None
+    for part in (content.get("D"), content.get("discriminator")):
         module = official.as_module(part)
         if module is not None:
             return _tensors(official.tensors(module), len(data))

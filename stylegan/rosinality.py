@@ -69,6 +69,31 @@ def converted(state: Mapping[str, Tensor], latent_avg: Tensor | None) -> tuple[d
     return new, notes
 
 
+_DISCRIMINATOR = {
+    "conv1.0.weight": "conv0.weight",
+    "conv1.1.bias": "conv0.bias",
+    "conv2.1.weight": "conv1.weight",
+    "conv2.2.bias": "conv1.bias",
+    "skip.1.weight": "skip.weight",
+}
+_LAST = {"final_conv.0": "conv", "final_conv.1": "conv", "final_linear.0": "fc", "final_linear.1": "out"}
+
+
+def discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The discriminator's weights under our names, without the filters, which follow from the configuration."""
+    blocks = {int(match[1]) for key in state if (match := re.match(r"convs\.(\d{1,2})\.conv1\.0\.weight$", key))}
+    size = 4 << len(blocks)
+    new = {}
+    for key, value in state.items():
+        if found := re.fullmatch(r"convs\.0\.[01]\.(weight|bias)", key):
+            new[f"b{size}.fromrgb.{found[1]}"] = value
+        elif (found := re.match(r"convs\.(\d{1,2})\.", key)) and (part := _DISCRIMINATOR.get(key[found.end() :])):
+            new[f"b{(2 * size) >> int(found[1])}.{part}"] = value
+        elif (found := re.fullmatch(r"(final_\w+\.[01])\.(weight|bias)", key)) and found[1] in _LAST:
+            new[f"b4.{_LAST[found[1]]}.{found[2]}"] = value
+    return new
+
+
 def _renamed(key: str) -> str | None:
     """Our name of its tensor; None where there is none."""
     if found := re.fullmatch(_MAPPING, key):

@@ -83,6 +83,31 @@ def converted(network: Stray, size: int) -> tuple[dict[str, Any], dict[str, Tens
     return kwargs, tensors, notes
 
 
+def discriminator(network: Stray, size: int) -> dict[str, Tensor]:
+    """The discriminator's weights under our names, without the filters. size: the bytes of the file."""
+    arrays = _variables(network)
+    if sum(array.nbytes for array in arrays.values()) > size:
+        raise CheckpointError(f"its variables overlap and hold more than the file's {size} bytes")
+    layers = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": "skip", "Conv": "conv"}
+    state = {}
+    for name, value in arrays.items():
+        dense = value.transpose() if value.ndim == 2 else value
+        if found := re.fullmatch(r"(\d{1,5})x\1/(\w+)/(weight|bias)", name):
+            layer = layers.get(found[2], "fc" if found[2] == "Dense0" else "")
+            if layer:
+                new = value.transpose(3, 2, 0, 1) if value.ndim == 4 else dense
+                state[f"b{found[1]}.{layer}.{found[3]}"] = new
+        elif found := re.fullmatch(r"(?:(LabelEmbed)|Mapping(\d{1,2}))/(weight|bias)", name):
+            state[f"mapping.{'embed' if found[1] else f'fc{found[2]}'}.{found[3]}"] = dense
+        elif found := re.fullmatch(r"Output/(weight|bias)", name):
+            state[f"b4.out.{found[1]}"] = dense
+    return _tensors(state)
+
+
+def _tensors(state: dict[str, Any]) -> dict[str, Tensor]:
+    return {key: torch.from_numpy(np.array(value, np.float32, order="C")) for key, value in state.items()}
+
+
 def _keywords(said: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     unknown = sorted(key for key in said if key not in (*_TOP, *_MAPPING, *_SYNTHESIS, *_IDLE))
     if unknown:
@@ -143,7 +168,7 @@ def _state(arrays: dict[str, np.ndarray[Any, Any]], kwargs: dict[str, Any]) -> d
             state[new[0]] = new[1]
     if any(re.match(r"synthesis/ToRGB_lod", name) for name in arrays):
         kwargs["synthesis_kwargs"]["architecture"] = "orig"
-    tensors = {key: torch.from_numpy(np.array(value, np.float32, order="C")) for key, value in state.items()}
+    tensors = _tensors(state)
     kernel = kwargs["synthesis_kwargs"]["resample_filter"]
     try:
         taps = setup_filter([float(tap) for tap in kernel])

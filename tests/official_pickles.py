@@ -248,3 +248,42 @@ def rosinality(network: nn.Module) -> dict[str, Any]:
                     else {f"{name}.conv.weight": value[None]}
                 )
     return new
+
+
+def tensorflow_discriminator(network: nn.Module) -> Network:
+    """A Discriminator without labels as the TensorFlow code names and shapes its variables."""
+    names = {"b4.conv": "4x4/Conv", "b4.fc": "4x4/Dense0", "b4.out": "Output"}
+    layers = {"fromrgb": "FromRGB", "conv0": "Conv0", "conv1": "Conv1_down", "skip": "Skip"}
+    variables = []
+    for key, value in network.state_dict().items():
+        path, _, kind = key.rpartition(".")
+        block, _, layer = path.partition(".")
+        if kind != "resample_filter":
+            name = names.get(path) or f"{block[1:]}x{block[1:]}/{layers[layer]}"
+            array = value.numpy()
+            variables.append((f"{name}/{kind}", array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T))
+    return Network(version=5, static_kwargs={}, components={}, variables=variables)
+
+
+def rosinality_discriminator(network: nn.Module) -> dict[str, Any]:
+    """A Discriminator in the layout of rosinality's stylegan2-pytorch."""
+    last = {"conv.weight": "final_conv.0.weight", "conv.bias": "final_conv.1.bias"}
+    last |= {
+        f"{layer}.{kind}": f"final_linear.{i}.{kind}"
+        for i, layer in enumerate(("fc", "out"))
+        for kind in ("weight", "bias")
+    }
+    layers = {
+        **{"conv0.weight": "conv1.0.weight", "conv0.bias": "conv1.1.bias", "conv1.weight": "conv2.1.weight"},
+        **{"conv1.bias": "conv2.2.bias", "skip.weight": "skip.1.weight", "conv1.resample_filter": "conv2.0.kernel"},
+    }
+    new, first = {}, max(int(key[1 : key.index(".")]) for key in network.state_dict())
+    for key, value in network.state_dict().items():
+        block, _, rest = key.partition(".")
+        if block == "b4" and rest in last:
+            new[last[rest]] = value
+        elif rest in layers:
+            new[f"convs.{(2 * first // int(block[1:])).bit_length() - 1}.{layers[rest]}"] = value
+        elif rest.startswith("fromrgb"):
+            new[f"convs.0.{int(rest.endswith('bias'))}.{rest.rpartition('.')[2]}"] = value
+    return new

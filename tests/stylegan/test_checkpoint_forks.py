@@ -19,13 +19,24 @@ import numpy as np
 import pytest
 import torch
 from network_support import NETWORKS, network
-from official_pickles import EasyDict, Network, dumps, official_network, rosinality, snapshot, tensorflow
+from official_pickles import (
+    EasyDict,
+    Network,
+    dumps,
+    official_network,
+    rosinality,
+    rosinality_discriminator,
+    snapshot,
+    tensorflow,
+    tensorflow_discriminator,
+)
 from safetensors.torch import save_file
 
-from stylegan import checkpoint
+from stylegan import checkpoint, readers
 from stylegan.configs import Config
 from stylegan.errors import CheckpointError
 from stylegan.training import starting
+from stylegan.training.discriminator import Discriminator
 
 SKIP: dict[str, Any] = {
     **dict(z_dim=8, c_dim=0, w_dim=8, img_resolution=16, img_channels=3, mapping_kwargs=dict(num_layers=2)),
@@ -180,7 +191,7 @@ def test_a_training_begins_with_them(tmp_path: Path, name: str) -> None:
     state = rosinality(made())
     contents: dict[str, Any] = {
         "g_ema alone": {"g_ema": state, "latent_avg": made().mapping.w_avg},
-        "g alone": {"g": state, "d": {"final_conv.0.weight": torch.zeros(1)}},
+        "g alone": {"g": state, "d": {}},
         "both": {"g": {key: value * 2 for key, value in state.items()}, "g_ema": state},
     }
     file = io.BytesIO()
@@ -193,6 +204,28 @@ def test_a_training_begins_with_them(tmp_path: Path, name: str) -> None:
     assert torch.equal(G[key], G_ema[key] * (2 if name == "both" else 1))
     save_file(made().state_dict(), tmp_path / "net")  # of any name
     assert not starting._of_networks(str(tmp_path / "net"), Config("x", "v2ada", SKIP, None))[2]
+
+
+def test_their_discriminators(tmp_path: Path) -> None:
+    """Of TensorFlow and of rosinality's training; the filters follow from the configuration."""
+    D = Discriminator(0, 16, 3, channel_base=64, channel_max=8)
+    state = {key: value for key, value in D.state_dict().items() if not key.endswith("resample_filter")}
+    assert set(state) == {key for key, value in state.items() if key.startswith(("b16.", "b8.", "b4."))}
+    for data in (_saved({"g_ema": rosinality(made()), "d": rosinality_discriminator(D)}), _tensorflow(D)):
+        read = readers.read_discriminator(data)
+        assert read is not None and read.keys() == state.keys()
+        assert all(torch.equal(read[key], value) for key, value in state.items())
+
+
+def _saved(content: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def _tensorflow(D: Discriminator) -> bytes:
+    G = tensorflow(made(), SKIP)
+    return dumps((G, tensorflow_discriminator(D), G))
 
 
 FOREIGN = {
