@@ -23,8 +23,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
+    """batched: the first axis comes in as ncnn's batch."""
+
     shape: tuple[int, ...]
     steps: tuple[Step, ...]
+    batched: bool
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         for step in self.steps:
@@ -32,7 +35,7 @@ class Program:
         return x
 
     def __repr__(self) -> str:
-        return "; ".join([f"x = {list(self.shape)}", *(step.text for step in self.steps)])
+        return "; ".join([f"x = {list(self.shape)}{', batched' * self.batched}", *(step.text for step in self.steps)])
 
 
 def _factors(n: int) -> list[int]:
@@ -141,4 +144,4 @@ def programs(draw) -> Program:
         if 0 < y.numel() <= MOST and 1 <= y.dim() <= 6:
             steps.append(step)
             x = y
-    return Program(shape, tuple(steps))
+    return Program(shape, tuple(steps), len(shape) > 1 and draw(st.integers(0, 3)) == 0)
