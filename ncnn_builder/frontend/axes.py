@@ -126,7 +126,7 @@ def marked(g: Graph, t: Tensor, dims: Collection[int]) -> Marked:
         marks = [i in dims for i in order]
         groups = grouped(turned.shape, marks)
     shape = tuple(1 if mark else n for n, mark in zip(turned.shape, marks, strict=True))
-    at = _of_marked(turned.value.shape, groups)
+    at = of_marked(turned.value.shape, groups)
     if at is not None:
         return Marked(turned.value, at, shape, order)
     value = reshaped(g, turned.value, [size for size, _ in groups])
@@ -146,7 +146,7 @@ def grouped(shape: Shape, marks: Sequence[Any]) -> list[tuple[int, Any]]:
     return groups
 
 
-def _of_marked(dims: Shape, groups: Sequence[tuple[int, Any]]) -> Order | None:
+def of_marked(dims: Shape, groups: Sequence[tuple[int, Any]]) -> Order | None:
     """Which of a blob's own dimensions are marked, if each is a part of one group; else None."""
     at: list[int] = []
     rest = list(groups)

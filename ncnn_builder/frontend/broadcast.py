@@ -12,6 +12,7 @@ import torch
 
 from ..ir import Graph, Value
 from ..ops.binary import binaryOp
+from .axes import grouped, of_marked
 from .blobs import constant, in_order, reshaped, unbatched
 from .layout import MOST_DIMS, Shape, Tensor
 from .repeat import repeated
@@ -62,7 +63,9 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
     """What a layer that broadcasts as numpy does, between equal ranks, makes of two Tensors or constants."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         if a.base == b.base and a.axes == b.axes and a.n == b.n:
-            return a.on(layer(a.value, reshaped(g, b.value, a.value.shape)), dtype)
+            x, y = a.value, _without_tile(g, b.value, a.value) or reshaped(g, b.value, a.value.shape)
+            x = x if y.shape != x.shape else _without_tile(g, x, y) or x
+            return a.on(layer(x, y), dtype)
         a, b = in_order(g, a), in_order(g, b)
     # In the order of the operand that has every axis; of two that lack some, in torch's.
     leader = next((x for x in (a, b) if isinstance(x, Tensor) and x.shape == shape), None)
@@ -93,6 +96,21 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
         else:
             values.append(constant(g, _arranged(x, base, axes, has[which]), mine))
     return Tensor(layer(*values), tuple(base), tuple(axes), dtype, n)
+
+
+def _without_tile(g: Graph, value: Value, like: Value) -> Value | None:
+    """What was repeated to a blob as large as another, with dimensions that broadcast to the other's; None if nothing
+    was, or more than one number along an axis."""
+    node = value.producer
+    if node is None or node.spec.type != "Tile":
+        return None
+    (source,), repeats = node.inputs, node.params["repeats"]
+    if len(repeats) != len(source.shape) or any(
+        n > 1 and size > 1 for n, size in zip(repeats, source.shape, strict=True)
+    ):
+        return None
+    at = of_marked(like.shape, grouped(value.shape, [n > 1 for n in repeats]))
+    return None if at is None else reshaped(g, source, [1 if i in at else n for i, n in enumerate(like.shape)])
 
 
 def _one_batch(parts: list[_Part], operands: Sequence[Any], leader: Tensor | None) -> bool:

@@ -92,6 +92,12 @@ def axis_of(t: Tensor, dim: int) -> int:
     return dim % rank
 
 
+def broadcast(*shapes: Sequence[int]) -> Shape:
+    """The shape of what is made of tensors of these, element by element."""
+    columns = itertools.zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    return tuple(max(column) for column in columns)[::-1]
+
+
 def permuted(t: Tensor, dims: Sequence[int]) -> Tensor:
     return replace(t, axes=tuple(t.axes[axis_of(t, d)] for d in dims))
 

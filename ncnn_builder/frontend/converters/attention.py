@@ -12,7 +12,7 @@ from ...ops.attention import scaled_dot_product_attention
 from ...ops.common import need
 from ..blobs import as_tensor, constant, stored, view
 from ..broadcast import expanded, scalar
-from ..layout import Shape, Tensor, tensor
+from ..layout import Shape, Tensor, broadcast, tensor
 from ..registry import Call, on_tensors
 from .truth import chosen
 
@@ -34,7 +34,7 @@ def _attention(
     need(dropout_p == 0, "dropout", argument="dropout_p", expected=0, got=dropout_p)
     q, k, v = (as_tensor(g, t) for t in (q, k, v))
     groups = k.shape[-3] if enable_gqa else None
-    front = tuple(torch.broadcast_shapes(*(t.shape[: -3 if enable_gqa else -2] for t in (q, k, v))))
+    front = broadcast(*(t.shape[: -3 if enable_gqa else -2] for t in (q, k, v)))
     heads = (*front, *(q.shape[-3:-2] if enable_gqa else ()))
     shared = (*front, *((groups,) if groups is not None else ()))
     rows, columns = q.shape[-2], k.shape[-2]

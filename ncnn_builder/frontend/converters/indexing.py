@@ -11,7 +11,7 @@ import torch
 from ...ir import Graph
 from ...ops.common import need
 from ..blobs import as_tensor, view
-from ..layout import Tensor, permuted
+from ..layout import Tensor, broadcast, permuted
 from ..registry import Call, on_tensors
 from .matrix import by_matrix
 from .parts import every, joined, reversed_along
@@ -76,7 +76,7 @@ def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
     masks = any(index.dtype is torch.bool for index in known.values())
     need(not masks, "an index of truth values", argument="indices", expected="whole numbers", got="a mask")
     dims = list(known)
-    together = torch.broadcast_tensors(*known.values())
+    together = [i.expand(broadcast(*(k.shape for k in known.values()))) for i in known.values()]
     # Indices of axes that are not neighbours: what they give comes in front.
     front = dims[0] if dims == list(range(dims[0], dims[-1] + 1)) else 0
     rest = [i for i in range(x.rank) if i not in known]

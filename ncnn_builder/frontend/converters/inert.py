@@ -28,7 +28,7 @@ def _dropout(g: Graph, node: Call, x: Tensor, p: float, train: bool) -> Tensor:
 
 
 @on_tensors("aten.to", "aten._to_copy", "aten.type_as")
-def _to(g: Graph, node: Call, x: Tensor, *rest: Any) -> Tensor:
+def _to(g: Graph, node: Call, x: Tensor, *rest: Any) -> Any:
     """Numbers are float32 in a net whatever torch calls them: whole ones have no fraction, and truth is 0 or 1."""
     if node.dtype is torch.bool:
         return truth(g, x)

@@ -17,7 +17,7 @@ from ...ops.matrix import gemm
 from ..axes import grouped
 from ..blobs import as_tensor, moved, stored, view
 from ..broadcast import arithmetic, expanded, scalar
-from ..layout import Shape, Tensor, permuted, tensor
+from ..layout import Shape, Tensor, broadcast, permuted, tensor
 from ..registry import Call, on_tensors
 
 
@@ -33,7 +33,7 @@ def product(g: Graph, a: Any, b: Any, dtype: Any) -> Tensor:
         a = view(g, a, (1, *a.shape))
     if column:
         b = view(g, b, (*b.shape, 1))
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast(a.shape[:-2], b.shape[:-2])
     shape = (*batch, *(() if row else a.shape[-2:-1]), *(() if column else b.shape[-1:]))
     a, b = _batches(g, a, b, tuple(batch))
     transposed = _swapped(b)
@@ -119,7 +119,7 @@ def _addmm(g: Graph, node: Call, c: Any, a: Any, b: Any, beta: Any, alpha: Any) 
         return _by_constant(g, a, alpha * b, node.dtype, bias)
     if not (isinstance(c, Tensor) and c.rank == 2 and c.shape not in (node.shape, (1, node.shape[1]))) and alpha != 0:
         given = dict(zip("abc", (a, b, c), strict=True))
-        held = {name: t for name, t in given.items() if isinstance(t, torch.Tensor)}
+        held: dict[str, Any] = {name: t for name, t in given.items() if isinstance(t, torch.Tensor)}
         values = [stored(g, t, t.shape) for t in given.values() if isinstance(t, Tensor)]
         if "c" in held:
             held["c"] = held["c"].reshape(-1, held["c"].shape[-1])

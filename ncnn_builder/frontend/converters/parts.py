@@ -158,15 +158,15 @@ def _select_scatter(g: Graph, node: Call, x: Any, part: Any, dim: int, index: in
 def written(g: Graph, x: Any, part: Any, dim: int, begin: int, count: int, step: int) -> Tensor:
     """x with a part written over it, along an axis."""
     size = x.shape[dim]
-    part = as_tensor(g, part)
+    over = as_tensor(g, part)
     if count == 0:
         return as_tensor(g, x)
     if count == size:
-        return part
-    x = as_tensor(g, x)
+        return over
+    under = as_tensor(g, x)
     if step > 1 and count > 1:
-        return _interleaved(g, x, part, dim, begin, step)
-    whole, piece = along_all(g, [x, part], dim)
+        return _interleaved(g, under, over, dim, begin, step)
+    whole, piece = along_all(g, [under, over], dim)
     starts = [0] * len(whole.value.shape)
     starts[whole.at] = begin
     return whole.made(copyto(g, [whole.value, piece.value], starts)[0])

@@ -15,7 +15,7 @@ from ...ir import Graph
 from ...ops.unary import unaryOp
 from ..blobs import elementwise
 from ..broadcast import arithmetic
-from ..layout import Tensor
+from ..layout import Tensor, broadcast
 from ..registry import Call, on_tensors
 from .reduce import negated
 from .truth import above
@@ -34,13 +34,13 @@ class _Division:
         self.beyond = above(g, against, 0.0)
         self.how = how
 
-    def quotient(self) -> Tensor:
+    def quotient(self) -> Any:
         if self.how == "floor":
             return self._two(self.nearest, self.beyond, "Sub")
         steps = self._two(self._two(self.beyond, self.sign, "Mul"), self._by("sign", self.b), "Mul")
         return self._two(self.nearest, steps, "Sub")
 
-    def rest(self) -> Tensor:
+    def rest(self) -> Any:
         step = self.b if self.how == "floor" else self._two(self._by("abs", self.b), self.sign, "Mul")
         return self._two(self.left, self._two(self.beyond, step, "Mul"), "Add")
 
@@ -53,26 +53,26 @@ class _Division:
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             return a * b
         shapes = [tuple(getattr(x, "shape", ())) for x in (a, b)]
-        return arithmetic(self.g, a, b, op, tuple(torch.broadcast_shapes(*shapes)), self.node.dtype)
+        return arithmetic(self.g, a, b, op, broadcast(*shapes), self.node.dtype)
 
 
 @on_tensors("aten.floor_divide")
-def _floor_divide(g: Graph, node: Call, a: Any, b: Any) -> Tensor:
+def _floor_divide(g: Graph, node: Call, a: Any, b: Any) -> Any:
     return _Division(g, node, a, b, "floor").quotient()
 
 
 @on_tensors("aten.div.Tensor_mode", "aten.div.Scalar_mode")
-def _divide(g: Graph, node: Call, a: Any, b: Any, rounding_mode: str | None) -> Tensor:
+def _divide(g: Graph, node: Call, a: Any, b: Any, rounding_mode: str | None) -> Any:
     if rounding_mode is None:
         return arithmetic(g, a, b, "Div", node.shape, node.dtype)
     return _Division(g, node, a, b, rounding_mode).quotient()
 
 
 @on_tensors("aten.remainder")
-def _remainder(g: Graph, node: Call, a: Any, b: Any) -> Tensor:
+def _remainder(g: Graph, node: Call, a: Any, b: Any) -> Any:
     return _Division(g, node, a, b, "floor").rest()
 
 
 @on_tensors("aten.fmod")
-def _fmod(g: Graph, node: Call, a: Any, b: Any) -> Tensor:
+def _fmod(g: Graph, node: Call, a: Any, b: Any) -> Any:
     return _Division(g, node, a, b, "trunc").rest()

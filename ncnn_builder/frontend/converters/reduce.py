@@ -17,7 +17,7 @@ from ...ops.unary import unaryOp
 from ..axes import along, marked, turned_back
 from ..blobs import as_tensor, elementwise, view
 from ..broadcast import arithmetic, expanded, scalar
-from ..layout import Tensor, axis_of, tensor
+from ..layout import Tensor, axis_of, broadcast, tensor
 from ..registry import Call, on_tensors
 
 
@@ -177,7 +177,7 @@ _deviation("std_mean", True, True)
 
 @on_tensors("aten.cosine_similarity")
 def _cosine(g: Graph, node: Call, a: Any, b: Any, dim: int, eps: float) -> Tensor:
-    a, b = (expanded(g, as_tensor(g, x), tuple(torch.broadcast_shapes(a.shape, b.shape))) for x in (a, b))
+    a, b = (expanded(g, as_tensor(g, x), broadcast(a.shape, b.shape)) for x in (a, b))
     dim = axis_of(a, dim)
     product = reduced(g, arithmetic(g, a, b, "Mul", a.shape, node.dtype), "ReduceSum", [dim])
     for x in (a, b):

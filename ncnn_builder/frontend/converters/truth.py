@@ -15,7 +15,7 @@ from ...ops.piecewise import threshold
 from ...ops.unary import unaryOp
 from ..blobs import as_tensor, elementwise, view
 from ..broadcast import arithmetic, expanded, scalar
-from ..layout import Shape, Tensor
+from ..layout import Shape, Tensor, broadcast
 from ..registry import Call, on_tensors
 from .reduce import dims_of, negated, reduced
 
@@ -41,7 +41,7 @@ def _below(number: float) -> float:
     return below if abs(below) >= LEAST else (-LEAST if number <= 0 else 0.0)
 
 
-def _to_number(g: Graph, op: str, x: Tensor, number: float) -> Tensor:
+def _to_number(g: Graph, op: str, x: Any, number: float) -> Tensor:
     """x op number"""
     if op in ("eq", "ne"):
         same = arithmetic(g, _to_number(g, "ge", x, number), _to_number(g, "le", x, number), "Mul", x.shape, torch.bool)
@@ -164,7 +164,7 @@ def _where(g: Graph, mask: Tensor, x: Any, dtype: Any) -> Tensor | None:
 
 
 def _shape_of(a: Any, b: Any) -> Shape:
-    return tuple(torch.broadcast_shapes(a.shape, b.shape)) if hasattr(b, "shape") else a.shape
+    return broadcast(a.shape, b.shape) if hasattr(b, "shape") else a.shape
 
 
 def _chosen_by_constant(g: Graph, condition: torch.Tensor, a: Any, b: Any, shape: Shape, dtype: Any) -> Tensor:

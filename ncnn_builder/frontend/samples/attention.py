@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -16,28 +18,28 @@ _GROUPS_TWO = ((2, 4, 5, 8), (2, 2, 6, 8), (2, 2, 6, 7))
 attention = F.scaled_dot_product_attention
 
 
-def _masked(q, k, v, m):
+def _masked(q: Any, k: Any, v: Any, m: Any) -> Any:
     return attention(q, k, v, attn_mask=m)
 
 
 class _Encoder(nn.Module):
-    def __init__(self, **kw):
+    def __init__(self, **kw: Any) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, **kw)
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         seeded(self)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         return self.encoder(x)
 
 
 class _Heads(nn.Module):
-    def __init__(self, **kw):
+    def __init__(self, **kw: Any) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(8, 2, **kw)
         seeded(self)
 
-    def forward(self, q, k, v):
+    def forward(self, q: Any, k: Any, v: Any) -> Any:
         return self.attention(q, k, v, need_weights=False)[0]
 
 

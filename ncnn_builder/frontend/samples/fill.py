@@ -5,7 +5,7 @@ import torch
 from .sample import Sample
 
 
-def _filled(x):
+def _filled(x: torch.Tensor) -> torch.Tensor:
     y = x.clone()
     y[:, 0] = 2
     y[:, 1, 1:].fill_(0.5)

@@ -8,7 +8,7 @@ _FOUR = ((1, 6, 4, 5),)
 _TWO = ((2, 6, 4),)
 
 
-def _written(x, y):
+def _written(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     x = x.clone()
     x[:, 1:3] = y
     x[:, ::2, 0] = 3

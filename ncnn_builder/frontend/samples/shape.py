@@ -32,7 +32,7 @@ SAMPLES: list[Sample] = [
     Sample("expand-middle", lambda x: x.expand(2, 3, 4, 5), ((2, 1, 4, 1),)),
     Sample("expand-last", lambda x: x.unsqueeze(-1).expand(-1, -1, 7) + 1, ((3, 4),)),
     Sample("expand-permuted", lambda x: x.mT.unsqueeze(1).expand(2, 3, 4, 5), ((2, 5, 4),)),
-    Sample("broadcast", lambda x, y: torch.broadcast_tensors(x, y), ((3, 1), (4,))),
+    Sample("broadcast", torch.broadcast_tensors, ((3, 1), (4,))),
     Sample("broadcast-to", lambda x: torch.broadcast_to(x, (2, 3, 4)), ((3, 1),)),
     *samples("repeat", lambda x: x.repeat(1, 2, 3, 2), ((1, 2, 3, 4),), ((3, 4),), ((2, 1, 3, 1),)),
     Sample("repeat-all", lambda x: x.repeat(2, 3, 2, 1, 2), ((2, 2, 3),)),
