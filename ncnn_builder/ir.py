@@ -61,6 +61,9 @@ class Value(Operators):
         """Whether its shape follows an input of any shape, so that nothing may be made for the one that it has now."""
         return self.any_shape or bool(self.others)
 
+    def __hash__(self) -> int:
+        return hash((id(self),))  # as of the Values that hold it alone
+
     def __repr__(self) -> str:
         return f"{self.name}{list(self.shape) if self.shape else '[?]'}"
 

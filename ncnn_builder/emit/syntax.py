@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 MAGIC = "7767517"
 MOST = 1_000_000
@@ -29,8 +30,7 @@ _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 Form = Literal["number", "array", "text"]
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word of the file: its text, its line and column, counted from 1."""
 
     text: str
@@ -111,9 +111,10 @@ class ParamFile:
 
 def is_float(word: str) -> bool:
     """Whether ncnn takes the word for a float: it has a point or an exponent."""
-    return any(c in word for c in ".eE")
+    return "." in word or "e" in word or "E" in word
 
 
+@lru_cache(1 << 12)
 def is_number(word: str) -> bool:
     """Whether ncnn's scanner accepts the word as a number, within 32 bits."""
     if len(word) > LONGEST_NUMBER or not word.isascii():

@@ -37,7 +37,7 @@ def p(seed: int, *shape: int) -> np.ndarray:
 
 def module(seed: int, kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     """A module of torch with numbers that follow from the seed, also where torch's are all 0 or 1."""
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
     made = kind(*args, **kwargs).eval()
     for name, tensor in [*made.named_parameters(), *made.named_buffers()]:
         if tensor.is_floating_point() and tensor.ndim == 1:
@@ -54,13 +54,13 @@ def layer(g: nb.Graph, kind: str, *inputs: Any, weights: Mapping[str, Any] | Non
 
 @functools.cache
 def samples(op: str) -> list[nb.Sample]:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return nb.registry[op].samples()
 
 
 def sample(g: nb.Graph, op: str, index: int, *inputs: Any) -> Any:
     """A sample call of the op's declaration."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return samples(op)[index].build(g, *inputs)
 
 

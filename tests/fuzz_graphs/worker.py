@@ -7,6 +7,7 @@ fork, so that it can be shrunk as well.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pickle
@@ -90,6 +91,8 @@ def work(first: int, count: int, step: int) -> None:
     import torch
 
     torch.set_num_threads(1)
+    gc.freeze()  # torch and the registry are no garbage, and need not be looked through again and again
+    gc.set_threshold(50_000, 20, 50)
     with scratch() as folder:
         checker = Checker(available(), Path(folder))
         for seed in range(first, first + max(1, count) * step, step):
