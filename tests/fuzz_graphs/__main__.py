@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 
+from .report import reached
 from .worker import Finding, outcomes, work
 
 WHOLE = 2
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     count = given.count or (1000 if given.minutes is None else 1_000_000_000)
     counts, findings = run(given.seed, count, given.jobs, None if given.minutes is None else given.minutes * 60)
-    print(f"{dict(counts)}\n{sum(findings.values())} findings of {len(findings)} kinds")
+    print(f"{reached(counts)}\n{sum(findings.values())} findings of {len(findings)} kinds")
     for signature, times in findings.most_common():
         print(f"{times:6} {' | '.join(signature)}")
     return 1 if findings else 0
@@ -40,13 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(first: int, count: int, jobs: int, seconds: float | None) -> tuple[Counter[str], Counter[tuple[str, ...]]]:
     """Counts of what was done, and of findings by signature."""
-    results: queue.Queue[Finding | Counter[str] | None] = queue.Queue()
+    results: queue.Queue[Finding | Counter[str] | Exception | None] = queue.Queue()
 
     def job(number: int) -> None:
         mine = (count - number + jobs - 1) // jobs
-        for outcome in outcomes(first + number, mine, step=jobs, seconds=seconds):
-            results.put(outcome)
-        results.put(None)
+        try:
+            for outcome in outcomes(first + number, mine, step=jobs, seconds=seconds):
+                results.put(outcome)
+            results.put(None)
+        except Exception as error:
+            results.put(error)
 
     for number in range(jobs):
         threading.Thread(target=job, args=(number,), daemon=True).start()
@@ -57,6 +61,8 @@ def run(first: int, count: int, jobs: int, seconds: float | None) -> tuple[Count
         outcome = results.get()
         if outcome is None:
             running -= 1
+        elif isinstance(outcome, Exception):
+            raise outcome
         elif isinstance(outcome, Finding):
             findings[outcome.signature] += 1
             if findings[outcome.signature] <= WHOLE:

@@ -22,6 +22,8 @@ from .program import Program, build, draw
 from .respell import respell
 
 TARGETS = tuple(nb.TARGETS)
+REACHED = "reached: "
+"""Counts that begin so are of graphs that were compared with an op, on a target, or with a spelling in their file."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Checker:
                 raise
             texts[target] = model
             self._run(case, graph, model, wanted, target)
+            layers = {line.split(" ", 1)[0] for line in model.param.splitlines()[2:]}
+            self.counts.update(f"{REACHED}{target} {op}" for op in layers | {node.spec.type for node in graph.nodes})
             if target == once:
                 self._settled(lowered, target)
                 self._read_back(graph, model, target)
@@ -160,7 +164,9 @@ class Checker:
         """A file, spelled in another way, for the other targets."""
         source, target = (TARGETS[case.seed // n % len(TARGETS)] for n in (3, 9))
         model = models[source]
-        text = respell(model.param, case.seed, case.spellings)
+        used: set[str] = set()
+        text = respell(model.param, case.seed, case.spellings, used)
+        self.counts.update(f"{REACHED}respelled {name}" for name in used)
         if text != model.param:
             self.counts["respelled"] += 1
             self._run(case, graph, model, wanted[:1], f"{source} respelled", text)

@@ -8,7 +8,7 @@ and is not compared: cancellation, a division by almost nothing, a number beside
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,31 @@ def _results(
     plain = {**node.params, "activation_type": 0} if inside else node.params
     made = node.spec.reference(given, plain, weights)
     made = [_disturbed(r, node.spec.tolerance.fp32, rng) for r in made]
+    if node.spec.type in PARTS:
+        made = [made[0] + _of_the_mean(node, given[0], rng)]
     return [fused_activation_reference(r, node.params) for r in made] if inside else made
+
+
+PARTS: dict[str, Callable[[nb.Node, torch.Tensor], torch.Tensor]] = {
+    "GroupNorm": lambda node, x: x.reshape(node.params["group"], -1),
+    "InstanceNorm": lambda node, x: x.flatten(1),
+    "LayerNorm": lambda node, x: x.reshape(-1, node.params["affine_size"]),
+    "MVN": lambda node, x: x.reshape(1 if node.params["across_channels"] else len(x), -1),
+}
+"""Layers that take away a mean: rows of the numbers that have one mean."""
+
+
+def _of_the_mean(node: nb.Node, x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """The mean of a part is off by a rounding of its numbers, and all of the part with it: nothing averages it out."""
+    rows = PARTS[node.spec.type](node, x)
+    off = ROUNDING * rows.abs().amax(1) * (torch.rand(len(rows), generator=rng) * 2 - 1)
+    variance, eps = rows.var(1, unbiased=False), node.params["eps"]
+    if node.spec.type != "MVN":
+        off = off / (variance + eps).clamp(min=1e-12).sqrt()
+    elif node.params["normalize_variance"]:
+        off = off / (variance.sqrt() + eps).clamp(min=1e-6)
+    off = off * float(np.abs(node.weights["gamma"]).max() if "gamma" in node.weights else 1.0)
+    return off[:, None].expand(rows.shape).reshape(x.shape)
 
 
 def _disturbed(x: torch.Tensor, tolerance: float, rng: torch.Generator) -> torch.Tensor:

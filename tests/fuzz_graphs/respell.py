@@ -35,27 +35,31 @@ AXES = {
 """Parameters that ncnn counts from the end as well: `if (axis < 0) axis += dims` in each of these layers."""
 
 
-def respell(text: str, seed: int, spellings: Sequence[str]) -> str:
-    """The text in other words; a spelling acts on about half of the places that it could."""
+def respell(text: str, seed: int, spellings: Sequence[str], used: set[str] | None = None) -> str:
+    """The text in other words; a spelling acts on about half of the places that it could. used: gets those that did."""
     if not spellings:
         return text
+    used = set() if used is None else used
     rng = random.Random(seed)
     head, counts, *lines = text.splitlines()
     shapes = infer_shapes(read_param(text)).blobs if {"axes", "reshapes"}.intersection(spellings) else {}
-    made = [_line(line, rng, spellings, shapes) for line in lines]
+    made = [_line(line, rng, spellings, shapes, used) for line in lines]
     if "order" in spellings and rng.random() < 0.5:
-        made = _reordered(made, rng)
+        before, made = made, _reordered(made, rng)
+        used |= {"order"} if made != before else set()
     if "names" in spellings and rng.random() < 0.3:
         at = rng.randrange(len(made))
         words = made[at].split()
         made[at] = " ".join([words[0], rng.choice(lines).split()[1], *words[2:]])
+        used.add("names")
     if "counts" in spellings and rng.random() < 0.3:
         n_layers, n_blobs = counts.split()
         counts = f"{n_layers} {int(n_blobs) + rng.randint(1, 9)}"
+        used.add("counts")
     return "\n".join([head, counts, *made]) + "\n"
 
 
-def _line(line: str, rng: random.Random, spellings: Sequence[str], shapes: Shapes) -> str:
+def _line(line: str, rng: random.Random, spellings: Sequence[str], shapes: Shapes, used: set[str]) -> str:
     words = line.split()
     spec = nb.registry.get(words[0])
     n = 4 + int(words[2]) + int(words[3])
@@ -70,14 +74,20 @@ def _line(line: str, rng: random.Random, spellings: Sequence[str], shapes: Shape
             entries.append(f"{number}={values[0]}")
             continue
         if "defaults" in spellings and rng.random() < 0.6 and _is_default(spec, param, given):
+            used.add("defaults")
             continue
         if shapes and int(words[2]):
-            values = _from_the_end(spec, param, values, shapes.get(words[4], ()), rng, spellings)
+            before, values = values, _from_the_end(spec, param, values, shapes.get(words[4], ()), rng, spellings)
+            used |= {"axes"} if values != before else set()
         if "digits" in spellings and param.kind in ("float", "floats"):
-            values = [_digits(v, rng) for v in values]
-        entries.append(_written(param, values, "arrays" in spellings and rng.random() < 0.5))
+            before, values = values, [_digits(v, rng) for v in values]
+            used |= {"digits"} if values != before else set()
+        short = "arrays" in spellings and rng.random() < 0.5
+        entries.append(_written(param, values, short))
+        used |= {"arrays"} if entries[-1] != _written(param, values, False) else set()
     if spec.type == "Reshape" and "reshapes" in spellings:
-        entries = _reshape(entries, shapes.get(words[4], ()), shapes.get(words[5], ()), rng)
+        before, entries = entries, _reshape(entries, shapes.get(words[4], ()), shapes.get(words[5], ()), rng)
+        used |= {"reshapes"} if entries != before else set()
     if "order" in spellings and rng.random() < 0.3:
         rng.shuffle(entries)
     return " ".join([*words[:n], *entries])

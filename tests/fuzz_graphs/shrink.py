@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import ncnn_builder as nb
-
 from .compare import Case, Failure
 from .program import Input, Program, Shape, Step, build
 
@@ -48,7 +46,7 @@ def _builds(program: Program, failure: Failure) -> bool:
         return True
     try:
         build(program)
-    except (nb.BuildError, KeyError, NameError, SyntaxError, TypeError, ValueError):
+    except Exception:  # of the DSL, of torch's modules, of Python: a smaller program need not make sense
         return False
     return True
 

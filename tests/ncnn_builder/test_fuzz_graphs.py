@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy as np
 import pytest
 from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
 from fuzz_graphs.__main__ import run
-from fuzz_graphs.compare import Case, Checker, Failure, scratch, wheel
+from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, scratch, wheel
 from fuzz_graphs.generate import program_of
 from fuzz_graphs.maker import Call, Maker, Refused
 from fuzz_graphs.meaning import meaning
 from fuzz_graphs.program import Input, Program, Step, build, draw
+from fuzz_graphs.report import reached
 from fuzz_graphs.respell import SPELLINGS, respell
 from fuzz_graphs.shrink import shrink
 from fuzz_graphs.worker import case_of, forked
@@ -36,6 +38,13 @@ def test_a_short_run_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert counts["graphs"] == SHORT
     assert counts["results compared"] > 10 * SHORT
     assert counts["results that say nothing"] < counts["results compared"] / 10
+    # The table of what was reached shows what was not.
+    assert "never reached: nothing" not in reached(counts)
+    everything = counts + Counter(f"{REACHED}{target} {op}" for target in TARGETS for op in calls_samples.OPS)
+    everything += Counter(f"{REACHED}respelled {name}" for name in SPELLINGS)
+    assert "never reached: nothing" in reached(everything)
+    del everything[f"{REACHED}stock Flip"]
+    assert "never reached: Flip on stock\n" in reached(everything)
 
 
 def test_a_seed_is_always_the_same_case() -> None:
@@ -144,11 +153,12 @@ def test_a_wrong_lowering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failure.where.startswith("stock") and "Up2" in ops(case) and len(ops(case)) <= 3
 
 
-def test_a_wrong_reference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = nb.registry["Softmax"].reference
-    monkeypatch.setattr(type(nb.registry["Softmax"]), "reference", lambda self, *a: [right(*a)[0] * 1.001])
-    case, failure = found(calls_layers.softmax, calls_numbers.activation)
-    assert failure.kind == "wrong" and ops(case) == ["Softmax"]
+@pytest.mark.parametrize(("op", "call"), [("Softmax", calls_layers.softmax), ("GroupNorm", calls_layers.norms)])
+def test_a_wrong_reference_is_found(op: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = nb.registry[op].reference
+    monkeypatch.setattr(type(nb.registry[op]), "reference", lambda self, *a: [right(*a)[0] * 1.001])
+    case, failure = found(call, calls_numbers.activation)
+    assert failure.kind == "wrong" and ops(case) == [op]
 
 
 def test_an_error_that_is_no_build_error_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,3 +196,11 @@ def test_what_cannot_be_compared_is_not() -> None:
     expected = meaning(build(program)[0], draw(inputs, "normal", 1), 1)
     assert expected["y0"].allowed is None
     assert expected["y1"].allowed is not None and expected["y1"].allowed < 1e-3
+
+
+def test_what_a_smaller_program_raises_is_no_end_of_shrinking() -> None:
+    """torch's own error, of a module that was shrunk to no groups."""
+    steps = (Step(("v0",), "nb.group_norm(g, x0, module(0, nn.GroupNorm, 0, 4))"),)
+    case = Case(Program((Input("x0", (4, 3)),), steps, ("v0",)), 1, ("normal",))
+    failure = Failure("wrong", "stock on the wheel", "")
+    assert shrink(case, failure, lambda case: failure, 20)[0].program.steps
