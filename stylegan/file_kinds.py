@@ -55,11 +55,23 @@ def known(data: bytes) -> str | None:
     head = data[:1000].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "a web page: what was fetched is a site's answer and not the file; fetch it as a browser does"
+    if (text := _text(data)) is not None:
+        return f"a text that begins with '{quoted(text, 40)}'"
     if data[:1] == b"\x08" and b"pytorch" in data[:64]:
         return "an ONNX file"
     if data[257:262] == b"ustar":
         return "a tar archive: unpack it"
     return _archive(data) if data[:2] == b"PK" else None
+
+
+def _text(data: bytes) -> str | None:
+    """Its first line; None where it is none: the oldest pickles are nearly texts, but have no blanks."""
+    try:
+        lines = data[:400].decode("utf-8", errors="strict" if len(data) < 400 else "ignore").splitlines()
+    except UnicodeDecodeError:
+        return None
+    plain = all(line.replace("\t", " ").isprintable() for line in lines)
+    return lines[0] if plain and any(" " in line or line[:1] in ("{", "[", "#") for line in lines) else None
 
 
 def _archive(data: bytes) -> str | None:

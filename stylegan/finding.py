@@ -11,13 +11,13 @@ from stylegan import infer, official
 from stylegan._torch import Tensor
 from stylegan.errors import CheckpointError, NetworkMissing
 from stylegan.pickles import Stray, kind, quoted
-from stylegan.torch_files import Module, TensorInfo
+from stylegan.torch_files import Array, Module, TensorInfo
 
 MAX_DEPTH, MAX_THINGS = 6, 2000
 """How deep, and among how many things, a network is looked for: far more than there are around one."""
 
-TENSORS = (TensorInfo, Tensor)
-"""What a file of torch holds, and one of safetensors."""
+TENSORS = (TensorInfo, Tensor, Array)
+"""What a file of torch holds, one of safetensors, and one of numpy's arrays."""
 
 _TENSORFLOW = "dnnlib.tflib.network.Network"
 _GENERATORS = ("g", "netg", "gen", "generator", "params")

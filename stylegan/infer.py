@@ -57,6 +57,10 @@ def why_not(keys: Collection[str]) -> str | None:
         return f"a generator of {foreign}"
     if any(re.search(r"(^|\.)(b4\.conv1\.weight|input\.freqs)$", key) for key in keys):
         return ALONE
+    if any(re.search(r"(^|\.)b4\.out\.weight$", key) for key in keys):
+        return "a discriminator, which makes no pictures"
+    if keys and all(re.match(r"(\w+\.)?(mapping\.)?(fc\d|embed|w_avg)", key) for key in keys):
+        return "a mapping network alone: it makes styles, and no pictures of them"
     some = ", ".join(list(keys)[:3])
     marks = " nor ".join(MARKS.values())
     return f"no StyleGAN generator: neither {marks} is among its {len(keys)} tensors ({some}...)" if keys else None

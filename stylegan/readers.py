@@ -6,16 +6,21 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stylegan import file_kinds, finding, infer, keywords, official, rosinality, tensorflow_files
 from stylegan._torch import Tensor, safetensors_torch, torch
 from stylegan.errors import CheckpointError
 from stylegan.pickles import Stray, kind, quoted
-from stylegan.torch_files import Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
+from stylegan.torch_files import Array, Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
 
 METADATA = "stylegan"
 """The key of a safetensors file's metadata that holds family and init_kwargs, as JSON."""
 
 State = dict[str, Tensor]
+
+BESIDE = (int, float, str, type(None))
+"""What may stand among the tensors of a state_dict, such as the number of pictures seen."""
 
 
 class Parts(NamedTuple):
@@ -55,6 +60,9 @@ def _read_content(content: Any, which: str, size: int) -> Parts:
     inside = {key: value for key, value in found.thing.items() if type(key) is str and key.startswith(prefix)}
     if prefix:  # what is beside the generator is another network's, or a number of the training
         inside = {key: value for key, value in inside.items() if isinstance(value, finding.TENSORS)}
+    else:
+        beside = {key for key, value in inside.items() if isinstance(value, BESIDE) and "." not in key}
+        inside = {key: value for key, value in found.thing.items() if key not in beside}
     state = {key[len(prefix) :]: value for key, value in _tensors(inside, size).items()}
     notes = (f"its names begin with {quoted(prefix)}",) if prefix else ()
     if found.layout == "rosinality":
@@ -128,19 +136,21 @@ def _tensors(infos: Mapping[Any, Any], size: int) -> State:
     if all(isinstance(value, Tensor) for value in infos.values()):  # safetensors has read them
         return dict(infos)
     for key, value in infos.items():
-        if not official.is_name(key) or not isinstance(value, TensorInfo):
+        if not official.is_name(key) or not isinstance(value, (TensorInfo, Array)):
             shown = repr(key) if type(key) is not str else repr(quoted(key))
             raise CheckpointError(
                 f"expected a state_dict (names to tensors), but entry {shown} is {kind(value)}: "
                 "save the generator's state_dict()"
             )
+    arrays = {key: value.value for key, value in infos.items() if isinstance(value, Array)}
+    infos = {key: value for key, value in infos.items() if key not in arrays}
     storages = {id(info.storage): info.storage for info in infos.values()}
     held = sum(len(storage.data) for storage in storages.values())
-    if max(held, sum(info.nbytes for info in infos.values())) > size:
+    if max(held, sum(info.nbytes for info in infos.values())) + sum(array.nbytes for array in arrays.values()) > size:
         raise CheckpointError(f"its tensors overlap and hold more than the file's {size} bytes")
     numbers = {key: _numbers(storage) for key, storage in storages.items()}
     taken: set[int] = set()
-    state = {}
+    state = {key: _of_numpy(array) for key, array in arrays.items()}
     for key, info in infos.items():
         whole = numbers[id(info.storage)]
         tensor = whole.as_strided(info.size, info.stride, info.offset)
@@ -149,6 +159,12 @@ def _tensors(infos: Mapping[Any, Any], size: int) -> State:
         taken.add(id(whole))
         state[key] = (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
     return state
+
+
+def _of_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """Of floats float32, whatever their order of bytes was."""
+    kind = np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(array, kind, order="C"))
 
 
 def _numbers(storage: Storage) -> Tensor:

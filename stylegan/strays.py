@@ -41,7 +41,8 @@ _VALUES: dict[str, str] = {
 }
 """Names of Python's library, whole, by module: of plain values, and of what makes them."""
 _FRAMEWORKS = {
-    "torch": r"[A-Z_]\w*|device|dtype|[cq]?u?(float|int|complex|half|double|long|short|bool)\w*|bfloat16|strided",
+    "torch": r"[A-Z_]\w*|device|dtype|[cq]?u?(float|int|complex|half|double|long|short|bool)\w*|bfloat16|per_\w+|"
+    r"strided|sparse_\w+|\w+_format|channels_last\w*",
     "numpy": r"[A-Z_]\w*|u?int\w*|float\w*|complex\w*|bool_?|generic|number|void|datetime64|timedelta64",
 }
 """Names of torch's and numpy's classes, dtypes and private functions, such as torch._utils._rebuild_sparse_tensor."""

@@ -234,6 +234,8 @@ FOREIGN = {
     "backbone.synthesis.b4.conv1.weight": "EG3D",
     "synthesis.layer0.weight": "genforce",
     "b4.conv1.weight": "a synthesis network alone",
+    "b4.out.weight": "a discriminator, which makes no pictures",
+    "mapping.fc0.weight": "a mapping network alone",
     "encoder.weight": "no StyleGAN generator: neither",
 }
 
@@ -274,6 +276,12 @@ def test_prefixes_and_folds(tmp_path: Path) -> None:
         save_file({key: value.contiguous() for key, value in tensors.items()}, tmp_path / "net.safetensors")
         found = checkpoint.load(tmp_path / "net.safetensors")
         assert torch.equal(found.state["synthesis.b8.conv0.weight"], state["synthesis.b8.conv0.weight"])
+    arrays = {key: value.numpy() for key, value in state.items()} | {"epoch": 3}
+    large = {key: value.numpy().astype(">f8") for key, value in state.items()}
+    for content in (arrays, pickle.dumps(arrays), pickle.dumps(large)):
+        assert_same(read(tmp_path, content), made())
+    with pytest.raises(CheckpointError, match="overlap and hold more than the file's"):
+        read(tmp_path, pickle.dumps(dict.fromkeys(["synthesis.b4.conv1.weight", "a", "b"], np.zeros(3000))))
     assert "it has no G, it has model.g_ema, model.netD" not in refusal(tmp_path, contents[3], which="G")
     assert "it has no G, it has model.g_ema: choose with --which" in refusal(tmp_path, contents[3], which="G")
     assert "it has several generators: a, b:" in refusal(tmp_path, {"a": state, "b": other})
@@ -324,6 +332,7 @@ OTHER_FILES = {
     "a file of numpy's arrays": _zip(w_npy=b""),
     "a zip archive with net.pkl: unpack it": _zip(a_png=b"", net_pkl=b"x"),
     "a zip archive of other files, such as a.png": _zip(a_png=b""),
+    "a text that begins with 'not a file": b"not a file\nof weights",
     "an ONNX file": b"\x08\x07\x12\x07pytorch",
     "a tar archive": _tar(),
     "an HDF5 file": b"\x89HDF\r\n\x1a\n",

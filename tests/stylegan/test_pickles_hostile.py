@@ -267,7 +267,7 @@ def test_truncated_at_every_length(tmp_path: Path, protocol: int) -> None:
         with pytest.raises(Refused, match=r"at byte|the end of the file"):
             read_pickle(data[:length])
         if length % 500 == 0:
-            assert "executed" in refusal(tmp_path, data[:length])
+            assert ("executed" if length else "it is empty") in refusal(tmp_path, data[:length])
     assert isinstance(read_pickle(data)["G_ema"], Module)
 
 
