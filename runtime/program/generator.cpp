@@ -57,6 +57,8 @@ static void check_inputs(const Net& net, const std::string& file, const char* ki
     std::vector<std::string> found;
     for (const Net::Input& input : net.inputs())
         found.push_back(input.name);
+    if (find(net, "coeff") && find(net, "c")) // labels, also where they are all: then there is no z
+        throw open_input("c").at(file);
     for (const std::string& name : names)
         if (!find(net, name))
             throw Fault(Kind::input, std::string("not a ") + kind + " net")
