@@ -49,7 +49,7 @@ def pool_windows(
     elif average and border_counts and hangs_over:
         border_counts = False
         if any(padding):
-            sides = {}
+            sides: dict[str, int] = {}
             for (_, before, after), n in zip(reversed(AXES[:dims]), padding, strict=True):
                 sides |= {before: n, after: n}
             x = pad(g, x, **sides)[0]

@@ -52,22 +52,20 @@ def convolution(
     if isinstance(weight, torch.Tensor) and not isinstance(bias, Value):
         module = conv_of(weight, bias, stride, padding, dilation, groups, output_padding=output_padding)
         return _MODULES[transposed, dims](g, x, module)[0]
-    w, b = (v if v is None or isinstance(v, Value) else constant(g, v, v.shape) for v in (weight, bias))
+    w = weight if isinstance(weight, Value) else constant(g, weight, weight.shape)
+    b = bias if bias is None or isinstance(bias, Value) else constant(g, bias, bias.shape)
     values = [x, w, *([] if b is None else [b])]
-    geometry = {"stride": _each(stride, dims), "dilation": _each(dilation, dims), "groups": groups}
+    strides, dilations = _each(stride, dims), _each(dilation, dims)
     if padding in ("same", "valid"):
-        padding = _borders(padding, weight.shape[2:], geometry["dilation"])
+        padding = _borders(padding, weight.shape[2:], dilations)
     if dims == 1:
-        fits = not transposed or isinstance(padding, int) or len(set(padding)) == 1
-        need(fits, "a border that is wider behind", argument="padding", got=padding)
         if transposed:
-            more = {"output_padding": _each(output_padding, 1)}
-            return Fconv_transpose1d(g, values, padding=padding, **geometry, **more)[0]
-        return Fconv1d(g, values, padding=padding, **geometry)[0]
+            return Fconv_transpose1d(g, values, strides, padding, _each(output_padding, 1), dilations, groups)[0]
+        return Fconv1d(g, values, strides, padding, dilations, groups)[0]
     need(dims == 2, "a weight that is computed, in three dimensions", argument="weight", expected="a constant")
     if transposed:
-        return deconv(g, x, w, b, padding=padding, output_padding=_each(output_padding, 2), **geometry)
-    return Fconv2d(g, values, padding=padding, **geometry)[0]
+        return deconv(g, x, w, b, strides, padding, _each(output_padding, 2), dilations, groups)
+    return Fconv2d(g, values, strides, padding, dilations, groups)[0]
 
 
 def _borders(padding: str, kernel: Sequence[int], dilation: Sequence[int]) -> Any:

@@ -65,7 +65,7 @@ def _in_one(shape: Sequence[int], borders: Borders) -> bool:
 
 
 def _layer(g: Graph, x: Value, borders: Borders, mode: str, value: float) -> Value:
-    named = {}
+    named: dict[str, int] = {}
     for (first, last), (before, after) in zip(_SIDES, reversed(borders), strict=False):
         named |= {first: before, last: after}
     return pad(g, x, **named, value=value, mode=_MODES[mode])[0]

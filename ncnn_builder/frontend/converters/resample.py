@@ -147,7 +147,7 @@ def _by_matrices(
     return x
 
 
-def _matrix(mode: str, n: int, m: int, scale: float | None, align: bool, antialias: bool) -> torch.Tensor:
+def _matrix(mode: str, n: int, m: int, scale: float | None, align: bool, antialias: bool) -> Any:
     """The numbers of an axis as sums of what they were: torch's own, of each of them alone."""
     each = torch.eye(n)
     if mode == "nearest_exact":

@@ -8,13 +8,14 @@ from torch.nn import functional as F
 
 from .sample import Sample, samples, seeded
 
+_MODES: tuple[Any, ...] = ("reflect", "replicate", "circular")
+
 
 def _pads(mode: str, *sides: int, value: float | None = None) -> Any:
     return lambda x: F.pad(x, sides, mode, value)
 
 
 _ROWS, _PICTURE, _VOLUME = ((1, 4, 11),), ((1, 3, 7, 8),), ((1, 2, 5, 4, 6),)
-_MODES = ("reflect", "replicate", "circular")
 
 SAMPLES: list[Sample] = [
     *samples("zeros-1d", _pads("constant", 2, 3), ((7,),), ((3, 7),), _ROWS, ((3, 4, 11),)),

@@ -55,7 +55,7 @@ class _Last(nn.Module):
         self.module = seeded(nn.GRU(5, 4, 2, bidirectional=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        _, hidden = self.module(x)
+        hidden: torch.Tensor = self.module(x)[1]
         return hidden.transpose(0, 1).flatten(1)
 
 
@@ -64,7 +64,7 @@ class _Steps(nn.Module):
         super().__init__()
         self.cell = seeded(nn.LSTMCell(5, 4))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         state = self.cell(x[:, 0])
         return self.cell(x[:, 1], state)[0]
 
@@ -76,7 +76,7 @@ class _First(nn.Module):
         super().__init__()
         self.module, self.first = seeded(nn.RNN(5, 4, batch_first=True)), torch.linspace(-1, 1, 4).view(1, 1, 4)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         return self.module(x, self.first.expand(-1, x.shape[0], -1))[0]
 
 

@@ -8,7 +8,13 @@ from .sample import Sample, samples
 
 _ROWS, _PICTURE, _VOLUME = ((1, 3, 7),), ((1, 3, 6, 8),), ((1, 2, 4, 5, 6),)
 _BATCH = ((2, 3, 6, 8),)
-_OF = (("nearest", _ROWS), ("linear", _ROWS), ("nearest", _PICTURE), ("bilinear", _PICTURE), ("bicubic", _PICTURE))
+_OF: tuple[tuple[str, Any], ...] = (
+    ("nearest", _ROWS),
+    ("linear", _ROWS),
+    ("nearest", _PICTURE),
+    ("bilinear", _PICTURE),
+    ("bicubic", _PICTURE),
+)
 _OF += (("nearest", _VOLUME), ("trilinear", _VOLUME), ("nearest-exact", _ROWS), ("nearest-exact", _PICTURE))
 _OF += (("nearest-exact", _VOLUME),)
 

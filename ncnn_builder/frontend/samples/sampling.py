@@ -21,7 +21,7 @@ def _deform(groups: int, offset_groups: int, mask: bool, **sizes: Any) -> Sample
     weight = torch.linspace(-1, 1, 6 * (4 // groups) * 6).view(6, 4 // groups, 3, 2)
     _declare()
 
-    def forward(x: torch.Tensor, offset: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def forward(x: torch.Tensor, offset: torch.Tensor, weights: torch.Tensor) -> Any:
         op = torch.ops.torchvision.deform_conv2d
         return op(x, weight, offset, weights, torch.linspace(0, 1, 6), 1, 1, 1, 0, 1, 2, groups, offset_groups, mask)
 
@@ -46,7 +46,7 @@ def _declare() -> None:
     )
 
 
-def _deformed(x: Any, weight: Any, offset: Any, mask: Any, bias: Any, *sizes: Any) -> torch.Tensor:
+def _deformed(x: Any, weight: Any, offset: Any, mask: Any, bias: Any, *sizes: Any) -> Any:
     sh, sw, ph, pw, dh, dw, groups, offset_groups, use_mask = sizes
     (n, c, h, w), (out, _, kh, kw), (oh, ow) = x.shape, weight.shape, offset.shape[2:]
     moved = offset.view(n, offset_groups, kh * kw, 2, oh, ow)
