@@ -17,6 +17,7 @@ from ..ops.permute import really_permute
 from ..ops.shape import really_reshape
 from .batch import MOST_SAMPLE_DIMS, into_batch, out_of_batch
 from .layout import MOST_DIMS, Shape, Tensor, merged, permuted, steps_to, tensor, viewed
+from .orders import by_one_layer
 
 
 def in_order(g: Graph, t: Tensor) -> Tensor:
@@ -30,6 +31,9 @@ def in_order(g: Graph, t: Tensor) -> Tensor:
         inner = Tensor(t.value, t.base[k:], tuple((f - k,) for f in t.order[k:]), t.dtype)
         return tensor(in_order(g, inner).value, t.shape, t.dtype, t.n)
     flat = merged(t)
+    shuffled = by_one_layer(g, t.value, flat.base, flat.order)
+    if shuffled is not None:
+        return tensor(shuffled, t.shape, t.dtype)
     direct = _as_it_is(t.value.shape, flat)
     if direct is not None:  # its own dimensions can be permuted, without a Reshape
         return tensor(really_permute(g, t.value, direct)[0], t.shape, t.dtype)

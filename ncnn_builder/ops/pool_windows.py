@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from ..builder import append, filled
 from ..ir import Graph, Value
@@ -49,7 +50,7 @@ def pool_windows(
     elif average and border_counts and hangs_over:
         border_counts = False
         if any(padding):
-            sides: dict[str, int] = {}
+            sides: dict[str, Any] = {}
             for (_, before, after), n in zip(reversed(AXES[:dims]), padding, strict=True):
                 sides |= {before: n, after: n}
             x = pad(g, x, **sides)[0]

@@ -8,26 +8,38 @@ from typing import Any
 
 import torch
 
+from ...builder import append, filled
 from ...ir import Graph, Value
 from ...ops.binary import binaryOp
 from ...ops.channelwise import matmul, pixel_shuffle
 from ...ops.columns import fold, unfold
 from ...ops.common import need
 from ...ops.dims import pixel_unshuffle
-from ...ops.sampling import deform_conv2d, grid_sample
+from ...ops.permute import order_of
+from ...ops.sampling import deform_conv2d
 from ...ops.shape import concat, crop
 from ...ops.slices import channel_shuffle
+from ...opspec import spec_of
 from ..blobs import constant, reshaped
 from ..registry import Call, converts
-
-_SAMPLE = ("bilinear", "nearest", "bicubic")
-_BORDER = ("zeros", "border", "reflection")
 
 
 @converts("aten.grid_sampler", "aten.grid_sampler_2d", "aten.grid_sampler_3d")
 def _grid_sample(g: Graph, node: Call, x: Any, grid: Any, mode: int, border: int, align: bool) -> Value:
-    values = [_one_for_all(g, v, name) for v, name in ((x, "input"), (grid, "grid"))]
-    return grid_sample(g, values, _SAMPLE[mode], _BORDER[border], align)[0]
+    picture, places = _one_for_all(g, x, "input"), _one_for_all(g, grid, "grid")
+    channels = _of_channels(places)
+    spec = spec_of("GridSample")
+    how = {"sample_type": mode + 1, "padding_mode": border + 1, "align_corner": int(align)}
+    params = filled(spec, **how, permute_fusion=int(channels is not None))
+    return append(g, spec, [picture, channels or places], params)[0]
+
+
+def _of_channels(grid: Value) -> Value | None:
+    """The grid with its coordinates as channels, where it was made of that: ncnn's layer takes it as well."""
+    node, rank = grid.producer, len(grid.shape)
+    if node is None or node.spec.type != "Permute" or node.params["order_type"] != order_of((*range(1, rank), 0)):
+        return None
+    return node.inputs[0]
 
 
 def _one_for_all(g: Graph, v: Any, argument: str) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,7 +97,7 @@ def _spectrum(
 
     def layer(kind: str, factor: float) -> Tensor:
         sound = sample(g, x, 1)
-        sizes = {"hop_length": hop, "win_length": winlen, "center": border is not None, "onesided": half}
+        center, mode = border is not None, border or "constant"
         norm = float(held.double().square().sum()) ** -0.5
         how = "frame_length" if normalized else None
         if not normalized and abs(factor / norm - 1) < _NEAR:
@@ -109,12 +109,9 @@ def _spectrum(
             t = t if kind == "parts" else magnitude(g, t)
         else:
             if border is None and (around := _continued(sound, n_fft)) is not None:
-                sound, sizes["center"], sizes["pad_mode"] = around[0], True, around[1]
-                sound = reshaped(g, sound, (math.prod(sound.shape),))
-            elif border is not None:
-                sizes["pad_mode"] = border
+                sound, center, mode = reshaped(g, around[0], (math.prod(around[0].shape),)), True, around[1]
             power = None if kind == "parts" else 1
-            y = spectrogram(g, sound, n_fft, window=name, power=power, normalized=how, **sizes)[0]
+            y = spectrogram(g, sound, n_fft, hop, winlen, name, power, how, center, mode, half)[0]
             t = tensor(y, (*shape, *((2,) if kind == "parts" else ())), torch.float32, n)
         return t if factor == 1 else elementwise(t, lambda v: binaryOp(g, [v, factor], "Mul"))
 
@@ -187,9 +184,8 @@ def _istft(
         need(False, "a window that ncnn does not have", argument="window", expected=list(_WINDOWS), got="another")
     parts = x.parts
     n = parts.shape[0] if parts.rank == 4 else 1
-    sizes = {"hop_length": hop, "win_length": winlen, "window": name, "center": center}
     how, returns = "frame_length" if normalized else None, "complex" if return_complex else "real"
-    y = inverse_spectrogram(g, sample(g, parts, 3), n_fft, returns=returns, normalized=how, **sizes)[0]
+    y = inverse_spectrogram(g, sample(g, parts, 3), n_fft, hop, winlen, name, returns, how, center)[0]
     wanted, got = node.shape[-1], y.shape[0]
     need(wanted <= got, "a sound longer than its spectra", argument="length", expected=f"<= {got}", got=length)
     if wanted < got:
@@ -289,11 +285,14 @@ def _transpose(g: Graph, node: Call, x: Complex, a: int, b: int) -> Complex:
     dims = list(range(len(x.shape)))
     a, b = a % len(dims), b % len(dims)
     dims[a], dims[b] = b, a
-    return _permute(g, node, x, dims)
+    return _permuted(node, x, dims)
 
 
 @on_complex("aten.permute")
 def _permute(g: Graph, node: Call, x: Complex, dims: Any) -> Complex:
-    order = [d % len(x.shape) for d in dims]
-    behind = {"parts": [len(order)], "abs": []}
+    return _permuted(node, x, [d % len(x.shape) for d in dims])
+
+
+def _permuted(node: Call, x: Complex, order: Sequence[int]) -> Complex:
+    behind: dict[str, list[int]] = {"parts": [len(order)], "abs": []}
     return Complex(node.shape, x.dtype, lambda kind, f: permuted(x.make(kind, f), (*order, *behind[kind])))

@@ -66,7 +66,44 @@ def _deformed(x: Any, weight: Any, offset: Any, mask: Any, bias: Any, *sizes: An
     return y.reshape(n, out, oh, ow) + bias[:, None, None]
 
 
+def _shuffled(x: torch.Tensor, r: int, first: bool = False) -> torch.Tensor:
+    """Pixel shuffle by hand, the channels [C, r, r] or [r, r, C]."""
+    n, c, h, w = x.shape
+    if first:
+        return x.view(n, r, r, c // r // r, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // r // r, h * r, w * r)
+    return x.view(n, c // r // r, r, r, h, w).permute(0, 1, 4, 2, 5, 3).reshape(n, c // r // r, h * r, w * r)
+
+
+def _unshuffled(x: torch.Tensor, r: int, first: bool = False) -> torch.Tensor:
+    n, c, h, w = x.shape
+    axes = (0, 3, 5, 1, 2, 4) if first else (0, 1, 3, 5, 2, 4)
+    return x.view(n, c, h // r, r, w // r, r).permute(axes).reshape(n, c * r * r, h // r, w // r)
+
+
+def _groups(x: torch.Tensor, groups: int) -> torch.Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+BY_HAND = (
+    ("PixelShuffle", lambda x: _shuffled(x, 2), ((1, 12, 3, 5), (1, 4, 3, 5))),
+    ("PixelShuffle", lambda x: _shuffled(x, 2, True), ((1, 12, 3, 5), (1, 4, 3, 5))),
+    ("Reorg", lambda x: _unshuffled(x, 2), ((1, 3, 4, 6), (1, 1, 4, 6))),
+    ("Reorg", lambda x: _unshuffled(x, 3, True), ((1, 2, 6, 9), (1, 1, 6, 9))),
+    ("ShuffleChannel", lambda x: _groups(x, 3), ((1, 6, 4, 5), (1, 6, 1, 1))),
+)
+"""(layer, forward, shapes of x): one layer of ncnn each."""
+
 SAMPLES: list[Sample] = [
+    *(
+        Sample(f"by-hand-batch-{i}", lambda x, f=f: f(F.max_pool2d(x, 1)), ((2, *shapes[0][1:]),))
+        for i, (_, f, shapes) in enumerate(BY_HAND)
+    ),
+    *(
+        s
+        for i, (kind, f, shapes) in enumerate(BY_HAND)
+        for s in samples(f"by-hand-{kind}-{i}", f, *((x,) for x in shapes))
+    ),
     *(
         Sample(f"grid-{mode}-{border}-{align}", _grid(mode, border, align), (_PICTURE, (1, 4, 5, 2)))
         for mode in ("bilinear", "nearest", "bicubic")

@@ -1,0 +1,53 @@
+"""Shuffles written by hand, as views and permutes, are the one layer that ncnn has for them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ncnn_builder import compile_graph
+from ncnn_builder.frontend.capture import captured
+from ncnn_builder.frontend.samples import Sample
+from ncnn_builder.frontend.samples.sampling import BY_HAND
+
+CASES = [(layer, forward, x) for layer, forward, shapes in BY_HAND for x in shapes]
+
+
+def layers_of(forward, *x):
+    sample = Sample("", forward, x)
+    return [node.spec.type for node in captured(sample.module(), sample.tensors()).graph.nodes]
+
+
+@pytest.mark.parametrize(("layer", "forward", "x"), CASES)
+def test_one_layer(layer, forward, x):
+    assert layers_of(forward, x) == [layer]
+
+
+def test_other_orders_are_permutes():
+    """The same axes, but windows that are no squares, or a picture whose rows and columns change places."""
+    oblong = layers_of(lambda x: x.view(1, 3, 2, 3, 4, 5).permute(0, 1, 4, 2, 5, 3).reshape(1, 3, 8, 15), (1, 18, 4, 5))
+    turned = layers_of(lambda x: x.view(1, 3, 2, 2, 4, 5).permute(0, 1, 5, 2, 4, 3).reshape(1, 3, 10, 8), (1, 12, 4, 5))
+    assert "PixelShuffle" not in oblong + turned
+    assert "Permute" in oblong and "Permute" in turned
+
+
+def test_a_grid_of_channels_is_taken_as_it_is():
+    net = captured(_Grid().eval(), (torch.rand(1, 3, 6, 7), torch.rand(1, 2, 4, 5)))
+    assert net.graph.nodes[-1].params["permute_fusion"] == 1
+    assert net.graph.nodes[-1].inputs[1].producer is None
+
+
+def test_a_border_and_a_spectrum_are_one_layer():
+    window = torch.hann_window(16)
+    made = captured(
+        Sample("", lambda x: torch.stft(x, 16, 4, 16, window, return_complex=True).abs(), ((60,),)).module(),
+        (torch.rand(60),),
+    )
+    model = compile_graph(made.graph, "stock")
+    assert [line.split()[0] for line in model.param.splitlines()[2:]] == ["Input", "Spectrogram"]
+
+
+class _Grid(torch.nn.Module):
+    def forward(self, x, y):
+        return F.grid_sample(x, y.permute(0, 2, 3, 1), align_corners=False)
