@@ -31,7 +31,7 @@ def _grid_sample(g: Graph, node: Call, x: Any, grid: Any, mode: int, border: int
     spec = spec_of("GridSample")
     how = {"sample_type": mode + 1, "padding_mode": border + 1, "align_corner": int(align)}
     params = filled(spec, **how, permute_fusion=int(channels is not None))
-    return append(g, spec, [picture, channels or places], params)[0]
+    return append(g, spec, [picture, places if channels is None else channels], params)[0]
 
 
 def _of_channels(grid: Value) -> Value | None:
