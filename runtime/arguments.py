@@ -119,6 +119,15 @@ def usage() -> str:
     return "".join(lines) + TAIL
 
 
+PREDECESSOR = {
+    "style_mixing": "It is called mode=grid rows=85,100,75 cols=55,821,1789,293 styles=0-6",
+    "A2B": "It is called mode=a2b seeds=85,100,75 frames=120 fps=30",
+    "projector": "It is python -m stylegan.project",
+    "ncnn": "It is python -m stylegan.export",
+}
+"""Modes of the predecessor's demo.py, and what does the same here."""
+
+
 def parse(arguments: list[str]) -> Request:
     """Raises UsageError for an unknown or repeated key, a bad value or mode, or a wrong number of seeds."""
     given: dict[str, str] = {}
@@ -145,7 +154,8 @@ def parse(arguments: list[str]) -> Request:
 
     mode = given.get("mode")
     if mode not in MODES:
-        raise UsageError("bad mode", expected=f"mode={'|'.join(MODES)}", got=mode or "none", fix="See --help")
+        fix = PREDECESSOR.get(mode or "", "See --help")
+        raise UsageError("bad mode", expected=f"mode={'|'.join(MODES)}", got=mode or "none", fix=fix)
     for key in given:
         modes = KEYS[key].modes
         if mode not in modes:

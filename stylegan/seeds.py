@@ -20,10 +20,10 @@ def latent(seed: int, z_dim: int) -> NDArray[np.float32]:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """'0-1500' or '85,100,3-5' -> the seeds in the order given, each once. Raises SeedError."""
+    """'0-1500' or '85,100,3-5' -> the seeds in the order given, each once; 0_1500 is a range too. Raises SeedError."""
     seeds: dict[int, None] = {}  # an ordered set
     for part in text.split(","):
-        ends = [end.strip() for end in part.split("-")]
+        ends = [end.strip() for end in part.replace("_", "-").split("-")]
         if len(ends) > 2 or not all(end.isascii() and end.isdigit() for end in ends):
             raise SeedError(
                 f"seeds {text!r}: cannot read {part.strip()!r}: "

@@ -29,6 +29,9 @@ def nothing() -> None:
     [
         ([], "bad mode; expected mode=image", nothing),
         (["mode=nosuch", "1.bin"], "bad mode.*got nosuch", nothing),
+        (["mode=style_mixing", "seeds=1,2"], "It is called mode=grid rows=", nothing),
+        (["mode=A2B", "seeds=1,2"], "It is called mode=a2b seeds=", nothing),
+        (["mode=projector"], "It is python -m stylegan.project", nothing),
         (["mode=image"], "mode=image has a wrong number of seeds; expected 1 seed or more; got 0", nothing),
         (["mode=mix", "1.bin"], "expected 2 seeds; got 1", nothing),
         (["mode=mix", "1", "2", "3"], "expected 2 seeds; got 3", nothing),
