@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stylegan import agreement, file_kinds, infer, readers
+from stylegan import agreement, assumed, file_kinds, infer, readers
 from stylegan._torch import Tensor, nn, torch
 from stylegan.configs import WHICH, Config
 from stylegan.errors import CheckpointError, StyleganError
@@ -26,8 +26,8 @@ class Checkpoint:
 
     family: "v2ada" or "v3". init_kwargs: keyword arguments of the family's Generator, of plain types. state: its
     state_dict, float32 on the CPU. source: the file's name; sha256: of the whole file, in hexadecimal digits.
-    inferred: the file has no init_kwargs, these were inferred from the shapes of its tensors (infer.infer says what
-    shapes do not tell). notes: what was converted, assumed or left out.
+    inferred: the file has no init_kwargs, these were inferred from the shapes of its tensors, or are a configuration's;
+    stylegan.assumed says what tensors do not tell. notes: what was converted, assumed or left out.
     """
 
     family: str
@@ -73,11 +73,14 @@ def load_for(
 
 def load_whatever(config: Config, path_or_url: str | os.PathLike[str], which: str) -> Checkpoint:
     """As load_for, of a network of any configuration and family: its family is its own, and nothing is compared."""
-    checkpoint = _load(path_or_url, which, None, config)
+    checkpoint = _load(path_or_url, which, None, config, same=False)
     return replace(checkpoint, family=infer.family_of(checkpoint.state))
 
 
-def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, config: Config | None) -> Checkpoint:
+def _load(
+    path_or_url: str | os.PathLike[str], which: str, sha256: str | None, config: Config | None, same: bool = True
+) -> Checkpoint:
+    """same: whether a network of the configuration is expected."""
     if which not in WHICH:
         raise CheckpointError(f"unknown network {which!r}: expected {' or '.join(WHICH)}")
     path = _local(path_or_url)
@@ -91,9 +94,11 @@ def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, c
         if said.init_kwargs is not None:
             family = said.family or infer.family_of(state)
             return Checkpoint(family, said.init_kwargs, state, source, digest, said.inferred, notes)
-        if config is None:
-            return Checkpoint(*infer.infer(state), state, source, digest, inferred=True, notes=notes)
-        return Checkpoint(config.family, config.init_kwargs, state, source, digest, inferred=True, notes=notes)
+        family, kwargs = infer.infer(state) if config is None else (config.family, dict(config.init_kwargs))
+        if same:
+            _refuse_other_constants(family, kwargs, state)
+        notes = (*notes, assumed.sentence(family, kwargs, None if config is None else config.name))
+        return Checkpoint(family, kwargs, state, source, digest, inferred=True, notes=notes)
     except Refused as error:
         kind = file_kinds.known(data)
         if kind is not None:
@@ -108,6 +113,21 @@ def _load(path_or_url: str | os.PathLike[str], which: str, sha256: str | None, c
         raise type(error)(f"checkpoint {path}: {error}") from None
     except (MemoryError, RuntimeError) as error:  # RuntimeError: torch has no memory
         raise CheckpointError(f"checkpoint {path}: no memory for its {len(data)} bytes and their tensors") from error
+
+
+def _refuse_other_constants(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where the tensors show that keywords which were assumed are not the network's."""
+    try:
+        network = _built(family, init_kwargs, state)
+    except Exception:  # build_generator() says it
+        return
+    faults = assumed.contradictions(network, state)
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise CheckpointError(
+            f"its network was made with other constants than are assumed: {'; '.join(faults[:3])}{more}, and the file "
+            "does not say its keywords: give an official .pkl or a .safetensors of stylegan.convert, which do"
+        )
 
 
 def _local(path_or_url: str | os.PathLike[str]) -> Path:
@@ -244,8 +264,7 @@ def build_generator(family: str, init_kwargs: Mapping[str, Any], state: Mapping[
     """
     _check_family(family, state, source)
     try:
-        with torch.device("cpu"), _NoRandomValues(state):
-            network = GENERATORS[family](**init_kwargs)
+        network = _built(family, init_kwargs, state)
     except StyleganError:
         raise
     except Exception as error:  # of anything: the keywords come from a file
@@ -253,3 +272,8 @@ def build_generator(family: str, init_kwargs: Mapping[str, Any], state: Mapping[
         raise CheckpointError(f"checkpoint {source}: its init_kwargs build no generator: {reason}") from error
     load_into(network, state, source)
     return network.eval()
+
+
+def _built(family: str, init_kwargs: Mapping[str, Any], state: Mapping[str, Tensor]) -> Generator:
+    with torch.device("cpu"), _NoRandomValues(state):
+        return GENERATORS[family](**init_kwargs)

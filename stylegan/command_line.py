@@ -109,6 +109,14 @@ def exit_code(name: str, work: Callable[[], int | None], less: str = "") -> int:
     return code
 
 
+def say(weights: Weights) -> None:
+    """What the user has to know of them, on stderr: that they are random, or what was assumed of their network."""
+    for note in weights.checkpoint.notes:
+        sys.stderr.write(printable(f"{weights.checkpoint.source}: {note}") + "\n")
+    if weights.reason:
+        warn_random(weights.reason)
+
+
 def warn_random(reason: str) -> None:
     """On stderr, and not to be overlooked."""
     bar = "!" * 100

@@ -141,6 +141,9 @@ def _v2ada(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[s
         kwargs["init_res"] = first
     if conv[4][2] != 3:
         kwargs["kernel_size"] = conv[4][2]
+    taps = _taps(state, f"synthesis.b{last}.resample_filter")
+    if taps is not None:
+        kwargs["resample_filter"] = taps
     return {
         **top,
         "img_resolution": last,
@@ -148,6 +151,19 @@ def _v2ada(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[s
         "mapping_kwargs": mapping,
         "synthesis_kwargs": kwargs,
     }
+
+
+def _taps(state: State, key: str) -> list[Any] | None:
+    """Of a filter that is not the usual one: a row, of which the file may have the outer product, or a square."""
+    f = state.get(key)
+    if f is None or f.ndim not in (1, 2) or 0 in f.shape or len(f) > 64:
+        return None
+    taps = f.sum(dim=1) if f.ndim == 2 else f
+    if f.ndim == 2 and (f.shape[0] != f.shape[1] or (f - taps[:, None] * taps).abs().max() > 1e-3 * f.abs().max()):
+        square: list[Any] = f.tolist()
+        return square
+    usual = len(taps) == 4 and (taps * 8 - taps.new_tensor([1, 3, 3, 1])).abs().max() < 0.01
+    return None if usual else [round(float(tap), 9) for tap in taps]
 
 
 def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +175,7 @@ def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str,
     square = layers[0][1] * 2 - 20 not in (16, 32, 64)  # else a half of a sampling rate with two margins of 10
     if not square:  # names have the width
         resolution *= 2
-    if resolution < 8 or resolution & (resolution - 1) or num_layers < 3:
+    if resolution < 8 or num_layers < 3:
         raise CheckpointError(f"cannot tell its init_kwargs: {layers[-1][3]} is of no official resolution")
 
     def cutoff(i: int) -> float:  # as SynthesisNetwork with its default constants
@@ -204,3 +220,17 @@ def _channels(channels: dict[int, int], count: Any, bounds: Any) -> tuple[int, i
     raise CheckpointError(
         f"cannot tell its init_kwargs: no channel_base and channel_max give the channels {list(channels.values())}"
     )
+
+
+def discriminator(state: State) -> dict[str, Any]:
+    """Fields of the training's settings that give a discriminator such tensors. Raises CheckpointError."""
+    sizes = [res for res in _indices(state, r"b(\d+)\.conv0\.weight$") if res > 4]
+    end = _shape(state, "b4.conv.weight", 4)
+    channels = {4: end[0], **{res: _shape(state, f"b{res}.conv0.weight", 4)[0] for res in sizes}}
+    base, most = _channels(channels, lambda base, res: base // res, _floor)
+    if sizes and f"b{sizes[0]}.skip.weight" in state:
+        architecture = "resnet"
+    else:
+        architecture = "skip" if "b4.fromrgb.weight" in state else "orig"
+    found = {"d_architecture": architecture, "d_channel_base": base, "d_channel_max": most}
+    return found if end[1] > end[0] else {**found, "mbstd_group": 0}

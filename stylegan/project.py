@@ -102,8 +102,7 @@ def _prepare(args: argparse.Namespace) -> Work:
         "features": distance.sha256 or PIXELS,
     }
     found = None if args.restart else saved_work(out, asked)
-    if weights.reason:
-        command_line.warn_random(weights.reason)
+    command_line.say(weights)
     obstacle = "" if args.no_video else results.video_obstacle(G.img_channels)
     if obstacle:
         sys.stderr.write(f"stylegan.project: there will be no video: {obstacle}\n")
