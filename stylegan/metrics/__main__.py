@@ -41,11 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--features",
         metavar="FILE",
-        help="what pictures are compared by: a TorchScript file in the form of the official ones (it is a program, and "
-        "is EXECUTED: name only files that you trust), inception or vgg16 for the official files (from the cache or "
-        "the network, executed only if their sha256 is the known one), or fixed, which needs no file. Default: "
-        "inception for fid and kid, vgg16 for pr, or fixed where these cannot be had. Only the defaults give figures "
-        "that can be compared with published ones",
+        help="what pictures are compared by: a TorchScript file in the form of the official ones (it is a program, "
+        "and is EXECUTED: name only files that you trust), the state_dict inception-2015-12-05.pth (which is not), "
+        "inception or vgg16 for the official files (from the cache or the network, executed only if their sha256 is "
+        "the known one), or fixed, which needs no file. Default: inception for fid and kid, vgg16 for pr, or fixed "
+        "where these cannot be had. Only the defaults give figures that can be compared with published ones",
     )
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="pictures at a time (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of random numbers (default %(default)s)")
@@ -90,8 +90,7 @@ def _measure(args: argparse.Namespace) -> None:
         labels=G.c_dim > 0,
         channels=G.img_channels if G.img_channels in (1, 3, 4) else None,
     )
-    if weights.reason:
-        command_line.warn_random(weights.reason)
+    command_line.say(weights)
     results = evaluate(
         G, data, metrics, args.num, args.features, args.batch, device, args.seed, args.workers, args.quiet
     )

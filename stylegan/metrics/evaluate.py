@@ -75,13 +75,26 @@ def evaluate(
     made = statistics.of_generator(G, num, label, chosen, keep, batch, device, seed, quiet)
     results = []
     for metric, (found, reason) in choices.items():
-        reasons = [reason] if reason else []
+        reasons = [*([reason] if reason else []), *_other_data(data)]
         if num != PUBLISHED_NUM:
             reasons.append(f"{num} generated pictures, published figures are of {PUBLISHED_NUM}")
         values = _values(metric, real[found.key], made[found.key], device)
         seconds = round(time.perf_counter() - started, 3)
         results.append(Result(metric, values, found.description, found.key, reasons, num, len(data), seconds))
     return results
+
+
+def _other_data(data: PictureDataset) -> list[str]:
+    """In what the data differ from those of published figures: all pictures of a set, as they are."""
+    reasons = []
+    if data.xflip:
+        reasons.append("the data are mirrored too, published figures are of the pictures as they are")
+    if len(data.names) < len(data.source.names):
+        there = len(data.source.names)
+        reasons.append(f"{len(data.names)} of {there} pictures of the data, published figures are of all")
+    if data.channels == 4:
+        reasons.append("transparent pictures, of which the features see the colours alone")
+    return reasons
 
 
 def check(metrics: Sequence[str], num: int, batch: int) -> None:

@@ -120,8 +120,9 @@ class FixedFeatures(Features):
 def choose(named: str | None, metric: str) -> tuple[Features, str]:
     """The features for a metric, and why its figures are not comparable with published ones (else empty).
 
-    named: a TorchScript file, which is executed; "inception" or "vgg16", an official file; "fixed"; None: the official
-    file of the metric from the cache or the network, and else the fixed ones. Raises MetricError.
+    named: a TorchScript file, which is executed, or a state_dict of inception-2015-12-05.pth, which is not; "inception"
+    or "vgg16", an official file; "fixed"; None: the official file of the metric from the cache or the network, and else
+    the fixed ones. Raises MetricError.
     """
     if named == FIXED:
         return FixedFeatures(), "features without a network"
@@ -138,5 +139,10 @@ def choose(named: str | None, metric: str) -> tuple[Features, str]:
             file = found
     except FeatureFileError as error:
         raise MetricError(str(error)) from None
+    from stylegan.metrics import inception
+
+    if inception.is_state_dict(file):
+        reason = "weights in a state_dict, of which no hash tells that they are those of the official Inception"
+        return inception.StateDictFeatures(file), reason
     other = "" if file.sha256 == wanted.sha256 else f"features of another network than {wanted.description}"
     return NetworkFeatures(file), other

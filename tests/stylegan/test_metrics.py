@@ -22,6 +22,7 @@ from stylegan.faces import face
 from stylegan.feature_files import INCEPTION, VGG16, FeatureFile
 from stylegan.metrics import evaluate as evaluating
 from stylegan.metrics import features as feature_module
+from stylegan.metrics import inception
 from stylegan.metrics.__main__ import main
 from stylegan.metrics.evaluate import evaluate
 from stylegan.metrics.features import FixedFeatures, NetworkFeatures, choose
@@ -158,10 +159,46 @@ def test_what_is_comparable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.not_comparable for found in evaluate(G, data, ["fid", "kid", "pr"], num=8)] == [[], [], []]
     assert evaluate(G, data, num=7)[0].not_comparable == ["7 generated pictures, published figures are of 8"]
     assert evaluate(G, data, num=8, features="fixed")[0].not_comparable == ["features without a network"]
+    mirrored, fewer = PictureDataset(faces(), xflip=True), PictureDataset(faces(), max_size=len(data) - 1)
+    said = [evaluate(G, other, num=8)[0].not_comparable for other in (mirrored, fewer)]
+    assert said[0] == ["the data are mirrored too, published figures are of the pictures as they are"]
+    assert said[1] == [f"{len(data) - 1} of {len(data)} pictures of the data, published figures are of all"]
     other = Path(scripted(Probabilities(), "other.pt"))
     scripted(Official(), str(other))
     other.write_bytes(other.read_bytes() + b"\0")  # as a zip it is the same, its hash is not
     assert "features of another network than" in choose(str(other), "fid")[1]
+
+
+def test_inception_of_a_state_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The predecessor's inception-2015-12-05.pth: the numbers are those of its own code with the same weights."""
+    network, random = inception.InceptionV3(), np.random.RandomState(0)
+    state = network.state_dict()
+    for value in state.values():
+        if value.ndim == 4:
+            spread = np.sqrt(2 / value[0].numel())
+            value.copy_(torch.from_numpy(random.randn(*value.shape).astype(np.float32)) * spread)
+    assert len(state) == 566 and sum(value.numel() for value in state.values()) == 23885486
+    torch.save(state, "inception-2015-12-05.pth")
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was executed"))
+    features, reason = choose("inception-2015-12-05.pth", "fid")
+    assert "no hash tells" in reason and "inception-2015-12-05.pth" in features.description
+    y, x = np.mgrid[:40, :32]
+    pictures = torch.from_numpy(np.stack([x * 8 % 256, y * 6 % 256, (x + y) * 3 % 256])[None].astype(np.uint8))
+    found = features(pictures)[0]
+    assert found.shape == (2048,)
+    got = [float(value) for value in (found.mean(), found.std(), *found[[0, 320, 1000, 2047]])]
+    assert got == pytest.approx(INCEPTION_NUMBERS, rel=1e-3)
+    state.popitem()
+    torch.save(state, "inception-2015-12-05.pth")
+    with pytest.raises(MetricError, match="expected a state_dict of inception"):
+        choose("inception-2015-12-05.pth", "fid")
+    torch.save({"a": torch.zeros(1)}, "other.pth")
+    with pytest.raises(MetricError, match="it has no layers"):
+        choose("other.pth", "fid")
+
+
+INCEPTION_NUMBERS = [0.310154, 0.407207, 0.0109262, 0.0442677, 0.190516, 0.538671]
+"""Of the predecessor's Inception_v3, computed with these weights by its own code."""
 
 
 def test_an_official_file_that_is_another_is_not_executed(monkeypatch: pytest.MonkeyPatch) -> None:
