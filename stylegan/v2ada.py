@@ -105,17 +105,15 @@ class SynthesisBlock(nn.Module):
         self.register_buffer("resample_filter", setup_filter(resample_filter))
 
         layer_kwargs = dict(
-            w_dim=w_dim,
-            resolution=resolution,
-            resample_filter=resample_filter,
-            conv_clamp=conv_clamp,
-            init_res=init_res,
-            **layer_kwargs,
+            w_dim=w_dim, resolution=resolution, conv_clamp=conv_clamp, init_res=init_res, **layer_kwargs
         )
         if in_channels == 0:
             self.const = nn.Parameter(torch.randn(out_channels, *init_res))
         else:
-            self.conv0 = SynthesisLayer(in_channels, out_channels, up=2, **layer_kwargs)
+            self.conv0 = SynthesisLayer(
+                in_channels, out_channels, up=2, resample_filter=resample_filter, **layer_kwargs
+            )
+        # The official conv1 has the buffer of the usual filter, whatever the network's is, and does not use it.
         self.conv1 = SynthesisLayer(out_channels, out_channels, **layer_kwargs)
         if self.has_torgb:
             self.torgb = ToRGBLayer(out_channels, img_channels, w_dim, conv_clamp=conv_clamp)
@@ -213,6 +211,8 @@ class SynthesisNetwork(nn.Module):
         in_channels = 0
         for res in self.block_resolutions:
             out_channels = min(channel_base // res, channel_max)
+            if out_channels < 1:
+                raise ValueError(f"channel_base {channel_base} leaves a block of {res} pixels without channels")
             last, half = res == img_resolution, res >= first_half_resolution(img_resolution, num_fp16_res)
             options = {"use_fp16": half, "init_res": init_res, **block_kwargs}
             block = SynthesisBlock(in_channels, out_channels, w_dim, res, img_channels, last, **options)

@@ -84,14 +84,14 @@ class SynthesisNetwork(nn.Module):
         )
         last_cutoff = img_resolution / 2  # in cycles per picture
         last_stopband = last_cutoff * last_stopband_rel
-        if img_resolution < 4 or img_resolution & (img_resolution - 1):
-            raise ValueError(f"img_resolution must be a power of two of at least 4, got {img_resolution}")
-        if not 0 < first_cutoff < last_cutoff or not first_cutoff < first_stopband < last_stopband:
+        if img_resolution < 4:
+            raise ValueError(f"img_resolution must be at least 4, got {img_resolution}")
+        if not 0 < first_cutoff <= last_cutoff or not first_cutoff < first_stopband or last_stopband_rel < 1:
             raise ValueError(
-                f"img_resolution {img_resolution} does not fit the constants: expected 0 < first_cutoff < "
-                f"img_resolution / 2 and first_cutoff < first_stopband < img_resolution / 2 * last_stopband_rel, "
-                f"got first_cutoff {first_cutoff:g} of {last_cutoff:g}, first_stopband {first_stopband:g} of "
-                f"{last_stopband:g}"
+                f"img_resolution {img_resolution} does not fit the constants: expected 0 < first_cutoff <= "
+                f"img_resolution / 2, first_cutoff < first_stopband and last_stopband_rel >= 1, got first_cutoff "
+                f"{first_cutoff:g} of {last_cutoff:g}, first_stopband {first_stopband:g}, last_stopband_rel "
+                f"{last_stopband_rel:g}"
             )
         if not 0 <= num_critical < num_layers:
             raise ValueError(f"num_critical must be 0 to num_layers - 1 = {num_layers - 1}, got {num_critical}")

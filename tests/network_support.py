@@ -58,8 +58,25 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
             "synthesis_kwargs": dict(channel_base=64, channel_max=8),
         },
     ),
+    "three-taps": (
+        "v2ada",
+        {**_V2ADA, "synthesis_kwargs": dict(channel_base=64, channel_max=8, resample_filter=[1, 2, 1])},
+    ),
+    "nine-taps": (  # too many for one pass in two dimensions
+        "v2ada",
+        {
+            **_V2ADA,
+            "synthesis_kwargs": dict(
+                channel_base=64,
+                channel_max=8,
+                architecture="resnet",
+                resample_filter=[1, 2, 3, 4, 5, 4, 3, 2, 1],
+            ),
+        },
+    ),
     "t": ("v3", _V3),
     "t-tall": ("v3", {**_V3, "num_layers": 4, "square": False, "channel_base": 64, "channel_max": 8}),
+    "t-24": ("v3", {**_V3, "img_resolution": 24, "channel_base": 64, "channel_max": 8, "num_layers": 4}),
     "r": ("v3", {**_V3, "conv_kernel": 1, "use_radial_filters": True}),
     "s": ("v3", {**_V3, "channel_base": 64, "channel_max": 8}),  # the configuration s: t with few channels
     "t-labels": ("v3", {**_V3, "c_dim": 5, "img_channels": 1, "mapping_kwargs": dict(num_layers=3)}),

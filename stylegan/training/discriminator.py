@@ -56,13 +56,14 @@ class DiscriminatorBlock(nn.Module):
         self.use_fp16 = use_fp16
         self.has_fromrgb = in_channels == 0 or architecture == "skip"
         self.register_buffer("resample_filter", setup_filter(resample_filter))
-        common: dict[str, Any] = dict(resample_filter=resample_filter, conv_clamp=conv_clamp)
+        common: dict[str, Any] = dict(activation=activation, conv_clamp=conv_clamp)
         layers = []
+        # The official fromrgb and conv0 have the buffer of the usual filter, whatever conv1 and skip filter with.
         if self.has_fromrgb:
-            self.fromrgb = Conv2dLayer(img_channels, tmp_channels, 1, activation=activation, **common)
+            self.fromrgb = Conv2dLayer(img_channels, tmp_channels, 1, **common)
             layers.append(self.fromrgb)
-        self.conv0 = Conv2dLayer(tmp_channels, tmp_channels, 3, activation=activation, **common)
-        self.conv1 = Conv2dLayer(tmp_channels, out_channels, 3, activation=activation, down=2, **common)
+        self.conv0 = Conv2dLayer(tmp_channels, tmp_channels, 3, **common)
+        self.conv1 = Conv2dLayer(tmp_channels, out_channels, 3, down=2, resample_filter=resample_filter, **common)
         layers += [self.conv0, self.conv1]
         if architecture == "resnet":
             self.skip = Conv2dLayer(tmp_channels, out_channels, 1, bias=False, down=2, resample_filter=resample_filter)
@@ -185,11 +186,13 @@ class Discriminator(nn.Module):
     ) -> None:
         check_sizes(("c_dim", c_dim, 0), ("img_channels", img_channels, 1), ("img_resolution", img_resolution, 8))
         if img_resolution & (img_resolution - 1):
-            raise ValueError(f"img_resolution must be a power of two, got {img_resolution}")
+            raise ValueError(f"the discriminator's img_resolution must be a power of two, got {img_resolution}")
         super().__init__()
         self.c_dim, self.img_resolution, self.img_channels = c_dim, img_resolution, img_channels
         self.block_resolutions = [2**i for i in range(img_resolution.bit_length() - 1, 2, -1)]
         channels = {res: min(channel_base // res, channel_max) for res in [*self.block_resolutions, 4]}
+        if min(channels.values()) < 1:
+            raise ValueError(f"channel_base {channel_base} leaves blocks without channels at {img_resolution} pixels")
         cmap_dim = 0 if c_dim == 0 else channels[4] if cmap_dim is None else cmap_dim
         common: dict[str, Any] = dict(img_channels=img_channels, architecture=architecture, conv_clamp=conv_clamp)
         first = 0
