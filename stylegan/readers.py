@@ -126,6 +126,11 @@ def read_discriminator(data: bytes) -> State | None:
     return None
 
 
+def tensors(infos: Mapping[Any, Any], size: int) -> State:
+    """The tensors of a part of a file of `size` bytes. Raises CheckpointError."""
+    return _tensors(infos, size)
+
+
 def _tensors(infos: Mapping[Any, Any], size: int) -> State:
     """The described tensors as torch's, each with memory of its own. `size`: the bytes of the file.
 

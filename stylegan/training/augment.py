@@ -91,8 +91,9 @@ def pipe_settings(name: str = "bgc") -> AugmentSettings:
 
 
 class AugmentPipe(nn.Module):
-    """pictures [N, C, H, W] about -1..1, C 1 or 3 -> the same shape, each sample transformed in its own way.
+    """pictures [N, C, H, W] about -1..1 -> the same shape, each sample transformed in its own way.
 
+    C is 1, 3, or 4: of a transparent picture the colours change without its alpha, and all the rest goes for both.
     The buffer `p` [] is the overall probability, 1 at first. `draws` gives the random numbers. The result can be
     differentiated twice with respect to the pictures.
     """
@@ -112,8 +113,8 @@ class AugmentPipe(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         n, c, h, w = images.shape
         s = self.settings
-        if c not in (1, 3):
-            raise ValueError(f"augmentation: expected pictures of 1 or 3 channels, got {c}")
+        if c not in (1, 3, 4):
+            raise ValueError(f"augmentation: expected pictures of 1, 3 or 4 channels, got {c}")
         with torch.no_grad():
             G_inv = self._geometry(n, h, w)
             C = self._colour(n, c)
@@ -168,7 +169,7 @@ class AugmentPipe(nn.Module):
         return G_inv if used else None
 
     def _colour(self, n: int, c: int) -> Tensor | None:
-        """[N, 4, 4] for colours (red, green, blue, 1); None: identity. Hue and saturation are of 3 channels only."""
+        """[N, 4, 4] for colours (red, green, blue, 1); None: identity. Grey has neither hue nor saturation."""
         s, C = self.settings, torch.eye(4, device=self.p.device).expand(n, 4, 4)
         grey = torch.tensor([1.0, 1, 1, 0], device=self.p.device) / math.sqrt(3)  # the axis of the luma
         luma = torch.outer(grey, grey)
@@ -228,8 +229,10 @@ class AugmentPipe(nn.Module):
 
 
 def apply_colour(images: Tensor, C: Tensor) -> Tensor:
-    """images [N, 3 or 1, H, W] by C [N, 4, 4]; of one channel, as the grey of its picture becomes."""
+    """images [N, 1, 3 or 4, H, W] by C [N, 4, 4]: grey as the grey of its picture becomes, and no alpha channel."""
     n, c, h, w = images.shape
+    if c == 4:
+        return torch.cat([apply_colour(images[:, :3], C), images[:, 3:]], dim=1)
     if c == 3:
         return (C[:, :3, :3] @ images.reshape(n, 3, h * w) + C[:, :3, 3:]).reshape(n, c, h, w)
     row = C[:, :3].mean(dim=1)  # [N, 4]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from stylegan._torch import Tensor, torch
 from stylegan.training import distributed, saved
 from stylegan.training.data import Pictures, batches
 from stylegan.training.report import Log
+from stylegan.training.settings import discriminator_kwargs, generator_kwargs
 from stylegan.training.trainer import Trainer
+
+OPTIONS = "training-options.json"
 
 
 @dataclass(frozen=True)
@@ -27,17 +31,20 @@ class Plan:
     """What changes no number of the training.
 
     kimg: thousand pictures to train with in all; snap: a checkpoint and a grid of pictures every so many thousand;
-    save_seconds: the state in between; log_steps: a line of the log every so many steps; workers: processes that read
-    pictures.
+    save_seconds: the state in between; log_seconds: a line of the log as soon as a step ends after so many; workers:
+    processes that read pictures. named: what saved.write_state() keeps beside the settings; about: what OPTIONS tells
+    beside these.
     """
 
     out: Path
     kimg: float
     snap: float = 50
     save_seconds: float = 600
-    log_steps: int = 16
+    log_seconds: float = 10
     workers: int = 0
     quiet: bool = False
+    named: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -49,40 +56,51 @@ def train(
     """
     first, end = distributed.rank() == 0, plan.kimg * 1000
     grid = Grid(trainer, data)
+    if first:
+        nb.write_files({plan.out / OPTIONS: [_options(trainer, plan)]})
+        for left in plan.out.glob(".*.safetensors.*"):  # kill -9 while a file was written
+            left.unlink()
     if first and trainer.number == 0:
         nb.write_files({plan.out / "reals.png": [grid.reals()]})
         _snapshot(trainer, grid, plan.out)
-    if first:
-        for left in plan.out.glob(".*.safetensors.*"):  # kill -9 while a file was written
-            left.unlink()
     log = Log(plan.out, trainer.seen) if first else None
     bar = tqdm(total=round(end), initial=trainer.seen, unit="img", disable=plan.quiet or not first, dynamic_ncols=True)
     s, label = trainer.settings, _labels(data)
     source = batches(data, s.seed, trainer.seen, s.batch, plan.workers)
     last_save = last_line = time.monotonic()
     saved_at = snapped_at = lined_at = trainer.seen
+
+    def line() -> None:
+        nonlocal last_line, lined_at
+        now, means = time.monotonic(), trainer.means.take()
+        speed = (trainer.seen - lined_at) / max(now - last_line, 1e-9)
+        last_line, lined_at = now, trainer.seen
+        if log is not None:
+            log.write(_line(trainer, means, speed))
+            bar.set_postfix(_short(trainer, means), refresh=False)
+
     try:
-        while trainer.seen < end and not _agreed(stopped()):
+        stop = _agreed(stopped())[0]
+        while trainer.seen < end and not stop:
             trainer.step(*next(source), label)
             bar.update(s.batch)
             now = time.monotonic()
-            if trainer.number % plan.log_steps == 0:
-                means = trainer.means.take()
-                speed = (trainer.seen - lined_at) / max(now - last_line, 1e-9)
-                last_line, lined_at = now, trainer.seen
-                if log is not None:
-                    log.write(_line(trainer, means, speed))
-                    bar.set_postfix(_short(trainer, means), refresh=False)
             snap = trainer.seen // (plan.snap * 1000) > snapped_at // (plan.snap * 1000)
+            due = now - last_save >= plan.save_seconds, now - last_line >= plan.log_seconds
+            stop, save, log_now = _agreed(stopped(), *due)
+            if log_now or snap:
+                line()
             if snap:
                 snapped_at = trainer.seen
                 if first:
                     _snapshot(trainer, grid, plan.out)
-            if snap or _agreed(now - last_save >= plan.save_seconds):
-                _save(trainer, plan.out, digest)
+            if snap or save:
+                _save(trainer, plan, digest)
                 last_save, saved_at = time.monotonic(), trainer.seen
+        if lined_at != trainer.seen:
+            line()
         if saved_at != trainer.seen or trainer.number == 0:
-            _save(trainer, plan.out, digest)
+            _save(trainer, plan, digest)
         if first and snapped_at != trainer.seen:
             _snapshot(trainer, grid, plan.out)
     finally:
@@ -92,31 +110,53 @@ def train(
     return trainer.seen >= end
 
 
-def _agreed(yes: bool) -> bool:
-    """Whether any process says yes: they have to do the same."""
+def _agreed(*said: bool) -> list[bool]:
+    """Whether any process says yes, to each: they have to do the same."""
     if distributed.size() == 1:
-        return yes
+        return list(said)
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    said = torch.tensor(float(yes), device=device)
-    torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
-    return bool(said.item())
+    found = torch.tensor(said, dtype=torch.float32, device=device)
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    return [bool(yes) for yes in found.tolist()]
 
 
-def _save(trainer: Trainer, out: Path, digest: str) -> None:
+def _save(trainer: Trainer, plan: Plan, digest: str) -> None:
     if trainer.ada is not None:
         distributed.average([trainer.ada.seen])
     if distributed.rank() == 0:
-        saved.write_state(out, trainer, digest)
+        saved.write_state(plan.out, trainer, digest, plan.named)
 
 
 def _snapshot(trainer: Trainer, grid: Grid, out: Path) -> None:
-    number = f"{trainer.seen // 1000:06d}"
+    number = snapshot_number(trainer.seen, trainer.settings.batch)
     nb.write_files(
         {
             out / f"network-{number}.safetensors": [saved.network_bytes(trainer)],
             out / f"fakes-{number}.png": [grid.fakes()],
         }
     )
+
+
+def snapshot_number(seen: int, batch: int) -> str:
+    """Thousand pictures, of the first step behind a thousand; then the pictures behind that, of any other step."""
+    kimg, rest = divmod(seen, 1000)
+    return f"{kimg:06d}" if rest < batch and (kimg or not seen) else f"{kimg:06d}-{rest:03d}"
+
+
+def _options(trainer: Trainer, plan: Plan) -> bytes:
+    """What the training does, for those who read it."""
+    G = generator_kwargs(trainer.family, trainer.init_kwargs, trainer.settings)
+    found = {
+        **plan.named,
+        **plan.about,
+        "family": trainer.family,
+        "generator": G,
+        "discriminator": discriminator_kwargs(trainer.family, trainer.init_kwargs, trainer.settings),
+        "settings": asdict(trainer.settings),
+        "begins_at_picture": trainer.seen,
+        "made_by": {"ncnn_builder": nb.__version__, "torch": torch.__version__},
+    }
+    return json.dumps(found, indent=1, default=str).encode() + b"\n"
 
 
 def _line(trainer: Trainer, means: dict[str, float], speed: float) -> dict[str, Any]:

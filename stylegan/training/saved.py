@@ -22,7 +22,7 @@ METADATA = "stylegan-training"
 
 @dataclass(frozen=True)
 class Saved:
-    """tensors: Trainer.state(). number, seen: the steps and the pictures so far. asked: what it was to do, by name."""
+    """tensors: Trainer.state(). number, seen: the steps and the pictures so far. asked, named: what it was to do."""
 
     tensors: Mapping[str, Tensor]
     number: int
@@ -30,6 +30,7 @@ class Saved:
     family: str
     init_kwargs: Mapping[str, Any]
     asked: Mapping[str, Any]
+    named: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def asked_of(trainer: Trainer, data: str) -> dict[str, Any]:
@@ -37,14 +38,18 @@ def asked_of(trainer: Trainer, data: str) -> dict[str, Any]:
     return {"data": data, **dataclasses.asdict(trainer.settings)}
 
 
-def write_state(folder: Path, trainer: Trainer, data: str) -> None:
-    """All that goes on, as STATE in the folder. Raises ncnn_builder.EmitError, PackageMissing."""
+def write_state(folder: Path, trainer: Trainer, data: str, named: Mapping[str, Any] | None = None) -> None:
+    """All that goes on, as STATE in the folder. Raises ncnn_builder.EmitError, PackageMissing.
+
+    named: what the command line named that is neither network nor setting: cfg, mirror, cond.
+    """
     said = {
         "number": trainer.number,
         "seen": trainer.seen,
         "family": trainer.family,
         "init_kwargs": trainer.init_kwargs,
         "asked": asked_of(trainer, data),
+        "named": dict(named or {}),
     }
     content = safetensors_torch().save(trainer.state(), {METADATA: json.dumps(said, sort_keys=True)})
     nb.write_files({folder / STATE: [content]})
@@ -73,6 +78,14 @@ def read_state(path: Path) -> Saved:
         raise _unreadable(path, error) from None
 
 
+def head(path: Path) -> dict[str, Any]:
+    """The fields of Saved but for tensors, which are not read. Raises TrainingError as read_state()."""
+    try:
+        return _said(path)
+    except Exception as error:
+        raise _unreadable(path, error) from None
+
+
 def _said(path: Path) -> dict[str, Any]:
     """What write_state() said of the tensors, which are not read."""
     with path.open("rb") as file:
@@ -87,19 +100,15 @@ def _unreadable(path: Path, error: Exception) -> TrainingError:
     return TrainingError(f"state of a training {path}: it cannot be read: {reason}")
 
 
-def settings_of(path: Path, changes: Mapping[str, Any], processes: int) -> TrainSettings:
-    """The settings of the training that was saved, but for those that somebody names now: resume() compares them.
+def settings_of(asked: Mapping[str, Any], changes: Mapping[str, Any], processes: int) -> TrainSettings:
+    """The settings of a training that was saved, but for those that somebody names now: resume() compares them.
 
-    Raises TrainingError for a file that write_state() did not write, and where so many processes cannot go on with it.
+    Raises TrainingError where so many processes cannot go on with them.
     """
     try:
-        asked = {key: value for key, value in _said(path)["asked"].items() if key != "data"}
-    except Exception as error:  # as read_state()
-        raise _unreadable(path, error) from None
-    try:
-        settings = TrainSettings(**{**asked, **{key: value for key, value in changes.items() if value is not None}})
+        settings = TrainSettings(**{**{key: value for key, value in asked.items() if key != "data"}, **changes})
     except TypeError as error:
-        raise TrainingError(f"{path}: it is of another version of this program: {error}") from None
+        raise TrainingError(f"{STATE}: it is of another version of this program: {error}") from None
     settings.check(processes)
     return settings
 

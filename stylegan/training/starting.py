@@ -16,8 +16,10 @@ from stylegan.training import saved
 from stylegan.training.trainer import Trainer
 
 ADVICE = "Give the --cfg that the checkpoint is of, or another --ckpt"
-FILTERS = ("_filter", "noise_const", "transform", "freqs", "phases")
-"""Ends of the names of what is built, not trained: where nothing but this fits, nothing does."""
+FILTERS = "_filter"
+"""The end of the names of filters, which follow from a network's resolution: another's do not belong into it."""
+BUILT = ("noise_const", "transform", "freqs", "phases")
+"""Ends of the names of what else is not trained: where nothing but this fits, nothing does."""
 
 
 def load(trainer: Trainer, config: Config, path: str) -> str:
@@ -52,6 +54,14 @@ def _of_state(path: str, config: Config) -> Parts:
     return G, G_ema, D
 
 
+def load_one(path: str) -> checkpoint.Checkpoint:
+    """The averaged generator of a file, or the only one. Raises StyleganError."""
+    try:
+        return checkpoint.load(path, "G_ema")
+    except NetworkMissing:
+        return checkpoint.load(path, "G")
+
+
 def _of_networks(path: str, config: Config) -> Parts:
     try:
         G_ema = checkpoint.load_whatever(config, path, "G_ema")
@@ -64,7 +74,7 @@ def _of_networks(path: str, config: Config) -> Parts:
             G = G_ema
     for loaded in (G, G_ema):
         _refuse_another_family(path, config, loaded.family, loaded.init_kwargs)
-    return G.state, G_ema.state, _discriminator(path)
+    return G.state, G_ema.state, discriminator(path)
 
 
 def _refuse_another_family(path: str, config: Config, family: str, init_kwargs: Mapping[str, object]) -> None:
@@ -77,12 +87,12 @@ def _put(name: str, network: nn.Module, weights: Mapping[str, Tensor], source: s
     """What fits into the network, by name and shape; what came of it, as a phrase."""
     if not weights:
         return f"{name} begins anew: the checkpoint has none"
-    own = network.state_dict()
+    own = {key: value for key, value in network.state_dict().items() if not key.endswith(FILTERS)}
     fits = {key: weights[key] for key in own if key in weights and weights[key].shape == own[key].shape}
-    if not any(not key.endswith(FILTERS) for key in fits):
+    if not any(not key.endswith(BUILT) for key in fits):
         raise CheckpointError(f"checkpoint {source}: nothing of {name} fits, by name and shape. {ADVICE}")
     # The check of the numbers is checkpoint's; the parameters themselves stay those that the optimiser holds.
-    checkpoint.load_into(copy.deepcopy(network).cpu(), {**{k: v.cpu() for k, v in own.items()}, **fits}, source)
+    checkpoint.load_into(copy.deepcopy(network).cpu(), {**_on_cpu(network), **fits}, source)
     network.load_state_dict(fits, strict=False)
     anew = [key for key in own if key not in fits]
     if not anew:
@@ -91,8 +101,12 @@ def _put(name: str, network: nn.Module, weights: Mapping[str, Tensor], source: s
     return f"{name} is of the checkpoint as far as it fits, {len(fits)} of {len(own)} tensors; these begin anew: {left}"
 
 
-def _discriminator(path: str) -> Mapping[str, Tensor]:
-    """Empty where the file has none."""
+def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    return {key: value.cpu() for key, value in network.state_dict().items()}
+
+
+def discriminator(path: str) -> Mapping[str, Tensor]:
+    """Its state_dict in a file, empty where that has none."""
     local = Path(path)
     if path.lower().startswith(("http://", "https://")):
         from stylegan import download

@@ -7,7 +7,7 @@ random state, and does what it would have done without the pause.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,17 @@ AVERAGES = ("w_avg", "magnitude_ema")
 def random_numbers(*key: int) -> int:
     """A seed for torch from several numbers, such as the seed of the training and the number of the step."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) & (2**63 - 1)
+
+
+def _freeze(setting: str, network: nn.Module, paths: Sequence[str]) -> None:
+    """Raises ValueError for a path without parameters, with the ones that there are."""
+    for path in paths:
+        frozen = [p for name, p in network.named_parameters() if f"{name}.".startswith(f"{path}.")]
+        if not frozen:
+            there = ", ".join(name for name, _ in network.named_children())
+            raise ValueError(f"{setting}: there is no {path!r} with weights, there are {there}")
+        for p in frozen:
+            p.requires_grad_(False)
 
 
 class Trainer:
@@ -58,6 +69,8 @@ class Trainer:
             GENERATORS[family](**generator_kwargs(family, init_kwargs, settings)).to(self.device).train()
         )
         self.D = Discriminator(**discriminator_kwargs(family, init_kwargs, settings)).to(self.device).train()
+        _freeze("freeze_g_at", self.G.synthesis, settings.freeze_g_at)
+        _freeze("freeze_d_at", self.D, settings.freeze_d_at)
         for module in self.G.modules():  # a half-life of 20 thousand pictures
             if hasattr(module, "magnitude_ema_beta"):
                 module.magnitude_ema_beta = 0.5 ** (settings.batch / 20e3)
@@ -72,7 +85,10 @@ class Trainer:
             "Greg": settings.g_reg_interval if settings.pl_weight > 0 else 0,
             "Dreg": settings.d_reg_interval if settings.gamma > 0 else 0,
         }
-        self.optimisers = {"G": self._adam("G", settings.g_lr), "D": self._adam("D", settings.d_lr)}
+        self.optimisers = {
+            "G": self._adam("G", settings.g_lr, settings.g_betas),
+            "D": self._adam("D", settings.d_lr, settings.d_betas),
+        }
         self.augment = None if settings.aug == "none" else AugmentPipe(pipe_settings(settings.aug_pipe)).to(self.device)
         self.ada: AdaController | None = None
         if self.augment is not None:
@@ -84,12 +100,13 @@ class Trainer:
         loss_settings = LossSettings(**{key: getattr(settings, key) for key in wanted}, r1_gamma=settings.gamma)
         self.loss = StyleganLoss(self.G, self.D, loss_settings, self.augment, self._report, path_noise)
 
-    def _adam(self, network: str, lr: float) -> torch.optim.Adam:
+    def _adam(self, network: str, lr: float, betas: Sequence[float]) -> torch.optim.Adam:
         """Regularising in place of every k-th step would be k + 1 steps where there were k: rates and betas follow."""
         interval = self.intervals[f"{network}reg"]
         ratio = interval / (interval + 1) if interval else 1.0
-        betas = (0.0**ratio, 0.99**ratio)
-        return torch.optim.Adam(list(self.trained[network].values()), lr=lr * ratio, betas=betas, eps=1e-8)
+        first, second = (beta**ratio for beta in betas)
+        parameters = list(self.trained[network].values())
+        return torch.optim.Adam(parameters, lr=lr * ratio, betas=(first, second), eps=1e-8)
 
     def _report(self, name: str, values: Tensor) -> None:
         self.means.add(name, values)

@@ -211,7 +211,7 @@ def test_nothing_fits(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[
         (["--batch-gpu", "3"], "batch: expected a multiple of 3 (1 processes with 3 pictures at once), got 4"),
         (["--kimg", "0"], "--kimg 0.0: expected a number above 0"),
         (["--gamma", "-1"], "gamma: expected 0 or more, got -1.0"),
-        (["--aug", "none", "--p", "0.5"], "--p: is the probability of --aug fixed"),
+        (["--aug", "none", "--p", "0.5"], "--p: belongs to --aug fixed, and this is none"),
         (["--augpipe", "x"], "aug: expected one of ada, fixed, none with a pipe of blit"),
         (["--cfg", "v2ada_17"], "unknown configuration 'v2ada_17'"),
         (["--cfg", "v2ada_32_custom"], "expected 32x32"),

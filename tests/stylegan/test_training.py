@@ -20,7 +20,7 @@ from stylegan import checkpoint
 from stylegan.errors import TrainingError
 from stylegan.training import saved
 from stylegan.training.data import Order, batches
-from stylegan.training.loop import Plan, train
+from stylegan.training.loop import Plan, snapshot_number, train
 from stylegan.training.report import Means
 from stylegan.training.settings import default_settings
 from stylegan.training.trainer import Trainer
@@ -112,7 +112,7 @@ def silence(trainer: Trainer) -> None:
             p.data.zero_()
             trainer.trained["G"].pop(name)
     for network in ("G",):
-        trainer.optimisers[network] = trainer._adam(network, trainer.settings.g_lr)
+        trainer.optimisers[network] = trainer._adam(network, trainer.settings.g_lr, trainer.settings.g_betas)
 
 
 def max_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
@@ -168,7 +168,7 @@ def test_two_processes_are_one_with_the_double_batch(tmp_path: Path) -> None:
 
 
 def plan(out: Path, **changes: Any) -> Plan:
-    return Plan(**{**dict(out=out, kimg=0.024, snap=0.008, log_steps=2, quiet=True), **changes})
+    return Plan(**{**dict(out=out, kimg=0.024, snap=0.008, log_seconds=0, quiet=True), **changes})
 
 
 def test_run_writes_networks_pictures_state_and_log(tmp_path: Path) -> None:
@@ -176,13 +176,18 @@ def test_run_writes_networks_pictures_state_and_log(tmp_path: Path) -> None:
     trainer = small_trainer(aug="ada")
     assert train(trainer, Pictures(), plan(out), "digest")
     names = {path.name for path in out.iterdir() if "events" not in path.name}
-    assert names == {"network-000000.safetensors", "fakes-000000.png", "reals.png", saved.STATE, "log.jsonl"}
+    numbers = ("000000", "000000-008", "000000-016", "000000-024")  # within a thousand too, each has its own
+    snapshots = {name for n in numbers for name in (f"network-{n}.safetensors", f"fakes-{n}.png")}
+    assert names == {*snapshots, "reals.png", saved.STATE, "log.jsonl", "training-options.json"}
     with Image.open(out / "fakes-000000.png") as image:
         assert image.size == (12 * 16, 8 * 16)
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert [line["pictures"] for line in lines] == [8, 16, 24]
+    assert [line["pictures"] for line in lines] == [4, 8, 12, 16, 20, 24]
     assert {"Loss/G/loss", "Loss/D/loss", "Loss/r1_penalty", "augment_p", "pictures_per_second"} <= lines[0].keys()
-    loaded = checkpoint.load(out / "network-000000.safetensors")
+    said = json.loads((out / "training-options.json").read_text())
+    assert said["settings"]["gamma"] == 1 and said["generator"]["img_resolution"] == 16
+    assert said["discriminator"]["epilogue_kwargs"] == {"mbstd_group_size": 4}
+    loaded = checkpoint.load(out / "network-000000-024.safetensors")
     G = checkpoint.build_generator(loaded.family, loaded.init_kwargs, loaded.state, loaded.source)
     z = torch.randn(1, 8)
     with torch.no_grad():
@@ -199,8 +204,8 @@ def test_stopped_run_saves_and_its_log_goes_on(tmp_path: Path) -> None:
     saved.resume(again, tmp_path / saved.STATE, "digest")
     assert train(again, Pictures(), plan(tmp_path), "digest")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["pictures"] for line in lines] == [8, 16, 24]
-    assert len(lines[1]) > 1
+    assert [line["pictures"] for line in lines] == [4, 8, 12, 16, 20, 24]
+    assert all("Loss/D/loss" in line for line in lines)
     whole = small_trainer()
     steps(whole, 6)
     want = whole.state()
@@ -234,6 +239,19 @@ def test_means_are_of_all_values() -> None:
     assert means.take() == {"a": 3.0} and means.take() == {}
 
 
+def test_the_last_steps_are_in_the_log(tmp_path: Path) -> None:
+    """However short the training was."""
+    assert train(small_trainer(), Pictures(), plan(tmp_path, kimg=0.012, snap=1, log_seconds=1000), "digest")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["pictures"] for line in lines] == [12]
+
+
+def test_every_snapshot_has_its_own_number() -> None:
+    seen = [0, 64, 960, 1024, 1088, 50048]
+    want = ["000000", "000000-064", "000000-960", "000001", "000001-088", "000050"]
+    assert [snapshot_number(n, 64) for n in seen] == want
+
+
 def test_default_settings() -> None:
     v2 = default_settings("v2ada", dict(img_resolution=256))
     assert (v2.batch, v2.g_lr, v2.pl_weight, v2.style_mixing_prob) == (16, 0.0025, 2, 0.9)
@@ -244,6 +262,39 @@ def test_default_settings() -> None:
         small_settings(batch=8, batch_gpu=3).check(2)
     with pytest.raises(TrainingError, match="batch: expected 1 or more, got 0"):
         default_settings("v3", dict(img_resolution=64), batch=0, batch_gpu=1)
+
+
+@pytest.mark.parametrize(
+    "resolution, gamma, t_at_once, r_at_once", [(128, 0.5, 16, 16), (256, 2, 16, 8), (512, 8, 8, 4), (1024, 32, 4, 4)]
+)
+def test_stylegan3_is_trained_by_its_authors_table(
+    resolution: int, gamma: float, t_at_once: int, r_at_once: int
+) -> None:
+    for radial, at_once in ((False, t_at_once), (True, r_at_once)):
+        one = default_settings("v3", dict(img_resolution=resolution, use_radial_filters=radial))
+        assert (one.batch, one.gamma, one.batch_gpu, one.mbstd_group) == (32, gamma, at_once, 4)
+        eight = default_settings("v3", dict(img_resolution=resolution, use_radial_filters=radial), processes=8)
+        assert (eight.batch, eight.gamma, eight.batch_gpu) == (32, gamma, 4)
+    assert default_settings("v3", dict(img_resolution=256), batch=64).gamma == 1  # their ablations
+
+
+def test_settings_of_adam_and_of_what_is_frozen() -> None:
+    trainer = small_trainer(g_betas=(0.5, 0.9), freeze_g_at=["b8"], freeze_d_at=["b16", "b4.out"])
+    assert trainer.optimisers["G"].param_groups[0]["betas"] == (0.5 ** (4 / 5), 0.9 ** (4 / 5))
+    assert trainer.optimisers["D"].param_groups[0]["betas"] == (0, 0.99 ** (16 / 17))
+    before = {key: value.clone() for key, value in trainer.state().items()}
+    steps(trainer, 1)
+    after = trainer.state()
+    same = {key for key, value in before.items() if torch.equal(value, after[key]) and "weight" in key}
+    of_G = {
+        f"G/synthesis.b8.{name}"
+        for name in ("conv0", "conv1", "torgb")
+        for name in (f"{name}.weight", f"{name}.affine.weight")
+    }
+    assert same >= of_G | {"D/b16.conv0.weight", "D/b4.out.weight"}
+    assert not same & {"G/synthesis.b16.conv0.weight", "D/b8.conv0.weight", "G/mapping.fc0.weight"}
+    with pytest.raises(ValueError, match="freeze_g_at: there is no 'b7' with weights, there are b4, b8, b16"):
+        small_trainer(freeze_g_at=["b7"])
 
 
 def test_seeds_differ() -> None:
