@@ -23,7 +23,7 @@ PASSED_ON = frozenset(
             "alias",
             "detach",
         ),
-        *("contiguous", "clone", "lift_fresh", "lift_fresh_copy", "embedding", "one_hot", "_assert_tensor_metadata"),
+        *("contiguous", "clone", "lift_fresh", "lift_fresh_copy", "embedding", "_assert_tensor_metadata"),
         *("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
     )
 )

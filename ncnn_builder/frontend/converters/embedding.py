@@ -1,4 +1,4 @@
-"""Rows of a table, by whole numbers that are an input of the net."""
+"""Rows of a table, by whole numbers."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ import torch
 from ...ir import Graph, Value
 from ...ops.common import need
 from ...ops.sequence import embedding
-from ..registry import Call, converts
+from ..blobs import stored, view
+from ..layout import Tensor, tensor
+from ..registry import Call, converts, on_tensors
 from ..whole import is_input
+from .matrix import product
+from .truth import compared
 
-
-def rows(g: Graph, table: torch.Tensor, indices: Any) -> Value:
-    """table[indices], of a vector of whole numbers."""
-    fix = "ncnn looks rows up by whole numbers only, and computes none: make the index an input of forward()"
-    known = isinstance(indices, Value) and is_input(indices)
-    need(known, "an index that is computed", argument="indices", expected="an input of the net", got=indices, fix=fix)
-    return embedding(g, indices, table)[0]
+MOST = 4096
+"""Rows of a table that is read by a product."""
 
 
 @converts("aten.embedding", rank=1)
 def _embedding(g: Graph, node: Call, weight: Any, indices: Any, *training: Any) -> Value:
+    """By ncnn's own layer where the index is an input of the net, and else by a product with zeros and ones."""
     need(isinstance(weight, torch.Tensor), "a table that is computed", argument="weight", expected="a constant")
-    return rows(g, weight, indices)
+    if is_input(indices):
+        return embedding(g, indices, weight)[0]
+    few, fix = len(weight) <= MOST, "ncnn computes no whole numbers: make the index an input of forward()"
+    need(few, "a computed index of many rows", argument="weight", expected=f"{MOST} rows", got=len(weight), fix=fix)
+    index = tensor(indices, indices.shape, torch.float32)
+    return stored(g, product(g, _ones(g, index, len(weight)), weight, node.dtype), (*indices.shape, weight.shape[1]))
 
 
-@converts("aten.one_hot", rank=1)
-def _one_hot(g: Graph, node: Call, indices: Any, num_classes: int) -> Value:
-    need(num_classes > 0, "how many classes is not known", argument="num_classes", expected="a number", got=num_classes)
-    return rows(g, torch.eye(num_classes), indices)
+@on_tensors("aten.one_hot")
+def _one_hot(g: Graph, node: Call, indices: Any, num_classes: int) -> Tensor:
+    return _ones(g, indices, node.shape[-1])
+
+
+def _ones(g: Graph, index: Tensor, count: int) -> Tensor:
+    """1 where a number is its place in a row."""
+    column = view(g, index, (*index.shape, 1))
+    return compared(g, "eq", column, torch.arange(float(count)), (*index.shape, count))

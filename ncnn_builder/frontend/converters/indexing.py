@@ -10,14 +10,18 @@ import torch
 
 from ...ir import Graph
 from ...ops.common import need
+from ..axes import turned_back
 from ..blobs import as_tensor, view
+from ..broadcast import arithmetic, expanded
 from ..layout import Tensor, broadcast, permuted
 from ..registry import Call, on_tensors
 from .matrix import by_matrix
-from .parts import every, joined, reversed_along
+from .parts import every, joined, part, reversed_along
 
 MOST_RUNS = 16
 """More slices than this, and a product with a matrix takes their place."""
+LARGEST = 1 << 24
+"""Numbers in such a matrix."""
 
 
 def taken(g: Graph, x: Tensor, dim: int, places: Sequence[int]) -> Tensor:
@@ -32,9 +36,16 @@ def taken(g: Graph, x: Tensor, dim: int, places: Sequence[int]) -> Tensor:
             else:
                 found.append(every(g, x, dim, begin, count, step))
         return joined(g, found, dim)
+    _need_small(len(places), x.shape[dim])
     matrix = torch.zeros(len(places), x.shape[dim])
     matrix[range(len(places)), list(places)] = 1
     return by_matrix(g, x, dim, matrix)
+
+
+def _need_small(rows: int, columns: int) -> None:
+    fix = "Numbers in an order that slices do not say cost a product with a matrix: choose fewer, or whole runs"
+    few = rows * columns <= LARGEST
+    need(few, "too many places", argument="index", expected=f"{LARGEST} zeros and ones", got=(rows, columns), fix=fix)
 
 
 def runs_of_places(places: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -53,7 +64,7 @@ def runs_of_places(places: Sequence[int]) -> list[tuple[int, int, int]]:
 
 @on_tensors("aten.index_select")
 def _index_select(g: Graph, node: Call, x: Any, dim: int, index: Any) -> Tensor:
-    _need_known(index)
+    need_known(index)
     return taken(g, as_tensor(g, x), dim % len(node.shape), _places(index, x.shape[dim]))
 
 
@@ -61,51 +72,111 @@ def _places(index: torch.Tensor, size: int) -> list[int]:
     return [int(i) % size for i in index.flatten().tolist()]
 
 
-def _need_known(*indices: Any) -> None:
+def need_known(*indices: Any) -> None:
     for index in indices:
         fix = "ncnn has no layer that takes numbers at places which are computed: give them as a constant or buffer"
         known = not isinstance(index, Tensor)
         need(known, "an index that is computed", argument="index", expected="a constant", fix=fix)
 
 
+class _Indexed:
+    """x with the axes that are indexed as one, of which the places are known.
+
+    joint, at  the tensor, and which of its axes that is
+    places     along it
+    found      shape of what stands there, with the axes of the indices
+    """
+
+    def __init__(self, g: Graph, x: Tensor, indices: Sequence[Any]) -> None:
+        need_known(*indices)
+        known = {i: index for i, index in enumerate(indices) if index is not None}
+        masks = any(index.dtype is torch.bool for index in known.values())
+        need(not masks, "an index of truth values", argument="indices", expected="whole numbers", got="a mask")
+        dims = list(known)
+        shape = broadcast(*(index.shape for index in known.values()))
+        # Indices of axes that are not neighbours: what they give comes in front.
+        self.at = dims[0] if dims == list(range(dims[0], dims[-1] + 1)) else 0
+        rest = [i for i in range(x.rank) if i not in known]
+        self.order = [*rest[: self.at], *dims, *rest[self.at :]]
+        self.turned = permuted(x, self.order)
+        outer, inner = self.turned.shape[: self.at], self.turned.shape[self.at + len(dims) :]
+        places = torch.zeros(shape, dtype=torch.int64)
+        for dim, index in known.items():
+            places = places * x.shape[dim] + index % x.shape[dim]
+        self.joint = view(g, self.turned, (*outer, math.prod(x.shape[d] for d in dims), *inner))
+        self.places: list[int] = places.flatten().tolist()
+        self.found = (*outer, *shape, *inner)
+
+    def back(self, g: Graph, joint: Tensor) -> Tensor:
+        """A tensor like `joint` with x's own axes."""
+        return turned_back(view(g, joint, self.turned.shape), tuple(self.order))
+
+
 @on_tensors("aten.index.Tensor")
 def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
-    """Axes that are indexed become one, of which the places are taken."""
-    _need_known(*indices)
-    known = {i: index for i, index in enumerate(indices) if index is not None}
-    masks = any(index.dtype is torch.bool for index in known.values())
-    need(not masks, "an index of truth values", argument="indices", expected="whole numbers", got="a mask")
-    dims = list(known)
-    together = [i.expand(broadcast(*(k.shape for k in known.values()))) for i in known.values()]
-    # Indices of axes that are not neighbours: what they give comes in front.
-    front = dims[0] if dims == list(range(dims[0], dims[-1] + 1)) else 0
-    rest = [i for i in range(x.rank) if i not in known]
-    order = [*rest[:front], *dims, *rest[front:]]
-    turned = permuted(as_tensor(g, x), order)
-    sizes = [x.shape[d] for d in dims]
-    flat = torch.zeros_like(together[0])
-    for index, size in zip(together, sizes, strict=True):
-        flat = flat * size + index % size
-    count = flat.numel()
-    shape = turned.shape
-    joint = view(g, turned, (*shape[:front], math.prod(sizes), *shape[front + len(dims) :]))
-    found = taken(g, joint, front, flat.flatten().tolist())
-    assert found.shape[front] == count
-    return view(g, found, node.shape)
+    i = _Indexed(g, as_tensor(g, x), indices)
+    return view(g, taken(g, i.joint, i.at, i.places), node.shape)
 
 
-@on_tensors("aten.gather")
-def _gather(g: Graph, node: Call, x: Any, dim: int, index: Any) -> Tensor:
-    """Places that are the same for all other axes are one index; else those of the flat tensor."""
-    _need_known(index)
-    dim %= len(node.shape)
-    x = as_tensor(g, x)
+@on_tensors("aten.index_put")
+def _index_put(g: Graph, node: Call, x: Any, indices: Sequence[Any], values: Any, accumulate: bool) -> Tensor:
+    i = _Indexed(g, as_tensor(g, x), indices)
+    shape = list(i.joint.shape)
+    shape[i.at] = len(i.places)
+    values = expanded(g, values, i.found) if isinstance(values, Tensor) else values.expand(i.found)
+    values = view(g, as_tensor(g, values), shape)
+    return i.back(g, put(g, i.joint, values, i.at, i.places, add=accumulate))
+
+
+def put(g: Graph, x: Tensor, values: Tensor, dim: int, places: Sequence[int], *, add: bool) -> Tensor:
+    """x with values at these places along an axis; the last one counts. add: added to what is there."""
+    size = x.shape[dim]
+    if add:
+        _need_small(size, len(places))
+        matrix = torch.zeros(size, len(places))
+        matrix[list(places), range(len(places))] = 1
+        return arithmetic(g, x, by_matrix(g, values, dim, matrix), "Add", x.shape, x.dtype)
+    new = {place: size + i for i, place in enumerate(places)}
+    return taken(g, joined(g, [x, values], dim), dim, [new.get(i, i) for i in range(size)])
+
+
+def _line(x: Tensor, dim: int, index: torch.Tensor) -> tuple[bool, list[int]]:
+    """Whether an index says the same for all other axes, whole ones; and the places: along the axis, else flat."""
     line = index.movedim(dim, 0).flatten(1)
     whole = all(m == n for i, (m, n) in enumerate(zip(index.shape, x.shape, strict=True)) if i != dim)
     if whole and bool((line == line[:, :1]).all()):
-        return taken(g, x, dim, _places(line[:, 0], x.shape[dim]))
+        return True, _places(line[:, 0], x.shape[dim])
     grid = torch.meshgrid(*(torch.arange(n) for n in index.shape), indexing="ij")
     flat = torch.zeros_like(index)
     for i, size in enumerate(x.shape):
         flat = flat * size + (index % size if i == dim else grid[i])
-    return view(g, taken(g, view(g, x, (math.prod(x.shape),)), 0, flat.flatten().tolist()), node.shape)
+    return False, flat.flatten().tolist()
+
+
+@on_tensors("aten.gather")
+def _gather(g: Graph, node: Call, x: Any, dim: int, index: Any) -> Tensor:
+    need_known(index)
+    dim, x = dim % len(node.shape), as_tensor(g, x)
+    along, places = _line(x, dim, index)
+    if along:
+        return taken(g, x, dim, places)
+    return view(g, taken(g, view(g, x, (math.prod(x.shape),)), 0, places), node.shape)
+
+
+@on_tensors("aten.scatter.src", "aten.scatter.value", "aten.scatter_add")
+def _scatter(g: Graph, node: Call, x: Any, dim: int, index: Any, source: Any) -> Tensor:
+    need_known(index)
+    dim, x = dim % len(node.shape), as_tensor(g, x)
+    add = node.operator.startswith("aten.scatter_add")
+    if isinstance(source, Tensor):
+        for i, n in enumerate(index.shape):
+            source = part(g, source, i, 0, n)
+    elif isinstance(source, torch.Tensor):
+        source = as_tensor(g, source[tuple(slice(n) for n in index.shape)])
+    else:
+        source = as_tensor(g, torch.full(index.shape, float(source)))
+    along, places = _line(x, dim, index)
+    if along:
+        return put(g, x, source, dim, places, add=add)
+    flat, values = (view(g, t, (math.prod(t.shape),)) for t in (x, source))
+    return view(g, put(g, flat, values, 0, places, add=add), node.shape)

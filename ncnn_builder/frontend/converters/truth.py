@@ -43,9 +43,12 @@ def _below(number: float) -> float:
 
 def _to_number(g: Graph, op: str, x: Any, number: float) -> Tensor:
     """x op number"""
-    if op in ("eq", "ne"):
-        same = arithmetic(g, _to_number(g, "ge", x, number), _to_number(g, "le", x, number), "Mul", x.shape, torch.bool)
-        return same if op == "eq" else inverted(g, same)
+    if op == "eq" and math.isinf(number):
+        return _to_number(g, "ge" if number > 0 else "le", x, number)
+    if op == "ne":
+        return inverted(g, _to_number(g, "eq", x, number))
+    if op == "eq":
+        return arithmetic(g, _to_number(g, "ge", x, number), _to_number(g, "le", x, number), "Mul", x.shape, torch.bool)
     if op in ("lt", "le"):
         return _to_number(g, {"lt": "gt", "le": "ge"}[op], negated(g, x), -number)
     return above(g, x, number if op == "gt" else _below(number))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from .sample import Sample
+from .sample import Sample, samples
 
 _SHUFFLED = torch.randperm(40, generator=torch.Generator().manual_seed(0))
 
@@ -10,6 +10,13 @@ _SHUFFLED = torch.randperm(40, generator=torch.Generator().manual_seed(0))
 def _upper(x: torch.Tensor) -> torch.Tensor:
     rows, columns = torch.triu_indices(5, 5, 1)
     return x[:, rows, columns]
+
+
+def _put(x: torch.Tensor) -> torch.Tensor:
+    x = x.clone()
+    x[:, torch.tensor([4, 0])] = 3
+    x[:, torch.tensor([1, 1, 2]), torch.tensor([0, 1, 3])] = x[:, 3:4, 0].clone()
+    return x
 
 
 SAMPLES: list[Sample] = [
@@ -24,4 +31,16 @@ SAMPLES: list[Sample] = [
     Sample("index-triangle", _upper, ((1, 5, 5),)),
     Sample("gather", lambda x: x.gather(1, torch.tensor([[[2, 2], [0, 1]]])), ((1, 3, 2),)),
     Sample("gather-line", lambda x: x.gather(1, torch.tensor([3, 0])[None, :, None].expand(1, 2, 5)), ((1, 4, 5),)),
+    *samples("index-put", _put, ((1, 6, 4),), ((2, 6, 5),)),
+    Sample(
+        "index-put-values",
+        lambda x, y: x.index_put((torch.tensor([1, 0]), torch.tensor([0, 3])), y),
+        ((3, 5, 4), (2, 4)),
+    ),
+    Sample("index-add", lambda x, y: x.index_add(1, torch.tensor([0, 2, 0]), y), ((1, 4, 5), (1, 3, 5))),
+    Sample("index-copy", lambda x, y: x.index_copy(1, torch.tensor([3, 1]), y), ((1, 4, 5), (1, 2, 5))),
+    Sample("index-fill", lambda x: x.index_fill(-1, torch.tensor([3, 1]), 2.0), ((1, 4, 5),)),
+    Sample("scatter", lambda x, y: x.scatter(1, torch.tensor([[[2, 0], [0, 1]]]), y), ((1, 3, 2), (1, 2, 2))),
+    Sample("scatter-line", lambda x: x.scatter(1, torch.tensor([[[2]]]).expand(1, 1, 4), 5.0), ((1, 3, 4),)),
+    Sample("scatter-add", lambda x, y: x.scatter_add(0, torch.tensor([[1, 2, 1], [1, 0, 0]]), y), ((3, 4), (2, 3))),
 ]

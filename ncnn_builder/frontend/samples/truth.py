@@ -9,6 +9,7 @@ from .sample import Sample, samples
 _NUMBERS = torch.tensor([[-2.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 1.0]])
 _OTHERS = torch.tensor([[-2.0, 0.5, 0.0, 0.25, 1.5, 2.0, -3.0, 1.0]])
 _WHOLE = torch.arange(-100.0, 100.0).view(1, 200)
+_INFINITE = torch.tensor([[1.0, math.inf, -math.inf, 0.0, 3e38]])
 _MASK = torch.tensor([True, False, True, True, False, True, False, False])
 _PAIR = (_NUMBERS, _OTHERS)
 _OPS = ("gt", "ge", "lt", "le", "eq", "ne")
@@ -47,6 +48,7 @@ SAMPLES: list[Sample] = [
     ),
     Sample("clamp-tensors", lambda x, y: x.clamp(y, y + 1) + x.clamp(min=y) + x.clamp(max=y), _PAIR),
     Sample("triangles", lambda x: x.tril(-1) + 2 * x.triu(1), ((1, 2, 4, 5),)),
+    Sample("infinite", lambda x: (x == math.inf).float() + 2 * (x == -math.inf) + torch.isinf(x), (_INFINITE,)),
     Sample("cast-whole", lambda x: x.long() + x.int().float(), (_WHOLE / 3,)),
     Sample("cast-truth", lambda x: x.bool().float() + (x > 1).int() + (x > 0).to(x.dtype), (_NUMBERS,)),
 ]
