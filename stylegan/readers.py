@@ -71,7 +71,9 @@ def _read_content(content: Any, which: str, size: int) -> Parts:
     return Parts(None, None, state, notes)
 
 
-def _of_rosinality(state: State, latent: TensorInfo | Tensor | None, size: int, notes: tuple[str, ...] = ()) -> Parts:
+def _of_rosinality(
+    state: State, latent: TensorInfo | Tensor | Array | None, size: int, notes: tuple[str, ...] = ()
+) -> Parts:
     latent_avg = None if latent is None else _tensors({"latent_avg": latent}, size)["latent_avg"]
     state, more = rosinality.converted(state, latent_avg)
     family, kwargs = infer.infer(state)

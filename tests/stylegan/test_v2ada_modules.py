@@ -107,6 +107,10 @@ def test_bad_shapes() -> None:
         network.synthesis(torch.randn(1, 8))
 
 
+FORKS = {"init_res": (4, 4)}
+"""A keyword of forks, with which pictures need not be square; at this value it changes nothing."""
+
+
 def test_keywords_are_the_official_ones() -> None:
     def keywords(cls: type) -> dict[str, Any]:
         parameters = list(inspect.signature(cls).parameters.values())
@@ -120,15 +124,19 @@ def test_keywords_are_the_official_ones() -> None:
         "lr_multiplier": 0.01,
         "w_avg_beta": 0.995,
     }
-    assert keywords(v2ada.SynthesisNetwork) == {"channel_base": 32768, "channel_max": 512, "num_fp16_res": 0}
-    assert keywords(v2ada.SynthesisBlock) == {
+    assert keywords(v2ada.SynthesisNetwork) == FORKS | {
+        "channel_base": 32768,
+        "channel_max": 512,
+        "num_fp16_res": 0,
+    }
+    assert keywords(v2ada.SynthesisBlock) == FORKS | {
         "architecture": "skip",
         "resample_filter": (1, 3, 3, 1),
         "conv_clamp": None,
         "use_fp16": False,
         "fp16_channels_last": False,
     }
-    assert keywords(SynthesisLayer) == {
+    assert keywords(SynthesisLayer) == FORKS | {
         "kernel_size": 3,
         "up": 1,
         "use_noise": True,

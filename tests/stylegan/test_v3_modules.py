@@ -168,7 +168,8 @@ def test_constants_that_do_not_fit_the_resolution(constants: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"z_dim": 0}, "z_dim must be a whole number of at least 1, got 0"),
+        ({"z_dim": -1}, "z_dim must be a whole number of at least 0, got -1"),
+        ({"z_dim": 0}, "z_dim and c_dim are both 0"),  # with labels the official network takes it
         ({"c_dim": -1}, "c_dim must be a whole number of at least 0, got -1"),
         ({"w_dim": 0}, "w_dim"),
         ({"img_channels": 0}, "img_channels"),
@@ -254,6 +255,7 @@ def test_keywords_are_the_official_ones() -> None:
         "margin_size": 10,
         "output_scale": 0.25,
         "num_fp16_res": 4,
+        "square": True,  # of StyleGAN-Human
     }
     assert keywords(SynthesisLayer) == {
         "conv_kernel": 3,
