@@ -25,7 +25,8 @@ def greatest(g: Graph, x: Tensor, dim: int, count: int, *, largest: bool) -> tup
     need(count <= MOST, "too many numbers", argument="k", expected=f"at most {MOST}", got=count)
     places = torch.arange(float(x.shape[dim])).reshape([-1 if i == dim else 1 for i in range(x.rank)])
     rest = x if largest else negated(g, x)
-    values, found = [], []
+    values: list[Tensor] = []
+    found: list[Tensor] = []
     for i in range(count):
         if i:  # without the one that was found
             there = compared(g, "eq", places, found[-1], x.shape)
