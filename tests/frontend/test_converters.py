@@ -68,6 +68,7 @@ OTHER_TORCH = {
     *("aten._softmax", "aten._log_softmax", "aten.diagonal_copy", "aten.select_copy", "aten.slice_copy"),
     *("aten.unbind_copy", "aten.split_with_sizes_copy", "aten.div.Scalar_mode", "aten.bitwise_and.Scalar"),
     *("aten.bitwise_or.Scalar", "aten.bitwise_xor.Scalar", "aten.clamp_max.Tensor", "aten.clamp_min.Tensor"),
+    *("aten._unsafe_index.Tensor", "aten._unsafe_index_put"),
     *("aten.norm.Scalar", "aten.norm.ScalarOpt_dim", "aten.norm.ScalarOpt_dim_dtype"),
     *(f"aten.{n}.{o}" for n in ("std", "var", "std_mean", "var_mean") for o in ("dim", "default", "correction")),
 }

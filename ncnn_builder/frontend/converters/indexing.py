@@ -112,13 +112,13 @@ class _Indexed:
         return turned_back(view(g, joint, self.turned.shape), tuple(self.order))
 
 
-@on_tensors("aten.index.Tensor")
+@on_tensors("aten.index.Tensor", "aten._unsafe_index.Tensor")
 def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
     i = _Indexed(g, as_tensor(g, x), indices)
     return view(g, taken(g, i.joint, i.at, i.places), node.shape)
 
 
-@on_tensors("aten.index_put")
+@on_tensors("aten.index_put", "aten._unsafe_index_put")
 def _index_put(g: Graph, node: Call, x: Any, indices: Sequence[Any], values: Any, accumulate: bool) -> Tensor:
     i = _Indexed(g, as_tensor(g, x), indices)
     shape = list(i.joint.shape)
