@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from ..errors import BuildError
+from .inplace import without_writes
 from .marks import Leaf, marked
 from .where import python_line
 
@@ -55,8 +57,8 @@ def export(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] 
 
 
 def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = ()) -> Program:
-    """The program of what torch.export made; writes in place are taken out of it by torch's own functionalisation."""
-    if any(_writes(node) for node in exported.graph.nodes):
+    """The program of what torch.export made, where nothing writes in place: see inplace.py, or by torch's own means."""
+    if any(_writes(node) for node in exported.graph.nodes) and not without_writes(exported.graph):
         with _quiet():
             exported = exported.run_decompositions({})
     signature = exported.graph_signature
@@ -106,8 +108,10 @@ def _writes(node: torch.fx.Node) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's remarks on attributes that forward() assigns: what is assigned is seen by the comparison."""
+    """Without torch's warnings and logs: an error here says it all, and what forward() assigns the comparison sees."""
     fast = torch.backends.mha.get_fastpath_enabled()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer, which nobody can read
     try:
         with warnings.catch_warnings():
@@ -115,6 +119,7 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        logging.disable(disabled)
 
 
 def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:

@@ -1,0 +1,49 @@
+"""Which writes in place are taken for their plain spelling, and which go through torch's functionalisation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ncnn_builder.frontend.exported import program_of
+from ncnn_builder.frontend.inplace import without_writes
+
+PLAIN = {
+    "relu": lambda x: F.relu_(x + 1) * 2,
+    "both-names": lambda x: (y := x + 1, y.mul_(2), y + y.sub_(1))[2],
+    "sum": lambda x: (y := x * 2).add_(x).relu_() + y,
+    "chain": lambda x: (x + 1).mul_(2).clamp_(-1, 2).neg_(),
+}
+SHARED = {
+    "view-of": lambda x: (y := x + 1, y.view(-1).mul_(2), y * 1)[2],
+    "viewed-before": lambda x: (y := x + 1, z := y[0], y.mul_(2), z + y)[3],
+    "part": lambda x: (y := x + 1, y[0].fill_(3.0), y * 1)[2],
+    "transposed": lambda x: (y := x + 1, z := y.t(), z.add_(1), y * z.t())[3],
+}
+
+
+class Of(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *SHARED])
+def test_writes_are_taken_out_and_mean_the_same(name):
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    net = Of({**PLAIN, **SHARED}[name]).eval()
+    exported = torch.export.export(net, (x,), strict=False)
+    assert without_writes(torch.export.export(net, (x,), strict=False).graph) == (name in PLAIN)
+    program = program_of(exported)
+    schemas = [getattr(n.target, "_schema", None) for n in program.graph.nodes]
+    assert not any(s is not None and s.is_mutable for s in schemas)
+    given = {n: v for n, v in program.given.items() if v is not None}
+    module = torch.fx.GraphModule(program.module, program.graph)
+    order = [n.name for n in program.graph.nodes if n.op == "placeholder"]
+    got = module(*(given.get(n, x) for n in order))
+    assert torch.equal(got[0] if isinstance(got, (tuple, list)) else got, net(x))
