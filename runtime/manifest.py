@@ -280,6 +280,12 @@ def _check_inputs(manifest: Manifest) -> None:
         "mapping": {**latent, "coeff": ((1,),), **labels},
         "synthesis": {"ws0": style, "ws1": style, "mixing": ((manifest.num_ws,),)},
     }
+    if not manifest.z_dim and "z" in manifest.graphs["mapping"].inputs:
+        raise BundleError(
+            "the manifest's sizes and the input z of its mapping graph disagree",
+            file=str(manifest.path),
+            expected="no such input where z_dim is 0",
+        )
     for graph, inputs in wanted.items():
         for name, shapes in inputs.items():
             found = manifest.graphs[graph].inputs.get(name)

@@ -248,9 +248,10 @@ def test_foreign_manifests(tmp_path: Path, content: bytes, says: str) -> None:
         (lambda d: d["weights"].pop("random"), "no key 'weights.random'"),
         (
             lambda d: d.update(z_dim="6"),
-            "'z_dim' has a bad value; expected a whole number from 1 to 1048576; got \"6\"",
+            "'z_dim' has a bad value; expected a whole number from 0 to 1048576; got \"6\"",
         ),
-        (lambda d: d.update(z_dim=0), "'z_dim' has a bad value"),
+        (lambda d: d.update(z_dim=-1), "'z_dim' has a bad value"),
+        (lambda d: d.update(z_dim=0), "the input z of its mapping graph disagree; expected no such input where z_dim"),
         (lambda d: d.update(num_ws=True), "'num_ws' has a bad value"),
         (lambda d: d.update(num_ws=10**30), "'num_ws' has a bad value"),
         (lambda d: d.update(weights=[]), "'weights' has a bad value; expected an object"),

@@ -196,7 +196,7 @@ def test_a_checkpoints_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (lambda d: d["graphs"]["mapping"].update(param="\ud800"), "mapping.param' has a bad value"),
         (lambda d: d.update(name="a\x1b[31m"), "'name' has a bad value"),
         (lambda d: d["weights"].update(source="a\nb"), "'weights.source' has a bad value"),
-        (lambda d: d.update(z_dim=10**8), "'z_dim' has a bad value; expected a whole number from 1 to 1048576"),
+        (lambda d: d.update(z_dim=10**8), "'z_dim' has a bad value; expected a whole number from 0 to 1048576"),
         (lambda d: d.update(num_ws=2**62), "'num_ws' has a bad value"),
         (lambda d: d.update(num_ws=2**20, w_dim=2**20), "'num_ws' and 'w_dim' are too large together"),
         (lambda d: d.update(z_dim=2**20), "sizes and the input z of its mapping graph disagree"),
