@@ -92,6 +92,8 @@ def evaluate(
             elif rng is not None and moved and not node.spec.integer_input:
                 given = [_disturbed(x, ROUNDING, rng) for x in given]
             results = _results(node, given, weights, rng if moved else None)
+            if rng is not None:  # NaN from here on: it says nothing, whatever becomes of it
+                results = [r.masked_fill(r.abs() > HUGE, torch.nan) for r in results]
             if rng is not None and moved and node.spec.type in FUNCTIONS:
                 results = [r + ABSOLUTE * (torch.rand(r.shape, generator=rng) * 2 - 1) for r in results]
             values.update(zip(node.outputs, results, strict=True))

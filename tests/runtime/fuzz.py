@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin would take most of the time
@@ -32,7 +33,10 @@ from runtime_nets import everything, param_text
 from runtime import Net
 from runtime.errors import NcnnError, WeightsError
 
-BATCH = 500
+BATCH = 10_000_000  # cases of one program, which goes on until one ends it
+TOLD = 500  # so often a program says what became of its cases
+TELL = 300  # seconds between the lines that say how far it is
+MEMORY = Path("/dev/shm")  # for files that are written and read at once
 HANG = 60  # seconds of a processor that a case may take; 20 times as long if it waits for one
 
 NUMBERS = ["0", "-1", "1", "2", "3", "7", "16", "-233", "-234", "1000", "65536", "2000000000", "-2000000000",
@@ -269,11 +273,13 @@ def check_message(error: NcnnError) -> str:
 def try_cases(first: int, count: int, all_types: bool) -> None:
     faulthandler.enable()
     results: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
         for number in range(first, first + count):
             print(f"case {number}", flush=True)
             results[try_case(Path(directory), number, all_types)] += 1
-    print("results", dict(results))
+            if (number + 1) % TOLD == 0 or number == first + count - 1:
+                print(f"results {dict(results)}", flush=True)
+                results.clear()
 
 
 def seconds_of(process: int) -> float:
@@ -285,40 +291,62 @@ def seconds_of(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@dataclass
+class Run:
+    """Cases from `first` on. last: the one that was begun last; bad: so many ended or hung their program."""
+
+    first: int
+    last: int
+    all_types: bool
+    bad: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+    printed: float = field(default_factory=time.monotonic)
+
+    def tell(self) -> None:
+        self.printed = time.monotonic()
+        print(f"{self.last - self.first + 1} cases, {self.bad} bad, {dict(self.results)}", flush=True)
+
+
+def watch(run: Run, end: float) -> tuple[str, str]:
+    """One program, until it ends, hangs, or the time is over: how it ended ("" if for the time), and its complaint."""
+    command = [sys.executable, __file__, str(run.last + 1), str(BATCH), *(["--all-types"] if run.all_types else [])]
+    with tempfile.NamedTemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error, open(out.name) as told:
+        program = subprocess.Popen(command, stdout=out, stderr=error, text=True)
+        held, begun, since = "", 0.0, time.monotonic()
+        ended = hangs = False
+        while not (ended or hangs) and time.monotonic() < end:
+            time.sleep(0.05)
+            ended = program.poll() is not None  # before its last words are read
+            *lines, held = (held + told.read()).split("\n")
+            for line in lines:
+                kind, _, what = line.partition(" ")
+                if kind == "case":
+                    run.last, begun, since = int(what), seconds_of(program.pid), time.monotonic()
+                else:
+                    run.results.update(ast.literal_eval(what))
+            hangs = not ended and (seconds_of(program.pid) - begun > HANG or time.monotonic() > since + 20 * HANG)
+            if time.monotonic() > run.printed + TELL:
+                run.tell()
+        program.kill()
+        program.wait()
+        error.seek(0)
+        how = f"exit status {program.returncode}" if ended else "hangs" if hangs else ""
+        return how, error.read()
+
+
 def try_for(minutes: float, first: int, all_types: bool) -> int:
     """Returns the number of cases that ended or hung their program."""
-    end, begin, number = time.monotonic() + 60 * minutes, first, first
-    results: Counter[str] = Counter()
-    bad: list[str] = []
+    end, run = time.monotonic() + 60 * minutes, Run(first, first - 1, all_types)
     while time.monotonic() < end:
-        command = [sys.executable, __file__, str(number), str(BATCH), *(["--all-types"] if all_types else [])]
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
-            program = subprocess.Popen(command, stdout=out, stderr=error, text=True)
-            seen, used, begun, since = 0, 0.0, 0.0, time.monotonic()
-            while program.poll() is None and used < HANG and time.monotonic() < since + 20 * HANG:
-                time.sleep(0.05)
-                size, now = os.fstat(out.fileno()).st_size, seconds_of(program.pid)
-                if size != seen:
-                    seen, begun, since = size, now, time.monotonic()
-                used = now - begun
-            hangs = program.poll() is None
-            program.kill()
-            program.wait()
-            out.seek(0), error.seek(0)
-            said, complaint = out.read().splitlines(), error.read()
-        if not hangs and program.returncode == 0 and not complaint:
-            results.update(ast.literal_eval(said[-1].removeprefix("results ")))
-            number += BATCH
-        else:
-            last = int(said[-1].removeprefix("case ")) if said and said[-1].startswith("case ") else number
-            how = "hangs" if hangs else f"exit status {program.returncode}"
-            net = make_case(last, all_types)[0].decode(errors="backslashreplace")
-            bad.append(f"case {last}: {how}: {complaint.strip()[:600]}\n{net}")
-            print(bad[-1], flush=True)
-            results["not told"] += last - number
-            number = last + 1
-        print(f"{number - begin} cases, {len(bad)} bad, {dict(results)}", flush=True)
-    return len(bad)
+        how, complaint = watch(run, end)
+        if how:
+            run.bad += 1
+            net = make_case(max(run.last, first), all_types)[0].decode(errors="backslashreplace")
+            print(f"case {run.last}: {how}: {complaint.strip()[:600]}\n{net}", flush=True)
+            if run.last < first:
+                break  # it did not begin: its fault is no case's
+    run.tell()
+    return run.bad
 
 
 def main() -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
+import fuzz
 import pytest
 
 BATCH = 100
@@ -26,3 +28,28 @@ def test_damaged_nets_raise_or_run(first: int) -> None:
     assert sum(results.values()) == BATCH
     # The damage reaches every stage: the text, the weights, the layers; and some nets survive it.
     assert all(results[kind] for kind in ("ParamError", "WeightsError", "LayerError", "ran")), results
+
+
+def test_a_case_that_ends_its_program_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next program goes on behind it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "first = int(sys.argv[1])\n"
+        "print(f\"case {first}\\nresults {{'ran': 1}}\\ncase {first + 1}\", flush=True)\n"
+        "os.abort()\n"
+    )
+    monkeypatch.setattr(fuzz, "__file__", str(program))
+    run = fuzz.Run(40, 39, False)
+    for last in (41, 43):
+        how, _ = fuzz.watch(run, time.monotonic() + 60)
+        assert (how, run.last) == ("exit status -6", last)
+    assert run.results == Counter(ran=2)
+
+
+def test_a_case_without_end_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nprint(f'case {sys.argv[1]}', flush=True)\nwhile True: pass\n")
+    monkeypatch.setattr(fuzz, "__file__", str(program))
+    monkeypatch.setattr(fuzz, "HANG", 0.2)
+    assert fuzz.watch(fuzz.Run(7, 6, False), time.monotonic() + 60)[0] == "hangs"
