@@ -21,9 +21,9 @@ STYLES = 10_000
 MAX_SIZE = 1024
 """Of a noise plane that is made here: rosinality's code has no larger networks."""
 
-_MAPPING = r"style\.(\d+)\.(weight|bias)"
-_LAYER = r"(conv1|convs\.\d+)\."
-_RGB = r"(to_rgb1|to_rgbs\.\d+)\."
+_MAPPING = r"style\.(\d{1,3})\.(weight|bias)"
+_LAYER = r"(conv1|convs\.\d{1,2})\."
+_RGB = r"(to_rgb1|to_rgbs\.\d{1,2})\."
 _PARTS = {
     "conv.weight": "weight",
     "conv.modulation.weight": "affine.weight",
@@ -51,6 +51,12 @@ def converted(state: Mapping[str, Tensor], latent_avg: Tensor | None) -> tuple[d
     if unknown:
         raise CheckpointError(
             f"a generator of rosinality's stylegan2-pytorch with other layers: {', '.join(unknown[:8])}"
+        )
+    missing = [key for key in _expected(state) if key not in state]
+    if missing:
+        raise CheckpointError(
+            f"a generator of rosinality's stylegan2-pytorch that is not whole: {len(missing)} tensors are missing: "
+            f"{', '.join(missing[:8])}"
         )
     for name, kernel in _filters(state, new).items():
         new[name] = kernel
@@ -94,13 +100,39 @@ def discriminator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return new
 
 
+def _expected(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of all weights of a generator with as many layers as there are."""
+
+    def last(pattern: str) -> int:
+        return max((int(match[1]) for key in state if (match := re.match(pattern, key))), default=-1)
+
+    convs, rgbs = last(r"convs\.(\d{1,2})\."), last(r"to_rgbs\.(\d{1,2})\.")
+    blocks = max((convs + 2) // 2, rgbs + 1)
+    layers = ["conv1", *(f"convs.{i}" for i in range(2 * blocks))]
+    parts = ["conv.weight", "conv.modulation.weight", "conv.modulation.bias"]
+    return [
+        *(
+            f"style.{i}.{kind}"
+            for i in range(1, max(1, last(r"style\.(\d{1,3})\.")) + 1)
+            for kind in ("weight", "bias")
+        ),
+        "input.input",
+        *(f"{layer}.{part}" for layer in layers for part in (*parts, "noise.weight", "activate.bias")),
+        *(
+            f"{rgb}.{part}"
+            for rgb in ["to_rgb1", *(f"to_rgbs.{i}" for i in range(blocks))]
+            for part in (*parts, "bias")
+        ),
+    ]
+
+
 def _renamed(key: str) -> str | None:
     """Our name of its tensor; None where there is none."""
     if found := re.fullmatch(_MAPPING, key):
         return f"mapping.fc{int(found[1]) - 1}.{found[2]}"  # style.0 normalises z
     if key == "input.input":
         return "synthesis.b4.const"
-    if found := re.fullmatch(r"noises\.noise_(\d+)", key):
+    if found := re.fullmatch(r"noises\.noise_(\d{1,2})", key):
         return f"{_layer(int(found[1]))}.noise_const"
     if (found := re.match(_LAYER, key)) and (part := _PARTS.get(key[found.end() :])):
         index = 0 if found[1] == "conv1" else int(found[1].partition(".")[2]) + 1

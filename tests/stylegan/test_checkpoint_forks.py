@@ -181,7 +181,10 @@ def test_rosinalitys_files_that_differ(tmp_path: Path) -> None:
     assert "with other layers: extra.weight" in refusal(tmp_path, state | {"extra.weight": torch.zeros(1)})
     other = {key: value + key.startswith("convs.0") for key, value in state.items()}
     assert "different blur kernels" in refusal(tmp_path, other)
-    del state["style.1.weight"]
+    for key in ("style.1.weight", "convs.1.activate.bias", "to_rgb1.bias", "input.input", "convs.0.conv.weight"):
+        cut = {name: value for name, value in state.items() if name != key}
+        assert f"that is not whole: 1 tensors are missing: {key}" in refusal(tmp_path, cut)
+    state["style.1.weight"] = torch.zeros(9, 8)
     assert "mapping is not whole" in refusal(tmp_path, state)
 
 
@@ -259,7 +262,7 @@ def test_a_synthesis_network_alone(tmp_path: Path) -> None:
 
 def test_prefixes_and_folds(tmp_path: Path) -> None:
     state = made().state_dict()
-    other = {key: value * 2 for key, value in state.items()}
+    other = {key: value * (1 if key.endswith("filter") else 2) for key, value in state.items()}
     parallel = {f"module.{key}": value for key, value in state.items()}
     both = {f"G_ema.{key}": value for key, value in state.items()} | {f"G.{key}": value for key, value in other.items()}
     contents = [
