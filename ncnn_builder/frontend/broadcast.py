@@ -63,9 +63,10 @@ def together(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], s
     """What a layer that broadcasts as numpy does, between equal ranks, makes of two Tensors or constants."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         if a.base == b.base and a.axes == b.axes and a.n == b.n:
-            x, y = a.value, _without_tile(g, b.value, a.value) or reshaped(g, b.value, a.value.shape)
-            x = x if y.shape != x.shape else _without_tile(g, x, y) or x
-            return a.on(layer(x, y), dtype)
+            x, y = a.value, _without_tile(g, b.value, a.value)
+            y = reshaped(g, b.value, x.shape) if y is None else y
+            plain = _without_tile(g, x, y) if y.shape == x.shape else None
+            return a.on(layer(x if plain is None else plain, y), dtype)
         a, b = in_order(g, a), in_order(g, b)
     # In the order of the operand that has every axis; of two that lack some, in torch's.
     leader = next((x for x in (a, b) if isinstance(x, Tensor) and x.shape == shape), None)

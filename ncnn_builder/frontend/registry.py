@@ -35,12 +35,14 @@ class Call:
     shapes    torch's shape of each result
     dtypes    of each result
     used      whether anybody takes each result, where there are several
+    spread    whether all that take it broadcast it against a tensor that has the result's shape
     """
 
     operator: str
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[Any, ...]
     used: tuple[bool, ...] = (True,)
+    spread: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

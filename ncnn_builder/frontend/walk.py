@@ -220,7 +220,24 @@ def call_of(node: torch.fx.Node) -> Call:
     taken = {user.args[1] for user in node.users if user.target is operator.getitem and user.users}
     whole = any(user.target is not operator.getitem for user in node.users)
     used = tuple(whole or i in taken for i in range(len(made)))
-    return Call(str(node.target), shapes, tuple(t.dtype for t in made), used)
+    return Call(str(node.target), shapes, tuple(t.dtype for t in made), used, _spread(node))
+
+
+_BROADCAST = {f"aten.{name}.Tensor" for name in ("add", "sub", "mul", "div")}
+
+
+def _spread(node: torch.fx.Node) -> bool:
+    """See Call: then an expanded tensor need not be filled up, for the layer does it."""
+    for user in node.users:
+        others = [a for a in user.args[:2] if a is not node]
+        if str(user.target) not in _BROADCAST or len(others) != 1 or not isinstance(others[0], torch.fx.Node):
+            return False
+        other, result = others[0].meta.get("val"), user.meta.get("val")
+        if not isinstance(other, torch.Tensor) or not isinstance(result, torch.Tensor):
+            return False
+        if other.shape != result.shape or "expand" in str(others[0].target):
+            return False
+    return bool(node.users)
 
 
 def _has_batch(t: Tensor, rank: int | None) -> bool:

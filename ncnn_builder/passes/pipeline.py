@@ -26,6 +26,7 @@ from .merge_elementwise import merge_elementwise
 from .no_ops import no_ops
 from .raise_filtered_lrelu import raise_filtered_lrelu
 from .raise_modulation import raise_modulation
+from .raise_norms import raise_norms
 from .raise_upfirdn2d import raise_upfirdn2d
 from .static_weights import static_weights
 from .sum_of_squares import sum_of_squares
@@ -73,6 +74,8 @@ BUILT: tuple[Pass, ...] = (
     Pass("raise_modulation", raise_modulation),
     # Behind the filters, which are two thirds of it.
     Pass("raise_filtered_lrelu", raise_filtered_lrelu),
+    # Before factors are merged, which are parts of these patterns.
+    Pass("raise_norms", raise_norms),
     # Two factors are one before they are folded.
     Pass("merge_elementwise", merge_elementwise),
     # Into weights before gains: a linear fully_connected with a gain would be lowered to one layer more.

@@ -31,7 +31,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     if node.spec.type != "Reduction" or node.params["operation"] not in (SUM, MEAN):
         return None
     square = matcher.interior(node.inputs[0], "Square", "UnaryOp", "BinaryOp")
-    if square is None or not _is_square(square):
+    if square is None or not is_square(square):
         return None
     x, p = square.inputs[0], node.params
     coeff = p["coeff"]
@@ -50,7 +50,7 @@ def _count(shape: Shape, p: Params) -> int:
     return math.prod(n for i, n in enumerate(shape) if i in axes)
 
 
-def _is_square(node: Node) -> bool:
+def is_square(node: Node) -> bool:
     """x * x."""
     if node.spec.type == "Square":
         return True

@@ -28,13 +28,14 @@ from .parts import every, part
 def _view(g: Graph, node: Call, x: Tensor, *sizes: Any) -> Tensor:
     """What torch says of the result is all there is to know."""
     if math.prod(node.shape) != math.prod(x.shape):
-        return expanded(g, x, node.shape)
+        return _expand(g, node, x, node.shape)
     return view(g, x, node.shape)
 
 
 @on_tensors("aten.expand")
 def _expand(g: Graph, node: Call, x: Tensor, sizes: Sequence[int]) -> Tensor:
-    return expanded(g, x, node.shape)
+    """Filled up, or left to the layer that broadcasts it."""
+    return x if node.spread else expanded(g, x, node.shape)
 
 
 @on_tensors("aten.broadcast_to")

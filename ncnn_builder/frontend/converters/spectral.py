@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ...errors import BuildError
 from ...ir import Graph, Value
 from ...ops.binary import binaryOp
 from ...ops.common import need
@@ -181,7 +182,7 @@ def _istft(
     need(window is None or isinstance(window, torch.Tensor), "a window that is computed", argument="window", got=window)
     name = "ones" if window is None else _name_of(window.float())
     if name is None:
-        need(False, "a window that ncnn does not have", argument="window", expected=list(_WINDOWS), got="another")
+        raise BuildError("a window that ncnn does not have", argument="window", expected=list(_WINDOWS), got="another")
     parts = x.parts
     n = parts.shape[0] if parts.rank == 4 else 1
     how, returns = "frame_length" if normalized else None, "complex" if return_complex else "real"
