@@ -180,6 +180,8 @@ def _network_of_everything() -> nb.Graph:
         x = nb.activation(g, static_conv(g, x, _weight(2.0)), "leaky_relu", {"negative_slope": 0.2})[
             0
         ]  # fuse_activation
+        least = nb.binaryOp(g, [*nb.reduction(g, x, "ReduceL2", 4, (1,), keepdim=True), 1e3], "Max")
+        x = nb.binaryOp(g, [x, *least], "Div")[0]  # raise_norms
         return nb.really_reshape(g, nb.really_reshape(g, nb.MulConstant(g, x, 1.0), (4,)), (2, 2))  # no_ops
 
     g = graph_of(build, (4, 3, 5), (4,))
