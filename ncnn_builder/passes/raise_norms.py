@@ -7,8 +7,8 @@ LRN, which is torch's local_response_norm() of x [C, ...]:
              y = x / Reshape(clamp(m * alpha + k) ** beta, x.shape)     with a clamp or without
     after:   y = LRN(x, n, alpha, beta, k), x as [C, H, W]
 
-ncnn's LRN is x * (k + alpha * mean of the squares of n neighbours) ** -beta: exact up to rounding. A clamp from below does
-nothing where the least number, k, is above it; so k > 0 and alpha >= 0 are asked for.
+ncnn's LRN is x * (k + alpha * mean of the squares of n neighbours) ** -beta: exact up to rounding. A clamp from below
+does nothing where the least number, k, is above it; so k > 0 and alpha >= 0 are asked for.
 
 Normalize, torch's F.normalize() of the channels, or of the places of each:
 
