@@ -51,11 +51,13 @@ class Along:
 
     value         the blob
     at            which of its dimensions the axis is
+    step          how many numbers of this dimension belong to each place along the axis
     shape, order  torch's axes as they are stored, and which ones these are
     """
 
     value: Value
     at: int
+    step: int
     shape: Shape
     order: Order
     dim: int
@@ -69,33 +71,43 @@ class Along:
         return turned_back(tensor(value, shape, dtype or self.dtype), self.order)
 
 
-def along(g: Graph, t: Tensor, dim: int) -> Along:
-    """A blob of up to four dimensions of which one is this axis; its own dimensions where one of them is."""
-    return along_all(g, [t], dim)[0]
+def along(g: Graph, t: Tensor, dim: int, *, parts: bool = False) -> Along:
+    """A blob of up to four dimensions of which one is this axis; its own dimensions where one of them is.
+
+    parts: for layers that take whole parts, so that axes behind it may be in the same dimension.
+    """
+    return along_all(g, [t], dim, parts=parts)[0]
 
 
-def along_all(g: Graph, tensors: Sequence[Tensor], dim: int) -> list[Along]:
+def along_all(g: Graph, tensors: Sequence[Tensor], dim: int, *, parts: bool = False) -> list[Along]:
     """Likewise of several tensors that differ in this axis only, each with the same other dimensions."""
     turned, order = together_in_order(g, tensors)
     dim = order.index(dim)
     outer, inner = (math.prod(part) for part in (turned[0].shape[:dim], turned[0].shape[dim + 1 :]))
-    found = [(t.value.shape, _dimension(t.value.shape, outer, t.shape[dim])) for t in turned]
-    dims, at = next(((list(own), i) for own, i in found if i is not None), (None, None))
-    if dims is None or at is None:
-        dims, at = [*([outer] if outer > 1 else []), 0, *([inner] if inner > 1 else [])], int(outer > 1)
+    own = [(t.value.shape, _dimension(t.value.shape, outer, t.shape[dim], 1)) for t in turned]
+    if parts:
+        own += [(t.value.shape, _dimension(t.value.shape, outer, t.shape[dim], inner)) for t in turned]
+    around: list[int] = [outer] if outer > 1 else []
+    at, step, behind = len(around), inner if parts else 1, [inner] if inner > 1 and not parts else []
+    for shape, found in own:
+        if found is not None:
+            at, step = found
+            around, behind = list(shape[:at]), list(shape[at + 1 :])
+            break
     made = []
     for t in turned:
-        value = reshaped(g, t.value, [*dims[:at], t.shape[dim], *dims[at + 1 :]])
-        made.append(Along(value, at, t.shape, order, dim, t.dtype))
+        value = reshaped(g, t.value, [*around, t.shape[dim] * step, *behind])
+        made.append(Along(value, at, step, t.shape, order, dim, t.dtype))
     return made
 
 
-def _dimension(dims: Shape, outer: int, size: int) -> int | None:
-    """Which of the dimensions has just this size, and `outer` numbers in front of it."""
+def _dimension(dims: Shape, outer: int, size: int, inner: int) -> tuple[int, int] | None:
+    """Which of the dimensions has this size, or that of a part of the `inner` numbers behind as well, and `outer`
+    numbers in front of it; and how large that part is."""
     before = 1
     for i, n in enumerate(dims):
-        if before == outer and n == size:
-            return i
+        if before == outer and n % size == 0 and inner % (n // size) == 0:
+            return i, n // size
         before *= n
     return None
 

@@ -19,8 +19,8 @@ def part(g: Graph, x: Tensor, dim: int, begin: int, end: int) -> Tensor:
     """x[begin:end] along an axis."""
     if (begin, end) == (0, x.shape[dim]):
         return x
-    a = along(g, x, dim)
-    return a.made(crop(g, a.value, (begin,), (end,), (a.at,))[0], end - begin)
+    a = along(g, x, dim, parts=True)
+    return a.made(crop(g, a.value, (begin * a.step,), (end * a.step,), (a.at,))[0], end - begin)
 
 
 def every(g: Graph, x: Tensor, dim: int, begin: int, count: int, step: int) -> Tensor:
@@ -44,7 +44,7 @@ def joined(g: Graph, tensors: Sequence[Tensor], dim: int) -> Tensor:
     """torch's cat."""
     if len(tensors) == 1:
         return tensors[0]
-    parts = along_all(g, tensors, dim)
+    parts = along_all(g, tensors, dim, parts=True)
     value = concat(g, [p.value for p in parts], parts[0].at + 1)[0]
     return parts[0].made(value, sum(t.shape[dim] for t in tensors))
 
@@ -53,8 +53,8 @@ def pieces(g: Graph, x: Tensor, dim: int, sizes: Sequence[int]) -> tuple[Tensor,
     """x cut along an axis."""
     if len(sizes) == 1:
         return (x,)
-    a = along(g, x, dim)
-    values = slice(g, a.value, list(sizes), a.at + 1)
+    a = along(g, x, dim, parts=True)
+    values = slice(g, a.value, [n * a.step for n in sizes], a.at + 1)
     return tuple(a.made(value, size) for value, size in zip(values, sizes, strict=True))
 
 
@@ -166,9 +166,9 @@ def written(g: Graph, x: Any, part: Any, dim: int, begin: int, count: int, step:
     under = as_tensor(g, x)
     if step > 1 and count > 1:
         return _interleaved(g, under, over, dim, begin, step)
-    whole, piece = along_all(g, [under, over], dim)
+    whole, piece = along_all(g, [under, over], dim, parts=True)
     starts = [0] * len(whole.value.shape)
-    starts[whole.at] = begin
+    starts[whole.at] = begin * whole.step
     return whole.made(copyto(g, [whole.value, piece.value], starts)[0])
 
 
