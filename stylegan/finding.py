@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,12 +83,12 @@ def _is_generator(found: Found) -> bool:
 
 def _networks(content: Any) -> Iterator[Found]:
     """Every pickled network, and every state_dict that has a generator's tensors, breadth first."""
-    pending: list[tuple[str, Any, dict[Any, Any], int]] = [("", content, {}, 0)]
+    pending: deque[tuple[str, Any, dict[Any, Any], int]] = deque([("", content, {}, 0)])
     marked: dict[int, list[tuple[str, str]]] = {}  # the same thing may have several names
     for _ in range(MAX_THINGS):
         if not pending:
             return
-        name, thing, around, depth = pending.pop(0)
+        name, thing, around, depth = pending.popleft()
         module = official.as_module(thing)
         if module is not None:
             yield Found(name, module, around=around)
@@ -169,12 +170,12 @@ def _holds(value: Any) -> bool:
 
 def _groups(content: Any) -> Iterator[list[str]]:
     """The names of the tensors of each state_dict."""
-    pending, seen = [(content, 0)], set[int]()
+    pending, seen = deque([(content, 0)]), set[int]()
     while pending and len(seen) < MAX_THINGS:
-        thing, depth = pending.pop(0)
+        thing, depth = pending.popleft()
         values = thing.content if isinstance(thing, Stray) else thing
         if not isinstance(values, dict) or id(values) in seen or depth > MAX_DEPTH:
             continue
         seen.add(id(values))
         yield [key for key, value in values.items() if isinstance(value, TENSORS) and official.is_name(key)]
-        pending += [(value, depth + 1) for value in values.values()]
+        pending += [(value, depth + 1) for value in values.values() if isinstance(value, (dict, Stray))]

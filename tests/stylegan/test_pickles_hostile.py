@@ -373,6 +373,14 @@ BOMBS: dict[str, tuple[bytes, str]] = {
         "a key that is int",
     ),
     "a memo far away": (b"\x80\x04Nr\xff\xff\xff\xff0.", "opcode POP"),
+    "many values": (
+        b"\x80\x04}(" + b"".join(text(f"{i}") + b"}" for i in range(300_000)) + b"u.",
+        "no StyleGAN generator",
+    ),
+    "many values within values": (
+        b"\x80\x04}" + text("a") + b"}(" + b"".join(text(f"{i}") + b"N" for i in range(300_000)) + b"us.",
+        "no StyleGAN generator is in it, it has a",
+    ),
     "strangers": (b"\x80\x04cevil\nrun\n" + b"q\0" + b"h\0)R" * 340_000, "more than 1000000 opcodes"),
     "strangers within strangers": (
         b"\x80\x04}cevil\nrun\n" + b"q\0" + b")R" + b"h\0)R" * 190_000 + b"b" * 190_000 + text("G_ema") + b"N.",
