@@ -217,10 +217,15 @@ def _random() -> BuildError:
 def call_of(node: torch.fx.Node) -> Call:
     made = [t for t in _leaves(node.meta.get("val")) if isinstance(t, torch.Tensor)]
     shapes = tuple(tuple(int(n) for n in t.shape) for t in made)
-    taken = {user.args[1] for user in node.users if user.target is operator.getitem and user.users}
+    taken = {user.args[1] for user in node.users if user.target is operator.getitem and _taken(user)}
     whole = any(user.target is not operator.getitem for user in node.users)
     used = tuple(whole or i in taken for i in range(len(made)))
     return Call(str(node.target), shapes, tuple(t.dtype for t in made), used, _spread(node))
+
+
+def _taken(node: torch.fx.Node) -> bool:
+    """Whether anybody takes a result; that a module returns it is not enough."""
+    return any(str(user.target) != TAP or _taken(user) for user in node.users)
 
 
 _BROADCAST = {f"aten.{name}.Tensor" for name in ("add", "sub", "mul", "div")}

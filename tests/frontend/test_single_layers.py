@@ -1,4 +1,4 @@
-"""Shuffles written by hand, as views and permutes, are the one layer that ncnn has for them."""
+"""What ncnn has one layer for becomes one layer: shuffles written by hand, spectra with a border, recurrent layers."""
 
 from __future__ import annotations
 
@@ -51,3 +51,18 @@ def test_a_border_and_a_spectrum_are_one_layer():
 class _Grid(torch.nn.Module):
     def forward(self, x, y):
         return F.grid_sample(x, y.permute(0, 2, 3, 1), align_corners=False)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+def test_states_that_nobody_takes_are_not_made(kind):
+    class Rows(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = kind(5, 4, bidirectional=True, batch_first=True)
+
+        def forward(self, x):
+            rows, _ = self.inner(x)
+            return rows
+
+    made = captured(Rows().eval(), (torch.rand(1, 6, 5),))
+    assert [node.spec.type for node in made.graph.nodes] == [kind.__name__]
