@@ -52,6 +52,8 @@ LIGHT = [
     "stylegan.stopping",
     "stylegan.train",
     "stylegan.training",
+    "stylegan.training.options",
+    "stylegan.training.recipes",
     "stylegan.training.wavelets",
 ]
 
