@@ -146,7 +146,7 @@ def test_conv_clamp_of_either_code_base(tmp_path: Path, clamp: float | None) -> 
         (lambda G: G.attributes["_modules"].update(x=3), "'?x'? is int, expected a module"),
         (lambda G: G.attributes["_buffers"].update(x=3), "'?x'? is int, expected a tensor"),
         (lambda G: G.attributes["_buffers"].update({"a\nb": None}), "expected names to values"),
-        (lambda G: G.attributes["_modules"].pop("synthesis"), "a pickled Generator is no StyleGAN generator"),
+        (lambda G: G.attributes["_modules"].pop("synthesis"), "a pickled Generator is a mapping network alone"),
     ],
 )
 def test_modules_that_no_official_code_wrote(tmp_path: Path, change: Any, said: str) -> None:
@@ -169,20 +169,23 @@ def test_a_file_without_the_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("name", ["v2ada_cond_32", "v3_r_64"])
+@pytest.mark.parametrize("name", ["labels", "r"])
 def test_the_predecessors_file(tmp_path: Path, name: str, zipped: bool) -> None:
-    state = golden_generator(name).state_dict()
+    state = network(name).state_dict()
+    trained = {key: value * (1 if key.endswith(("filter", "freqs")) else 3) for key, value in state.items()}
     parts: dict[str, Any] = {}
     for part in ("mapping", "synthesis"):
-        own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
-        parts[f"{part}_ema"], parts[part] = own, {key: value * 3 for key, value in own.items()}
+        for ending, whole in (("_ema", state), ("", trained)):
+            own = {key.removeprefix(f"{part}."): value for key, value in whole.items() if key.startswith(f"{part}.")}
+            parts[part + ending] = own
     parts["discriminator"] = {"b4.conv.weight": torch.zeros(2)}
     path = tmp_path / "net.pth"
     torch.save(parts, path, _use_new_zipfile_serialization=zipped)
     found = checkpoint.load(path)
-    assert_golden(found, name)
-    assert found.inferred
-    assert_golden(checkpoint.load(path, which="G"), name, 3)
+    assert found.inferred and found.state.keys() == state.keys()
+    assert all(torch.equal(found.state[key], value) for key, value in state.items())
+    other = checkpoint.load(path, which="G").state
+    assert all(torch.equal(other[key], value) for key, value in trained.items())
     del parts["mapping_ema"]
     torch.save(parts, path)
     with pytest.raises(CheckpointError, match="it has no G_ema, it has G: choose with --which"):
@@ -191,8 +194,8 @@ def test_the_predecessors_file(tmp_path: Path, name: str, zipped: bool) -> None:
 
 def test_an_ordered_dict_of_parameters(tmp_path: Path) -> None:
     """As module.state_dict(keep_vars=True) gives: OrderedDict with _metadata, Parameters."""
-    torch.save(golden_generator("v3_t_64").state_dict(keep_vars=True), tmp_path / "net.pt")
-    assert_golden(checkpoint.load(tmp_path / "net.pt"), "v3_t_64")
+    torch.save(golden_generator("v2ada_skip_64").state_dict(keep_vars=True), tmp_path / "net.pt")
+    assert_golden(checkpoint.load(tmp_path / "net.pt"), "v2ada_skip_64")
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
