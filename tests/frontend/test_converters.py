@@ -61,6 +61,8 @@ def test_every_converter_has_a_sample(request, results):
 
 
 OTHER_TORCH = {
+    *(f"complex aten.{n}" for n in ("_unsafe_view", "alias", "contiguous", "detach", "resolve_conj", "resolve_neg")),
+    *(f"complex aten.{n}" for n in ("flatten", "reshape", "squeeze", "clone")),
     "aten.rnn_relu.input",  # refused, whatever it is called with: test_refusals has it
     # Operators that torch.export of this torch rewrites, and that others leave.
     *("aten._unsafe_view", "aten._reshape_alias", "aten.view_copy", "aten.permute_copy", "aten.unsqueeze_copy"),

@@ -54,6 +54,7 @@ SAMPLES: list[Sample] = [
     Sample("scaled", lambda x: (_stft(x) * 0.5).transpose(0, 1).abs(), _SOUND),
     Sample("real", lambda x: _stft(x).real, _SOUND),
     Sample("imaginary", lambda x: _stft(x).unsqueeze(0).permute(0, 2, 1).imag, _SOUND),
+    Sample("shapes", lambda x: _stft(x).clone().reshape(1, -1, 3).flatten(1).squeeze(0).abs(), ((64,),)),
     Sample("changed", _changed, _SOUND, 1e-3),
     Sample(
         "inner-center",
