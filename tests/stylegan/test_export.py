@@ -152,7 +152,7 @@ def test_an_official_pickle_is_used(
 def test_a_missing_package_is_named(
     package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("w.safetensors").write_bytes(b"x")
+    Path("w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     monkeypatch.delattr(stylegan, "download")
     for module in ("stylegan.download", "safetensors.torch"):
         monkeypatch.delitem(sys.modules, module, raising=False)
