@@ -58,7 +58,7 @@ CMAKE := $(BIN)/cmake
 cpp: setup-dev
 	$(CMAKE) -S . -B $(CPP) -DNCNN_BUILDER_BUILD_TESTS=ON -DNCNN_BUILDER_SANITIZE=$(SANITIZE) \
 	  -DPython_EXECUTABLE=$(BIN)/python
-	$(CMAKE) --build $(CPP) --parallel
+	$(CMAKE) --build $(CPP) --parallel $$(getconf _NPROCESSORS_ONLN)
 	$(CMAKE) --install $(CPP) --prefix $(CPP)/prefix
 ifeq ($(SANITIZE),OFF)
 	$(CMAKE) -S examples/cpp -B $(CPP)/example -DCMAKE_PREFIX_PATH=$(abspath $(CPP)/prefix)
