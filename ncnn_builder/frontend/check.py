@@ -120,7 +120,8 @@ def _feed(port: Port, t: torch.Tensor) -> Any:
 
 
 def _drawn(leaves: Sequence[Any], seed: int) -> list[Any]:
-    """Other inputs of the same kind: numbers between the least and the greatest of the given ones."""
+    """Other inputs of the same kind: numbers between the least and the greatest of the given ones, about the one number
+    that there is otherwise."""
     g = torch.Generator().manual_seed(seed + 1)
 
     def draw(x: Any) -> Any:
@@ -128,6 +129,8 @@ def _drawn(leaves: Sequence[Any], seed: int) -> list[Any]:
             return x
         low, high = x.min().item(), x.max().item()
         if x.dtype.is_floating_point:
+            if low == high:
+                low, high = low - max(abs(low), 1) / 2, high + max(abs(high), 1) / 2
             return low + (high - low) * torch.rand(x.shape, generator=g, dtype=x.dtype)
         return torch.randint(int(low), int(high) + 1, x.shape, generator=g, dtype=x.dtype)
 

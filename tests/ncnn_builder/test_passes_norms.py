@@ -67,7 +67,7 @@ def test_a_response_norm_behind_a_clamp_that_does_nothing():
         {"read": True},
         {"square": lambda x: x * 2},
     ],
-    ids=str,
+    ids=lambda other: "-".join(f"{k}={v}" for k, v in other.items() if not callable(v)) or "square",
 )
 def test_no_response_norm(other):
     refuses(raise_norms, graph_of(lambda g, x: response(g, x, **other), PICTURE))
