@@ -34,6 +34,7 @@ HELPERS = {  # sources that are no layer
         "conv_plan",
         "conv_run",
         "conv_tiles",
+        "cpu_mask",
         "error",
         "fir",
         "fir_tiles",

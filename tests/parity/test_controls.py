@@ -37,7 +37,7 @@ def with_planes(name: str, planes: dict[str, np.ndarray], strength: float = 1.0)
 def random_planes(G: v2ada.Generator, seed: int) -> dict[str, np.ndarray]:
     draw = np.random.RandomState(seed)
     layers = [(name, m) for name, m in G.synthesis.named_modules() if isinstance(m, SynthesisLayer)]
-    return {name: draw.randn(m.resolution, m.resolution).astype(np.float32) for name, m in layers}
+    return {name: draw.randn(*m.noise_const.shape).astype(np.float32) for name, m in layers}
 
 
 @pytest.mark.parametrize("target", TARGETS)

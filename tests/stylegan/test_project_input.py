@@ -44,7 +44,7 @@ def broken_files() -> None:
         (("--target", "cut.png"), "target cut.png: expected a picture"),
         (("--target", "float.tiff"), "floating-point numbers of unknown range"),
         (("--ckpt", "none.pkl"), "checkpoint none.pkl: no such file"),
-        (("--ckpt", "cat.png"), "expected a .pkl or .pt or .pth or .safetensors file"),
+        (("--ckpt", "cat.png"), "cat.png: expected a checkpoint, but it cannot be read: it is a picture"),
         (("--ckpt", "random:x"), "expected random or random:SEED"),
         (("--cfg", "tinny"), "unknown configuration 'tinny': did you mean tiny"),
         (("--cfg", "two"), "pictures of 2 channels, expected 1, 3 or 4"),
