@@ -56,9 +56,10 @@ def bias_act_params(
     if name not in ACTIVATIONS:
         raise BuildError("unknown activation", argument="act_type", expected=list(ACTIVATIONS), got=act)
     spec = ACTIVATIONS[name]
+    slope = spec.alpha if alpha is None else number(alpha, "alpha")
     return {
         "act": spec.id,
-        "alpha": spec.alpha if alpha is None else number(alpha, "alpha"),
+        "alpha": slope if name == "lrelu" else 0.0,  # of no other: no target need know what means nothing
         "gain": spec.gain if gain is None else number(gain, "gain"),
         "clamp": -1.0 if clamp is None else number(clamp, "clamp"),
     }

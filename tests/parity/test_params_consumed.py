@@ -145,6 +145,13 @@ def test_no_target_ignores_a_parameter(spec: nb.OpSpec) -> None:
         assert compared
 
 
+@pytest.mark.parametrize("target", list(nb.TARGETS))
+def test_a_slope_that_the_activation_does_not_have_is_nothing(target: str) -> None:
+    g = nb.Graph()
+    g.output("y", nb.bias_act(g, g.input("x", (3, 4, 5)), alpha=0.3) * 2.0)
+    nb.compile_graph(g, target)
+
+
 def test_one_that_is_dropped_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: a lowering that has looked at everything, and forgets the activation all the same."""
     from ncnn_builder.targets.stock import elementwise
