@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -150,6 +151,10 @@ class TanH(Unary):
         return over_shapes("tanh", lambda g, x: activation(g, x, "tanh"), lambda x: x.tanh())
 
 
+MOST_OF_EXP = 88.7228
+"""exp() of more is infinite in float32, and is to be where a reference is computed in double."""
+
+
 @register
 class Softplus(Unary):
     """log(exp(x) + 1) as it stands here: exp overflows above 88, where BNLL, the same function, is right.
@@ -161,7 +166,8 @@ class Softplus(Unary):
     departs = 'above 88: infinite, as exp(x) is; activation "softplus" is the layer BNLL, which is right'
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
-        return [(inputs[0].exp() + 1).log()]
+        x = inputs[0]
+        return [(x.exp() + 1).log().masked_fill(x > MOST_OF_EXP, math.inf)]
 
     def nonsense(self, params: Params) -> str:
         return "above 88: infinite; the layer BNLL is the same function, and right"

@@ -94,6 +94,13 @@ def test_the_reference_looks_at_every_parameter(spec: nb.OpSpec) -> None:
     assert unread == set(IMPLIED.get(spec.type, {}))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_softplus_above_88_is_infinite_in_double_as_well(dtype: torch.dtype) -> None:
+    x = torch.tensor([-100.0, 0.0, 88.0, 89.0, 142.0], dtype=dtype)
+    found = nb.registry["Softplus"].reference([x], {}, {})[0]
+    assert torch.isinf(found).tolist() == [False, False, False, True, True]
+
+
 @pytest.mark.parametrize("op", ["Atan2", "RAtan2"])
 def test_atan2_beside_its_cut(op: str) -> None:
     """A zero of either sign with a number below zero, or -0, is pi or -pi: rows of 16 are vector code, of 3 are not."""
