@@ -27,7 +27,7 @@ MARGIN = 4.0
 ROUNDING = 2.0**-23
 """A layer that adds up is off in proportion to its addends, not to their sum: so is what comes into it moved."""
 SATURATED = 15.0
-"""Beyond, different numbers have one sigmoid in float32, and boxes of one score come in any order."""
+"""Beyond, different numbers have one sigmoid in float32. Boxes of one score come in any order."""
 HUGE, TINY = 1e15, 1e-15
 """Beyond these a float32 product of two may leave its range."""
 
@@ -92,6 +92,8 @@ def evaluate(
             elif rng is not None and moved and not node.spec.integer_input:
                 given = [_disturbed(x, ROUNDING, rng) for x in given]
             results = _results(node, given, weights, rng if moved else None)
+            if rng is not None and node.spec.open_length and any(_no_order(v, values[v]) for v in node.inputs):
+                results = [torch.full_like(r, torch.nan) for r in results]
             if rng is not None:  # NaN from here on: it says nothing, whatever becomes of it
                 results = [r.masked_fill(r.abs() > HUGE, torch.nan) for r in results]
             if rng is not None and moved and node.spec.type in FUNCTIONS:
@@ -106,8 +108,6 @@ def _results(
     """What the node makes of it; with a generator, with an error, which lies before an activation inside of it."""
     if rng is None:
         return node.spec.reference(given, node.params, weights)
-    if node.spec.open_length and any(x.abs().max() > SATURATED for x in given):
-        return [torch.full_like(r, torch.nan) for r in node.spec.reference(given, node.params, weights)]
     inside = node.params.get("activation_type") and not jumps(node)
     plain = {**node.params, "activation_type": 0} if inside else node.params
     made = node.spec.reference(given, plain, weights)
@@ -137,6 +137,11 @@ def _of_the_mean(node: nb.Node, x: torch.Tensor, rng: torch.Generator) -> torch.
         off = off / (variance.sqrt() + eps).clamp(min=1e-6)
     off = off * float(np.abs(node.weights["gamma"]).max() if "gamma" in node.weights else 1.0)
     return off[:, None].expand(rows.shape).reshape(x.shape)
+
+
+def _no_order(value: nb.Value, x: torch.Tensor) -> bool:
+    """Whether scores made of these inputs of the net may be equal."""
+    return value.producer is None and bool(x.abs().max() > SATURATED or x.unique().numel() < x.numel())
 
 
 def _disturbed(x: torch.Tensor, tolerance: float, rng: torch.Generator) -> torch.Tensor:

@@ -204,3 +204,11 @@ def test_what_a_smaller_program_raises_is_no_end_of_shrinking() -> None:
     case = Case(Program((Input("x0", (4, 3)),), steps, ("v0",)), 1, ("normal",))
     failure = Failure("wrong", "stock on the wheel", "")
     assert shrink(case, failure, lambda case: failure, 20)[0].program.steps
+
+
+def test_boxes_of_equal_scores_are_not_compared() -> None:
+    inputs = (Input("x0", (16, 4, 5)),)
+    program = Program(inputs, (Step(("v0",), "sample(g, 'Yolov3DetectionOutput', 0, x0)"),), ("v0",))
+    g = build(program)[0]
+    said = {kind: meaning(g, draw(inputs, kind, 3), 1)["y0"].allowed for kind in ("normal", "mixed", "large")}
+    assert said["normal"] is not None and said["mixed"] is None and said["large"] is None
