@@ -20,6 +20,9 @@ struct Axis {
 
     long long extent() const { return dilation * (kernel - 1) + 1; }
     bool automatic() const { return pad_before < 0 || pad_after < 0; } // "as many as keep the size"
+    // How much that adds to an input of this size; and the output of the transposed kind, before it is cut.
+    long long same(long long size) const { return extent() + (size - 1) / stride * stride - size; }
+    long long whole(long long size, long long more) const { return (size - 1) * stride + extent() + more; }
 };
 
 struct Kind2d {
@@ -71,11 +74,24 @@ static void fits(const Axis& axis, int size, bool transposed, int more, const st
         return;
     }
     in_range(more, 0, "output padding", in);
-    const long long out = (size - 1) * axis.stride + axis.extent() + more;
+    const long long out = axis.whole(size, more);
     const long long cut = axis.automatic() ? 0 : axis.pad_before + axis.pad_after;
     if (out > INT_MAX || out <= cut)
         throw refuse("its output would have an impossible size of " + std::to_string(out - cut), "1 or more",
                      in);
+}
+
+// Whether one is automatic. Beside one that is not, ncnn takes -233 for so many that are to be cut away.
+static bool some_automatic(const std::vector<Axis>& axes, const std::vector<Shape>& in)
+{
+    bool automatic = false, plain = false;
+    for (const Axis& axis : axes) {
+        automatic = automatic || axis.automatic();
+        plain = plain || axis.pad_before > 0 || axis.pad_after > 0;
+    }
+    if (automatic && plain)
+        throw refuse("its paddings are automatic in part", "all of them, or none", in);
+    return automatic;
 }
 
 static void sliding(const LayerLine& l, const std::vector<Shape>& in, const Kind2d& kind)
@@ -119,13 +135,28 @@ static void sliding(const LayerLine& l, const std::vector<Shape>& in, const Kind
         throw refuse("its input does not fit its weights",
                      std::to_string(kind.dims) + " dimensions with " + std::to_string(channels) + " channels",
                      in);
-    const int more_w = l.integer(18, 0);
-    fits(w, x.w, kind.transposed, kind.transposed ? more_w : 0, in);
-    if (two)
-        fits(axis_h(l, kernel_h, in), x.h, kind.transposed, kind.transposed ? l.integer(19, more_w) : 0, in);
-    if (kind.transposed) // the output's size, where it is given
-        for (int id : {20, 21})
-            in_range(l.integer(id, 0), 0, "output size", in);
+    const Axis h = two ? axis_h(l, kernel_h, in) : w;
+    const int more_w = kind.transposed ? l.integer(18, 0) : 0,
+              more_h = kind.transposed ? l.integer(19, more_w) : 0;
+    fits(w, x.w, kind.transposed, more_w, in);
+    fits(h, two ? x.h : x.w, kind.transposed, two ? more_h : more_w, in);
+    const bool automatic = some_automatic({w, h}, in);
+    if (!kind.transposed) {
+        const long long same_w = w.same(x.w), same_h = two ? h.same(x.h) : same_w;
+        if (automatic && std::min(same_w, same_h) < 0 && std::max(same_w, same_h) > 0)
+            throw refuse("its automatic paddings would cut its input", "strides no longer than the kernel",
+                         in);
+        return;
+    }
+    const int given_w = l.integer(20, 0), given_h = two ? l.integer(21, 0) : given_w; // of the output
+    for (int given : {given_w, given_h})
+        in_range(given, 0, "output size", in);
+    if (automatic && given_w > 0 && given_h > 0)
+        if (w.whole(x.w, more_w) < given_w || (two && h.whole(x.h, more_h) < given_h))
+            throw refuse("its output is smaller than the size that it gives for it",
+                         "at most " + std::to_string(w.whole(x.w, more_w)) +
+                             (two ? " x " + std::to_string(h.whole(x.h, more_h)) : ""),
+                         in);
 }
 
 // ncnn pads as much as keeps the size if all six paddings say so, and takes them as they are otherwise.
@@ -169,11 +200,11 @@ static void volume(const LayerLine& l, const std::vector<Shape>& in, bool transp
     for (int i = 0; i < 3; i++) {
         const Axis& axis = axes[i];
         fits(axis, sizes[i], transposed, transposed ? more[i] : 0, in);
-        const long long out = (sizes[i] - 1) * axis.stride + axis.extent() + more[i];
+        const long long out = axis.whole(sizes[i], more[i]);
         if (cut && out < given[i])
             throw refuse("its output is smaller than the size that it gives for it",
                          "at most " + std::to_string(out), in);
-        const long long same = axis.extent() + (sizes[i] - 1) / axis.stride * axis.stride - sizes[i];
+        const long long same = axis.same(sizes[i]);
         grows = grows || same > 0;
         shrinks = shrinks || same < 0;
         total *= (double)(transposed  ? out
