@@ -73,11 +73,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 setup-demo: $(BIN)/python
-	@echo "Installing. The first time ncnn is built: about 4 minutes on 2 cores."
+	@echo "Installing. The first time ncnn is built: about 7 minutes on 2 cores."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[stylegan,video]"
 
 setup-dev: $(BIN)/python
-	@echo "Installing. The first time ncnn is built: about 4 minutes on 2 cores."
+	@echo "Installing. The first time ncnn is built: about 7 minutes on 2 cores."
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]" unearth cmake
 
 clean:
