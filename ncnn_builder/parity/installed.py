@@ -60,8 +60,10 @@ def on_the_wheel(
 def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
     """What the ncnn wheel makes of models of its own layers, in one other process; a text where it reports an error.
 
-    Raises ParityError where the process breaks off: ncnn ends it for some models.
+    Raises ParityError where the process breaks off: ncnn ends it for some models. BuildError without the wheel.
     """
+    if importlib.util.find_spec("ncnn") is None:
+        raise BuildError("ncnn's wheel is not installed, by which nets are compared with torch", fix="pip install ncnn")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         written: dict[int, Path] = {}
