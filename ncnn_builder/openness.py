@@ -109,7 +109,7 @@ def _try(function: Callable[..., Any], g: Graph, args: Any, kwargs: Any, i: int,
         if value not in there:
             shape = value.others[i] if value.others else value.shape
             there[value] = new = scratch.input(f"v{len(there)}", shape, any_shape=value.open)
-            new.data = value.data
+            new.data, new.others = value.data, value.others  # what is known of it stays known
     try:
         function(scratch, *_with(args, there), **_with(kwargs, there))
     except SURPRISES:

@@ -19,6 +19,7 @@ from .channelwise import matmul
 from .common import need
 from .dims import squeeze
 from .shape import crop
+from .slices import flip
 from .strides import strided
 
 TO_THE_END = -233
@@ -154,7 +155,7 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
         keys[at : at + 1] = [slice(None)] * (rank - len(keys) + 1)
     need(len(keys) <= rank, "too many indices", expected=f"{rank} at most for {list(value.shape)}", got=len(keys))
-    starts, ends, axes, gone, steps = [], [], [], [], []
+    starts, ends, axes, gone, steps, turned = [], [], [], [], [], []
     for axis, (k, n) in enumerate(zip(keys, value.shape, strict=False)):
         if isinstance(k, slice):
             step = 1 if k.step is None else k.step
@@ -175,23 +176,37 @@ def _getitem(g: Graph, value: Value | Values, key: Any) -> Value:
             gone.append(axis)
         whole_axis = (first, end) == (0, n)
         if value.open and getattr(k, "step", None) in (None, 1):  # as written: ncnn counts from the end of any size
-            first, end, whole_axis = _written(k)
+            first, end, whole_axis = _written(k, n)
+            if isinstance(k, slice) and _may_begin_before(value, axis, first, end):
+                # That is the axis's beginning for Python, and outside for Crop: cut from the front.
+                turned.append(axis + 1)
+                first, end = (0 if end == TO_THE_END else -end), -first
         if not whole_axis:
             starts.append(first)
             ends.append(end)
             axes.append(axis)
-    y = crop(g, value, starts, ends, axes)[0] if axes else value
+    y = flip(g, value, turned)[0] if turned else value
+    y = crop(g, y, starts, ends, axes)[0] if axes else y
+    y = flip(g, y, turned)[0] if turned else y
     for step in steps:
         y = strided(g, y, *step)
     return squeeze(g, y, [a + 1 for a in gone])[0] if gone else y
 
 
-def _written(key: Any) -> tuple[int, int, bool]:
+def _written(key: Any, n: int) -> tuple[int, int, bool]:
     """Start and end of Crop for a slice with step 1 or a number, whatever the size; and whether that is everything."""
     if not isinstance(key, slice):
         return int(key), int(key) + 1 or TO_THE_END, False
     whole = key.start in (None, 0) and key.stop is None
-    return key.start or 0, TO_THE_END if key.stop is None else int(key.stop), whole
+    end = TO_THE_END if key.stop is None else int(key.stop)
+    # what begins at the end and ends at the front holds for one size only: its numbers follow n, which any_size sees
+    return max(key.start or 0, -n) if end > 0 else key.start or 0, end, whole
+
+
+def _may_begin_before(value: Value, axis: int, first: int, end: int) -> bool:
+    """Whether a part from `first` to `end`, both counted from the end, may begin before an axis whose size is open."""
+    sizes = {other[axis] for other in value.others if len(other) == len(value.shape)}
+    return first < -1 and end < 0 and sizes - {value.shape[axis]} != set()
 
 
 define_operators(

@@ -107,6 +107,24 @@ def test_what_follows_an_open_size(build: Callable[..., Any], targets: int, late
     assert check(build, ((3, 8, 8),), (later,)) == targets
 
 
+@pytest.mark.parametrize("later", [(3, 1, 2), (3, 2, 9), (3, 12, 4)])
+@pytest.mark.parametrize("key", ["-3:", "-4:-1", "-1:", ":-1"])
+def test_a_part_that_begins_before_an_axis_begins_where_it_does(key: str, later: tuple[int, ...]) -> None:
+    """As Python clamps; ncnn's Crop would read before its input."""
+    begin, end = (int(n) if n else None for n in key.split(":"))
+    part = (Ellipsis, slice(begin, end))
+    assert check(lambda g, x: nb.conv2d(g, x, CONV)[part], ((3, 8, 8),), (later,)) == ALL
+
+
+def test_a_part_counted_from_the_end_of_what_is_known_is_one_layer() -> None:
+    g = nb.Graph()
+    y = nb.conv2d(g, g.input("x", (3, 8, 8), any_shape=True), CONV)[0]
+    assert y[-3:].producer is not None
+    assert [n.spec.type for n in g.nodes] == ["Convolution", "Crop"]
+    with pytest.raises(nb.BuildError, match="one size only"):
+        y[:, -7:5]
+
+
 @pytest.mark.parametrize(
     "build",
     [
