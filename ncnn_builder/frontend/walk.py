@@ -145,11 +145,17 @@ class Walk:
         return converter.function(self.g, call_of(node), *_bound(converter, target, args, kwargs))
 
     def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call that depends on no input, by torch."""
-        if _RANDOM in getattr(target, "tags", ()):
-            raise _random()
-        with torch.no_grad():
-            return target(*args, **kwargs)
+        """A call that depends on no input, by torch. Many operators that may draw random numbers do not: dropout, and
+        attention, after training."""
+        if _RANDOM not in getattr(target, "tags", ()):
+            with torch.no_grad():
+                return target(*args, **kwargs)
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
+            before = torch.get_rng_state()
+            result = target(*args, **kwargs)
+            if not torch.equal(before, torch.get_rng_state()):
+                raise _random()
+            return result
 
     def _higher(self, target: Any, args: tuple[Any, ...]) -> Any:
         """Contexts of torch, such as no_grad(): what is called inside of them."""

@@ -37,6 +37,8 @@ CASES = {
         "aten.where",
         "infinite numbers are chosen from",
     ),
+    "random-constant": (lambda x: x * torch.rand(20), (X,), "aten.rand", "random numbers"),
+    "dropout-of-a-constant": (lambda x: x * F.dropout(torch.ones(20), 0.5), (X,), "aten.dropout", "random numbers"),
     "dropout-of-attention": (
         lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5),
         (X,),

@@ -8,6 +8,10 @@ from .sample import Sample
 SAMPLES: list[Sample] = [
     Sample("copies", lambda x: x.clone().detach().contiguous() + x, ((1, 3, 4),)),
     Sample("dropout", lambda x: F.dropout(x, 0.5, False) + 1, ((1, 3, 4),)),
+    Sample("dropout-of-constants", lambda x: x * F.dropout(torch.arange(4.0), 0.5, False), ((1, 3, 4),)),
+    Sample(
+        "attention-of-constants", lambda x: x * F.scaled_dot_product_attention(*[torch.ones(1, 3, 4)] * 3), ((1, 3, 4),)
+    ),
     Sample("alpha-dropout", lambda x: F.alpha_dropout(x, 0.5, False) + 1, ((1, 3, 4),)),
     Sample("feature-dropout", lambda x: F.dropout2d(x, 0.5, False) + 1, ((1, 3, 4, 4),)),
     Sample("feature-alpha-dropout", lambda x: F.feature_alpha_dropout(x, 0.5, False) + 1, ((1, 3, 4, 4),)),
