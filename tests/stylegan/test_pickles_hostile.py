@@ -302,7 +302,7 @@ import resource, sys, time
 from stylegan import checkpoint
 from stylegan.errors import CheckpointError
 import safetensors.torch
-import scipy.signal, scipy.special
+import scipy.special
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), resource.RLIM_INFINITY))
 for path in sys.argv[1:]:

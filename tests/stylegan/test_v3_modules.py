@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.signal
 import scipy.special
 import torch
 
@@ -51,6 +52,16 @@ def test_a_filter_is_low_pass(taps: int, radial: bool) -> None:
         assert along == pytest.approx(across, abs=0.02)
     else:
         assert across > along + 0.1
+
+
+@pytest.mark.parametrize("taps", [2, 5, 12, 24, 63])
+@pytest.mark.parametrize("width", [0.0, 0.1, 2.0, 11.0])
+def test_a_separable_filter_is_scipys(taps: int, width: float) -> None:
+    for cutoff in (0.3, 4.0, 7.9):
+        f = design_lowpass_filter(taps, cutoff, width, fs=16)
+        want = scipy.signal.firwin(taps, cutoff, width=width, fs=16)
+        assert f is not None
+        np.testing.assert_allclose(f.numpy(), want, rtol=1e-6, atol=1e-7)
 
 
 def test_the_middle_of_a_radial_filter_is_the_limit() -> None:
