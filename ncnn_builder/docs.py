@@ -10,12 +10,14 @@ import inspect
 import math
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import registry
 from .builder import inputs_of
+from .frontend.named import FUNCTIONS, METHODS
 from .ir import Graph, Node, Shape, Values
 from .opspec import Derived, OpSpec, Param, Sample, calling, functions
 
@@ -101,6 +103,13 @@ def page(measured: Mapping[str, str]) -> str:
         "",
         "Values have operators, which call these functions on their graph and give a Value: `a + b`, `a - b`, `a * 2`,",
         "`2 - a`, `a / b`, `-a`, `a ** 2`, `abs(a)`, `a @ b`, and parts without batch: `a[:, 2:5]`, `a[..., ::2]`.",
+        "",
+        *textwrap.wrap(
+            "torch's functions by their names take Values and constants; axes are without the batch, 0 the channel,"
+            f" -1 the column. {', '.join(f'`nb.{name}`' for name in FUNCTIONS)}. As methods, `x.mean((1, 2))`, also"
+            f" {', '.join(f'`{name}`' for name in METHODS if name not in FUNCTIONS)}; and `x > 0`, `>=`, `<`, `<=`.",
+            110,
+        ),
         "",
         "Parity is the largest error over the samples, relative to the largest magnitude of the result, rounded up to",
         "a power of ten. The samples are run as well on numbers that reach edges: negative, zero, 10 to 1000, one",

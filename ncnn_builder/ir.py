@@ -41,7 +41,7 @@ class Value(Operators):
     sum_of    of a sum made by ``+``: how many nodes the graph had before, and what was added (see operators.py)
     """
 
-    __slots__ = ("any_shape", "data", "graph", "name", "others", "producer", "shape", "sum_of", "uses")
+    __slots__ = ("__weakref__", "any_shape", "data", "graph", "name", "others", "producer", "shape", "sum_of", "uses")
 
     def __init__(
         self, graph: Graph, name: str, shape: Shape, producer: Node | None = None, data: Array | None = None

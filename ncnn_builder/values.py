@@ -23,6 +23,82 @@ class Operators:
     __slots__ = ()
     __array_ufunc__ = None  # a numpy number on the left leaves the operator to us
 
+    if TYPE_CHECKING:  # torch's methods: frontend/named.py puts them here
+        abs: Callable[..., Value]
+        amax: Callable[..., Value]
+        amin: Callable[..., Value]
+        bmm: Callable[..., Value]
+        ceil: Callable[..., Value]
+        chunk: Callable[..., Values]
+        clamp: Callable[..., Value]
+        cos: Callable[..., Value]
+        cumsum: Callable[..., Value]
+        diag: Callable[..., Value]
+        elu: Callable[..., Value]
+        erf: Callable[..., Value]
+        exp: Callable[..., Value]
+        expand: Callable[..., Value]
+        flatten: Callable[..., Value]
+        flip: Callable[..., Value]
+        floor: Callable[..., Value]
+        gather: Callable[..., Value]
+        gelu: Callable[..., Value]
+        hardsigmoid: Callable[..., Value]
+        hardswish: Callable[..., Value]
+        index_select: Callable[..., Value]
+        leaky_relu: Callable[..., Value]
+        log: Callable[..., Value]
+        log_softmax: Callable[..., Value]
+        logical_and: Callable[..., Value]
+        logical_not: Callable[..., Value]
+        logical_or: Callable[..., Value]
+        logsumexp: Callable[..., Value]
+        masked_fill: Callable[..., Value]
+        matmul: Callable[..., Value]
+        maximum: Callable[..., Value]
+        mean: Callable[..., Value]
+        minimum: Callable[..., Value]
+        mish: Callable[..., Value]
+        movedim: Callable[..., Value]
+        narrow: Callable[..., Value]
+        neg: Callable[..., Value]
+        norm: Callable[..., Value]
+        permute: Callable[..., Value]
+        pixel_shuffle: Callable[..., Value]
+        pixel_unshuffle: Callable[..., Value]
+        pow: Callable[..., Value]
+        prod: Callable[..., Value]
+        reciprocal: Callable[..., Value]
+        relu: Callable[..., Value]
+        remainder: Callable[..., Value]
+        repeat: Callable[..., Value]
+        repeat_interleave: Callable[..., Value]
+        reshape: Callable[..., Value]
+        roll: Callable[..., Value]
+        round: Callable[..., Value]
+        rsqrt: Callable[..., Value]
+        select: Callable[..., Value]
+        sigmoid: Callable[..., Value]
+        sign: Callable[..., Value]
+        silu: Callable[..., Value]
+        sin: Callable[..., Value]
+        softmax: Callable[..., Value]
+        softplus: Callable[..., Value]
+        split: Callable[..., Values]
+        sqrt: Callable[..., Value]
+        square: Callable[..., Value]
+        squeeze: Callable[..., Value]
+        std: Callable[..., Value]
+        sum: Callable[..., Value]
+        tanh: Callable[..., Value]
+        transpose: Callable[..., Value]
+        tril: Callable[..., Value]
+        triu: Callable[..., Value]
+        unbind: Callable[..., Values]
+        unsqueeze: Callable[..., Value]
+        var: Callable[..., Value]
+        view: Callable[..., Value]
+
     def __add__(self, other: Any) -> Any:
         return operate("add", self, other)
 
@@ -55,6 +131,18 @@ class Operators:
 
     def __matmul__(self, other: Any) -> Value:
         return operate("matmul", self, other)
+
+    def __gt__(self, other: Any) -> Value:
+        return operate("gt", self, other)
+
+    def __ge__(self, other: Any) -> Value:
+        return operate("ge", self, other)
+
+    def __lt__(self, other: Any) -> Value:
+        return operate("lt", self, other)
+
+    def __le__(self, other: Any) -> Value:
+        return operate("le", self, other)
 
     def __neg__(self) -> Value:
         return operate("neg", self)

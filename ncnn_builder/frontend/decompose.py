@@ -18,6 +18,17 @@ def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
     Raises BuildError where torch knows none.
     """
     rule, composite = _rule(target)
+    # Before dispatch is where composite operators are themselves, so those are seen behind it.
+    graph, given = traced(rule, args, kwargs, pre_dispatch=not composite)
+    if [n.target for n in graph.nodes if n.op == "call_function"] == [target]:
+        raise _unknown()
+    return graph, given
+
+
+def traced(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, pre_dispatch: bool = True
+) -> tuple[torch.fx.Graph, dict[str, Any]]:
+    """The operators that a function calls with such Tensors and constants, and what its placeholders stand for."""
     leaves, structure = tree_flatten((args, kwargs))
     given = [(i, leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, (Tensor, torch.Tensor))]
 
@@ -26,15 +37,12 @@ def taken_apart(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
         for (i, _), t in zip(given, tensors, strict=True):
             filled[i] = t
         a, k = tree_unflatten(filled, structure)
-        return rule(*a, **k)
+        return function(*a, **k)
 
     examples = [torch.empty(leaf.shape, dtype=leaf.dtype, device="cpu") for _, leaf in given]
     with torch.no_grad():
-        # Before dispatch is where composite operators are themselves, so those are seen behind it.
-        made = make_fx(call, tracing_mode="fake", pre_dispatch=not composite)(*examples)
+        made = make_fx(call, tracing_mode="fake", pre_dispatch=pre_dispatch)(*examples)
     made.graph.eliminate_dead_code()
-    if [n.target for n in made.graph.nodes if n.op == "call_function"] == [target]:
-        raise _unknown()
     names = [n.name for n in made.graph.nodes if n.op == "placeholder"]
     return made.graph, dict(zip(names, (leaf for _, leaf in given), strict=True))
 

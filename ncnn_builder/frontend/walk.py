@@ -17,7 +17,7 @@ from ..ir import Graph, Value
 from ..ops.common import need
 from .blobs import sample, stored
 from .complex_numbers import COMPLEX, Complex
-from .decompose import taken_apart
+from .decompose import taken_apart, traced
 from .exported import Program
 from .layout import MOST_DIMS, Tensor, tensor
 from .leaves import exported_leaf
@@ -39,11 +39,12 @@ class Walk:
     """One walk along a program.
 
     g        the graph that is built
+    program  what torch.export made; None for the call of one function
     used     names of the converters that were asked
     taps     tap path -> what the module returned
     """
 
-    def __init__(self, g: Graph, program: Program) -> None:
+    def __init__(self, g: Graph, program: Program | None) -> None:
         self.g = g
         self.program = program
         self.taps: dict[str, Any] = {}
@@ -53,6 +54,7 @@ class Walk:
 
     def whole(self, inputs: dict[str, Any]) -> list[Any]:
         """What the program returns, flat, its inputs being these."""
+        assert self.program is not None
         returned = self.run(self.program.graph, {**self.program.given, **inputs}, self.program.module)
         return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
@@ -92,6 +94,7 @@ class Walk:
         if target is operator.getitem:
             return args[0][args[1]]
         if str(target) == LEAF:
+            assert self.program is not None
             return exported_leaf(self.g, self.program.leaves[args[1]], args[0])
         if isinstance(target, type) and issubclass(target, tuple):  # what a rule of torch's table returns
             return tuple(args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args)
@@ -213,6 +216,13 @@ class Walk:
             got=error.got,
             fix=fix,
         )
+
+
+def converted_call(g: Graph, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """What a function of torch returns of Tensors and constants, flat."""
+    graph, given = traced(function, args, kwargs)
+    returned = Walk(g, None).run(graph, given, graph.owning_module)
+    return list(_leaves(returned))
 
 
 def _random() -> BuildError:
