@@ -22,10 +22,10 @@ from benchmarks.compare import Parser, positive
 from ncnn_builder import TARGETS
 from runtime import Model
 from runtime.batch import in_order
-from stylegan.checkpoint import build_generator, random_state
-from stylegan.configs import get_config
+from stylegan.checkpoints.checkpoint import build_generator, random_state
 from stylegan.errors import ConfigError
 from stylegan.export import export_generator
+from stylegan.networks.configs import get_config
 
 PICTURES = 8  # of each turn
 

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 from benchmarks import chart, report, rounds, sweep
 from benchmarks.contenders import FIRST, Contender, contenders
-from stylegan.configs import get_config
 from stylegan.errors import ConfigError
+from stylegan.networks.configs import get_config
 
 RESULTS = Path(__file__).parent / "results"
 

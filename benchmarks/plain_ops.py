@@ -16,7 +16,7 @@ from unittest import mock
 from torch import Tensor
 from torch.nn import functional
 
-from stylegan.functional import get_activation
+from stylegan.networks.functional import get_activation
 
 
 def upfirdn2d(
@@ -129,7 +129,7 @@ def split_gain(act: str, gain: float) -> tuple[float, float]:
     return 1.0, gain
 
 
-_USERS = ("v2ada", "v2ada_layers", "layers", "training.loss", "training.discriminator")
+_USERS = ("networks.v2ada", "networks.v2ada_layers", "networks.layers", "training.loss", "training.discriminator")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Makes what a contender runs: `python -m benchmarks.prepare FOLDER ARTEFACT`. Called by benchmarks.rounds.
 
-FOLDER/spec.json says the network: {"name", "family", "init_kwargs"}. Its weights are stylegan.checkpoint.random_state's
-of seed 0 and its latent that of seed SEED, for all contenders. Artefacts, and the files in FOLDER that they are:
+FOLDER/spec.json says the network: {"name", "family", "init_kwargs"}. Its weights are those of random_state() with
+seed 0 and its latent that of seed SEED, for all contenders. Artefacts, and the files in FOLDER that they are:
 
     weights         weights.pt (the state_dict), ws.npy [1, num_ws, w_dim], z.npy [z_dim]
     onnx:FORM       onnx_FORM.onnx: the static rewrite, FORM as in benchmarks.rewrite
@@ -28,7 +28,7 @@ PNNX_LIMIT = 600
 def generator(folder: Path) -> Any:
     import torch
 
-    from stylegan import checkpoint
+    from stylegan.checkpoints import checkpoint
 
     spec = json.loads((folder / "spec.json").read_text())
     weights = folder / "weights.pt"
@@ -42,7 +42,7 @@ def generator(folder: Path) -> Any:
 def make_weights(folder: Path) -> None:
     import torch
 
-    from stylegan.seeds import latent
+    from stylegan.bundle.seeds import latent
 
     G = generator(folder)
     z = latent(SEED, G.z_dim)

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stylegan import v2ada, v2ada_layers, v3, v3_layers
-from stylegan.functional import get_activation
-from stylegan.layers import normalize_2nd_moment
+from stylegan import v2ada, v3
+from stylegan.networks import v2ada_layers, v3_layers
+from stylegan.networks.functional import get_activation
+from stylegan.networks.layers import normalize_2nd_moment
 
 UP_FORMS = ("transposed", "polyphase")
 # lrelu(x) * g = lrelu(x * g) for these: their gain can move to where it costs nothing.

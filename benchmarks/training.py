@@ -18,8 +18,8 @@ import torch
 from benchmarks.compare import Parser, positive
 from benchmarks.plain_ops import plain_ops
 from benchmarks.report import as_json, write_json
-from stylegan.configs import CONFIGS, get_config
 from stylegan.errors import ConfigError
+from stylegan.networks.configs import CONFIGS, get_config
 from stylegan.training.loss import PHASES
 from stylegan.training.settings import default_settings
 from stylegan.training.trainer import Trainer

@@ -28,7 +28,7 @@ def _torch(folder: Path, threads: int, static: bool = False) -> tuple[Any, Any, 
     """The synthesis network, its ws, and the seconds that loading took."""
     import torch
 
-    from stylegan import checkpoint
+    from stylegan.checkpoints import checkpoint
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import ncnn_builder as nb
-from stylegan.functional import bias_act, modulated_conv2d
+from stylegan.networks.functional import bias_act, modulated_conv2d
 
 
 class StyleConv(nn.Module):

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import ncnn_builder as nb
 from ncnn_builder.strangers import printable
-from stylegan.configs import CONFIGS, WHICH, Config, get_config
 from stylegan.errors import CheckpointError, ConfigError, StyleganError
+from stylegan.networks.configs import CONFIGS, WHICH, Config, get_config
 
 if TYPE_CHECKING:
-    from stylegan.checkpoint import Checkpoint
+    from stylegan.checkpoints.checkpoint import Checkpoint
 
 EPILOG = "Configurations: " + ", ".join(CONFIGS)
 
@@ -70,7 +70,7 @@ def configuration(args: argparse.Namespace) -> Config | None:
 
 def load(args: argparse.Namespace, config: Config | None) -> Weights:
     """The weights; config is what configuration() made of the same arguments. Raises StyleganError."""
-    from stylegan import checkpoint
+    from stylegan.checkpoints import checkpoint
 
     ckpt, reason = args.ckpt, ""
     if config is not None:
@@ -147,7 +147,7 @@ def _own(config: Config) -> tuple[Path | None, str]:
         return config.shipped, ""
     if config.url is None:
         return None, f"configuration {config.name} has no official checkpoint"
-    from stylegan import download
+    from stylegan.checkpoints import download
 
     try:
         return download.cached_file(config.url) or download.fetch(config.url, download.cache_dir()), ""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import ncnn_builder as nb
 from stylegan import command_line
-from stylegan.configs import WHICH
 from stylegan.errors import CheckpointError
+from stylegan.networks.configs import WHICH
 
 if TYPE_CHECKING:
     from stylegan._torch import Tensor
@@ -31,7 +31,7 @@ def convert(
     network could be built of it; equal input gives equal bytes. Raises CheckpointError, PackageMissing and
     ncnn_builder.EmitError; nothing is written then.
     """
-    from stylegan import checkpoint, readers
+    from stylegan.checkpoints import checkpoint, readers
 
     if out.suffix.lower() != ".safetensors":
         raise CheckpointError(f"cannot convert to {out}: expected a name that ends in .safetensors")

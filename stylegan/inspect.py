@@ -11,7 +11,7 @@ from typing import Any
 
 from ncnn_builder.strangers import printable
 from stylegan import command_line
-from stylegan.configs import WHICH
+from stylegan.networks.configs import WHICH
 
 
 def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def inspect(source: str, which: str = "G_ema", sha256: str | None = None) -> dic
     parameters and buffers (how many numbers), bytes (of both, in float32), w_avg (mean, std, min, max; None without
     truncation), tensors (name -> shape), in the network's order. Raises CheckpointError, PackageMissing.
     """
-    from stylegan import checkpoint
+    from stylegan.checkpoints import checkpoint
 
     found = checkpoint.load(source, which, sha256)
     network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)

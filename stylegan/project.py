@@ -78,8 +78,9 @@ def _prepare(args: argparse.Namespace) -> Work:
     """Everything that can be wrong is looked at before anything is computed, and what is read fast comes first."""
     config = command_line.configuration(args)
     fps, out = _frame_rate(args.fps), Path(args.out)
-    from stylegan import checkpoint, devices
+    from stylegan import devices
     from stylegan._torch import torch
+    from stylegan.checkpoints import checkpoint
     from stylegan.projector import PIXELS, Projector, Settings, choose, picture, results
     from stylegan.projector.run import Work, saved_work
 

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from stylegan import checkpoint
+from stylegan.checkpoints import checkpoint
 from stylegan.errors import CheckpointError
 
 from .official_pickles import CODE_BASES, EasyDict, dumps, official_network, rosinality, snapshot, tensorflow

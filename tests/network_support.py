@@ -12,7 +12,7 @@ from golden_files import load_golden
 from parity_support import run_emitted
 
 import ncnn_builder as nb
-from stylegan import checkpoint
+from stylegan.checkpoints import checkpoint
 
 TARGETS = sorted(nb.TARGETS)
 NETWORK_TOLERANCE = 1e-4  # the contract allows 1e-3; fp32 on both sides needs far less

@@ -12,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegan import download, project
-from stylegan.configs import CONFIGS, Config
+from stylegan import project
+from stylegan.checkpoints import download
 from stylegan.errors import CheckpointError
+from stylegan.networks.configs import CONFIGS, Config
 
 KWARGS: dict[str, Any] = dict(
     z_dim=16,

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from runtime.stopping import check_stop
 from stylegan.dataset.archive import Label, check_out, encoded, writing
+from stylegan.dataset.picture_files import MODES, PictureError, converted, kind, open_picture
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
-from stylegan.picture_files import MODES, PictureError, converted, kind, open_picture
 
 CROPS = ("center", "center-wide")
 LABELS = ("auto", "none", "folders")

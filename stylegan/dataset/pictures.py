@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from stylegan._torch import torch
+from stylegan.dataset.picture_files import MODES, PictureError, converted, kind, open_picture
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
-from stylegan.picture_files import MODES, PictureError, converted, kind, open_picture
 
 Item = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 LISTED = 20

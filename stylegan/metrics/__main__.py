@@ -71,7 +71,8 @@ def _measure(args: argparse.Namespace) -> None:
         raise MetricError(f"--seed {args.seed}: expected 0 to {2**32 - 1}")
     if args.workers < 0:
         raise MetricError(f"--workers {args.workers}: expected 0 or more")
-    from stylegan import checkpoint, devices
+    from stylegan import devices
+    from stylegan.checkpoints import checkpoint
     from stylegan.dataset import PictureDataset
     from stylegan.metrics.evaluate import check, evaluate
 

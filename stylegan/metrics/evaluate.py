@@ -12,7 +12,7 @@ from stylegan.errors import MetricError
 from stylegan.metrics import formulas, statistics
 from stylegan.metrics.features import Features, choose
 from stylegan.metrics.statistics import MOST_KEPT, Statistics
-from stylegan.random_weights import Generator
+from stylegan.networks.random_weights import Generator
 
 METRICS = ("fid", "kid", "pr")
 PUBLISHED_NUM = 50_000

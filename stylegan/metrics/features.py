@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan import feature_files
 from stylegan._torch import Tensor, functional, torch
+from stylegan.checkpoints import feature_files
+from stylegan.checkpoints.feature_files import INCEPTION, VGG16, FeatureFile, FeatureFileError, Official, first_line
 from stylegan.errors import MetricError
-from stylegan.feature_files import INCEPTION, VGG16, FeatureFile, FeatureFileError, Official, first_line
 
 FIXED = "fixed"
 """The word that choose() takes for features without a network."""

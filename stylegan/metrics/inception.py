@@ -10,12 +10,12 @@ from __future__ import annotations
 import zipfile
 from io import BytesIO
 
-from stylegan import readers, torch_files
 from stylegan._torch import Tensor, functional, nn, torch
+from stylegan.checkpoints import readers, torch_files
+from stylegan.checkpoints.feature_files import FeatureFile
+from stylegan.checkpoints.pickles import Refused
 from stylegan.errors import CheckpointError, MetricError
-from stylegan.feature_files import FeatureFile
 from stylegan.metrics.features import Features
-from stylegan.pickles import Refused
 
 MARK = "layers.mixed_10.tower_mixed_conv.conv.weight"
 SIDE = 299

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 import ncnn_builder as nb
 from runtime.stopping import check_stop
-from stylegan import download
 from stylegan._torch import Tensor, torch
+from stylegan.checkpoints import download
 from stylegan.dataset.pictures import PictureDataset
 from stylegan.errors import MetricError
 from stylegan.metrics.features import Features
-from stylegan.random_weights import Generator
+from stylegan.networks.random_weights import Generator
 
 MOST_KEPT = 200_000
 """Features that are kept one by one: as many as the official precision and recall compare."""

@@ -10,10 +10,10 @@ import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from stylegan import feature_files
 from stylegan._torch import Tensor, functional, torch
+from stylegan.checkpoints import feature_files
+from stylegan.checkpoints.feature_files import VGG16, FeatureFile, FeatureFileError, first_line
 from stylegan.errors import ProjectionError
-from stylegan.feature_files import VGG16, FeatureFile, FeatureFileError, first_line
 
 SIZE = 256
 PIXELS, OFFICIAL = "pixels", VGG16.word

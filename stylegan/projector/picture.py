@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from stylegan.dataset.picture_files import MODES, PictureError, converted, open_picture
 from stylegan.errors import ProjectionError
-from stylegan.picture_files import MODES, PictureError, converted, open_picture
 
 
 def open_target(path: str | os.PathLike[str]) -> Image.Image:

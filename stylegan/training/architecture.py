@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stylegan import infer
 from stylegan._torch import Tensor
+from stylegan.checkpoints import infer
 from stylegan.errors import CheckpointError
 from stylegan.training import saved, starting
 from stylegan.training.recipes import Recipe

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stylegan._torch import Tensor, nn, torch
-from stylegan.functional import setup_filter
+from stylegan.networks.functional import setup_filter
 from stylegan.training import augment_filter as filtering
 from stylegan.training import matrices
 from stylegan.training.augment_geometry import resample

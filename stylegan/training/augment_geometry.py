@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stylegan._torch import Tensor, functional, torch
-from stylegan.functional import upfirdn2d, upsample2d
+from stylegan.networks.functional import upfirdn2d, upsample2d
 from stylegan.training import matrices
 
 

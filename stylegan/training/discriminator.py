@@ -1,6 +1,6 @@
 """The discriminator of StyleGAN2-ADA and StyleGAN3, with the official keyword arguments and state_dict keys.
 
-`num_fp16_res` and `use_fp16` matter in training on GPUs (stylegan.precision). `fp16_channels_last` is accepted so that
+`num_fp16_res` and `use_fp16` matter on GPUs (networks/precision.py). `fp16_channels_last` is accepted so that
 official keywords load, and changes nothing.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stylegan._torch import Tensor, nn, torch
-from stylegan.functional import downsample2d, setup_filter
-from stylegan.layers import FullyConnectedLayer, check_sizes, expect_shape
-from stylegan.precision import compute_dtype, first_half_resolution
-from stylegan.v2ada import ARCHITECTURES, MappingNetwork
-from stylegan.v2ada_layers import FIR, Conv2dLayer
+from stylegan.networks.functional import downsample2d, setup_filter
+from stylegan.networks.layers import FullyConnectedLayer, check_sizes, expect_shape
+from stylegan.networks.precision import compute_dtype, first_half_resolution
+from stylegan.networks.v2ada import ARCHITECTURES, MappingNetwork
+from stylegan.networks.v2ada_layers import FIR, Conv2dLayer
 
 
 class DiscriminatorBlock(nn.Module):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stylegan import v2ada, v3
 from stylegan._torch import Tensor, functional, nn, torch
-from stylegan.functional import upfirdn2d
+from stylegan.networks import v2ada, v3
+from stylegan.networks.functional import upfirdn2d
 from stylegan.training import distributed
 
 PHASES = ("Gmain", "Greg", "Dmain", "Dreg")

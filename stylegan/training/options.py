@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from stylegan.configs import CONFIGS
 from stylegan.errors import TrainingError
+from stylegan.networks.configs import CONFIGS
 from stylegan.training.recipes import OFFICIAL, PREDECESSOR
 
 ARCHITECTURE = ("resolution", "channels", "z_dim", "w_dim", "cbase", "cmax", "map_depth")

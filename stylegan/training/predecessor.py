@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stylegan import checkpoint, file_kinds, readers, torch_files
 from stylegan._torch import Tensor, torch
+from stylegan.checkpoints import checkpoint, file_kinds, readers, torch_files
+from stylegan.checkpoints.pickles import Refused
 from stylegan.errors import CheckpointError
-from stylegan.pickles import Refused
 from stylegan.training.trainer import Trainer
 
 HALVES = ("synthesis", "mapping")

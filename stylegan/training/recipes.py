@@ -1,4 +1,4 @@
-"""What --cfg of a training names: a network of stylegan.configs, or a recipe of the official code or the predecessor.
+"""What --cfg of a training names: a configuration, or a recipe of the official code or the predecessor.
 
 Nothing here imports torch: a wrong name is refused at once.
 """
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stylegan.configs import CONFIGS
 from stylegan.errors import ConfigError
+from stylegan.networks.configs import CONFIGS
 
 BY_RESOLUTION = 0
 

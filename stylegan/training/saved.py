@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import ncnn_builder as nb
-from stylegan import readers
 from stylegan._torch import Tensor, safetensors_torch
+from stylegan.checkpoints import readers
 from stylegan.errors import TrainingError
 from stylegan.training.settings import TrainSettings
 from stylegan.training.trainer import Trainer

@@ -7,11 +7,11 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from stylegan import agreement, checkpoint, readers
 from stylegan._torch import Tensor, nn
-from stylegan.configs import Config
+from stylegan.checkpoints import agreement, checkpoint, readers
+from stylegan.checkpoints.pickles import Refused
 from stylegan.errors import CheckpointError, NetworkMissing
-from stylegan.pickles import Refused
+from stylegan.networks.configs import Config
 from stylegan.training import saved
 from stylegan.training.trainer import Trainer
 
@@ -109,7 +109,7 @@ def discriminator(path: str) -> Mapping[str, Tensor]:
     """Its state_dict in a file, empty where that has none."""
     local = Path(path)
     if path.lower().startswith(("http://", "https://")):
-        from stylegan import download
+        from stylegan.checkpoints import download
 
         local = download.cached(path)
     try:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from stylegan import v2ada, v3
 from stylegan._torch import Tensor, nn, torch
-from stylegan.random_weights import GENERATORS
+from stylegan.networks import v2ada, v3
+from stylegan.networks.random_weights import GENERATORS
 from stylegan.training import distributed
 from stylegan.training.ada import AdaController
 from stylegan.training.augment import AugmentPipe, pipe_settings

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylegan import checkpoint, devices
-from stylegan.configs import Config
+from stylegan import devices
+from stylegan.checkpoints import checkpoint
 from stylegan.dataset import PictureDataset
 from stylegan.errors import TrainingError
+from stylegan.networks.configs import Config
 from stylegan.training import architecture, distributed, loop, options, predecessor, saved, starting
 from stylegan.training.recipes import Recipe, get_recipe
 from stylegan.training.settings import TrainSettings, default_settings

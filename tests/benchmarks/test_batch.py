@@ -8,7 +8,7 @@ import pytest
 from network_support import NETWORKS
 
 from benchmarks import batch
-from stylegan.configs import CONFIGS, Config
+from stylegan.networks.configs import CONFIGS, Config
 
 
 def test_a_line_for_each_configuration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

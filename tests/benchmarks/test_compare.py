@@ -10,7 +10,7 @@ import pytest
 from network_support import NETWORKS
 
 from benchmarks import compare, contenders, report, rounds, sweep
-from stylegan.configs import CONFIGS, Config
+from stylegan.networks.configs import CONFIGS, Config
 
 TINY = "tiny"
 

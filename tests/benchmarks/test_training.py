@@ -10,8 +10,8 @@ import pytest
 from network_support import NETWORKS
 
 from benchmarks import plain_ops, training
-from stylegan import v2ada_layers
-from stylegan.configs import CONFIGS, Config
+from stylegan.networks import v2ada_layers
+from stylegan.networks.configs import CONFIGS, Config
 
 
 def test_a_line_for_each_configuration(

@@ -15,9 +15,10 @@ from network_support import GOLDENS, NETWORK_TOLERANCE, NETWORKS, TARGETS, golde
 import runtime
 from ncnn_builder.parity import Report
 from runtime import Model
-from stylegan import checkpoint, v2ada
+from stylegan import v2ada
+from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator
-from stylegan.v2ada_layers import SynthesisLayer
+from stylegan.networks.v2ada_layers import SynthesisLayer
 
 SCHEMA = json.loads(Path(runtime.__file__).with_name("manifest.schema.json").read_text())
 NOISY = ["skip", "resnet", "orig"]

@@ -13,7 +13,7 @@ from parity_support import run_emitted
 
 import ncnn_builder as nb
 from ncnn_builder.parity import Report
-from stylegan import functional
+from stylegan.networks import functional
 
 some = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 pictures = st.tuples(st.sampled_from([1, 2, 3, 4, 5, 8, 12, 16, 17, 32]), st.integers(1, 20), st.integers(1, 20))

@@ -14,9 +14,10 @@ import ncnn_builder as nb
 from ncnn_builder.emit import half
 from ncnn_builder.parity import Report, interpret, torch_taps
 from ncnn_builder.passes.pipeline import lower_and_optimise
-from stylegan import checkpoint, v2ada_layers
+from stylegan.checkpoints import checkpoint
 from stylegan.export import mapping_graph, synthesis_graph
-from stylegan.layers import FullyConnectedLayer
+from stylegan.networks import v2ada_layers
+from stylegan.networks.layers import FullyConnectedLayer
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from parity_support import run_emitted
 import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret, module_graph, smallest_failure, torch_taps
 from runtime import Model
-from stylegan import checkpoint
+from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator, mapping_graph, synthesis_graph
 
 # -- chained: the whole network, every tap -----------------------------------------------------------------------

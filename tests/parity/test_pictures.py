@@ -14,7 +14,7 @@ from network_support import GOLDENS, golden_generator
 from PIL import Image
 
 from runtime.run import main
-from stylegan.checkpoint import Generator
+from stylegan.checkpoints.checkpoint import Generator
 from stylegan.export import export_generator
 
 NETWORKS = ["v2ada_skip_64", "v2ada_cond_32", "v3_t_64", "v3_r_64"]

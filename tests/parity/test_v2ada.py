@@ -12,9 +12,10 @@ from network_support import GOLDENS, NETWORK_TOLERANCE, NETWORKS, TARGETS, golde
 
 from ncnn_builder.parity import Report
 from runtime import Model, NcnnError
-from stylegan import checkpoint, v2ada
-from stylegan.configs import get_config
+from stylegan import v2ada
+from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator
+from stylegan.networks.configs import get_config
 
 
 @pytest.mark.parametrize("target", TARGETS)

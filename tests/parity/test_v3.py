@@ -22,9 +22,9 @@ from network_support import (
 
 from ncnn_builder.parity import Report, torch_taps
 from runtime import Model
-from stylegan import checkpoint
-from stylegan.configs import get_config
+from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator, synthesis_graph
+from stylegan.networks.configs import get_config
 
 V3_GOLDENS = [name for name, family in GOLDENS.items() if family == "v3"]
 

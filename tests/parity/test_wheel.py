@@ -19,9 +19,10 @@ from PIL import Image
 import ncnn_builder as nb
 from ncnn_builder.parity import Report
 from runtime import Model
-from stylegan import checkpoint, v2ada
-from stylegan.configs import get_config
+from stylegan import v2ada
+from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator
+from stylegan.networks.configs import get_config
 
 RUNNER = Path(__file__).resolve().parents[1] / "wheel_runner.py"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "targets.md"

@@ -31,7 +31,7 @@ from runtime.picture_files import FORMATS, MOST_PIXELS, NotAPicture, opened
 from runtime.run import main
 from runtime.seeds import read_style
 from runtime.strangers import open_regular, printable, read_regular
-from stylegan.picture_files import PictureError, open_picture
+from stylegan.dataset.picture_files import PictureError, open_picture
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n(hello) print showpage\n%%EOF\n"
 ESCAPES = "all is well\x1b[2K\rno\x1b]0;TITLE\x07\nnote          forged\x9b31m\u202egnp.exe\u200b"

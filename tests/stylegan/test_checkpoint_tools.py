@@ -15,7 +15,8 @@ from official_pickles import write_official
 from safetensors import safe_open
 
 from runtime import Model
-from stylegan import checkpoint, convert, export, inspect
+from stylegan import convert, export, inspect
+from stylegan.checkpoints import checkpoint
 
 
 @pytest.fixture(autouse=True)

@@ -16,11 +16,11 @@ from official_pickles import write_official
 
 import ncnn_builder as nb
 import runtime.run
-import stylegan
 from runtime import Model
-from stylegan import checkpoint, download, export, v2ada
-from stylegan.configs import CONFIGS, Config
+from stylegan import checkpoints, export, v2ada
+from stylegan.checkpoints import checkpoint, download
 from stylegan.errors import CheckpointError, SeedError
+from stylegan.networks.configs import CONFIGS, Config
 
 KWARGS: dict[str, Any] = dict(
     z_dim=16,
@@ -153,8 +153,8 @@ def test_a_missing_package_is_named(
     package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    monkeypatch.delattr(stylegan, "download")
-    for module in ("stylegan.download", "safetensors.torch"):
+    monkeypatch.delattr(checkpoints, "download")
+    for module in ("stylegan.checkpoints.download", "safetensors.torch"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     ckpt = ("--ckpt", "w.safetensors") if package == "safetensors" else ()

@@ -18,7 +18,8 @@ from PIL import Image
 from projection_support import FILES, QUICK, TINY, Features, command, files, prepare, report, scripted
 
 from runtime.run import main as run_model
-from stylegan import download, export
+from stylegan import export
+from stylegan.checkpoints import download
 from stylegan.projector import Projector, distance, results, run
 
 

@@ -14,13 +14,14 @@ from safetensors import safe_open
 import runtime.run
 from ncnn_builder import TARGETS
 from runtime import Model
-from stylegan import checkpoint, export
-from stylegan.configs import CONFIGS, get_config
+from stylegan import export
+from stylegan.checkpoints import checkpoint
 from stylegan.faces.drawing import draw
 from stylegan.faces.parameters import parameters
 from stylegan.metrics.features import FixedFeatures
 from stylegan.metrics.formulas import frechet_distance
 from stylegan.metrics.statistics import to_uint8
+from stylegan.networks.configs import CONFIGS, get_config
 
 SHIPPED = [name for name, config in CONFIGS.items() if config.shipped.is_file()]
 FIRST = 3  # styles, of 10

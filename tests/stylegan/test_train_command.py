@@ -18,7 +18,8 @@ from official_pickles import dumps, official_network, persistent
 from PIL import Image
 from training_support import KWARGS, Pictures, small_settings, small_trainer
 
-from stylegan import configs, export, train
+from stylegan import export, train
+from stylegan.networks import configs
 from stylegan.training import saved
 from stylegan.training.trainer import Trainer
 
@@ -79,7 +80,8 @@ def test_resumed_is_the_same_as_uninterrupted(tmp_path: Path, data: Path) -> Non
 
 COMMAND = """
 import sys
-from stylegan import configs, train
+from stylegan.networks import configs
+from stylegan import train
 from test_train_command import CFG, CONFIG
 configs.CONFIGS[CFG] = CONFIG
 sys.exit(train.main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What an export writes: NAME_mapping.param/.bin, NAME_synthesis.param/.bin, the manifest NAME.json, and seed files."""
