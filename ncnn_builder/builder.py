@@ -239,12 +239,14 @@ def _refuse_open_lengths(values: Sequence[Value]) -> None:
 def _refuse_mixed_numbers(spec: OpSpec, values: Sequence[Value]) -> None:
     for value in values:
         readers = {node.spec for node, _ in value.uses} | {spec}
-        if any(reader.integer_input for reader in readers) and (value.producer is not None or value.uses):
+        whole = [reader.integer_input for reader in readers]
+        if any(whole) and (value.producer is not None or not all(whole)):
             raise BuildError(
-                "whole numbers are an input of the graph that one layer reads",
+                "whole numbers are an input of the graph, and no layer reads them as floats",
                 argument=value.name,
                 expected=f"an input for {' and '.join(sorted(r.type for r in readers))} each",
                 got=value,
+                fix="dequantize(g, x, [1.0]) makes floats of them",
             )
 
 

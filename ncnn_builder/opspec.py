@@ -117,7 +117,7 @@ class OpSpec:
         Mapping[int, str]
     ] = {}  # ids that converters write and ncnn's layer does not read: id -> what it is
     off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
-    integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net that nothing else reads
+    integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net, read by its like only
     open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
     departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
     tolerance: ClassVar[Tolerance] = Tolerance()

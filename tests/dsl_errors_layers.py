@@ -253,7 +253,6 @@ WRONG_LAYERS: list[tuple[str, str, Call, str]] = [
     ("einsum", "dots", lambda g, i: nb.einsum(g, i.m, "...j->j"), "equation"),
     ("einsum", "trace", lambda g, i: nb.einsum(g, i.m, "ii"), "square"),
     ("embedding", "value", lambda g, i: nb.embedding(g, nb.square(g, i.v), nn.Embedding(3, 4)), "whole numbers"),
-    ("embedding", "twice", lambda g, i: [nb.embedding(g, i.v, W) for W in (W4[0, 0], W4[0, 0])], "whole numbers"),
     ("embedding", "rank", lambda g, i: nb.embedding(g, i.m, nn.Embedding(3, 4)), "1-D"),
     ("embedding", "norm", lambda g, i: nb.embedding(g, i.v, nn.Embedding(3, 4, max_norm=1.0)), "max_norm"),
     ("embedding", "bias", lambda g, i: nb.embedding(g, i.v, nn.Embedding(3, 4), np.ones(3)), "bias"),

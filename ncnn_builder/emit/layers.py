@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import BuildError, EmitError
+from ..features import mask_of
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, spec_of
 from .syntax import Line
 
 SURPRISES = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 """What a declaration may meet in a file that somebody else wrote, and that no author's call could bring."""
+AS_THEY_ARE = mask_of(["fp16_storage", "bf16"])
+"""Of a Split of whole numbers, which ncnn would turn into half floats in front of it, as if they were floats."""
 
 
 @dataclass
@@ -90,7 +93,8 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
         copies = [fresh(f"{blob}/split_{i}") for i in range(len(value.uses))]
         for copy, (node, position) in zip(copies, value.uses, strict=True):
             reads[id(node), position] = copy
-        layers.append(Layer(spec_of("Split"), fresh(f"{blob}/split"), [blob], [*copies, *names], {}))
+        mask = AS_THEY_ARE if any(reader.spec.integer_input for reader, _ in value.uses) else 0
+        layers.append(Layer(spec_of("Split"), fresh(f"{blob}/split"), [blob], [*copies, *names], {}, mask=mask))
 
     for value in graph.inputs:
         dims = {} if value.any_shape else _dims(value.shape)

@@ -8,8 +8,8 @@ tensor comes as torch has it, constants (weights, buffers, whatever does not dep
 Returns a Value, or a list of them.
 
 ``on_tensors``: for operators that mean torch's axes (permute, softmax, cat). Tensors come as layout.Tensor, which knows
-torch's shape and order of axes, and may be any layout in memory; see layout.py and blobs.py. Returns a layout.Tensor, a
-constant torch.Tensor, or a tuple of them.
+torch's shape and order of axes, and may be any layout in memory; see layout.py and blobs.py. What is annotated as
+layout.Tensor is one, even of a constant. Returns a layout.Tensor, a constant torch.Tensor, or a tuple of them.
 
 Both get (g, node, *arguments): the graph, the call (see Call), and the operator's arguments in the order of its schema,
 defaults filled in. An argument that the function does not take has to be at its default, else the call is refused. A

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 from ..errors import BuildError
 from ..ir import Graph, Value
 from ..ops.common import need
-from .blobs import sample, stored
+from .blobs import as_tensor, sample, stored
 from .complex_numbers import COMPLEX, Complex
 from .decompose import taken_apart, traced
 from .exported import Program
@@ -180,6 +180,10 @@ class Walk:
         call = call_of(node)
         bound = _bound(converter, target, args, kwargs)
         if converter.tensors:
+            only = _only_tensors(converter.function)
+            bound = [
+                as_tensor(self.g, a) if i in only and isinstance(a, torch.Tensor) else a for i, a in enumerate(bound)
+            ]
             return converter.function(self.g, call, *bound)
         rank = converter.rank
         names = list(inspect.signature(converter.function).parameters)[2:]
@@ -277,6 +281,16 @@ def _as_tensors(returned: Any, call: Call, n: int) -> Any:
         need(math.prod(shape) == n * math.prod(value.shape), "another shape", expected=list(shape), got=value)
         made.append(tensor(value, shape, dtype, n))
     return made[0] if len(made) == 1 else tuple(made)
+
+
+@cache
+def _only_tensors(function: Callable[..., Any]) -> frozenset[int]:
+    """Which arguments are layout.Tensor by annotation, so that a constant has to become one."""
+    names = [p.annotation for p in inspect.signature(function).parameters.values()][2:]
+    known = getattr(function, "__globals__", {})
+    return frozenset(
+        i for i, name in enumerate(names) if (known.get(name) if isinstance(name, str) else name) is Tensor
+    )
 
 
 def _bound(converter: Converter, target: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

@@ -82,7 +82,8 @@ class Embed(OpSpec):
 def embedding(g: Graph, bottom_names: ValueLike, embedding: Any, bias: Any = None) -> Values:
     """An nn.Embedding (or its weight [rows, size]) of whole numbers [n], an input of the graph; + bias [size].
 
-    The runtime is given such an input as whole numbers, so nothing else may read it.
+    The runtime is given such an input as whole numbers, so nothing may read it that takes floats; dequantize() makes
+    floats of it.
     """
     x = one(bottom_names)
     if not isinstance(embedding, (np.ndarray, list)) and not hasattr(embedding, "detach"):

@@ -251,13 +251,22 @@ void Net::describe()
             input.name = name;
             if (!shape.empty() && !settings.any_shape)
                 input.shape = shape;
-            const int reader = blobs[(size_t)blob(name)].consumer;
-            const std::string reader_type = reader >= 0 ? lines[(size_t)reader].type : "";
-            input.index =
-                reader_type == "Embed" || reader_type == "Dequantize" || reader_type == "Requantize";
+            input.index = read_as_whole(name);
             input_list.push_back(input);
         }
     }
+}
+
+bool Net::read_as_whole(const std::string& name) const
+{
+    const int reader = net->blobs()[(size_t)blob(name)].consumer;
+    if (reader < 0)
+        return false;
+    const LayerLine& line = lines[(size_t)reader];
+    if (line.type != "Split")
+        return line.type == "Embed" || line.type == "Dequantize" || line.type == "Requantize";
+    return std::any_of(line.tops.begin(), line.tops.end(),
+                       [this](const std::string& top) { return read_as_whole(top); });
 }
 
 const Net::Input& Net::input(const std::string& name) const

@@ -76,6 +76,7 @@ private:
     bool load_text(ncnn::Net& into, const std::string& text, size_t* offset) const;
     Fault refused_line(const std::string& text, size_t offset, const std::string& reason) const;
     void describe();
+    bool read_as_whole(const std::string& name) const; // by an Embed or its like, behind Splits too
     std::vector<ncnn::Mat> run_whole(ncnn::Extractor& extractor, const std::vector<int>& wanted) const;
     std::vector<char> needed_layers(const std::vector<int>& wanted) const;
     void run_layer(ncnn::Extractor& extractor, size_t number, const std::vector<char>& is_wanted,

@@ -58,12 +58,6 @@ CASES = {
         "aten.linalg_vector_norm",
         "a norm that counts",
     ),
-    "ids-twice": (
-        lambda i: F.embedding(i, torch.ones(5, 2)) * (i > 1)[..., None],
-        (IDS,),
-        "",
-        "whole numbers are an input of the graph that one layer reads",
-    ),
     "table-computed": (lambda i, x: F.embedding(i, x[0]), (IDS, X), "aten.embedding", "a table that is computed"),
     "cumprod": (lambda x: x.cumprod(1), (X,), "aten.cumprod", "ncnn has no layer for this operator"),
 }

@@ -14,6 +14,7 @@ from net_files import mixed
 import ncnn_builder as nb
 from ncnn_builder.emit.layers import Layer
 from ncnn_builder.emit.text import MAGIC, read_param, write_param
+from ncnn_builder.features import mask_of
 
 
 def lines(model: nb.EmittedModel) -> list[list[str]]:
@@ -148,6 +149,15 @@ def test_a_value_used_twice_is_split() -> None:
     model = nb.compile_graph(g)
     check_blobs(model)
     assert [len(tops) for _, tops in splits(model)] == [2]
+
+
+def test_whole_numbers_are_split_without_half_floats() -> None:
+    """ncnn would round them, as if they were floats, in front of a Split that takes half floats."""
+    g = nb.Graph()
+    i, table = g.input("i", (3,)), np.ones((4, 2), np.float32)
+    g.output("y", nb.binaryOp(g, [nb.embedding(g, i, table), nb.embedding(g, i, table)], "Mul"))
+    (split,) = [line for line in lines(nb.compile_graph(g)) if line[0] == "Split"]
+    assert split[-1] == f"31={mask_of(['fp16_storage', 'bf16'])}"
 
 
 def test_a_value_used_twice_and_an_output() -> None:

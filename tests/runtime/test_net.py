@@ -206,6 +206,16 @@ def test_words_go_to_an_embedding_as_whole_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.run({"x": np.array([2, 0, 3])})["y"], table[[2, 0, 3]])
 
 
+def test_words_are_whole_numbers_behind_a_split_too(tmp_path: Path) -> None:
+    table = np.arange(12, dtype=np.float32).reshape(4, 3)
+    lines = ["Split s 1 2 x a b", "Embed e 1 1 a y 0=3 1=4 2=0 3=12", "Dequantize d 1 1 b z 0=1 1=0"]
+    data = tagged(table) + np.float32([0.5]).tobytes()
+    net = Net(*write_net(tmp_path, "Input in 0 1 x", *lines, data=data))
+    results = net.run({"x": np.array([2, 0, 3])})
+    np.testing.assert_array_equal(results["y"], table[[2, 0, 3]])
+    np.testing.assert_array_equal(results["z"], np.float32([1, 0, 1.5]))
+
+
 def test_numbers_to_be_scaled_go_as_whole_numbers(tmp_path: Path) -> None:
     line = "Dequantize d 1 1 x y 0=1 1=0"
     net = Net(*write_net(tmp_path, "Input in 0 1 x", line, data=np.float32([0.5]).tobytes()))

@@ -28,8 +28,10 @@ def _dropout(g: Graph, node: Call, x: Tensor, p: float, train: bool) -> Tensor:
 
 
 @on_tensors("aten.to", "aten._to_copy", "aten.type_as")
-def _to(g: Graph, node: Call, x: Tensor, *rest: Any) -> Any:
+def _to(g: Graph, node: Call, x: Any, *rest: Any) -> Any:
     """Numbers are float32 in a net whatever torch calls them: whole ones have no fraction, and truth is 0 or 1."""
+    if isinstance(x, torch.Tensor):  # to the type of what is computed
+        return x.to(node.dtype)
     if node.dtype is torch.bool:
         return truth(g, x)
     fraction = x.dtype.is_floating_point and not node.dtype.is_floating_point

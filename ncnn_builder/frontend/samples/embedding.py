@@ -14,6 +14,8 @@ SAMPLES: list[Sample] = [
     Sample("embedding-int32", seeded(nn.Embedding(10, 6)), (_IDS.int(),)),
     Sample("padding", seeded(nn.Embedding(10, 6, padding_idx=0)), (_IDS,)),
     Sample("positions", lambda i: F.embedding(i, torch.arange(60.0).view(10, 6)) + torch.arange(6.0), (_IDS,)),
+    Sample("twice", lambda i: (F.embedding(i, torch.arange(60.0).view(10, 6)), F.embedding(i, torch.eye(10))), (_IDS,)),
+    Sample("and-arithmetic", lambda i: F.embedding(i, torch.eye(10)) * (i > 1)[..., None] + i.sum(), (_IDS,)),
     Sample("one-hot", lambda i: F.one_hot(i, 10).float(), (_IDS,)),
     Sample(
         "as-number", lambda t, x: torch.sin(t[:, None].float() * torch.arange(4.0)) + x, (torch.tensor([7]), (1, 4))
