@@ -6,45 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ncnn_builder as nb
 from stylegan import command_line
-from stylegan.errors import CheckpointError
 from stylegan.networks.configs import WHICH
-
-if TYPE_CHECKING:
-    from stylegan._torch import Tensor
-
-
-LARGEST_HALF = 65504.0
-
-
-def convert(
-    source: str, out: Path, which: str = "G_ema", sha256: str | None = None, weights: str = "fp32"
-) -> tuple[str, ...]:
-    """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict. Returns the notes on it.
-
-    weights: one of ncnn_builder.STORAGES. "fp16" rounds to half precision, for a file of half the size; tensors with
-    numbers that it does not hold stay float32. Whoever reads the file computes in float32.
-    The metadata holds family and init_kwargs, so that the file alone makes the network. It is written only when the
-    network could be built of it; equal input gives equal bytes. Raises CheckpointError, PackageMissing and
-    ncnn_builder.EmitError; nothing is written then.
-    """
-    from stylegan.checkpoints import checkpoint, readers
-
-    if out.suffix.lower() != ".safetensors":
-        raise CheckpointError(f"cannot convert to {out}: expected a name that ends in .safetensors")
-    found = checkpoint.load(source, which, sha256)
-    network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
-    state = {key: _stored(value, weights) for key, value in network.state_dict().items()}
-    nb.write_files({out: [readers.safetensors_bytes(found.family, found.init_kwargs, state)]})
-    return found.notes
-
-
-def _stored(value: Tensor, weights: str) -> Tensor:
-    fits = weights == "fp16" and float(value.abs().max()) <= LARGEST_HALF
-    return value.half() if fits else value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     def work() -> None:
+        from stylegan.checkpoints.convert import convert
+
         for note in convert(args.source, args.out, args.which, args.sha256, args.weights):
             print(f"{args.source}: {note}")
         print(f"{args.out}  {args.out.stat().st_size / 1e6:.1f} MB")

@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .drawing import draw
-from .parameters import EARS, PATTERNS, Face, parameters
+from stylegan.faces.drawing import draw
+from stylegan.faces.parameters import EARS, PATTERNS, Face, parameters
 
 __all__ = ["EARS", "PATTERNS", "Face", "draw", "face", "parameters"]
 

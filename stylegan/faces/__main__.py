@@ -13,9 +13,8 @@ from runtime import stopping
 from stylegan import command_line
 from stylegan.dataset.archive import encoded, writing
 from stylegan.errors import DatasetError
-
-from .drawing import draw
-from .parameters import EARS, parameters
+from stylegan.faces.drawing import draw
+from stylegan.faces.parameters import EARS, parameters
 
 _LARGEST = {"count": 100_000_000, "resolution": 4096, "seed": 2**63}  # the first: names have eight digits
 

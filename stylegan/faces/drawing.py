@@ -7,8 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import Canvas, Colour, Points, blend, curve, ellipse, hsl, moved, rotated
-from .parameters import Face
+from stylegan.faces.canvas import Canvas, Colour, Points, blend, curve, ellipse, hsl, moved, rotated
+from stylegan.faces.parameters import Face
 
 WHITE: Colour = (255, 252, 246)
 DARK: Colour = (38, 28, 28)

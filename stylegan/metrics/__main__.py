@@ -73,7 +73,7 @@ def _measure(args: argparse.Namespace) -> None:
         raise MetricError(f"--workers {args.workers}: expected 0 or more")
     from stylegan import devices
     from stylegan.checkpoints import checkpoint
-    from stylegan.dataset import PictureDataset
+    from stylegan.dataset.pictures import PictureDataset
     from stylegan.metrics.evaluate import check, evaluate
 
     check(metrics, args.num, args.batch)

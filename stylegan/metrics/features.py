@@ -12,6 +12,7 @@ from stylegan._torch import Tensor, functional, torch
 from stylegan.checkpoints import feature_files
 from stylegan.checkpoints.feature_files import INCEPTION, VGG16, FeatureFile, FeatureFileError, Official, first_line
 from stylegan.errors import MetricError
+from stylegan.metrics import inception
 
 FIXED = "fixed"
 """The word that choose() takes for features without a network."""
@@ -77,6 +78,24 @@ class NetworkFeatures(Features):
         return found.float()
 
 
+class StateDictFeatures(Features):
+    """The Inception of published figures with the weights of a file, which is not executed. Raises MetricError."""
+
+    def __init__(self, file: FeatureFile) -> None:
+        self.key = file.sha256
+        self.description = f"Inception with the weights of {file.name} (sha256 {file.sha256[:16]}...)"
+        self._network = inception.from_state_dict(file)
+
+    def to(self, device: torch.device) -> None:
+        self._network.to(device)
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        found: Tensor = self._network(pictures)
+        if not found.isfinite().all():
+            raise MetricError(f"{self.description}: values that are not finite")
+        return found
+
+
 class FixedFeatures(Features):
     """Features without a network: the layout of colours, and statistics of fixed random convolutions. 496 numbers.
 
@@ -139,10 +158,8 @@ def choose(named: str | None, metric: str) -> tuple[Features, str]:
             file = found
     except FeatureFileError as error:
         raise MetricError(str(error)) from None
-    from stylegan.metrics import inception
-
     if inception.is_state_dict(file):
         reason = "weights in a state_dict, of which no hash tells that they are those of the official Inception"
-        return inception.StateDictFeatures(file), reason
+        return StateDictFeatures(file), reason
     other = "" if file.sha256 == wanted.sha256 else f"features of another network than {wanted.description}"
     return NetworkFeatures(file), other

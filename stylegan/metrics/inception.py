@@ -15,7 +15,6 @@ from stylegan.checkpoints import readers, torch_files
 from stylegan.checkpoints.feature_files import FeatureFile
 from stylegan.checkpoints.pickles import Refused
 from stylegan.errors import CheckpointError, MetricError
-from stylegan.metrics.features import Features
 
 MARK = "layers.mixed_10.tower_mixed_conv.conv.weight"
 SIDE = 299
@@ -174,31 +173,19 @@ def is_state_dict(file: FeatureFile) -> bool:
     )
 
 
-class StateDictFeatures(Features):
-    """Of a file with the weights alone. Raises MetricError where they are not this network's."""
-
-    def __init__(self, file: FeatureFile) -> None:
-        self.key = file.sha256
-        self.description = f"Inception with the weights of {file.name} (sha256 {file.sha256[:16]}...)"
-        advice = "expected a state_dict of inception-2015-12-05.pth, or a TorchScript file"
-        try:
-            content = torch_files.read_torch(file.data)
-            if not isinstance(content, dict) or MARK not in content:
-                raise MetricError(f"features {file.name}: {advice}; it has no {MARK}")
-            state = readers.tensors(content, len(file.data))
-        except (Refused, CheckpointError) as error:
-            raise MetricError(f"features {file.name}: {advice}: {error}") from None
-        self._network = InceptionV3().eval().requires_grad_(False)
-        try:
-            self._network.load_state_dict(state)
-        except RuntimeError as error:
-            raise MetricError(f"features {file.name}: {advice}: {' '.join(str(error).split())[:300]}") from None
-
-    def to(self, device: torch.device) -> None:
-        self._network.to(device)
-
-    def _features(self, pictures: Tensor) -> Tensor:
-        found: Tensor = self._network(pictures)
-        if not found.isfinite().all():
-            raise MetricError(f"{self.description}: values that are not finite")
-        return found
+def from_state_dict(file: FeatureFile) -> InceptionV3:
+    """The network of a file with the weights alone. Raises MetricError where they are not its own."""
+    advice = "expected a state_dict of inception-2015-12-05.pth, or a TorchScript file"
+    try:
+        content = torch_files.read_torch(file.data)
+        if not isinstance(content, dict) or MARK not in content:
+            raise MetricError(f"features {file.name}: {advice}; it has no {MARK}")
+        state = readers.tensors(content, len(file.data))
+    except (Refused, CheckpointError) as error:
+        raise MetricError(f"features {file.name}: {advice}: {error}") from None
+    network = InceptionV3().eval().requires_grad_(False)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise MetricError(f"features {file.name}: {advice}: {' '.join(str(error).split())[:300]}") from None
+    return network

@@ -1,0 +1,146 @@
+"""The house: who may import whom, no circle in stylegan, nothing of ours imported late without need."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PACKAGES: dict[str, set[str]] = {
+    "ncnn_builder": set(),
+    "runtime": set(),
+    "stylegan": {"ncnn_builder", "runtime"},
+    "benchmarks": {"ncnn_builder", "runtime", "stylegan"},
+}
+"""Package -> those of ours that it may import."""
+
+ROOMS: dict[str, set[str]] = {
+    "ground": set(),
+    "networks": {"ground"},
+    "checkpoints": {"ground", "networks"},
+    "bundle": {"ground", "networks"},
+    "dataset": {"ground"},
+    "faces": {"ground", "dataset"},
+    "projector": {"ground", "checkpoints", "dataset"},
+    "metrics": {"ground", "networks", "checkpoints", "dataset"},
+    "training": {"ground", "networks", "checkpoints", "dataset"},
+}
+"""Package of stylegan -> those that it may import. What is in none of them is a command, and may import all."""
+GROUND = ("_torch", "devices", "errors")
+"""Modules of stylegan that every room stands on."""
+
+OPTIONAL = {"platformdirs", "runtime", "safetensors", "scipy", "torch"}
+"""What may be missing, or takes a second to import; runtime has to be built."""
+
+
+@cache
+def modules(package: str, root: Path = ROOT) -> dict[str, Path]:
+    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / package).rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in names.items()}
+
+
+@cache
+def imports(path: Path) -> tuple[tuple[str, bool], ...]:
+    """Whole names, `a.b` of `from a import b`, and whether inside a function. Those for type checkers do not count."""
+    return tuple(_imports(ast.parse(path.read_text(encoding="utf-8")), path, False))
+
+
+def _imports(node: ast.AST, path: Path, late: bool) -> Iterator[tuple[str, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, late) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            around = path.relative_to(ROOT).parts[: -child.level] if child.level else ()
+            base = ".".join(filter(None, (*around, child.module)))
+            yield from ((f"{base}.{alias.name}", late) for alias in child.names)
+        elif not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            yield from _imports(child, path, late or inside)
+
+
+def ours(name: str, root: Path = ROOT) -> set[tuple[str, bool]]:
+    """The modules of stylegan that one of them imports, and whether late."""
+    known = modules("stylegan", root)
+    found = ((other if other in known else other.rpartition(".")[0], late) for other, late in imports(known[name]))
+    return {(other, late) for other, late in found if other in known and other != name}
+
+
+def circle(root: Path) -> list[str]:
+    """Modules of stylegan that import each other, inside functions too."""
+    graph = {name: {other for other, _ in ours(name, root)} for name in modules("stylegan", root)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def needs(name: str, root: Path = ROOT) -> set[str]:
+    """The optional packages that importing a module of stylegan imports."""
+    found: set[str] = set()
+    pending, seen = [name], {name}
+    while pending:
+        name = pending.pop()
+        found |= {other.partition(".")[0] for other, late in imports(modules("stylegan", root)[name]) if not late}
+        new = {other for other, late in ours(name, root) if not late} - seen
+        pending += new
+        seen |= new
+    return found & OPTIONAL
+
+
+def without_need(name: str, root: Path = ROOT) -> set[str]:
+    """What a module imports late that needs no optional package which the module itself does without."""
+    return {other for other, late in ours(name, root) if late and not needs(other, root) - needs(name, root)}
+
+
+def room(name: str) -> str:
+    part = name.split(".")[1] if "." in name else ""
+    return "ground" if part in GROUND else part if part in ROOMS and not name.endswith(".__main__") else "commands"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_between_packages(package: str) -> None:
+    assert modules(package)
+    for path in modules(package).values():
+        found = {name.partition(".")[0] for name, _ in imports(path)} & PACKAGES.keys()
+        assert found <= PACKAGES[package] | {package}, path
+
+
+@pytest.mark.parametrize("name", modules("stylegan"))
+def test_arrows_between_rooms(name: str) -> None:
+    here = room(name)
+    if here != "commands":
+        there = {other: room(other) for other, _ in ours(name)}
+        assert {other: r for other, r in there.items() if r != here and r not in ROOMS[here]} == {}
+
+
+def test_no_circle() -> None:
+    assert circle(ROOT) == []
+
+
+@pytest.mark.parametrize("name", modules("stylegan"))
+def test_nothing_of_ours_is_imported_late_without_need(name: str) -> None:
+    assert without_need(name) == set()
+
+
+def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "stylegan").mkdir()
+    files = {
+        "__init__": "",
+        "heavy": "import torch",
+        "light": "def f():\n    from stylegan import heavy\n    from stylegan.late import g",
+        "late": "from .middle import h",
+        "middle": "class A:\n    def f(self):\n        if True:\n            import stylegan.light",
+    }
+    for name, text in files.items():
+        (tmp_path / "stylegan" / f"{name}.py").write_text(text)
+    assert set(circle(tmp_path)) == {"stylegan.light", "stylegan.late", "stylegan.middle"}
+    assert without_need("stylegan.light", tmp_path) == {"stylegan.late"}
+    assert needs("stylegan.heavy", tmp_path) == {"torch"} and room("stylegan.networks.v3") == "networks"
