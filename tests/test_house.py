@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -37,6 +38,10 @@ GROUND = ("_torch", "devices", "errors")
 
 OPTIONAL = {"platformdirs", "runtime", "safetensors", "scipy", "torch"}
 """What may be missing, or takes a second to import; runtime has to be built."""
+
+
+MAP = re.compile(r"^(  )?([.\w]+)/ *(.*)$", re.MULTILINE)
+"""A line of CONTRIBUTING's map."""
 
 
 @cache
@@ -144,3 +149,17 @@ def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert set(circle(tmp_path)) == {"stylegan.light", "stylegan.late", "stylegan.middle"}
     assert without_need("stylegan.light", tmp_path) == {"stylegan.late"}
     assert needs("stylegan.heavy", tmp_path) == {"torch"} and room("stylegan.networks.v3") == "networks"
+
+
+def test_the_map_is_of_this_house() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
+    shown, top = [], ""
+    for indented, name, _ in MAP.findall(page):
+        top = top if indented else name
+        shown.append(f"{top}/{name}" if indented else name)
+    tops = [name for name in shown if "/" not in name]
+    source = (".py", ".cpp", ".npz", ".jsonl", ".safetensors")
+    there = {path.parent.relative_to(ROOT) for top in tops for path in (ROOT / top).rglob("*") if path.suffix in source}
+    deep = {"/".join(folder.parts[:2]) for folder in there if "__pycache__" not in folder.parts}
+    assert shown == sorted(shown) and all((ROOT / name).is_dir() for name in shown)
+    assert {name for name in deep if "/" in name} <= set(shown)

@@ -29,7 +29,7 @@ def design_lowpass_filter(taps: int, cutoff: float, width: float, fs: float, rad
         )
     if taps == 1:
         return None
-    n: NDArray[np.float64] = np.arange(taps) - (taps - 1) / 2
+    n: NDArray[np.float64] = np.arange(taps, dtype=np.float64) - (taps - 1) / 2
     window = np.kaiser(taps, kaiser_beta(taps, width / nyquist))
     if radial:
         f = _jinc(n / fs, cutoff) * np.outer(window, window)
