@@ -12,6 +12,7 @@ LONG = {
     "test_checkpoint",
     "test_checkpoint_forks",
     "test_checkpoint_official",
+    "test_checkpoint_strangers",
     "test_checkpoint_tools",
     "test_compare",
     "test_controls",

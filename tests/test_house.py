@@ -1,4 +1,4 @@
-"""The house: who may import whom, no circle in stylegan, nothing of ours imported late without need."""
+"""The house: who may import whom, no circle in stylegan, nothing of ours imported late without need, no long file."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ GROUND = ("_torch", "devices", "errors")
 OPTIONAL = {"platformdirs", "runtime", "safetensors", "scipy", "torch"}
 """What may be missing, or takes a second to import; runtime has to be built."""
 
+
+MOST_LINES = 420
+LONG = {
+    "custom_layers/conv_kernels.inc.h": "one text for the compiler of every instruction set",
+    "custom_layers/fir_tiles.cpp": "one driver for all filters; a split would show its buffers to others",
+    "ncnn_builder/ops/conv.py": "declarations in a row, to be looked up and not read through",
+    "ncnn_builder/ops/shape.py": "likewise",
+    "ncnn_builder/ops/slices.py": "likewise",
+    "runtime/src/op_limits_table.cpp": "generated",
+    "tests/custom_layers/test_errors.cpp": "a table with what every layer refuses",
+    "tests/custom_layers/test_fir.cpp": "sweeps of one oracle",
+    "tests/file_forms.py": "a table with an entry for every layer",
+    "tests/ncnn_builder/test_dsl_errors.py": "a table of wrong calls",
+    "tests/ncnn_builder/test_load.py": "one file each for a reader and its tests",
+    "tests/ncnn_builder/test_passes_raise.py": "passes that undo what others wrote, with the same helpers",
+    "tests/ncnn_builder/test_passes_weights.py": "likewise, of weights",
+    "tests/stylegan/checkpoints/test_pickles_hostile.py": "one list of attacks",
+    "tests/stylegan/test_export.py": "one command",
+}
+"""Longer files -> why they stay whole."""
 
 MAP = re.compile(r"^(  )?([.\w]+)/ *(.*)$", re.MULTILINE)
 """A line of CONTRIBUTING's map."""
@@ -149,6 +169,15 @@ def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert set(circle(tmp_path)) == {"stylegan.light", "stylegan.late", "stylegan.middle"}
     assert without_need("stylegan.light", tmp_path) == {"stylegan.late"}
     assert needs("stylegan.heavy", tmp_path) == {"torch"} and room("stylegan.networks.v3") == "networks"
+
+
+def test_files_are_short() -> None:
+    """About 400 lines, which is what one reads at a sitting."""
+    paths = [path for top in (*PACKAGES, "custom_layers", "examples", "tests") for path in (ROOT / top).rglob("*")]
+    sources = [path for path in paths if path.suffix in (".py", ".cpp", ".h")]
+    lines = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in sources}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES and name not in LONG} == {}
+    assert [name for name in LONG if lines[name] <= MOST_LINES] == []
 
 
 def test_the_map_is_of_this_house() -> None:

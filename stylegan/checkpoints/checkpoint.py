@@ -12,7 +12,7 @@ from typing import Any
 
 from stylegan._torch import Tensor, nn, torch
 from stylegan.checkpoints import agreement, assumed, file_kinds, infer, readers
-from stylegan.checkpoints.pickles import Refused
+from stylegan.checkpoints.pickle_values import Refused
 from stylegan.errors import CheckpointError, StyleganError
 from stylegan.networks.configs import WHICH, Config
 from stylegan.networks.random_weights import GENERATORS as GENERATORS

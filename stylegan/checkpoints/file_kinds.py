@@ -7,7 +7,7 @@ import io
 import zipfile
 import zlib
 
-from stylegan.checkpoints.pickles import Refused, quoted
+from stylegan.checkpoints.pickle_values import Refused, quoted
 
 _CHECKPOINTS = (".pkl", ".pt", ".pth", ".ckpt", ".safetensors", ".gz")
 GZIP = b"\x1f\x8b"

@@ -10,7 +10,7 @@ from typing import Any
 
 from stylegan._torch import Tensor
 from stylegan.checkpoints import infer, official
-from stylegan.checkpoints.pickles import Stray, kind, quoted
+from stylegan.checkpoints.pickle_values import Stray, kind, quoted
 from stylegan.checkpoints.torch_files import Array, Module, TensorInfo
 from stylegan.errors import CheckpointError, NetworkMissing
 

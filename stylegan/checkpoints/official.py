@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from stylegan.checkpoints.pickles import Stray, kind, quoted
+from stylegan.checkpoints.pickle_values import Stray, kind, quoted
 from stylegan.checkpoints.torch_files import Array, Module, TensorInfo
 from stylegan.errors import CheckpointError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from stylegan._torch import Tensor, safetensors_torch, torch
 from stylegan.checkpoints import file_kinds, finding, infer, keywords, official, rosinality, tensorflow_files
-from stylegan.checkpoints.pickles import Stray, kind, quoted
+from stylegan.checkpoints.pickle_values import Stray, kind, quoted
 from stylegan.checkpoints.torch_files import Array, Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
 from stylegan.errors import CheckpointError
 

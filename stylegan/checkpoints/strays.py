@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any
 
-from stylegan.checkpoints.pickles import Global, Refused, Stray
+from stylegan.checkpoints.pickle_values import Global, Refused, Stray
 
 _LIBRARY = {*sys.stdlib_module_names, "__builtin__", "copy_reg", "nt", "posix"}
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}

@@ -14,7 +14,7 @@ import numpy as np
 
 from stylegan._torch import Tensor, torch
 from stylegan.checkpoints.official import is_name, plain
-from stylegan.checkpoints.pickles import Stray
+from stylegan.checkpoints.pickle_values import Stray
 from stylegan.checkpoints.torch_files import Array
 from stylegan.errors import CheckpointError
 from stylegan.networks.functional import setup_filter

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from stylegan.checkpoints import strays
-from stylegan.checkpoints.pickles import (
-    Budget,
+from stylegan.checkpoints.pickle_values import (
     Buildable,
     Call,
     Dict,
@@ -28,11 +27,11 @@ from stylegan.checkpoints.pickles import (
     Globals,
     Refused,
     Stray,
-    Unpickler,
     as_key,
     kind,
     quoted,
 )
+from stylegan.checkpoints.pickles import Budget, Unpickler
 
 DTYPES = {
     "FloatStorage": ("float32", 4),

@@ -13,7 +13,7 @@ from io import BytesIO
 from stylegan._torch import Tensor, functional, nn, torch
 from stylegan.checkpoints import readers, torch_files
 from stylegan.checkpoints.feature_files import FeatureFile
-from stylegan.checkpoints.pickles import Refused
+from stylegan.checkpoints.pickle_values import Refused
 from stylegan.errors import CheckpointError, MetricError
 
 MARK = "layers.mixed_10.tower_mixed_conv.conv.weight"

@@ -10,7 +10,7 @@ from typing import Any
 
 from stylegan._torch import Tensor, torch
 from stylegan.checkpoints import checkpoint, file_kinds, readers, torch_files
-from stylegan.checkpoints.pickles import Refused
+from stylegan.checkpoints.pickle_values import Refused
 from stylegan.errors import CheckpointError
 from stylegan.training.trainer import Trainer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stylegan._torch import Tensor, nn
 from stylegan.checkpoints import agreement, checkpoint, readers
-from stylegan.checkpoints.pickles import Refused
+from stylegan.checkpoints.pickle_values import Refused
 from stylegan.errors import CheckpointError, NetworkMissing
 from stylegan.networks.configs import Config
 from stylegan.training import saved

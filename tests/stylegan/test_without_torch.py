@@ -27,6 +27,7 @@ LIGHT = [
     "stylegan.checkpoints.download",
     "stylegan.checkpoints.file_kinds",
     "stylegan.checkpoints.official",
+    "stylegan.checkpoints.pickle_values",
     "stylegan.checkpoints.pickles",
     "stylegan.checkpoints.strays",
     "stylegan.checkpoints.torch_files",

@@ -1,23 +1,19 @@
-"""Files from forks, from other code and from people's own trainings, and strangers' objects beside the networks."""
+"""Files from forks, from other code and from people's own trainings."""
 
 from __future__ import annotations
 
-import decimal
-import functools
 import gzip
 import io
 import pickle
-import sys
 import tarfile
-import types
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from checkpoint_support import LABELS, SKIP, Stranger, assert_same, made, read, refusal
 from network_support import NETWORKS, network
 from official_pickles import (
     EasyDict,
@@ -37,46 +33,6 @@ from stylegan.errors import CheckpointError
 from stylegan.networks.configs import Config
 from stylegan.training import starting
 from stylegan.training.discriminator import Discriminator
-
-SKIP: dict[str, Any] = {
-    **dict(z_dim=8, c_dim=0, w_dim=8, img_resolution=16, img_channels=3, mapping_kwargs=dict(num_layers=2)),
-    "synthesis_kwargs": dict(channel_base=64, channel_max=8),
-}
-LABELS: dict[str, Any] = {
-    **SKIP,
-    "c_dim": 3,
-    "synthesis_kwargs": SKIP["synthesis_kwargs"] | {"architecture": "resnet", "conv_clamp": 4},
-}
-
-
-@functools.cache
-def made(labels: bool = False) -> checkpoint.Generator:
-    kwargs = LABELS if labels else SKIP
-    return checkpoint.build_generator("v2ada", kwargs, checkpoint.random_state("v2ada", kwargs, seed=2), "made")
-
-
-def read(tmp_path: Path, content: Any, name: str = "net.pt", **options: Any) -> checkpoint.Checkpoint:
-    if isinstance(content, bytes):
-        (tmp_path / name).write_bytes(content)
-    else:
-        torch.save(content, tmp_path / name)
-    return checkpoint.load(tmp_path / name, **options)
-
-
-def refusal(tmp_path: Path, content: Any, name: str = "net.pt", **options: Any) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        read(tmp_path, content, name, **options)
-    return str(caught.value).replace(str(tmp_path), "")
-
-
-def assert_same(found: checkpoint.Checkpoint, G: checkpoint.Generator, error: float = 0) -> None:
-    """The same picture, of a generator that is built of what was found."""
-    built = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
-    z, c = torch.randn(1, G.z_dim), torch.eye(max(1, G.c_dim))[:1, : G.c_dim]
-    with torch.no_grad():
-        a, b = (net(z, c, truncation_psi=0.5, noise_mode="const") for net in (G, built))
-    assert (a - b).abs().max() <= error * a.abs().max()
-
 
 # -- forks of the official code ---------------------------------------------------------------------------------
 
@@ -352,80 +308,3 @@ def test_files_that_hold_no_checkpoint(tmp_path: Path, what: str) -> None:
 def test_a_gzip_file_that_grows(tmp_path: Path) -> None:
     assert "a gzip file of more than 16 times its size" in refusal(tmp_path, gzip.compress(bytes(1 << 25)))
     assert "the gzip file cannot be unpacked" in refusal(tmp_path, gzip.compress(b"x" * 100)[:-9])
-
-
-# -- strangers --------------------------------------------------------------------------------------------------
-
-
-class Stranger:
-    """Of a module that is there while the file is written, and would leave a trace when imported again."""
-
-    def __init__(self) -> None:
-        self.options, self.lr = {(0, 1): "a", 0.5: "b", "k": frozenset({1, "x"})}, decimal.Decimal("0.1")
-
-
-class StrangeDict(dict[str, Any]):
-    pass
-
-
-class StrangeList(list[Any]):
-    pass
-
-
-def strangers() -> dict[str, Any]:
-    return {
-        "object": Stranger(),
-        "dict": StrangeDict(a=1),
-        "list": StrangeList([1, [2]]),
-        "class": Stranger,
-        "function": torch.nn.functional.relu,
-        "partial": functools.partial(print_, 1),
-        "random": np.random.RandomState(3),
-        "texts": np.array(["a", "b"]),
-        "objects": np.array([Stranger(), None], dtype=object),
-        "complex": torch.zeros(2, dtype=torch.complex64),
-        "sparse": torch.zeros(2, 2).to_sparse(),
-        "layer": torch.nn.Conv2d(1, 1, 1),
-        "types": (types.SimpleNamespace(x=1), np.float32, torch.int8, torch.device("cpu"), {True, 2.5, None}),
-        "parameter": torch.nn.Parameter(torch.zeros(1)),
-    }
-
-
-def print_() -> None:
-    raise AssertionError("called")
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_strangers_anywhere(tmp_path: Path, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside the networks, in the discriminator, in a module of the generator, in a keyword that changes nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    Path("strange.py").write_text("open('TRACE', 'w')\n")
-    content = snapshot("v2ada", made(), SKIP)
-    content["D"].attributes.update(strangers())
-    content["G_ema"].attributes["_modules"]["mapping"].attributes.update(strangers())
-    content["G_ema"].attributes["_init_kwargs"]["verbose"] = 3
-    content |= {"training": strangers(), "augment_pipe": Stranger()}
-    with monkeypatch.context() as patch:
-        module = types.ModuleType("strange")
-        patch.setitem(sys.modules, "strange", module)
-        for thing in (Stranger, StrangeDict, StrangeList, print_):
-            patch.setattr(thing, "__module__", "strange")
-            setattr(module, thing.__name__, thing)
-        data = dumps(content, protocol)
-        torch.save({"state_dict": made().state_dict(), **strangers()}, "net.pt")
-    for found in (read(tmp_path, data, "net.pkl"), checkpoint.load("net.pt")):
-        assert_same(found, made())
-    assert not Path("TRACE").exists() and "strange" not in sys.modules
-
-
-def test_a_stranger_where_a_network_belongs(tmp_path: Path) -> None:
-    assert "it has no G_ema" in refusal(
-        tmp_path, dumps({"G": official_network("v2ada", made(), SKIP), "G_ema": Stranger()})
-    )
-    assert "got an object of" in refusal(tmp_path, pickle.dumps(Stranger(), 4))
-    G = official_network("v2ada", made(), SKIP)
-    G.attributes["_init_kwargs"] = {**SKIP, "z_dim": Stranger()}
-    assert "_init_kwargs: expected texts, finite numbers" in refusal(tmp_path, dumps({"G_ema": G}))
-    G.attributes["_init_kwargs"] = StrangeDict(SKIP, mapping_kwargs=OrderedDict(num_layers=2))
-    assert_same(read(tmp_path, dumps({"G_ema": G})), made())

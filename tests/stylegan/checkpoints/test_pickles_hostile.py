@@ -19,7 +19,8 @@ from official_pickles import CODE_BASES, dumps, official_network, snapshot
 from safetensors.torch import save
 
 from stylegan.checkpoints import checkpoint
-from stylegan.checkpoints.pickles import MAX_OPCODES, Dict, Refused
+from stylegan.checkpoints.pickle_values import Dict, Refused
+from stylegan.checkpoints.pickles import MAX_OPCODES
 from stylegan.checkpoints.torch_files import Module, Storage, read_pickle
 from stylegan.errors import CheckpointError
 
