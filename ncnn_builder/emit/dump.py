@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 
 from ..ir import Graph
+from ..passes.pipeline import REFUSALS
 from .files import write_files
 
-_OURS = re.compile(r"\d\d_\w+\.(before|after|unchanged)\.txt")
+_OURS = re.compile(r"\d\d_\w+\.(before|after|unchanged|refused)\.txt")
 
 
 class Dump:
     """DIR/GRAPH/NN_step.before.txt and .after.txt; a step that changed nothing leaves NN_step.unchanged.txt.
 
+    NN_step.refused.txt says of each node that looks like the pattern of a pass why it is none.
     The files appear together, when write() is called.
     """
 
@@ -31,6 +33,9 @@ class Dump:
         else:
             self._texts[f"{name}.before.txt"] = f"{before}\n"
             self._texts[f"{name}.after.txt"] = f"{after}\n"
+        reasons = REFUSALS[step](after) if step in REFUSALS else {}
+        if reasons:
+            self._texts[f"{name}.refused.txt"] = "".join(f"{node}: {why}\n" for node, why in reasons.items())
 
     def write(self) -> None:
         """The files of an earlier dump go, as far as they have other names.

@@ -43,6 +43,7 @@ class Captured:
     program     what torch.export made; None where the module's export_ncnn() was asked
     taps        tap path -> what the module returned: a layout.Tensor, or a constant
     converters  names of those that were asked
+    forward_only  modules with export_ncnn() were looked into
     """
 
     graph: Graph
@@ -51,17 +52,21 @@ class Captured:
     outputs: list[Port] = field(default_factory=list)
     taps: dict[str, Any] = field(default_factory=dict)
     converters: set[str] = field(default_factory=set)
+    forward_only: bool = False
 
 
-def capture(module: torch.nn.Module, args: Any, kwargs: dict[str, Any] | None = None) -> Graph:
+def capture(
+    module: torch.nn.Module, args: Any, kwargs: dict[str, Any] | None = None, *, forward_only: bool = False
+) -> Graph:
     """The Graph of what the module computes of inputs like these: nothing is written, nothing is run on ncnn.
 
     args: a tensor, or a tuple of what forward() takes; kwargs likewise. The inputs are in0, in1, ... and the outputs
-    out0, out1, ..., in the order of forward()'s arguments and results, tuples, lists and dicts flattened.
+    out0, out1, ..., in the order of forward()'s arguments and results, tuples, lists and dicts flattened. A module
+    inside that has export_ncnn() is asked for it; forward_only: its forward() is captured like that of any other.
     Raises BuildError for a module that cannot be converted; it names the operator and the author's line.
     """
     module, args, named, program = asked(module, args, kwargs)
-    return captured(module, args, named, program=program).graph
+    return captured(module, args, named, program=program, forward_only=forward_only).graph
 
 
 def asked(
@@ -88,14 +93,15 @@ def captured(
     *,
     program: Program | None = None,
     own: bool = False,
+    forward_only: bool = False,
 ) -> Captured:
     """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one."""
     args = args if isinstance(args, (tuple, list)) else (args,)
     if own and hasattr(module, "export_ncnn"):
         return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
-    program = program or export(module, args, kwargs)
+    program = program or export(module, args, kwargs, forward_only=forward_only)
     graph = Graph(type(module).__name__)
-    result = Captured(graph, program)
+    result = Captured(graph, program, forward_only=forward_only)
     examples = flat_inputs(args, kwargs)
     if len(examples) != len(program.inputs):
         raise BuildError("inputs that are no tensors", expected=len(program.inputs), got=len(examples))

@@ -60,6 +60,12 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
     p.add_argument("--outputs", metavar="A,B", help="names of the output blobs; default: out0, out1, ...")
     p.add_argument("--tolerance", metavar="T", type=float, help="of each output's largest magnitude; default: 1e-4")
     p.add_argument("--example", metavar="py,cpp", default="", help="write OUT.py and OUT.cpp too, which run the net")
+    if not own:
+        p.add_argument(
+            "--forward-only",
+            action="store_true",
+            help="capture what forward() computes also of modules inside that have export_ncnn()",
+        )
     p.add_argument("--no-check", action="store_true", help="do not run and compare the net")
     p.add_argument("--json", action="store_true", help="for programs: the manifest, and what was compared")
     p.set_defaults(command=lambda arguments: run(arguments, own=own))
@@ -86,6 +92,7 @@ def run(arguments: argparse.Namespace, *, own: bool) -> int:
         tolerance=arguments.tolerance,
         examples=examples,
         own=own,
+        forward_only=not own and arguments.forward_only,
         progress=_told if sys.stderr.isatty() and not arguments.json else None,
     )
     print(json.dumps(done.as_json(), indent=1) if arguments.json else done)

@@ -71,6 +71,7 @@ def convert(
     tolerance: float | None = None,
     examples: Sequence[str] = (),
     own: bool = False,
+    forward_only: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Converted:
     """Convert any module of torch to PATH.param, PATH.bin and PATH.json, proven equal by running them.
@@ -79,8 +80,9 @@ def convert(
     in0, in1, ... and out0, out1, ... unless `inputs` and `outputs` name them. target: "stock" runs on any ncnn.
     weights: "fp32" or "fp16". check=False writes without running. tolerance: of each output's largest magnitude.
     examples: "py", "cpp": programs PATH.py and PATH.cpp that run the net with plain ncnn. own: ask the module's own
-    export_ncnn(), where it has one. progress: told what is done, "" at the end. module may be what torch.export made,
-    with args None for its example.
+    export_ncnn(), where it has one; forward_only: do not even ask those of the modules inside, as is done otherwise,
+    but capture what their forward() computes. progress: told what is done, "" at the end. module may be what
+    torch.export made, with args None for its example.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
     bound = TOLERANCE.get(weights, 1e-4) if tolerance is None else tolerance
@@ -88,10 +90,12 @@ def convert(
     unknown = sorted(set(examples) - set(EXAMPLES))
     if unknown:
         raise BuildError("no such example", argument="examples", expected=sorted(EXAMPLES), got=unknown)
+    if own and forward_only:
+        raise BuildError("either its own export_ncnn() or forward() only", argument="forward_only", got="own too")
     try:
         module, args, named, program = asked(module, args, kwargs)
         told("capturing")
-        made = captured(module, args, named, inputs, outputs, program=program, own=own)
+        made = captured(module, args, named, inputs, outputs, program=program, own=own, forward_only=forward_only)
         told("compiling")
         model = _compiled(made, target, weights)
         if check:

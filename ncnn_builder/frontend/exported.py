@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.export.graph_signature import ConstantArgument
 
 from ..errors import BuildError
 from .inplace import without_writes
@@ -35,17 +36,20 @@ class Program:
     leaves: tuple[Leaf, ...] = ()
 
 
-def export(module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Program:
+def export(
+    module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] | None = None, *, forward_only: bool = False
+) -> Program:
     """By torch.export, without Python's own analysis and, where that fails, with it.
 
+    forward_only: modules inside that have export_ncnn() are looked into like all others.
     Raises BuildError for a module that torch cannot export, with torch's reason and the author's line.
     """
     need_eval(module)
     failed: Exception | None = None
     for strict in (False, True):
         try:
-            marks = marked(module, args, dict(kwargs or {}), strict=strict)
-            with _quiet(), marks as leaves:
+            marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only)
+            with _quiet(), torch.no_grad(), marks as leaves:  # as a net is run, should forward() ask
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict)
                 return program_of(exported, leaves)
         except BuildError:
@@ -77,16 +81,19 @@ def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = 
         )
     held: dict[str, Any] = {**exported.state_dict, **exported.constants}
     given: dict[str, Any] = {}
+    inputs: list[str] = []
     for spec in signature.input_specs:
         kind = spec.kind.name
-        if kind == "USER_INPUT":
+        if kind == "USER_INPUT" and isinstance(spec.arg, ConstantArgument):
+            given[spec.arg.name] = spec.arg.value  # a number, a word, None: what forward() does with it is in the graph
+        elif kind == "USER_INPUT":
             given[spec.arg.name] = None
+            inputs.append(spec.arg.name)
         elif kind in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
             given[spec.arg.name] = held[spec.target].detach()
         else:
             raise BuildError("an input that no net can have", got=f"{spec.arg.name}: {kind}")
-    inputs = tuple(s.arg.name for s in signature.input_specs if s.kind.name == "USER_INPUT" and hasattr(s.arg, "name"))
-    return Program(exported.graph, given, inputs, exported.graph_module, tuple(leaves))
+    return Program(exported.graph, given, tuple(inputs), exported.graph_module, tuple(leaves))
 
 
 def need_eval(module: torch.nn.Module) -> None:

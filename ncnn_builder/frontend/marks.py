@@ -78,16 +78,21 @@ class _Calls:
 
 @contextmanager
 def marked(
-    root: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any], *, strict: bool = False
+    root: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    *,
+    strict: bool = False,
+    forward_only: bool = False,
 ) -> Iterator[list[Leaf]]:
     """While torch.export runs: the modules inside of `root` mark what they return. Gives the leaves, by number.
 
-    strict: nothing is marked, as torch's analysis of Python cannot follow hooks.
+    strict: nothing is marked, as torch's analysis of Python cannot follow hooks. forward_only: there are no leaves.
     """
     if strict:
         yield []
         return
-    leaves = leaf_modules(root)
+    leaves = [] if forward_only else leaf_modules(root)
     recorded = _returned(root, leaves, args, kwargs) if leaves else {}
     calls = _Calls()
     _leaves.clear()
@@ -108,7 +113,7 @@ def marked(
 
     before = [(m, m.__dict__.get("forward")) for m in leaves]
     try:
-        with _hooked(root, calls, mark):
+        with _hooked(root, calls, mark, leaves):
             for module in leaves:
                 module.forward = leaf_forward(module)
             yield _leaves
@@ -120,8 +125,13 @@ def marked(
                 module.__dict__.pop("forward", None)
 
 
-def returned_by(root: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What forward() returns, and what each module inside returns of it, as arrays by tap path."""
+def returned_by(
+    root: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any], *, forward_only: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """What forward() returns, and what each module inside returns of it, as arrays by tap path.
+
+    Those inside of leaves are left out; forward_only: there are no leaves.
+    """
     taps: dict[str, Any] = {}
 
     def note(path: str, t: torch.Tensor) -> torch.Tensor:
@@ -129,7 +139,7 @@ def returned_by(root: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, An
             taps[path] = t.detach().to(torch.float32).numpy().copy()
         return t
 
-    with torch.no_grad(), _hooked(root, _Calls(), note):
+    with torch.no_grad(), _hooked(root, _Calls(), note, [] if forward_only else leaf_modules(root)):
         return root(*args, **kwargs), taps
 
 
@@ -141,9 +151,14 @@ def leaf_modules(root: torch.nn.Module) -> list[torch.nn.Module]:
 
 
 @contextmanager
-def _hooked(root: torch.nn.Module, calls: _Calls, see: Callable[[str, torch.Tensor], torch.Tensor]) -> Iterator[None]:
-    """Every tensor that a module inside of `root` returns goes through see(tap path, tensor)."""
-    hidden = {id(part) for m in leaf_modules(root) for part in m.modules() if part is not m}
+def _hooked(
+    root: torch.nn.Module,
+    calls: _Calls,
+    see: Callable[[str, torch.Tensor], torch.Tensor],
+    leaves: Sequence[torch.nn.Module],
+) -> Iterator[None]:
+    """Every tensor that a module inside of `root` returns goes through see(tap path, tensor), but those in leaves."""
+    hidden = {id(part) for m in leaves for part in m.modules() if part is not m}
     names: dict[int, str] = {}
     handles = []
 

@@ -24,8 +24,9 @@ from .fuse_activation import fuse_activation
 from .fuse_modulated import fuse_modulated
 from .merge_elementwise import merge_elementwise
 from .no_ops import no_ops
+from .raise_bias_act import raise_bias_act
 from .raise_filtered_lrelu import raise_filtered_lrelu
-from .raise_modulation import raise_modulation
+from .raise_modulation import raise_modulation, refusals
 from .raise_norms import raise_norms
 from .raise_upfirdn2d import raise_upfirdn2d
 from .static_weights import static_weights
@@ -52,12 +53,14 @@ def only(*targets: str) -> Callable[[str], bool]:
 class Pass:
     """A rewrite Graph -> Graph, which returns the very graph it was given where it finds nothing to do.
 
-    on: whether it runs when compiling for this target.
+    on: whether it runs when compiling for this target. refusals: name of a node that looks like its pattern -> why it
+    stays as it is.
     """
 
     name: str
     run: Callable[[Graph], Graph]
     on: Callable[[str], bool] = but_the_oracle
+    refusals: Callable[[Graph], dict[str, str]] | None = None
 
 
 BUILT: tuple[Pass, ...] = (
@@ -71,7 +74,9 @@ BUILT: tuple[Pass, ...] = (
     Pass("no_ops", no_ops),
     # Before modulation: the filter behind a transposed convolution is part of that pattern.
     Pass("raise_upfirdn2d", raise_upfirdn2d),
-    Pass("raise_modulation", raise_modulation),
+    Pass("raise_modulation", raise_modulation, refusals=refusals),
+    # Behind the convolutions that it belongs to.
+    Pass("raise_bias_act", raise_bias_act),
     # Behind the filters, which are two thirds of it.
     Pass("raise_filtered_lrelu", raise_filtered_lrelu),
     # Before factors are merged, which are parts of these patterns.
@@ -104,6 +109,9 @@ LOWERED: tuple[Pass, ...] = (
     Pass("dead_code", dead_code, everywhere),
 )
 """On the layers that will be emitted."""
+
+REFUSALS = {each.name: each.refusals for each in (*BUILT, *LOWERED) if each.refusals is not None}
+"""Name of a pass -> what its pattern was not found in, and why."""
 
 Observe = Callable[[str, Graph, Graph], None]
 """(name of the step, graph before, graph after): told of every step, before its result is verified."""

@@ -6,6 +6,10 @@ after:   u = upfirdn2d(x, f=k, up=2, padding=(top, bottom, left, right), flip_fi
 before:  u = upfirdn2d(x, f=[k, 1], up, padding); v = upfirdn2d(u, f=[1, k]); d = Down2(v)
 after:   d = upfirdn2d(x, f=[k], up, down=2, padding)
 
+before:  a = Padding(Reshape(x, [C * H, 1, W]), 1 row of zeros behind)
+         b = Padding(Reshape(a, [C * H * 2 * W, 1]), 1 column of zeros behind); y = Reshape(b, [C, H * 2, W * 2])
+after:   y = Up2(x)    in the above; the official code inserts zeros by a border of axes of 1, for any factor
+
 Of one channel it is a Convolution. The zeros and the border may be missing; the border may be a Crop and a Padding,
 which is how pad() writes mixed signs, and the convolution's own; the convolution's stride is the factor of the pixels
 kept. Exact: it is the definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its
@@ -29,6 +33,7 @@ from ..ir import Array, Graph, Node, Value
 from ..ops.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
 from ..ops.shape import Crop
 from ..opspec import spec_of
+from .inserted_zeros import inserted_zeros
 from .match import Matcher, constant, rewrite_all
 
 
@@ -147,4 +152,7 @@ def _zeros(found: _Filter, matcher: Matcher) -> _Filter:
         if up > MOST_FACTOR:
             break
         found = replace(found, x=node.inputs[0], up=up)
+    inserted = inserted_zeros(found.x, matcher)
+    if inserted is not None and found.up * inserted[1] <= MOST_FACTOR:
+        found = replace(found, x=inserted[0], up=found.up * inserted[1])
     return found

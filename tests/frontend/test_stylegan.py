@@ -1,0 +1,107 @@
+"""Networks of StyleGAN by nobody's export_ncnn(): captured whole, equal to the goldens, made of the fused layers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from golden_files import TOLERANCE, load_golden, relative_error
+from network_support import golden_generator
+from official_synthesis import Synthesis
+from parity_support import run_emitted
+
+import ncnn_builder as nb
+from stylegan.export import synthesis_graph
+
+GOLDENS = ["v2ada_skip_64", "v2ada_resnet_32", "v2ada_orig_32"]
+FUSED = ("ModulatedConv2d", "ToRGB")
+PICTURE = "img_const_85"
+
+
+def official(name: str, **more: Any) -> Synthesis:
+    golden = load_golden(name)
+    given = golden.meta["init_kwargs"]
+    sizes = (given["w_dim"], given["img_resolution"], given["img_channels"])
+    made = Synthesis(*sizes, **given["synthesis_kwargs"], **more).eval()
+    made.load_state_dict(golden.group("state/synthesis."))
+    return made
+
+
+def styles(name: str) -> torch.Tensor:
+    return load_golden(name).tensors["ws_psi1"][:1]
+
+
+@cache
+def captured(name: str, kind: str) -> nb.Graph:
+    if kind == "ours":
+        return nb.capture(golden_generator(name).synthesis, styles(name), {"noise_mode": "const"}, forward_only=True)
+    return nb.capture(official(name, fused=kind == "official"), styles(name))
+
+
+def picture(graph: nb.Graph, name: str, target: str) -> torch.Tensor:
+    made = run_emitted(nb.compile_graph(graph, target), {"in0": styles(name)[0].numpy()}, ["out0"])["out0"]
+    return torch.from_numpy(np.array(made))[None]
+
+
+def fused(graph: nb.Graph) -> Counter[str]:
+    lines = nb.compile_graph(graph, "fused").param.splitlines()[2:]
+    return Counter(line.split()[0] for line in lines)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_the_oracle_is_the_official_network(name: str) -> None:
+    with torch.no_grad():
+        made = official(name)(styles(name))
+    assert relative_error(made, load_golden(name).tensors[PICTURE]) < 1e-6
+
+
+@pytest.mark.parametrize("target", sorted(nb.TARGETS))
+@pytest.mark.parametrize(("name", "kind"), [*((n, "official") for n in GOLDENS), (GOLDENS[0], "ours")])
+def test_a_captured_network_equals_the_golden(name: str, kind: str, target: str) -> None:
+    made = picture(captured(name, kind), name, target)
+    assert relative_error(made, load_golden(name).tensors[PICTURE]) < TOLERANCE
+
+
+@pytest.mark.parametrize(("name", "kind"), [*((n, "official") for n in GOLDENS), (GOLDENS[0], "ours")])
+def test_it_is_made_of_the_layers_that_the_hand_written_export_has(name: str, kind: str) -> None:
+    made, written = fused(captured(name, kind)), fused(synthesis_graph(golden_generator(name)))
+    assert {layer: made[layer] for layer in FUSED} == {layer: written[layer] for layer in FUSED}
+    assert not made.keys() & {"Reduction", "ReLU", "Padding", "Deconvolution", "CopyTo", "ConvolutionDepthWise"}
+
+
+def test_a_network_that_is_another_is_noticed() -> None:
+    """Control: one weight of one layer."""
+    network = official(GOLDENS[2])
+    with torch.no_grad():
+        network.b16.conv0.weight[0, 0, 0, 0] += 1.0
+    made = picture(nb.capture(network, styles(GOLDENS[2])), GOLDENS[2], "fused")
+    assert relative_error(made, load_golden(GOLDENS[2]).tensors[PICTURE]) > TOLERANCE
+
+
+def test_modules_with_an_export_are_asked_unless_only_forward_counts() -> None:
+    class Doubled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2.0
+
+        def export_ncnn(self, g: nb.Graph, inputs: nb.Values) -> nb.Values:
+            return nb.MulConstant(g, inputs, 2.0)
+
+    class Outer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Doubled()
+
+        def forward(self, x: torch.Tensor, mode: str = "a", factor: float = 1.0, none: Any = None) -> torch.Tensor:
+            return self.inner(x) * factor if mode == "b" and none is None else x
+
+    x, given = torch.ones(1, 3, 4, 4), {"mode": "b", "factor": 3.0, "none": None}
+    asked, looked = (nb.capture(Outer().eval(), x, given, forward_only=only) for only in (False, True))
+    assert [n.spec.type for n in asked.nodes] == ["MulConstant", "BinaryOp"]
+    assert [n.spec.type for n in looked.nodes] == ["BinaryOp", "BinaryOp"]
+    assert [v.name for v in looked.inputs] == ["in0"]  # what is no tensor is part of the net
+    with pytest.raises(nb.BuildError, match="forward_only"):
+        nb.convert(Outer().eval(), x, "nowhere", kwargs=given, own=True, forward_only=True)
