@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "translate= of runtime.run); without it the network's own is built in",
     )
     parser.add_argument(
-        "--dump-passes", metavar="DIR", help="write the graphs as text, before and after every step of the compiler"
+        "--dump-passes",
+        metavar="DIR",
+        help="write the graphs as text, before and after every step of the compiler, and why a pattern was not found",
     )
     return parser
 

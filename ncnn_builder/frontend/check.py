@@ -1,4 +1,4 @@
-"""The emitted files against torch: run by the ncnn wheel, outputs at several inputs, and module by module."""
+"""The emitted files against torch: run by ncnn, outputs at several inputs, and module by module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..emit import EmittedModel
 from ..parity.compare import Comparison, compare
-from ..parity.installed import on_the_wheel
+from ..parity.installed import ncnn_for
 from .capture import Captured, Port, copied, flat_inputs
 from .layout import Tensor
 from .marks import returned_by
@@ -51,7 +51,7 @@ def checked(
     outputs, modules = [], []
     names = [p.name for p in made.outputs]
     draws = [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
-    results = on_the_wheel(model, [feeds_of(made, a, k) for a, k in draws], names)
+    results = ncnn_for(model)(model, [feeds_of(made, a, k) for a, k in draws], names)
     for i, ((a, k), result) in enumerate(zip(draws, results, strict=True)):
         if i == 0:
             returned, taps = returned_by(module, *copied(a, k), forward_only=made.forward_only)
@@ -102,7 +102,7 @@ def _modules(
         while count < len(paths) and (not count or size + expected[paths[count]].size <= _AT_ONCE):
             size, count = size + expected[paths[count]].size, count + 1
         now, paths = paths[:count], paths[count:]
-        (got,) = on_the_wheel(model, [feeds], list(dict.fromkeys(model.taps[p] for p in now)))
+        (got,) = ncnn_for(model)(model, [feeds], list(dict.fromkeys(model.taps[p] for p in now)))
         for path in now:
             yield compare(path, in_torch_order(made.taps[path], got[model.taps[path]]), expected[path], tolerance)
 

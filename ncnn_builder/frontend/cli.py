@@ -66,6 +66,11 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
             action="store_true",
             help="capture what forward() computes also of modules inside that have export_ncnn()",
         )
+    p.add_argument(
+        "--dump-passes",
+        metavar="DIR",
+        help="write the graph as text, before and after every step of the compiler, and why a pattern was not found",
+    )
     p.add_argument("--no-check", action="store_true", help="do not run and compare the net")
     p.add_argument("--json", action="store_true", help="for programs: the manifest, and what was compared")
     p.set_defaults(command=lambda arguments: run(arguments, own=own))
@@ -92,6 +97,7 @@ def run(arguments: argparse.Namespace, *, own: bool) -> int:
         tolerance=arguments.tolerance,
         examples=examples,
         own=own,
+        dump_passes=arguments.dump_passes,
         forward_only=not own and arguments.forward_only,
         progress=_told if sys.stderr.isatty() and not arguments.json else None,
     )

@@ -72,6 +72,7 @@ def convert(
     examples: Sequence[str] = (),
     own: bool = False,
     forward_only: bool = False,
+    dump_passes: str | PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Converted:
     """Convert any module of torch to PATH.param, PATH.bin and PATH.json, proven equal by running them.
@@ -81,7 +82,8 @@ def convert(
     weights: "fp32" or "fp16". check=False writes without running. tolerance: of each output's largest magnitude.
     examples: "py", "cpp": programs PATH.py and PATH.cpp that run the net with plain ncnn. own: ask the module's own
     export_ncnn(), where it has one; forward_only: do not even ask those of the modules inside, as is done otherwise,
-    but capture what their forward() computes. progress: told what is done, "" at the end. module may be what
+    but capture what their forward() computes. dump_passes: a folder for the graph as text before and after every step,
+    and for why a pattern of a pass was not found. progress: told what is done, "" at the end. module may be what
     torch.export made, with args None for its example.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
@@ -97,7 +99,7 @@ def convert(
         told("capturing")
         made = captured(module, args, named, inputs, outputs, program=program, own=own, forward_only=forward_only)
         told("compiling")
-        model = _compiled(made, target, weights)
+        model = _compiled(made, target, weights, dump_passes)
         if check:
             told("comparing with torch")
         report = checked(module, made, model, args, named, bound) if check else None
@@ -120,14 +122,14 @@ def convert(
         told("")
 
 
-def _compiled(made: Captured, target: str, weights: str) -> EmittedModel:
+def _compiled(made: Captured, target: str, weights: str, dump: str | PathLike[str] | None) -> EmittedModel:
     """The files, whose taps are all modules that are blobs, whatever their layout."""
     graph, own = made.graph, dict(made.graph.taps)
     more = {path: t.value for path, t in made.taps.items() if isinstance(t, Tensor) and path not in own}
     graph.taps.update(more)
     graph.loose.update(more)
     try:
-        return compile_graph(graph, target, weights=weights)
+        return compile_graph(graph, target, weights=weights, dump=dump)
     finally:
         graph.taps = own
         graph.loose.difference_update(more)

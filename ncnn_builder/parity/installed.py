@@ -15,6 +15,7 @@ import numpy as np
 
 from ..emit import EmittedModel, write_files
 from ..errors import BuildError, ParityError
+from ..opspec import registry
 from .bisect import Runner
 from .runner import runner
 
@@ -40,6 +41,26 @@ def installed_ncnn() -> Batch:
         expected="the package runtime of this project, or the ncnn wheel",
         fix="pip install ncnn, or build the project: pip install .",
     )
+
+
+def ncnn_for(model: EmittedModel) -> Batch:
+    """ncnn's wheel, which stands for any ncnn; our runtime for a model with layers of ours, which the wheel has not.
+
+    Raises BuildError where that is not installed.
+    """
+    types = (line.split()[0] for line in model.param.splitlines()[2:])
+    ours = sorted({kind for kind in types if kind in registry and registry[kind].custom})
+    if not ours:
+        return on_the_wheel
+    try:
+        net = importlib.import_module("runtime").Net
+    except (ImportError, AttributeError):  # not there, or a checkout whose extension is not built
+        raise BuildError(
+            f"layers of ours ({', '.join(ours)}), and no runtime that has them",
+            expected="the package runtime of this project, by which they are compared with torch",
+            fix="pip install . in the project, or target='stock', or convert without the comparison",
+        ) from None
+    return one_by_one(runner(net))
 
 
 def one_by_one(run: Runner) -> Batch:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from parity_support import run_emitted
 import ncnn_builder as nb
 from stylegan.export import synthesis_graph
 
-GOLDENS = ["v2ada_skip_64", "v2ada_resnet_32", "v2ada_orig_32"]
+GOLDENS = ["v2ada_cond_32", "v2ada_resnet_32", "v2ada_orig_32"]  # skip, resnet, orig
 FUSED = ("ModulatedConv2d", "ToRGB")
 PICTURE = "img_const_85"
 
@@ -105,3 +107,32 @@ def test_modules_with_an_export_are_asked_unless_only_forward_counts() -> None:
     assert [v.name for v in looked.inputs] == ["in0"]  # what is no tensor is part of the net
     with pytest.raises(nb.BuildError, match="forward_only"):
         nb.convert(Outer().eval(), x, "nowhere", kwargs=given, own=True, forward_only=True)
+
+
+def test_convert_compares_a_net_of_our_layers_on_our_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = GOLDENS[2]
+    done = nb.convert(official(name), styles(name), tmp_path / "net", target="fused", dump_passes=tmp_path / "dump")
+    assert "ModulatedConv2d" in done.model.param and done.checked is not None
+    assert {c.name for c in done.checked.modules} >= {"b4.conv1", "b16.conv0.affine"}
+    assert not list((tmp_path / "dump").rglob("*.refused.txt"))
+    monkeypatch.setitem(sys.modules, "runtime", None)
+    with pytest.raises(nb.BuildError, match=r"ModulatedConv2d.*no runtime"):
+        nb.convert(official(name), styles(name), tmp_path / "other", target="fused")
+    assert not list(tmp_path.glob("other*"))
+
+
+def test_the_dump_says_why_a_pattern_was_not_found(tmp_path: Path) -> None:
+    class Strange(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3))
+
+        def forward(self, x: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+            w = self.weight * s.reshape(1, 3, 1, 1)
+            w = w * (w.square().sum([1, 2, 3], keepdim=True) + 1e-5).rsqrt()
+            return torch.nn.functional.conv2d(x, w, padding=1)
+
+    given = (torch.randn(1, 3, 5, 5), torch.randn(3))
+    nb.convert(Strange().eval(), given, tmp_path / "net", target="stock", dump_passes=tmp_path / "dump")
+    (file, *_) = sorted((tmp_path / "dump" / "Strange").glob("*.refused.txt"))
+    assert "another epsilon or scale" in file.read_text() and "Convolution" in file.read_text()
