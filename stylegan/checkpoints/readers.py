@@ -122,7 +122,8 @@ def read_discriminator(data: bytes) -> State | None:
     for part in (content.get("D"), content.get("discriminator")):
         module = official.as_module(part)
         if module is not None:
-            return _tensors(official.tensors(module), len(data))
+            found = official.tensors(module)  # of forks that leave it out of what they save there may be none
+            return _tensors(found, len(data)) if found else None
         if isinstance(part, dict) and part:
             return _tensors(part, len(data))
     return None

@@ -165,6 +165,13 @@ def test_a_training_begins_with_them(tmp_path: Path, name: str) -> None:
     assert not starting._of_networks(str(tmp_path / "net"), Config("x", "v2ada", SKIP, None))[2]
 
 
+def test_a_discriminator_without_weights_is_none(tmp_path: Path) -> None:
+    """Of an official snapshot's layout: G and G_ema are trained on, and D begins anew."""
+    (tmp_path / "net.pkl").write_bytes(dumps(snapshot("v2ada", made(), SKIP), 2))
+    G, G_ema, D = starting._of_networks(str(tmp_path / "net.pkl"), Config("x", "v2ada", SKIP, None))
+    assert torch.equal(G["synthesis.b4.const"], G_ema["synthesis.b4.const"] * 2) and not D
+
+
 def test_their_discriminators(tmp_path: Path) -> None:
     """Of TensorFlow and of rosinality's training; the filters follow from the configuration."""
     D = Discriminator(0, 16, 3, channel_base=64, channel_max=8)
