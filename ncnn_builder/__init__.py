@@ -76,16 +76,17 @@ from .frontend.named import (
 )
 from .ir import Graph, Node, Value, Values
 from .modules import child, export_module, exports, from_pnnx
-from .ops.activation import activation, prelu
-from .ops.alias_free import filtered_lrelu, synthesis_input
-from .ops.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
-from .ops.binary import binaryOp
-from .ops.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
+from .ops.activations.activation import activation, prelu
+from .ops.activations.piecewise import absval, threshold
+from .ops.arithmetic.binary import binaryOp
+from .ops.arithmetic.channelwise import bias, eltwise, linear, matmul, memorydata, pixel_shuffle, scale
+from .ops.arithmetic.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
+from .ops.arithmetic.reduce import really_reduction, reduction, softmax
+from .ops.arithmetic.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.classic import argmax, spp
-from .ops.columns import fold, unfold
-from .ops.composite import bias_act, modulated_conv2d, upfirdn2d
-from .ops.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
-from .ops.conv_modules import (
+from .ops.convolutions.columns import fold, unfold
+from .ops.convolutions.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
+from .ops.convolutions.conv_modules import (
     Fconv1d,
     Fconv_transpose1d,
     conv1d,
@@ -94,35 +95,34 @@ from .ops.conv_modules import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from .ops.deconv import Fconv_transpose2d
-from .ops.detection import proposal, yolo_detection_output, yolov3_detection_output
-from .ops.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
-from .ops.elementwise import MulConstant, abs, clamp, lerp, rsqrt, sin, sqrt, square
-from .ops.filters import FilteredLrelu, Upfirdn2d
-from .ops.fully_connected import fully_connected
-from .ops.linear import Fmatmul
-from .ops.matrix import einsum, gemm
-from .ops.modulated import ModulatedConv2d, ToRGB
-from .ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.convolutions.deconv import Fconv_transpose2d
+from .ops.detectors.detection import proposal, yolo_detection_output, yolov3_detection_output
+from .ops.detectors.regions import ps_roi_pool, roi_align, roi_pool
+from .ops.detectors.ssd import detection_output, prior_box
+from .ops.generators.alias_free import filtered_lrelu, synthesis_input
+from .ops.generators.composite import bias_act, modulated_conv2d, upfirdn2d
+from .ops.generators.filters import FilteredLrelu, Upfirdn2d
+from .ops.generators.fully_connected import fully_connected
+from .ops.generators.modulated import ModulatedConv2d, ToRGB
+from .ops.generators.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
+from .ops.matrices.linear import Fmatmul
+from .ops.matrices.matrix import einsum, gemm
+from .ops.norms.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.norms.response_norm import local_response_norm, mvn, normalize
 from .ops.number_types import cast, dequantize, packing, quantize, requantize
-from .ops.pad import pad
-from .ops.permute import permute, really_permute
-from .ops.piecewise import absval, threshold
-from .ops.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
-from .ops.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
-from .ops.recurrent import gru, lstm, rnn
-from .ops.reduce import really_reduction, reduction, softmax
-from .ops.regions import ps_roi_pool, roi_align, roi_pool
-from .ops.resample import down2, interpolate, up2, up4
-from .ops.response_norm import local_response_norm, mvn, normalize
-from .ops.sampling import deform_conv2d, grid_sample
-from .ops.sequence import cumsum, embedding, glu
-from .ops.shape import concat, coordconcat, crop, really_reshape, reshape, split
+from .ops.pools.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
+from .ops.pools.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
+from .ops.resampling.resample import down2, interpolate, up2, up4
+from .ops.resampling.sampling import deform_conv2d, grid_sample
+from .ops.sequences.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
+from .ops.sequences.recurrent import gru, lstm, rnn
+from .ops.sequences.sequence import cumsum, embedding, glu
+from .ops.shapes.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
+from .ops.shapes.pad import pad
+from .ops.shapes.permute import permute, really_permute
+from .ops.shapes.shape import concat, coordconcat, crop, really_reshape, reshape, split
+from .ops.shapes.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
 from .ops.signal import inverse_spectrogram, spectrogram
-from .ops.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
-from .ops.ssd import detection_output, prior_box
-from .ops.stylegan import AddNoise, BiasAct, F4DOp1D, StyleganPost, StyleMixingSwitcher, Transforms
-from .ops.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
 from .targets import TARGETS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import BuildError, ReadError
 from ..ir import Graph, Node, Shape, Value
-from ..ops.shape import really_reshape
+from ..ops.shapes.shape import really_reshape
 from ..strangers import open_regular
 from . import binary
 from .blob import read_bin

@@ -12,9 +12,9 @@ import numpy as np
 
 from ..errors import BuildError
 from ..ir import Graph, Value
-from ..ops.channelwise import memorydata
-from ..ops.permute import really_permute
-from ..ops.shape import really_reshape
+from ..ops.arithmetic.channelwise import memorydata
+from ..ops.shapes.permute import really_permute
+from ..ops.shapes.shape import really_reshape
 from .batch import MOST_SAMPLE_DIMS, into_batch, out_of_batch
 from .layout import MOST_DIMS, Shape, Tensor, merged, permuted, steps_to, tensor, viewed
 from .orders import by_one_layer

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..ir import Graph, Value
-from ..ops.binary import binaryOp
+from ..ops.arithmetic.binary import binaryOp
 from .axes import grouped, of_marked
 from .blobs import constant, in_order, reshaped, unbatched
 from .layout import MOST_DIMS, Shape, Tensor

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..ir import Graph, Value
-from ..ops.channelwise import pixel_shuffle
-from ..ops.dims import pixel_unshuffle
-from ..ops.slices import channel_shuffle
+from ..ops.arithmetic.channelwise import pixel_shuffle
+from ..ops.shapes.dims import pixel_unshuffle
+from ..ops.shapes.slices import channel_shuffle
 from .layout import Order, Shape
 
 

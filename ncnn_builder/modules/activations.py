@@ -6,13 +6,13 @@ from typing import Any
 
 from ..builder import one
 from ..ir import Graph, Values
-from ..ops.activation import activation, prelu
-from ..ops.binary import binaryOp
+from ..ops.activations.activation import activation, prelu
+from ..ops.activations.piecewise import threshold
+from ..ops.arithmetic.binary import binaryOp
+from ..ops.arithmetic.reduce import reduction, softmax
+from ..ops.arithmetic.unary import unaryOp
 from ..ops.common import need
-from ..ops.piecewise import threshold
-from ..ops.reduce import reduction, softmax
-from ..ops.sequence import glu
-from ..ops.unary import unaryOp
+from ..ops.sequences.sequence import glu
 from .walk import exports, through
 
 _LEAST_THRESHOLD = 15

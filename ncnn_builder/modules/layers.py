@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Graph, Values
-from ..ops.channelwise import linear
+from ..ops.arithmetic.channelwise import linear
 from ..ops.common import need
-from ..ops.conv import conv2d
-from ..ops.conv_modules import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from ..ops.pool_nd import pooling1d, pooling3d
-from ..ops.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
+from ..ops.convolutions.conv import conv2d
+from ..ops.convolutions.conv_modules import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.pools.pool_nd import pooling1d, pooling3d
+from ..ops.pools.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
 from .walk import exports, through
 
 through("Conv1d", conv1d)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir import Graph, Values
-from ..ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from ..ops.response_norm import local_response_norm
+from ..ops.norms.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from ..ops.norms.response_norm import local_response_norm
 from .walk import exports, need_eval, through
 
 through("GroupNorm", group_norm)

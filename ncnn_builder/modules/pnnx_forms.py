@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from ..builder import one
 from ..emit.foreign import Foreign
 from ..ir import Graph, Node, Shape, Value
-from ..ops.activation import activation
-from ..ops.binary import BINARY, LEAST_BASE, binaryOp
-from ..ops.reduce import OPS, log_sum_exp
-from ..ops.sequence import gated
-from ..ops.shape import really_reshape
-from ..ops.unary import UNARY, unary
+from ..ops.activations.activation import activation
+from ..ops.arithmetic.binary import BINARY, LEAST_BASE, binaryOp
+from ..ops.arithmetic.reduce import OPS, log_sum_exp
+from ..ops.arithmetic.unary import UNARY, unary
+from ..ops.sequences.sequence import gated
+from ..ops.shapes.shape import really_reshape
 from ..opspec import spec_of
 from ..passes.match import Matcher, rewrite_all
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from ..builder import integers, one
 from ..ir import Graph, Shape, Value, Values
-from ..ops.channelwise import pixel_shuffle
+from ..ops.arithmetic.channelwise import pixel_shuffle
 from ..ops.common import elements, need, need_rank
-from ..ops.dims import pixel_unshuffle
-from ..ops.resample import interpolate
-from ..ops.shape import really_reshape
-from ..ops.slices import channel_shuffle
+from ..ops.resampling.resample import interpolate
+from ..ops.shapes.dims import pixel_unshuffle
+from ..ops.shapes.shape import really_reshape
+from ..ops.shapes.slices import channel_shuffle
 from .walk import exports
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "bicubic": "bicubic"}

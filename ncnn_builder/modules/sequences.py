@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir import Graph, Values
-from ..ops.attention import multihead_attention
-from ..ops.recurrent import gru, lstm, rnn
-from ..ops.sequence import embedding
+from ..ops.sequences.attention import multihead_attention
+from ..ops.sequences.recurrent import gru, lstm, rnn
+from ..ops.sequences.sequence import embedding
 from .walk import exports, need_eval, through
 
 _RECURRENT: dict[str, Callable[..., Values]] = {"LSTM": lstm, "GRU": gru, "RNN": rnn}

@@ -6,11 +6,11 @@ from typing import Any
 
 from ..builder import integers, one
 from ..ir import Graph, Values
-from ..ops.columns import fold, unfold
 from ..ops.common import elements, need
-from ..ops.pad import pad
-from ..ops.shape import really_reshape
-from ..ops.slices import axis_of
+from ..ops.convolutions.columns import fold, unfold
+from ..ops.shapes.pad import pad
+from ..ops.shapes.shape import really_reshape
+from ..ops.shapes.slices import axis_of
 from .walk import exports
 
 _SIDES = ("left", "right", "top", "bottom", "front", "behind")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops.common import elements
-from ..ops.strides import groups
+from ..ops.shapes.strides import groups
 
 
 def without_steps() -> Any:

@@ -15,9 +15,9 @@ from ..errors import BuildError
 from ..ir import Graph, Shape, Values
 from ..opspec import OpSpec, Param, Sample, dsl, register, spec_of
 from .common import FEW, elements, functional, need, need_rank, shape_id
-from .dims import flatten
-from .pad import pad
-from .shape import concat
+from .shapes.dims import flatten
+from .shapes.pad import pad
+from .shapes.shape import concat
 
 _OFF = "ncnn's list of layers has it OFF: neither the wheel nor our runtime knows the type"
 

@@ -16,9 +16,9 @@ from ..builder import ValueLike, append, array, integer, one
 from ..errors import BuildError
 from ..ir import Array, Graph, Params, Shape, Values
 from ..opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
+from .activations.fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .common import FEW, need, shape_id
-from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
-from .norm import along_outer
+from .norms.norm import along_outer
 
 _SHAPES: tuple[Shape, ...] = (*FEW, (16, 3, 3), (8, 2, 3, 4), (8, 5))
 

@@ -13,14 +13,14 @@ from ..ir import Graph, Value, Values
 from ..openness import any_size
 from ..opspec import located
 from ..values import define_operators
-from . import elementwise
-from .binary import binaryOp
-from .channelwise import matmul
+from .arithmetic import elementwise
+from .arithmetic.binary import binaryOp
+from .arithmetic.channelwise import matmul
 from .common import need
-from .dims import squeeze
-from .shape import crop
-from .slices import flip
-from .strides import strided
+from .shapes.dims import squeeze
+from .shapes.shape import crop
+from .shapes.slices import flip
+from .shapes.strides import strided
 
 TO_THE_END = -233
 """An end of Crop."""

@@ -15,8 +15,8 @@ import numpy as np
 from ..builder import ValueLike, append
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, Param, Sample, Weight, functions, register, spec_of
+from .activations.fused_activation import ACTIVATION_DOCS, fused_activation_reference
 from .common import FEATURE_MAPS, elements, functional, need, need_rank, need_shape, shape_id
-from .fused_activation import ACTIVATION_DOCS, fused_activation_reference
 
 
 @register

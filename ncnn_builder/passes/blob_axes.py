@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ..ir import Node, Shape
-from ..ops.permute import permutation
+from ..ops.shapes.permute import permutation
 
 Axis = tuple[str, int]
 """Name and size."""

@@ -21,9 +21,9 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import paddings, upsampling_border
-from ..ops.modulated import NOISE_NONE, ToRGB
-from ..ops.stylegan import ACTIVATIONS
+from ..ops.generators.fir import paddings, upsampling_border
+from ..ops.generators.modulated import NOISE_NONE, ToRGB
+from ..ops.generators.stylegan import ACTIVATIONS
 from .match import Matcher, constant, rewrite_all
 
 _SLOPES = {"linear": 1.0, "relu": 0.0}  # lrelu's is its alpha

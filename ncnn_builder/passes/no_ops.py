@@ -21,8 +21,8 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Graph, Node, Value
-from ..ops.fir import paddings
-from ..ops.permute import order_of, permutation
+from ..ops.generators.fir import paddings
+from ..ops.shapes.permute import order_of, permutation
 from .affine import affine
 from .match import Matcher, rewrite_all
 

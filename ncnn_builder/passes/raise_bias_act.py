@@ -21,7 +21,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.stylegan import bias_act_params
+from ..ops.generators.stylegan import bias_act_params
 from ..opspec import spec_of
 from .affine import ADD, affine
 from .match import Matcher, constant, rewrite_all

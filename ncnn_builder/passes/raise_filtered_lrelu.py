@@ -22,8 +22,8 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import PADDINGS, paddings
-from ..ops.stylegan import ACTIVATIONS
+from ..ops.generators.fir import PADDINGS, paddings
+from ..ops.generators.stylegan import ACTIVATIONS
 from ..opspec import spec_of
 from .match import Matcher, constant, rewrite_all
 

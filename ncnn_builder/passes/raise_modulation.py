@@ -38,8 +38,8 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import PADDINGS, border_behind
-from ..ops.shape import really_reshape
+from ..ops.generators.fir import PADDINGS, border_behind
+from ..ops.shapes.shape import really_reshape
 from ..opspec import spec_of
 from .affine import ADD
 from .match import Matcher, Refused, constant, rewrite_all

@@ -27,7 +27,7 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Graph, Node, Shape, Value
-from ..ops.shape import really_reshape
+from ..ops.shapes.shape import really_reshape
 from ..opspec import spec_of
 from .match import Matcher, rewrite_all
 from .sum_of_squares import is_square

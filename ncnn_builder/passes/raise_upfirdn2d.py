@@ -30,8 +30,8 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
-from ..ops.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
-from ..ops.shape import Crop
+from ..ops.generators.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
+from ..ops.shapes.shape import Crop
 from ..opspec import spec_of
 from .inserted_zeros import inserted_zeros
 from .match import Matcher, constant, rewrite_all

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from ..ir import Array, Graph, Node, Value
-from ..ops.filters import FilteredLrelu, Upfirdn2d
-from ..ops.fir import paddings
-from ..ops.modulated import ModulatedConv2d
+from ..ops.generators.filters import FilteredLrelu, Upfirdn2d
+from ..ops.generators.fir import paddings
+from ..ops.generators.modulated import ModulatedConv2d
 from . import reference
 
 

@@ -12,20 +12,20 @@ from itertools import chain
 import numpy as np
 
 from ..ir import Array, Graph, Node, Value
-from ..ops.alias_free import pixel_centres
-from ..ops.binary import binaryOp
-from ..ops.conv import Fconv2d, static_conv
-from ..ops.conv_modules import conv_transpose2d
-from ..ops.deconv import insert_zeros
-from ..ops.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
-from ..ops.fir import border_behind, paddings
-from ..ops.linear import Fmatmul
-from ..ops.pad import pad
-from ..ops.permute import really_permute
-from ..ops.reduce import really_reduction
-from ..ops.resample import down2, up2, up4
-from ..ops.shape import really_reshape
-from ..ops.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
+from ..ops.arithmetic.binary import binaryOp
+from ..ops.arithmetic.elementwise import MulConstant, clamp, rsqrt, sin, sqrt, square
+from ..ops.arithmetic.reduce import really_reduction
+from ..ops.convolutions.conv import Fconv2d, static_conv
+from ..ops.convolutions.conv_modules import conv_transpose2d
+from ..ops.convolutions.deconv import insert_zeros
+from ..ops.generators.alias_free import pixel_centres
+from ..ops.generators.fir import border_behind, paddings
+from ..ops.generators.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
+from ..ops.matrices.linear import Fmatmul
+from ..ops.resampling.resample import down2, up2, up4
+from ..ops.shapes.pad import pad
+from ..ops.shapes.permute import really_permute
+from ..ops.shapes.shape import really_reshape
 from ..ops.weights import shell
 
 Pair = tuple[int, int]

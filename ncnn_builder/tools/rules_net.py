@@ -9,7 +9,7 @@ from ..emit.layers import Layer
 from ..emit.shapes import broadcast
 from ..emit.syntax import HINTS, Token
 from ..emit.wiring import wiring
-from ..ops.binary import BINARY
+from ..ops.arithmetic.binary import BINARY
 from .finding import Finding, Severity, at
 from .net import Net
 from .rules import rule

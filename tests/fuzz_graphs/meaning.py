@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 import ncnn_builder as nb
-from ncnn_builder.ops.binary import BINARY
-from ncnn_builder.ops.fused_activation import fused_activation_reference
-from ncnn_builder.ops.unary import UNARY
+from ncnn_builder.ops.activations.fused_activation import fused_activation_reference
+from ncnn_builder.ops.arithmetic.binary import BINARY
+from ncnn_builder.ops.arithmetic.unary import UNARY
 
 MOST = 1e-2
 SAMPLES = 2

@@ -11,8 +11,8 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn
 from torch import nn
 
 import ncnn_builder as nb
-from ncnn_builder.ops.conv import static_conv
-from ncnn_builder.ops.deconv import insert_zeros
+from ncnn_builder.ops.convolutions.conv import static_conv
+from ncnn_builder.ops.convolutions.deconv import insert_zeros
 from ncnn_builder.passes.fuse_activation import LAYERS, fuse_activation
 
 Build = Callable[..., Any]

@@ -11,7 +11,7 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn, types
 
 import ncnn_builder as nb
 from ncnn_builder.builder import append
-from ncnn_builder.ops.deconv import deconv
+from ncnn_builder.ops.convolutions.deconv import deconv
 from ncnn_builder.opspec import spec_of
 from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.raise_bias_act import raise_bias_act

@@ -6,8 +6,8 @@ import pytest
 from pass_support import fires, graph_of, refuses, same_on_ncnn
 
 import ncnn_builder as nb
-from ncnn_builder.ops.pool_windows import pool_windows
-from ncnn_builder.ops.shape import really_reshape
+from ncnn_builder.ops.pools.pool_windows import pool_windows
+from ncnn_builder.ops.shapes.shape import really_reshape
 from ncnn_builder.passes.raise_norms import raise_norms
 
 PICTURE = (6, 4, 5)

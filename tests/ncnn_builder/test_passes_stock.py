@@ -11,11 +11,11 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn
 
 import ncnn_builder as nb
 from ncnn_builder.emit import half
-from ncnn_builder.ops.conv import static_conv
-from ncnn_builder.ops.deconv import deconv
-from ncnn_builder.ops.piecewise import clip
+from ncnn_builder.ops.activations.piecewise import clip
+from ncnn_builder.ops.arithmetic.unary import UNARY, unary
+from ncnn_builder.ops.convolutions.conv import static_conv
+from ncnn_builder.ops.convolutions.deconv import deconv
 from ncnn_builder.ops.stock import inner_product, memory, scale
-from ncnn_builder.ops.unary import UNARY, unary
 from ncnn_builder.passes.constant_folding import constant_folding
 from ncnn_builder.passes.fold_scales import fold_scales
 from ncnn_builder.passes.fuse_activation import fuse_activation

@@ -12,7 +12,7 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn, types
 from torch import nn
 
 import ncnn_builder as nb
-from ncnn_builder.ops.deconv import insert_zeros
+from ncnn_builder.ops.convolutions.deconv import insert_zeros
 from ncnn_builder.passes.constant_folding import SMALL, constant_folding
 from ncnn_builder.passes.fold_gains import fold_gains
 from ncnn_builder.passes.fold_scales import fold_scales

@@ -15,7 +15,7 @@ from parity_support import run_emitted
 from pass_support import graph_of, inputs_of, numbers
 
 import ncnn_builder as nb
-from ncnn_builder.ops.conv import static_conv
+from ncnn_builder.ops.convolutions.conv import static_conv
 from ncnn_builder.parity import Report
 from ncnn_builder.passes import pipeline
 from ncnn_builder.passes.pipeline import (

@@ -15,7 +15,7 @@ from parity_support import build, draw, named, oracle
 
 import ncnn_builder as nb
 from ncnn_builder import codegen
-from ncnn_builder.ops import fir
+from ncnn_builder.ops.generators import fir
 from ncnn_builder.parity import Report, interpret
 from ncnn_builder.targets import lower
 

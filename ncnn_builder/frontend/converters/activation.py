@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from ...ir import Graph, Value
-from ...ops.activation import activation, prelu
-from ...ops.binary import binaryOp
+from ...ops.activations.activation import activation, prelu
+from ...ops.activations.piecewise import threshold
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.unary import unaryOp
 from ...ops.common import need
-from ...ops.piecewise import threshold
-from ...ops.sequence import gated
-from ...ops.unary import unaryOp
+from ...ops.sequences.sequence import gated
 from ..blobs import around, constant, elementwise, sample, stored
 from ..layout import Tensor, axis_of, tensor
 from ..registry import Call, on_tensors

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from ...ir import Graph, Value
-from ...ops.attention import scaled_dot_product_attention
 from ...ops.common import need
+from ...ops.sequences.attention import scaled_dot_product_attention
 from ..blobs import as_tensor, constant, stored, view
 from ..broadcast import expanded, scalar
 from ..layout import Shape, Tensor, broadcast, tensor

@@ -10,8 +10,8 @@ import torch
 
 from ...ir import Graph, Value, Values
 from ...ops.common import need
-from ...ops.conv import Fconv2d, conv2d
-from ...ops.conv_modules import (
+from ...ops.convolutions.conv import Fconv2d, conv2d
+from ...ops.convolutions.conv_modules import (
     Fconv1d,
     Fconv_transpose1d,
     conv1d,
@@ -20,7 +20,7 @@ from ...ops.conv_modules import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from ...ops.deconv import deconv
+from ...ops.convolutions.deconv import deconv
 from ..blobs import constant
 from ..registry import Call, converts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir import Graph, Value
-from ...ops.activation import activation
+from ...ops.activations.activation import activation
+from ...ops.arithmetic.elementwise import MulConstant, clamp
+from ...ops.arithmetic.unary import UNARY, unaryOp
 from ...ops.common import need
-from ...ops.elementwise import MulConstant, clamp
-from ...ops.unary import UNARY, unaryOp
 from ..blobs import elementwise
 from ..broadcast import arithmetic, scalar
 from ..layout import Tensor
@@ -70,7 +70,7 @@ def _clamp(g: Graph, node: Call, x: Tensor, low: float | None, high: float | Non
     def layer(v: Value) -> Any:
         if low is not None and high is not None:
             return clamp(g, v, low, high)
-        from ...ops.binary import binaryOp
+        from ...ops.arithmetic.binary import binaryOp
 
         return binaryOp(g, [v, high if low is None else low], "Min" if low is None else "Max")
 

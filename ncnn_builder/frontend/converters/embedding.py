@@ -8,7 +8,7 @@ import torch
 
 from ...ir import Graph, Value
 from ...ops.common import need
-from ...ops.sequence import embedding
+from ...ops.sequences.sequence import embedding
 from ..blobs import stored, view
 from ..layout import Tensor, tensor
 from ..registry import Call, converts, on_tensors

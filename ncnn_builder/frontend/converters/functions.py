@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ...ir import Graph
-from ...ops.elementwise import MulConstant
-from ...ops.unary import exp, log, unaryOp
+from ...ops.arithmetic.elementwise import MulConstant
+from ...ops.arithmetic.unary import exp, log, unaryOp
 from ..blobs import elementwise, view
 from ..broadcast import arithmetic, expanded
 from ..layout import Tensor

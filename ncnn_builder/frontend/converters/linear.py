@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ...ir import Graph
-from ...ops.channelwise import linear
+from ...ops.arithmetic.channelwise import linear
 from ..blobs import stored
 from ..broadcast import arithmetic
 from ..layout import Tensor, permuted, tensor

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ...ir import Graph, Value
-from ...ops.binary import binaryOp
-from ...ops.channelwise import linear
-from ...ops.channelwise import matmul as matmul_layer
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.channelwise import linear
+from ...ops.arithmetic.channelwise import matmul as matmul_layer
 from ...ops.common import need
-from ...ops.matrix import gemm
+from ...ops.matrices.matrix import gemm
 from ..axes import grouped
 from ..blobs import as_tensor, moved, stored, view
 from ..broadcast import arithmetic, expanded, scalar

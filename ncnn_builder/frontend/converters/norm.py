@@ -11,7 +11,7 @@ import torch
 
 from ...ir import Graph, Shape, Value, Values
 from ...ops.common import need
-from ...ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from ...ops.norms.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from ..blobs import reshaped, sample, stored
 from ..layout import MOST_DIMS, Tensor, tensor
 from ..registry import Call, Missing, converts, on_tensors

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...ir import Graph, Value
 from ...ops.common import need
-from ...ops.pad import pad
-from ...ops.shape import concat, crop
+from ...ops.shapes.pad import pad
+from ...ops.shapes.shape import concat, crop
 from ..blobs import around, sample, stored
 from ..layout import MOST_DIMS, Tensor, tensor
 from ..registry import Call, on_tensors

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir import Graph
-from ...ops.shape import concat, crop
-from ...ops.slices import copyto, flip, slice
+from ...ops.shapes.shape import concat, crop
+from ...ops.shapes.slices import copyto, flip, slice
 from ..axes import along, along_all
 from ..blobs import as_tensor, view
 from ..layout import Tensor, axis_of

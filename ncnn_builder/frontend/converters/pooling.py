@@ -8,8 +8,8 @@ from typing import Any
 from ...builder import append, filled
 from ...ir import Graph, Value
 from ...ops.common import need
-from ...ops.pool_nd import global_pool
-from ...ops.pool_windows import pool_windows
+from ...ops.pools.pool_nd import global_pool
+from ...ops.pools.pool_windows import pool_windows
 from ...opspec import spec_of
 from ..registry import Call, Missing, converts
 

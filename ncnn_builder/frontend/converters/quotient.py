@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ...ir import Graph
-from ...ops.unary import unaryOp
+from ...ops.arithmetic.unary import unaryOp
 from ..blobs import elementwise
 from ..broadcast import arithmetic
 from ..layout import Tensor, broadcast

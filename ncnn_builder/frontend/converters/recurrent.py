@@ -10,12 +10,12 @@ import torch
 
 from ...errors import BuildError
 from ...ir import Graph, Value, Values
-from ...ops.activation import activation
-from ...ops.binary import binaryOp
-from ...ops.channelwise import linear
+from ...ops.activations.activation import activation
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.channelwise import linear
 from ...ops.common import need
-from ...ops.recurrent import gru, lstm, rnn
-from ...ops.shape import concat, crop
+from ...ops.sequences.recurrent import gru, lstm, rnn
+from ...ops.shapes.shape import concat, crop
 from ..blobs import as_tensor, constant, sample, stored
 from ..layout import Tensor, permuted, tensor, viewed
 from ..registry import Call, Missing, on_tensors

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ...ir import Graph, Value
-from ...ops.binary import binaryOp
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.reduce import really_reduction, softmax
+from ...ops.arithmetic.unary import unaryOp
 from ...ops.common import need
-from ...ops.reduce import really_reduction, softmax
-from ...ops.sequence import cumsum
-from ...ops.unary import unaryOp
+from ...ops.sequences.sequence import cumsum
 from ..axes import along, marked, turned_back
 from ..blobs import as_tensor, elementwise, view
 from ..broadcast import arithmetic, expanded, scalar
@@ -79,7 +79,7 @@ def place_of_greatest(g: Graph, x: Tensor, greatest: Tensor, dim: int) -> Tensor
 
 
 def _above_zero(g: Graph, v: Value) -> Value:
-    from ...ops.piecewise import threshold
+    from ...ops.activations.piecewise import threshold
 
     return threshold(g, v, 0.0)[0]
 

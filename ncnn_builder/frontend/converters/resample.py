@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from ...ir import Graph, Value
-from ...ops.channelwise import matmul
-from ...ops.resample import interpolate
+from ...ops.arithmetic.channelwise import matmul
+from ...ops.resampling.resample import interpolate
 from ..blobs import constant, reshaped
 from ..registry import Call, converts
 

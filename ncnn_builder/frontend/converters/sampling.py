@@ -10,15 +10,15 @@ import torch
 
 from ...builder import append, filled
 from ...ir import Graph, Value
-from ...ops.binary import binaryOp
-from ...ops.channelwise import matmul, pixel_shuffle
-from ...ops.columns import fold, unfold
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.channelwise import matmul, pixel_shuffle
 from ...ops.common import need
-from ...ops.dims import pixel_unshuffle
-from ...ops.permute import order_of
-from ...ops.sampling import deform_conv2d
-from ...ops.shape import concat, crop
-from ...ops.slices import channel_shuffle
+from ...ops.convolutions.columns import fold, unfold
+from ...ops.resampling.sampling import deform_conv2d
+from ...ops.shapes.dims import pixel_unshuffle
+from ...ops.shapes.permute import order_of
+from ...ops.shapes.shape import concat, crop
+from ...ops.shapes.slices import channel_shuffle
 from ...opspec import spec_of
 from ..blobs import constant, reshaped
 from ..registry import Call, converts

@@ -11,13 +11,13 @@ import torch
 
 from ...errors import BuildError
 from ...ir import Graph, Value
-from ...ops.binary import binaryOp
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.unary import unaryOp
 from ...ops.common import need
-from ...ops.conv_modules import conv1d
-from ...ops.pad import pad
-from ...ops.shape import crop
+from ...ops.convolutions.conv_modules import conv1d
+from ...ops.shapes.pad import pad
+from ...ops.shapes.shape import crop
 from ...ops.signal import inverse_spectrogram, spectrogram
-from ...ops.unary import unaryOp
 from ..blobs import elementwise, reshaped, sample, view
 from ..broadcast import together
 from ..complex_numbers import Complex, on_complex

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from ...ir import Graph
+from ...ops.activations.piecewise import threshold
+from ...ops.arithmetic.elementwise import MulConstant
+from ...ops.arithmetic.unary import unaryOp
 from ...ops.common import need
-from ...ops.elementwise import MulConstant
-from ...ops.piecewise import threshold
-from ...ops.unary import unaryOp
 from ..blobs import as_tensor, elementwise, view
 from ..broadcast import arithmetic, expanded, scalar
 from ..layout import Shape, Tensor, broadcast

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...builder import append
 from ...ir import Graph, Node, Shape, Value
-from ...ops.deconv import deconv, in_torchs_order, insert_zeros
-from ...ops.fir import paddings
+from ...ops.convolutions.deconv import deconv, in_torchs_order, insert_zeros
+from ...ops.generators.fir import paddings
 from . import elementwise, filters
 from .elementwise import constant
 from .filters import depthwise

@@ -11,14 +11,14 @@ import numpy as np
 from ...builder import append
 from ...errors import BuildError
 from ...ir import Array, Graph, Node, Params, Shape, Value
-from ...ops.activation import activation
-from ...ops.binary import binaryOp
-from ...ops.piecewise import clip
-from ...ops.shape import concat, crop, really_reshape
-from ...ops.smooth import ELU, selu
+from ...ops.activations.activation import activation
+from ...ops.activations.piecewise import clip
+from ...ops.activations.smooth import ELU, selu
+from ...ops.arithmetic.binary import binaryOp
+from ...ops.arithmetic.unary import unary
+from ...ops.generators.stylegan import ACTIVATIONS
+from ...ops.shapes.shape import concat, crop, really_reshape
 from ...ops.stock import inner_product, matmul, memory, scale
-from ...ops.stylegan import ACTIVATIONS
-from ...ops.unary import unary
 from ...opspec import spec_of
 
 _NAMES = {a.id: name for name, a in ACTIVATIONS.items()}
@@ -254,7 +254,7 @@ def rotation_and_translation(g: Graph, t: Value) -> Value:
 
 def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Matrix products: freqs @ R @ T @ transform, then its columns times the pixels' coordinates, a constant."""
-    from ...ops.alias_free import pixel_centres
+    from ...ops.generators.alias_free import pixel_centres
 
     p, weights, t = node.params, node.weights, inputs[0]
     channels, outputs = len(weights["freqs"]), len(weights["weight"])

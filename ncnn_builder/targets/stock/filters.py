@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...ir import Array, Graph, Node, Value
-from ...ops.conv import static_conv
-from ...ops.deconv import deconv
-from ...ops.fir import paddings
-from ...ops.pad import pad
-from ...ops.shape import concat, crop
+from ...ops.convolutions.conv import static_conv
+from ...ops.convolutions.deconv import deconv
+from ...ops.generators.fir import paddings
+from ...ops.shapes.pad import pad
+from ...ops.shapes.shape import concat, crop
 from .elementwise import mul, reshaped
 
 Pair: TypeAlias = "tuple[int, int]"

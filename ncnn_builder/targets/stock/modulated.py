@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 
 from ...ir import Array, Graph, Node, Value
-from ...ops.conv import static_conv
-from ...ops.deconv import deconv
-from ...ops.fir import border_behind
-from ...ops.pad import pad
+from ...ops.arithmetic.unary import unary
+from ...ops.convolutions.conv import static_conv
+from ...ops.convolutions.deconv import deconv
+from ...ops.generators.fir import border_behind
+from ...ops.shapes.pad import pad
 from ...ops.stock import inner_product, memory, scale
-from ...ops.unary import unary
 from .channels import first, padded, rounded, uncropped
 from .elementwise import add, mul, reshaped
 from .filters import resample, taps_of

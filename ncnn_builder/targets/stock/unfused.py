@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ir import Graph, Node, Value
-from ...ops import composite
-from ...ops.fir import upsampling_border
-from ...ops.modulated import NOISE_CONSTANT
+from ...ops.generators import composite
+from ...ops.generators.fir import upsampling_border
+from ...ops.generators.modulated import NOISE_CONSTANT
 from .elementwise import add, bias_act
 from .filters import upfirdn2d
 from .modulated import modulated_conv2d

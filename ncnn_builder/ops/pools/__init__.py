@@ -1,0 +1,1 @@
+"""Pooling of one to three dimensions."""

@@ -1,0 +1,1 @@
+"""Pictures in another size, and pixels from computed places."""

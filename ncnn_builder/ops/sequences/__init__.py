@@ -1,0 +1,1 @@
+"""Rows in their order: recurrent layers, attention, embeddings."""

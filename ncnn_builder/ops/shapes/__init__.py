@@ -1,0 +1,1 @@
+"""Numbers moved and nothing computed: parts, copies, orders, borders, dimensions."""
