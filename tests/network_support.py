@@ -157,6 +157,10 @@ def synthesis_inputs(G: checkpoint.Generator, ws: torch.Tensor) -> dict[str, Any
 
 def taps_on_ncnn(graph: nb.Graph, target: str, inputs: dict[str, Any], threads: int = 2) -> dict[str, Any]:
     """Every tap of the graph, in the order of computation, from the emitted model."""
-    model = nb.compile_graph(graph, target)
+    return taps_of(nb.compile_graph(graph, target), inputs, threads)
+
+
+def taps_of(model: nb.EmittedModel, inputs: dict[str, Any], threads: int = 2) -> dict[str, Any]:
+    """Likewise, of a model that is compiled."""
     blobs = run_emitted(model, inputs, list(dict.fromkeys(model.taps.values())), threads)
     return {path: blobs[blob] for path, blob in model.taps.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,13 +101,18 @@ def edge_report(
 
 def measured_error(spec: nb.OpSpec, sample: nb.Sample) -> float:
     """The error of a sample on the target `reference` and one thread, relative to its oracle's largest magnitude."""
-    return check_sample(spec, sample, "reference", 1).worst.required
+    return check_sample(spec, sample, "reference", [1])[0].worst.required
 
 
-def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: int) -> Report:
-    """Run a sample on the runtime and compare every output with its oracle."""
+def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: Sequence[int]) -> list[Report]:
+    """Run a sample on the runtime, with each of these numbers of threads, and compare every output with its oracle."""
     arrays = draw(sample)
-    model = nb.compile_graph(build(sample)[0], target)
+    graph = build(sample)[0]
+    model = nb.compile_graph(graph, target)
     expected = oracle(sample, arrays)
-    got = run_emitted(model, named(arrays), list(expected), threads)
-    return Report(f"{spec.type} {sample.id}, {threads} threads").add_all(got, expected, spec.tolerance.fp32).check()
+    reports = []
+    for count in threads:
+        got = run_emitted(model, named(arrays), list(expected), count)
+        report = Report(f"{spec.type} {sample.id}, {count} threads").add_all(got, expected, spec.tolerance.fp32)
+        reports.append(report.check())
+    return reports

@@ -5,6 +5,8 @@ Against torch (our networks, which agree with the goldens to 1e-4) and against t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from network_support import (
     latents,
     network,
     synthesis_inputs,
+    taps_of,
     taps_on_ncnn,
 )
 from parity_support import run_emitted
@@ -34,25 +37,46 @@ from stylegan.export import export_generator, mapping_graph, synthesis_graph
 # -- chained: the whole network, every tap -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_tap_against_torch(name: str, target: str, threads: int) -> None:
+@dataclass
+class Part:
+    """The mapping or the synthesis of a network: its graph, inputs for ncnn, and what torch says at every tap."""
+
+    graph: nb.Graph
+    inputs: dict[str, Any]
+    expected: dict[str, Any]
+
+    @cached_property
+    def values(self) -> dict[nb.Value, Any]:
+        """By the references, every Value."""
+        return interpret(self.graph, self.inputs)
+
+
+@lru_cache(maxsize=4)  # the targets of a network stand side by side
+def part_of(name: str, kind: str) -> Part:
     G = network(name)
     inputs, ws = latents(G)
-    mapping = mapping_graph(G)
-    got = taps_on_ncnn(mapping, target, inputs, threads)
-    z, c = (torch.from_numpy(inputs[name])[None] if name in inputs else None for name in ("z", "c"))
+    z, c = (torch.from_numpy(inputs[k])[None] if k in inputs else None for k in ("z", "c"))
+    graph = mapping_graph(G) if kind == "mapping" else synthesis_graph(G)
     with torch.no_grad():
-        expected = torch_taps(G.mapping, lambda: G.mapping(z, c), mapping.taps, "mapping")
-    report = Report(f"{name}, {target}").add_all(got, expected, NETWORK_TOLERANCE)
+        if kind == "mapping":
+            expected = torch_taps(G.mapping, lambda: G.mapping(z, c), graph.taps, kind)
+        else:
+            inputs = synthesis_inputs(G, ws)
+            expected = torch_taps(G.synthesis, lambda: G.synthesis(ws, noise_mode="const"), graph.taps, kind)
+    return Part(graph, inputs, expected)
 
-    synthesis = synthesis_graph(G)
-    got = taps_on_ncnn(synthesis, target, synthesis_inputs(G, ws), threads)
-    with torch.no_grad():
-        expected = torch_taps(G.synthesis, lambda: G.synthesis(ws, noise_mode="const"), synthesis.taps, "synthesis")
-    report.add_all(got, expected, NETWORK_TOLERANCE).check()
-    assert len(report.comparisons) == len(mapping.taps) + len(synthesis.taps)
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_tap_against_torch(name: str, target: str) -> None:
+    parts = [part_of(name, kind) for kind in ("mapping", "synthesis")]
+    models = [nb.compile_graph(part.graph, target) for part in parts]
+    for threads in (1, 2):
+        report = Report(f"{name}, {target}, {threads} threads")
+        for part, model in zip(parts, models, strict=True):
+            report.add_all(taps_of(model, part.inputs, threads), part.expected, NETWORK_TOLERANCE)
+        report.check()
+        assert len(report.comparisons) == sum(len(part.graph.taps) for part in parts)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -125,18 +149,8 @@ def test_blended_mixing_against_torch(name: str, target: str, tmp_path: Path) ->
 @pytest.mark.parametrize("part", ["mapping", "synthesis"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_module_alone(name: str, part: str, target: str) -> None:
-    G = network(name)
-    inputs, ws = latents(G)
-    z, c = (torch.from_numpy(inputs[name])[None] if name in inputs else None for name in ("z", "c"))
-    if part == "mapping":
-        graph, module = mapping_graph(G), G.mapping
-        call = lambda: G.mapping(z, c)
-    else:
-        graph, module, inputs = synthesis_graph(G), G.synthesis, synthesis_inputs(G, ws)
-        call = lambda: G.synthesis(ws, noise_mode="const")
-    values = interpret(graph, inputs)
-    with torch.no_grad():
-        expected = torch_taps(module, call, graph.taps, part)
+    whole = part_of(name, part)
+    graph, values, expected = whole.graph, whole.values, whole.expected
     # What feeds the modules is torch's, not only the references': the two agree at every tap.
     Report("references").add_all({p: values[v] for p, v in graph.taps.items()}, expected, NETWORK_TOLERANCE).check()
     report = Report(f"{name}, {target}, isolated")

@@ -153,11 +153,17 @@ def upfirdn2d_reference(
     y[:, :: up[0], :: up[1]] = x
     top, bottom, left, right = padding
     y = F.pad(y, (left, right, top, bottom))
-    if f is not None:
-        f = f if f.ndim == 2 else f[:, None] * f[None, :]
-        f = f if flip else f.flip(0, 1)
-        y = F.conv2d(y[:, None], f.to(x.dtype)[None, None])[:, 0]
-    return (y * gain)[:, :: down[0], :: down[1]]
+    if f is None:
+        return y[:, :: down[0], :: down[1]] * gain
+    f = f.to(x.dtype)
+    f = f if flip else f.flip(*range(f.ndim))
+    y = y[:, None]
+    if f.ndim == 2:
+        y = F.conv2d(y, f[None, None], stride=down)
+    else:  # along both axes
+        y = F.conv2d(y, f[None, None, :, None], stride=(down[0], 1))
+        y = F.conv2d(y, f[None, None, None], stride=(1, down[1]))
+    return y[:, 0] * gain
 
 
 def filtered_lrelu_reference(x: Any, fu: Any, fd: Any, b: Any, params: Any) -> Any:
