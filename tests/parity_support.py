@@ -101,18 +101,19 @@ def edge_report(
 
 def measured_error(spec: nb.OpSpec, sample: nb.Sample) -> float:
     """The error of a sample on the target `reference` and one thread, relative to its oracle's largest magnitude."""
-    return check_sample(spec, sample, "reference", [1])[0].worst.required
+    return check_sample(spec, sample, ["reference"], [1])[0].worst.required
 
 
-def check_sample(spec: nb.OpSpec, sample: nb.Sample, target: str, threads: Sequence[int]) -> list[Report]:
-    """Run a sample on the runtime, with each of these numbers of threads, and compare every output with its oracle."""
+def check_sample(spec: nb.OpSpec, sample: nb.Sample, targets: Sequence[str], threads: Sequence[int]) -> list[Report]:
+    """Run a sample on the runtime for each of the targets and numbers of threads: every output against its oracle."""
     arrays = draw(sample)
     graph = build(sample)[0]
-    model = nb.compile_graph(graph, target)
     expected = oracle(sample, arrays)
     reports = []
-    for count in threads:
-        got = run_emitted(model, named(arrays), list(expected), count)
-        report = Report(f"{spec.type} {sample.id}, {count} threads").add_all(got, expected, spec.tolerance.fp32)
-        reports.append(report.check())
+    for target in targets:
+        model = nb.compile_graph(graph, target)
+        for count in threads:
+            got = run_emitted(model, named(arrays), list(expected), count)
+            report = Report(f"{spec.type} {sample.id}, {target}, {count} threads")
+            reports.append(report.add_all(got, expected, spec.tolerance.fp32).check())
     return reports

@@ -1,4 +1,4 @@
-"""Run in a process of its own, `python -I wheel_runner.py JOB.npz RESULT.npz`: plain ncnn from PyPI and numpy.
+"""Run in a process of its own, `python -I wheel_runner.py JOB.npz RESULT.npz ...`: plain ncnn from PyPI and numpy.
 
 JOB holds param and bin (paths), vulkan (0 or 1), output (blob) and the inputs as in:NAME. Exit code 3: no GPU.
 """
@@ -36,7 +36,10 @@ def main(job_path: str, result_path: str) -> int:
 
 
 if __name__ == "__main__":
-    code = main(*sys.argv[1:])
+    code, pairs = 0, sys.argv[1:]
+    while pairs and code == 0:
+        job, result, *pairs = pairs
+        code = main(job, result)
     if code == 0 and np.load(sys.argv[1])["vulkan"]:
         ncnn.destroy_gpu_instance()
     sys.exit(code)

@@ -182,8 +182,7 @@ def _layer(row: list[Token], line: str, problems: list[Problem]) -> Line | None:
             Problem("bad-count", where, f"the line states {n_in} inputs and {n_out} outputs, and names {found} blobs")
         )
         return None
-    rest = row[4 + n_in + n_out :]
-    entries = _entries(rest[0], line, problems) if rest else []
+    entries = _entries(row[4 + n_in + n_out :], line, problems)
     result = Line(row[0], row[1], blobs[:n_in], blobs[n_in:], entries, row[0].line)
     for token in (result.type, result.name, *blobs):
         if len(token.text.encode()) > LONGEST_NAME:
@@ -191,15 +190,18 @@ def _layer(row: list[Token], line: str, problems: list[Problem]) -> Line | None:
     return result
 
 
-def _entries(first: Token, line: str, problems: list[Problem]) -> list[Entry]:
-    """The parameters, from the first of them to the end of the line: a quoted text may hold white space."""
-    entries, at = [], first.column - 1
+def _entries(words: list[Token], line: str, problems: list[Problem]) -> list[Entry]:
+    """The parameters, from the first of these words to the end of the line: a quoted text may hold white space."""
+    if '"' not in line:
+        found = [_entry(word, problems) for word in words]
+        return [entry for entry in found if entry is not None]
+    entries, at = [], words[0].column - 1 if words else len(line)
     while at < len(line):
         if line[at] in " \t\v\f":
             at += 1
             continue
         word = _entry_text(line, at)
-        entry = _entry(Token(word, first.line, at + 1), problems)
+        entry = _entry(Token(word, words[0].line, at + 1), problems)
         if entry is not None:
             entries.append(entry)
         at += len(word)
@@ -219,57 +221,74 @@ def _entry_text(line: str, at: int) -> str:
 
 
 class _Bad(Exception):
-    """What is wrong with a parameter, and where."""
+    """What is wrong with a parameter, and which piece of it, `start` characters behind its beginning."""
 
-    def __init__(self, what: str, at: Token) -> None:
+    def __init__(self, what: str, start: int, piece: str) -> None:
         super().__init__(what)
-        self.what, self.at = what, at
+        self.what, self.start, self.piece = what, start, piece
+
+
+class _Said(NamedTuple):
+    """What the word of a parameter says, wherever it stands. items: each with its place in the word."""
+
+    id: int
+    form: Form
+    items: tuple[tuple[int, str], ...]
+    old_array: bool = False
+
+
+_OFTEN = 64
+"""Characters of the longest words that are remembered: a net says most of its parameters again and again."""
 
 
 def _entry(token: Token, problems: list[Problem]) -> Entry | None:
     try:
-        return _parsed(token)
+        said = _parsed(token.text) if len(token.text) <= _OFTEN else _parsed.__wrapped__(token.text)
     except _Bad as bad:
-        problems.append(Problem("bad-parameter", bad.at, bad.what))
+        problems.append(Problem("bad-parameter", token.part(bad.start, bad.piece), bad.what))
         return None
+    _, line, column = token
+    items = [Token(text, line, column + start) for start, text in said.items]
+    return Entry(token, said.id, said.form, items, said.old_array)
 
 
-def _parsed(token: Token) -> Entry:
-    key, equals, value = token.text.partition("=")
+@lru_cache(1 << 12)
+def _parsed(word: str) -> _Said:
+    key, equals, value = word.partition("=")
     if not equals or not _INT.fullmatch(key) or len(key) > 15:
-        raise _Bad("a parameter is ID=VALUE", token)
+        raise _Bad("a parameter is ID=VALUE", 0, word)
     number, old = int(key), int(key) <= OLD_ARRAY
     number = OLD_ARRAY - number if old else number
     if not 0 <= number < IDS:
         what = f"ids are 0 to {IDS - 1}, and {OLD_ARRAY} to {OLD_ARRAY - IDS + 1} for arrays"
-        raise _Bad(what, token.part(0, key))
+        raise _Bad(what, 0, key)
     start = len(key) + 1
     if not value:
-        raise _Bad("the value is missing", token)
+        raise _Bad("the value is missing", 0, word)
     if not old and (value[0] == '"' or (value[0].isascii() and value[0].isalpha())):
-        return Entry(token, number, "text", [_text(token, start, value)])
+        return _Said(number, "text", (_text(word, start, value),))
     items, offset = [], start
-    for word in value.split(","):
-        items.append(token.part(offset, word))
-        offset += len(word) + 1
+    for each in value.split(","):
+        items.append((offset, each))
+        offset += len(each) + 1
     form: Form = "array" if old or len(items) > 1 else "number"
     if old:
-        count = items.pop(0)
-        if count.text != str(len(items)):
-            raise _Bad(f"array of the wrong length: it states {count.text}, and has {len(items)}", count)
-    elif len(items) == 2 and not items[1].text:
+        at, count = items.pop(0)
+        if count != str(len(items)):
+            raise _Bad(f"array of the wrong length: it states {count}, and has {len(items)}", at, count)
+    elif len(items) == 2 and not items[1][1]:
         items.pop()  # one element
-    for item in items:
-        if not is_number(item.text):
-            raise _Bad("this is no number that ncnn reads, within 32 bits", item)
-    return Entry(token, number, form, items, old)
+    for at, each in items:
+        if not is_number(each):
+            raise _Bad("this is no number that ncnn reads, within 32 bits", at, each)
+    return _Said(number, form, tuple(items), old)
 
 
-def _text(token: Token, start: int, value: str) -> Token:
+def _text(word: str, start: int, value: str) -> tuple[int, str]:
     quoted = value[0] == '"'
     inner = value[1:-1] if quoted else value
     if quoted and (len(value) < 2 or value[-1] != '"' or '"' in inner):
-        raise _Bad("a text that begins with a quotation mark ends with one", token)
+        raise _Bad("a text that begins with a quotation mark ends with one", 0, word)
     if len(inner.encode()) > LONGEST_NAME:
-        raise _Bad(f"a text has {LONGEST_NAME} bytes at most", token)
-    return token.part(start + quoted, inner)
+        raise _Bad(f"a text has {LONGEST_NAME} bytes at most", 0, word)
+    return start + quoted, inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -215,6 +216,7 @@ def value_of(param: Param, entry: Entry) -> Any:
     return values if param.kind in ("ints", "floats") else values[0]
 
 
+@lru_cache(1 << 12)
 def _single(word: str) -> float:
     return float(np.float32(float(word)))
 

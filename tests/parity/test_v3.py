@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,18 +77,24 @@ def test_every_tap_with_the_transform_as_an_input(name: str, target: str) -> Non
     Report(f"{name}, {target}").add_all(got, expected, NETWORK_TOLERANCE).check()
 
 
-def in_full(cfg: str, target: str, tmp_path: Path) -> None:
-    """fp32 within 1e-3 of torch relative to its largest magnitude, uint8 pictures within 1 level."""
+@lru_cache(maxsize=1)  # for all targets of a configuration
+def in_torch(cfg: str) -> tuple[checkpoint.Generator, dict[str, Any], torch.Tensor, np.ndarray]:
+    """A network of full size, its mapping's inputs, their ws and its picture."""
     config = get_config(cfg)
     state = checkpoint.random_state(config.family, config.init_kwargs, 0)
     G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
-    export_generator(G, tmp_path / "m", target, config=config)
-    m = Model(tmp_path / "m")
     inputs, ws = latents(G, 458)
+    with torch.no_grad():
+        return G, inputs, ws, G.synthesis(ws)[0].numpy()
+
+
+def in_full(cfg: str, target: str, tmp_path: Path) -> None:
+    """fp32 within 1e-3 of torch relative to its largest magnitude, uint8 pictures within 1 level."""
+    G, inputs, ws, expected = in_torch(cfg)
+    export_generator(G, tmp_path / "m", target, config=get_config(cfg))
+    m = Model(tmp_path / "m")
     w = m.mapping(inputs["z"])
     got = m.synthesis(w)
-    with torch.no_grad():
-        expected = G.synthesis(ws)[0].numpy()
     Report(cfg).add_all({"w": w, "img": got}, {"w": ws[0, 0].numpy(), "img": expected}, 1e-3).check()
     pictures = [np.clip(x * 127.5 + 128, 0, 255).astype(np.uint8).astype(int) for x in (got, expected)]
     assert np.abs(pictures[0] - pictures[1]).max() <= 1

@@ -6,6 +6,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,6 @@ from stylegan.networks.configs import get_config
 
 RUNNER = Path(__file__).resolve().parents[1] / "wheel_runner.py"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "targets.md"
-NO_GPU = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,20 +36,24 @@ def the_wheel_is_there() -> None:
         pytest.fail('no ncnn wheel: pip install -c constraints.txt -e ".[dev]" brings it')
 
 
-def on_the_wheel(bundle: Path, kind: str, inputs: dict[str, Any], vulkan: bool = False) -> np.ndarray:
-    """The output of NAME_kind, computed by the wheel's ncnn.Net in another process."""
-    job, result = bundle.with_name("job.npz"), bundle.with_name("result.npz")
-    files = {suffix: str(bundle.with_name(f"{bundle.name}_{kind}.{suffix}")) for suffix in ("param", "bin")}
-    arrays = {f"in:{name}": np.ascontiguousarray(a, np.float32) for name, a in inputs.items()}
-    np.savez(job, **files, output="output", vulkan=int(vulkan), **arrays)
-    done = subprocess.run(
-        [sys.executable, "-I", str(RUNNER), str(job), str(result)], capture_output=True, text=True, timeout=600
-    )
-    if vulkan and done.returncode == NO_GPU:
-        pytest.skip("no Vulkan device; Debian's mesa-vulkan-drivers has one in software")
+def on_the_wheel(bundle: Path, runs: Sequence[tuple[str, dict[str, Any]]], vulkan: bool = False) -> list[np.ndarray]:
+    """The output of NAME_kind for each (kind, inputs), computed by the wheel's ncnn.Net in another process."""
+    pairs = []
+    for i, (kind, inputs) in enumerate(runs):
+        files = {suffix: str(bundle.with_name(f"{bundle.name}_{kind}.{suffix}")) for suffix in ("param", "bin")}
+        arrays = {f"in:{name}": np.ascontiguousarray(a, np.float32) for name, a in inputs.items()}
+        pairs.append((bundle.with_name(f"job{i}.npz"), bundle.with_name(f"result{i}.npz")))
+        np.savez(pairs[-1][0], **files, output="output", vulkan=int(vulkan), **arrays)
+    command = [sys.executable, "-I", str(RUNNER), *(str(path) for pair in pairs for path in pair)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    output: np.ndarray = np.load(result)["output"]
-    return output
+    return [np.load(result)["output"] for _, result in pairs]
+
+
+@cache
+def has_gpu() -> bool:
+    code = "import ncnn, sys; sys.exit(0 if ncnn.get_gpu_count() else 1)"
+    return subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, timeout=600).returncode == 0
 
 
 def golden_pictures(name: str, bundle: Path, vulkan: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,12 +64,13 @@ def golden_pictures(name: str, bundle: Path, vulkan: bool) -> tuple[dict[str, An
     none = np.zeros(G.num_ws)
     mixing = np.arange(G.num_ws) < 4
     w = tensors["ws_psi1"]
-    got = {
-        "w": on_the_wheel(bundle, "mapping", {"z": tensors["z"][0], "coeff": [1], **label}, vulkan),
-        "psi 0.7": on_the_wheel(bundle, "mapping", {"z": tensors["z"][0], "coeff": [0.7], **label}, vulkan),
-        "img": on_the_wheel(bundle, "synthesis", {"ws0": w[0], "ws1": w[1], "mixing": none}, vulkan),
-        "mix": on_the_wheel(bundle, "synthesis", {"ws0": w[0], "ws1": w[1], "mixing": mixing}, vulkan),
+    runs: dict[str, tuple[str, dict[str, Any]]] = {
+        "w": ("mapping", {"z": tensors["z"][0], "coeff": [1], **label}),
+        "psi 0.7": ("mapping", {"z": tensors["z"][0], "coeff": [0.7], **label}),
+        "img": ("synthesis", {"ws0": w[0], "ws1": w[1], "mixing": none}),
+        "mix": ("synthesis", {"ws0": w[0], "ws1": w[1], "mixing": mixing}),
     }
+    got = dict(zip(runs, on_the_wheel(bundle, list(runs.values()), vulkan), strict=True))
     expected = {
         "w": w[0, 0],
         "psi 0.7": tensors["ws_psi0.7"][0, 0],
@@ -83,6 +89,8 @@ def test_goldens_on_the_wheel(name: str, tmp_path: Path) -> None:
 @pytest.mark.vulkan
 @pytest.mark.parametrize("name", GOLDENS)
 def test_goldens_on_vulkan(name: str, tmp_path: Path) -> None:
+    if not has_gpu():
+        pytest.skip("no Vulkan device; Debian's mesa-vulkan-drivers has one in software")
     got, expected = golden_pictures(name, tmp_path / "m", vulkan=True)
     Report(f"{name}, Vulkan").add_all(got, expected, NETWORK_TOLERANCE).check()
 
@@ -94,11 +102,11 @@ def test_in_full_on_the_wheel(cfg: str, tmp_path: Path) -> None:
     G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
     export_generator(G, tmp_path / "m", "stock", config=config)
     inputs, ws = latents(G, 458)
-    got = on_the_wheel(tmp_path / "m", "synthesis", {"ws0": ws[0], "ws1": ws[0], "mixing": np.zeros(G.num_ws)})
+    synthesis = {"ws0": ws[0], "ws1": ws[0], "mixing": np.zeros(G.num_ws)}
+    w, img = on_the_wheel(tmp_path / "m", [("mapping", inputs), ("synthesis", synthesis)])
     with torch.no_grad():
         expected = {"w": ws[0, 0].numpy(), "img": G.synthesis(ws, noise_mode="const")[0].numpy()}
-    w = on_the_wheel(tmp_path / "m", "mapping", inputs)
-    Report(f"{cfg}, wheel").add_all({"w": w, "img": got}, expected, NETWORK_TOLERANCE).check()
+    Report(f"{cfg}, wheel").add_all({"w": w, "img": img}, expected, NETWORK_TOLERANCE).check()
 
 
 def test_a_changed_weight_is_seen(tmp_path: Path) -> None:
@@ -108,7 +116,8 @@ def test_a_changed_weight_is_seen(tmp_path: Path) -> None:
     (data * np.float32(1.01)).tofile(tmp_path / "m_synthesis.bin")
     inputs = load_golden(name).tensors["ws_psi1"].numpy()
     mixing = np.zeros(len(inputs[0]))
-    got["img"] = on_the_wheel(tmp_path / "m", "synthesis", {"ws0": inputs[0], "ws1": inputs[1], "mixing": mixing})
+    changed = {"ws0": inputs[0], "ws1": inputs[1], "mixing": mixing}
+    (got["img"],) = on_the_wheel(tmp_path / "m", [("synthesis", changed)])
     with pytest.raises(nb.ParityError, match="img"):
         Report(name).add_all(got, expected, NETWORK_TOLERANCE).check()
 

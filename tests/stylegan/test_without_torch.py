@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,10 +67,55 @@ LIGHT = [
 ]
 
 
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    repository = Path(__file__).parents[2]
-    command = [sys.executable, "-c", BLOCKER + code]
-    return subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=60)
+REPOSITORY = Path(__file__).parents[2]
+
+SERVER = (
+    BLOCKER
+    + """
+import contextlib, io, json, os, traceback
+import numpy, PIL.Image, ncnn_builder  # what does without torch, and is not stylegan, is imported once
+
+for line in sys.stdin:
+    reading, writing = os.pipe()
+    if not os.fork():
+        said, error = io.StringIO(), ""
+        with contextlib.redirect_stdout(said):
+            try:
+                exec(json.loads(line), {"__name__": "__main__"})
+            except BaseException:
+                error = traceback.format_exc()
+        os.write(writing, json.dumps([said.getvalue(), error]).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as answer:
+        print(answer.read(), flush=True)
+    os.wait()
+"""
+)
+
+Run = Callable[[str], tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Python code -> what it says and the traceback that it ends with, by an interpreter that has imported nothing of
+    stylegan: each piece of code gets a copy of it."""
+    command = [sys.executable, "-c", SERVER]
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # threads would not be copied
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=env
+    ) as server:
+        assert server.stdin is not None and server.stdout is not None
+
+        def ask(code: str) -> tuple[str, str]:
+            assert server.stdin is not None and server.stdout is not None
+            server.stdin.write(json.dumps(code) + "\n")
+            server.stdin.flush()
+            said, error = json.loads(server.stdout.readline())
+            return said, error
+
+        yield ask
+        server.stdin.close()
 
 
 def torch_modules() -> list[str]:
@@ -83,18 +131,21 @@ def torch_modules() -> list[str]:
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_light_modules_import(name: str) -> None:
-    result = run(f"import {name}; assert 'torch' not in sys.modules")
-    assert result.returncode == 0, result.stderr
+def test_light_modules_import(name: str, run: Run) -> None:
+    _, error = run(f"import sys, {name}; assert 'torch' not in sys.modules")
+    assert not error, error
 
 
 def test_there_are_torch_modules() -> None:
     assert {"checkpoints.checkpoint", "networks.layers", "v2ada", "projector", "projector.run"} <= set(torch_modules())
 
 
+SENTENCE = 'stylegan needs torch: pip install "ncnn-builder[stylegan]" (from a checkout: pip install ".[stylegan]")\n'
+
+
 @pytest.mark.parametrize("name", torch_modules())
 @pytest.mark.parametrize("statement", ["import {0}.{1}", "from {0} import {1}"])
-def test_torch_modules_say_one_sentence(name: str, statement: str) -> None:
+def test_torch_modules_say_one_sentence(name: str, statement: str, run: Run) -> None:
     package, _, module = f"stylegan.{name}".rpartition(".")
     code = f"""
 from stylegan.errors import StyleganError, TorchMissing
@@ -104,8 +155,13 @@ except StyleganError as error:
     assert isinstance(error, TorchMissing) and isinstance(error, ImportError)
     print(error)
 """
-    result = run(code)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == (
-        'stylegan needs torch: pip install "ncnn-builder[stylegan]" (from a checkout: pip install ".[stylegan]")\n'
-    )
+    said, error = run(code)
+    assert not error, error
+    assert said == SENTENCE
+
+
+def test_in_a_process_of_its_own() -> None:
+    code = "import stylegan.faces\ntry:\n    import stylegan.v2ada\nexcept ImportError as error:\n    print(error)"
+    command = [sys.executable, "-c", BLOCKER + code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    assert done.returncode == 0 and done.stdout == SENTENCE, done.stderr
