@@ -127,9 +127,7 @@ from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
 from .targets import TARGETS
 from .verify import verify
-
-__version__ = "0.1.0"
-
+from .version import __version__ as __version__
 
 __all__ = [
     "FEATURES",

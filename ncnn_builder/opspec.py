@@ -19,9 +19,9 @@ from os.path import basename
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
+from .any_size import any_size
 from .errors import BuildError
 from .ir import Array, Params, Shape
-from .openness import any_size
 
 Kind = Literal["int", "float", "ints", "floats"]
 Draw = Literal["normal", "positive", "unit", "integer", "index"]

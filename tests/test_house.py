@@ -1,4 +1,4 @@
-"""The house: who may import whom, no circle in stylegan, nothing of ours imported late without need, no long file."""
+"""The house: who may import whom, no circle, nothing of ours imported late without need, no long file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
 GROUND = ("_torch", "devices", "errors")
 """Modules of stylegan that every room stands on."""
 
-OPTIONAL = {"platformdirs", "runtime", "safetensors", "scipy", "torch"}
+OPTIONAL = {"PIL", "platformdirs", "runtime", "safetensors", "scipy", "torch"}
 """What may be missing, or takes a second to import; runtime has to be built."""
 
 
@@ -66,7 +66,8 @@ MAP = re.compile(r"^(  )?([.\w]+)/ *(.*)$", re.MULTILINE)
 
 @cache
 def modules(package: str, root: Path = ROOT) -> dict[str, Path]:
-    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in (root / package).rglob("*.py")}
+    paths = [path for path in (root / package).rglob("*") if path.suffix in (".py", ".pyi")]  # .pyi: made of C++
+    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in paths}
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
 
@@ -90,15 +91,15 @@ def _imports(node: ast.AST, path: Path, late: bool) -> Iterator[tuple[str, bool]
 
 
 def ours(name: str, root: Path = ROOT) -> set[tuple[str, bool]]:
-    """The modules of stylegan that one of them imports, and whether late."""
-    known = modules("stylegan", root)
+    """The modules of its own package that a module imports, and whether late."""
+    known = modules(name.partition(".")[0], root)
     found = ((other if other in known else other.rpartition(".")[0], late) for other, late in imports(known[name]))
     return {(other, late) for other, late in found if other in known and other != name}
 
 
-def circle(root: Path) -> list[str]:
-    """Modules of stylegan that import each other, inside functions too."""
-    graph = {name: {other for other, _ in ours(name, root)} for name in modules("stylegan", root)}
+def circle(package: str, root: Path = ROOT) -> list[str]:
+    """Modules of a package that import each other, inside functions too."""
+    graph = {name: {other for other, _ in ours(name, root)} for name in modules(package, root)}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -107,12 +108,13 @@ def circle(root: Path) -> list[str]:
 
 
 def needs(name: str, root: Path = ROOT) -> set[str]:
-    """The optional packages that importing a module of stylegan imports."""
+    """The optional packages that importing a module imports."""
+    known = modules(name.partition(".")[0], root)
     found: set[str] = set()
     pending, seen = [name], {name}
     while pending:
         name = pending.pop()
-        found |= {other.partition(".")[0] for other, late in imports(modules("stylegan", root)[name]) if not late}
+        found |= {other.partition(".")[0] for other, late in imports(known[name]) if not late}
         new = {other for other, late in ours(name, root) if not late} - seen
         pending += new
         seen |= new
@@ -145,11 +147,14 @@ def test_arrows_between_rooms(name: str) -> None:
         assert {other: r for other, r in there.items() if r != here and r not in ROOMS[here]} == {}
 
 
-def test_no_circle() -> None:
-    assert circle(ROOT) == []
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_circle(package: str) -> None:
+    assert circle(package) == []
 
 
-@pytest.mark.parametrize("name", modules("stylegan"))
+@pytest.mark.parametrize(
+    "name", [name for package in ("stylegan", "runtime", "benchmarks") for name in modules(package)]
+)
 def test_nothing_of_ours_is_imported_late_without_need(name: str) -> None:
     assert without_need(name) == set()
 
@@ -166,7 +171,7 @@ def test_what_is_wrong_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     }
     for name, text in files.items():
         (tmp_path / "stylegan" / f"{name}.py").write_text(text)
-    assert set(circle(tmp_path)) == {"stylegan.light", "stylegan.late", "stylegan.middle"}
+    assert set(circle("stylegan", tmp_path)) == {"stylegan.light", "stylegan.late", "stylegan.middle"}
     assert without_need("stylegan.light", tmp_path) == {"stylegan.late"}
     assert needs("stylegan.heavy", tmp_path) == {"torch"} and room("stylegan.networks.v3") == "networks"
 

@@ -21,6 +21,7 @@ from .cure import Cure, find_cure
 from .lab import Lab
 from .lines import suspect
 from .options import Options
+from .text import as_text
 from .trace import Trace, close, everything_of, trace
 
 
@@ -86,8 +87,6 @@ class Diagnosis:
         return self
 
     def __str__(self) -> str:
-        from .text import as_text
-
         return as_text(self)
 
 

@@ -13,7 +13,7 @@ import torch
 from ..ir import Graph, Value
 from ..ops.arithmetic.binary import binaryOp
 from .axes import grouped, of_marked
-from .blobs import constant, in_order, reshaped, unbatched
+from .blobs import constant, in_order, reshaped, unbatched, view
 from .layout import MOST_DIMS, Shape, Tensor
 from .repeat import repeated
 
@@ -45,8 +45,6 @@ def scalar(x: Any) -> Any:
 
 def filled(g: Graph, t: Tensor, shape: Shape) -> Tensor:
     """The tensor with axes of 1 in front, as broadcasting with a constant of one number may add them."""
-    from .blobs import view
-
     return t if t.shape == shape else view(g, t, shape)
 
 
@@ -174,7 +172,5 @@ def _too_many(g: Graph, a: Any, b: Any, layer: Callable[[Value, Value], Value], 
 
 def expanded(g: Graph, t: Tensor, shape: Shape) -> Tensor:
     """torch's expand."""
-    from .blobs import view
-
     t = view(g, t, (1,) * (len(shape) - t.rank) + t.shape)
     return repeated(g, t, [n // own for n, own in zip(shape, t.shape, strict=True)])

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..emit import EmittedModel
+from ..version import __version__
 from .capture import Port
 
 SCHEMA = 1
@@ -26,8 +27,6 @@ def manifest(
     errors: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """What is written. errors: per output, the tolerance that it would have needed; None where nothing was run."""
-    from .. import __version__
-
     return {
         "schema": SCHEMA,
         "inputs": [_port(p) for p in inputs],

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ..any_size import any_size
 from ..errors import BuildError
 from ..ir import Graph, Value, Values
-from ..openness import any_size
 from ..opspec import located
 from ..values import Operators, define_operators
 

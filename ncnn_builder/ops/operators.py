@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from ..any_size import any_size
 from ..builder import inputs_of, is_sequence, is_value
 from ..errors import BuildError
 from ..ir import Graph, Value, Values
-from ..openness import any_size
 from ..opspec import located
 from ..values import define_operators
 from .arithmetic import elementwise

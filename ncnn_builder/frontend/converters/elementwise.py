@@ -6,6 +6,7 @@ from typing import Any
 
 from ...ir import Graph, Value
 from ...ops.activations.activation import activation
+from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.elementwise import MulConstant, clamp
 from ...ops.arithmetic.unary import UNARY, unaryOp
 from ...ops.common import need
@@ -70,8 +71,6 @@ def _clamp(g: Graph, node: Call, x: Tensor, low: float | None, high: float | Non
     def layer(v: Value) -> Any:
         if low is not None and high is not None:
             return clamp(g, v, low, high)
-        from ...ops.arithmetic.binary import binaryOp
-
         return binaryOp(g, [v, high if low is None else low], "Min" if low is None else "Max")
 
     return elementwise(x, layer)

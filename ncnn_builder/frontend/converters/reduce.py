@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ...ir import Graph, Value
+from ...ops.activations.piecewise import threshold
 from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.reduce import really_reduction, softmax
 from ...ops.arithmetic.unary import unaryOp
@@ -79,8 +80,6 @@ def place_of_greatest(g: Graph, x: Tensor, greatest: Tensor, dim: int) -> Tensor
 
 
 def _above_zero(g: Graph, v: Value) -> Value:
-    from ...ops.activations.piecewise import threshold
-
     return threshold(g, v, 0.0)[0]
 
 

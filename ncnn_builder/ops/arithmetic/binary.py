@@ -14,8 +14,10 @@ from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from ..common import FEW, need, over_shapes, shape_id
+from ..shapes.shape import really_reshape
 from .elementwise import MulConstant, clamp, sqrt, square
 from .elementwise import abs as absolute
+from .unary import unary
 
 BINARY = (
     *("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "RSub", "RDiv", "RPow", "Atan2", "RAtan2", "FMod", "RFMod"),
@@ -260,8 +262,6 @@ def _power_of_values(g: Graph, base: Value, exponent: Value) -> Values:
 
     Not by FMod, which is 2 for ncnn where exponent is even: it divides by an estimate of 1 / 2.
     """
-    from .unary import unary
-
     params = {"op": BINARY.index("Pow"), "with_scalar": 0, "b": 0.0}
     size = append(g, spec_of("BinaryOp"), [_positive(g, one(absolute(g, base))), exponent], params)
     below = append(g, spec_of("Threshold"), MulConstant(g, base, -1.0), {"threshold": 0.0})
@@ -277,6 +277,4 @@ def _positive(g: Graph, x: Value) -> Value:
 def _to_rank(g: Graph, value: Value, rank: int) -> Value:
     if len(value.shape) == rank:
         return value
-    from ..shapes.shape import really_reshape
-
     return really_reshape(g, value, (1,) * (rank - len(value.shape)) + value.shape)[0]

@@ -9,9 +9,8 @@ from typing import Any, SupportsFloat
 from ...builder import ValueLike, append, number
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Value, Values
-from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, functions, register, spec_of
 from ..common import ANY_SHAPES, FEW, Unary, need, over_shapes
-from .binary import binaryOp
 
 UNARY = (
     *("abs", "neg", "floor", "ceil", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos"),
@@ -43,7 +42,7 @@ class UnaryOp(Unary):
         def above_one(name: str) -> list[Sample]:
             return over_shapes(
                 name,
-                lambda g, x: unaryOp(g, binaryOp(g, [x, 1.0], "Add"), name),
+                lambda g, x: unaryOp(g, functions["binaryOp"](g, [x, 1.0], "Add"), name),
                 lambda x: getattr(x + 1, name)(),
                 FEW,
                 "positive",

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir import Shape
-from ...opspec import Sample
+from ...opspec import Sample, functions
 from ..common import functional, shape_id
 
 
 def static_samples(dims: int, transposed: bool, grouped: bool) -> list[Sample]:
     """torch's modules, by conv1d() and its kin."""
     from torch import nn
-
-    from ...opspec import functions
 
     kinds: dict[tuple[int, bool], Any] = {
         (1, False): nn.Conv1d,
@@ -63,8 +61,6 @@ def static_samples(dims: int, transposed: bool, grouped: bool) -> list[Sample]:
 
 def value_samples(transposed: bool, grouped: bool) -> list[Sample]:
     """Weights that are values, in one dimension."""
-    from ...opspec import functions
-
     F = functional()
     name = "conv_transpose1d" if transposed else "conv1d"
     build, torch = functions[f"F{name}"], getattr(F, name)

@@ -16,6 +16,7 @@ from ...ops.activations.piecewise import clip
 from ...ops.activations.smooth import ELU, selu
 from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.unary import unary
+from ...ops.generators.alias_free import pixel_centres
 from ...ops.generators.stylegan import ACTIVATIONS
 from ...ops.shapes.shape import concat, crop, really_reshape
 from ...ops.stock import inner_product, matmul, memory, scale
@@ -254,8 +255,6 @@ def rotation_and_translation(g: Graph, t: Value) -> Value:
 
 def synthesis_input(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Matrix products: freqs @ R @ T @ transform, then its columns times the pixels' coordinates, a constant."""
-    from ...ops.generators.alias_free import pixel_centres
-
     p, weights, t = node.params, node.weights, inputs[0]
     channels, outputs = len(weights["freqs"]), len(weights["weight"])
     length = inner_product(g, unary(g, t, "square"), np.array([[1, 1, 0, 0]], np.float32))
