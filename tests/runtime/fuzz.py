@@ -15,6 +15,7 @@ import math
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ BATCH = 10_000_000  # cases of one program, which goes on until one ends it
 TOLD = 500  # so often a program says what became of its cases
 TELL = 300  # seconds between the lines that say how far it is
 MEMORY = Path("/dev/shm")  # for files that are written and read at once
+MOST_BYTES = 6 << 30  # of a program
 HANG = 60  # seconds of a processor that a case may take; 20 times as long if it waits for one
 
 NUMBERS = ["0", "-1", "1", "2", "3", "7", "16", "-233", "-234", "1000", "65536", "2000000000", "-2000000000",
@@ -272,6 +274,8 @@ def check_message(error: NcnnError) -> str:
 
 def try_cases(first: int, count: int, all_types: bool) -> None:
     faulthandler.enable()
+    # A net whose blobs are larger than this is refused by an allocation, and not by the system's killer.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     results: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
         for number in range(first, first + count):
