@@ -14,6 +14,12 @@ from stylegan.networks import v2ada_layers
 from stylegan.networks.configs import CONFIGS, Config
 
 
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn is one step: how fast it is does not matter here, and the gradients of every phase are compared before."""
+    monkeypatch.setattr(training, "LAZY", 1)
+
+
 def test_a_line_for_each_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

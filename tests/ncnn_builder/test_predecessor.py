@@ -209,10 +209,19 @@ def test_the_helpers() -> None:
 # -- its files --------------------------------------------------------------------------------------------------------
 
 
+@cache
+def its_form(name: str) -> tuple[str, bytes]:
+    model = nb.compile_graph(case(name)[0])
+    return as_its_file(model), model.bin
+
+
+@cache
+def layers_from_its_calls(name: str) -> int:
+    return nb.compile_graph(case(name)[0], "fused").layers
+
+
 def its_files(name: str, folder: Path) -> tuple[tuple[Path, Path], Case]:
-    g, inputs, wanted = case(name)
-    model = nb.compile_graph(g)
-    return net_files(folder, as_its_file(model), model.bin), (g, inputs, wanted)
+    return net_files(folder, *its_form(name)), case(name)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -224,7 +233,7 @@ def test_its_files_run_as_they_are(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("repaired", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_its_files_become_fast(name: str, repaired: bool, tmp_path: Path) -> None:
-    files, (g, inputs, wanted) = its_files(name, tmp_path)
+    files, (_, inputs, wanted) = its_files(name, tmp_path)
     shapes = {name: array.shape for name, array in inputs.items()}
     if repaired:
         fixed = fix(parse(files[0].read_text()), str(files[0]), shapes)
@@ -238,7 +247,7 @@ def test_its_files_become_fast(name: str, repaired: bool, tmp_path: Path) -> Non
         layers[target] = model.layers
         got = run_emitted(model, inputs, list(wanted))
         Report(f"{name} {target}").add_all(got, wanted, NETWORK_TOLERANCE).check()
-    assert layers["fused"] <= nb.compile_graph(g, "fused").layers  # as from its calls
+    assert layers["fused"] <= layers_from_its_calls(name)
 
 
 @pytest.mark.parametrize("name", ["mapping-2", "stylegan2"])
