@@ -47,7 +47,7 @@ class _Filter:
 
     x: Value
     padding: tuple[int, ...]  # top, bottom, left, right
-    up: int = 1
+    up: tuple[int, int] = (1, 1)  # along height, width
 
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
@@ -82,22 +82,26 @@ def _both_axes(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | No
         return None
     p, q = first.params, node.params
     row = f.shape[0] == 1
+    own = "up_y" if row else "up_x"  # of the second
     borders, more = paddings(p), paddings(q)
     fits = (
         f.size > 1
         and (f.ravel() == g.ravel()).all()
-        and q["up_y"] == q["up_x"] == 1
-        and not any(more[2:] if row else more[:2])  # a border along the first filter has to be there before it
+        # Zeros and a border along the first filter have to be there before it.
+        and q["up_x" if row else "up_y"] == 1
+        and not any(more[2:] if row else more[:2])
+        # Zeros that come behind it come before the border along the second.
+        and (q[own] == 1 or (p[own] == 1 and not any(borders[:2] if row else borders[2:])))
         and p["down_y" if row else "down_x"] == 1
         and p["flip_filter"] == q["flip_filter"]
         and not any(a * b < 0 for a, b in zip(borders, more, strict=True))
-        and max(p[k] * q[k] for k in ("down_y", "down_x")) <= MOST_FACTOR
+        and max(p[k] * q[k] for k in ("up_y", "up_x", "down_y", "down_x")) <= MOST_FACTOR
     )
     if not fits:
         return None
     params = {
         **p,
-        **{k: p[k] * q[k] for k in ("down_y", "down_x", "gain")},
+        **{k: p[k] * q[k] for k in ("up_y", "up_x", "down_y", "down_x", "gain")},
         **dict(zip(PADDINGS, (a + b for a, b in zip(borders, more, strict=True)), strict=True)),
     }
     return append(new, node.spec, first.inputs[0], params, {"f": np.ascontiguousarray(f.ravel())})
@@ -148,11 +152,13 @@ def _cropped(found: _Filter, matcher: Matcher) -> _Filter:
 def _zeros(found: _Filter, matcher: Matcher) -> _Filter:
     factors: dict[str, Any] = {"Up2": 2, "Up4": 4}
     while (node := matcher.interior(found.x, *factors)) is not None:
-        up = found.up * factors[node.spec.type]
-        if up > MOST_FACTOR:
+        up = (found.up[0] * factors[node.spec.type], found.up[1] * factors[node.spec.type])
+        if max(up) > MOST_FACTOR:
             break
         found = replace(found, x=node.inputs[0], up=up)
     inserted = inserted_zeros(found.x, matcher)
-    if inserted is not None and found.up * inserted[1] <= MOST_FACTOR:
-        found = replace(found, x=inserted[0], up=found.up * inserted[1])
+    if inserted is not None:
+        x, (rows, columns) = inserted
+        up = (found.up[0] * rows, found.up[1] * columns)
+        found = replace(found, x=x, up=up) if max(up) <= MOST_FACTOR else found
     return found

@@ -1,4 +1,4 @@
-"""raise_upfirdn2d, raise_modulation and raise_bias_act on ncnn's own layers, of which a captured forward() is made."""
+"""raise_modulation and raise_bias_act on ncnn's own layers, of which a captured forward() is made."""
 
 from __future__ import annotations
 
@@ -183,49 +183,6 @@ def test_what_is_no_captured_modulation(build: Build, reason: str) -> None:
     g = graph_of(build, PICTURE, STYLES)
     assert list(refusals(g).values()) == [reason]
     refuses(raise_modulation, g)
-
-
-# -- zeros ----------------------------------------------------------------------------------------------------------
-
-
-def zeros(factors: tuple[int, int] = (2, 2), value: float = 0.0, front: int = 0, onto: str | None = None) -> Build:
-    """A picture with zeros inserted, as reshape - pad - reshape is captured; onto: written over that constant."""
-
-    def build(g: nb.Graph, x: nb.Value) -> Any:
-        c, h, w = x.shape
-        rows, columns = factors
-        if onto is None:
-            y = nb.pad(g, nb.really_reshape(g, x, (c * h, 1, w)), bottom=rows - 1, top=front, value=value)
-            y = nb.pad(g, nb.really_reshape(g, y, (-1, 1)), right=columns - 1)
-        else:
-            empty = normal if onto == "numbers" else lambda *s: np.zeros(s, np.float32)
-            y = nb.really_reshape(g, x, (c * h * w, 1))
-            y = nb.copyto(g, [*nb.memorydata(g, empty(c * h * w, columns)), *y], (0, 0))
-            y = nb.really_reshape(g, y, (c * h, w * columns))
-            y = nb.copyto(g, [*nb.memorydata(g, empty(c * h, w * columns * rows)), *y], (0, 0))
-        y = nb.really_reshape(g, y, (c, -1, w * columns))
-        taps = np.broadcast_to(F4, (c, 1, 4, 4))
-        return nb.Fconv2d_depthwise(g, [*nb.pad(g, y, 2, 1, 2, 1), *nb.shell(g, [], taps)], groups=c)
-
-    return build
-
-
-@pytest.mark.parametrize("picture", [(3, 4, 5), (3, 1, 5), (2, 4, 1)])
-@pytest.mark.parametrize("build", [zeros(), zeros((3, 3)), zeros(onto="zeros"), zeros((3, 3), onto="zeros")])
-def test_inserted_zeros_are_recognised(build: Build, picture: tuple[int, int, int]) -> None:
-    g = graph_of(build, picture)
-    after = fires(raise_upfirdn2d, g, ["upfirdn2d"])
-    assert after.nodes[0].params["up_x"] == after.nodes[0].params["up_y"] > 1
-    for target in nb.TARGETS:
-        same_on_ncnn(g, lower_and_optimise(g, target))
-
-
-@pytest.mark.parametrize(
-    "build", [zeros((2, 3)), zeros(value=0.5), zeros(front=1), zeros(onto="numbers"), zeros((1, 2)), zeros((2, 1))]
-)
-def test_what_is_no_insertion_of_zeros(build: Build) -> None:
-    after = raise_upfirdn2d(graph_of(build, (3, 4, 5)))
-    assert after.nodes[-1].spec.type == "upfirdn2d" and after.nodes[-1].params["up_x"] == 1
 
 
 # -- raise_bias_act -------------------------------------------------------------------------------------------------

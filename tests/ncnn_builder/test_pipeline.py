@@ -171,7 +171,8 @@ def _network_of_everything() -> nb.Graph:
             g, [x, *nb.shell(g, [], np.broadcast_to(np.float32([[1, 2, 1]]) / 4, (4, 1, 1, 3)))], groups=4
         )[0]  # raise_upfirdn2d
         m = nb.F4DOp1D(g, [*nb.shell(g, [], _weight(1.5)), s], 1, "Mul")  # raise_modulation
-        x = nb.activation(g, nb.Fconv2d(g, [x, *m], padding=1), "leaky_relu")[0]  # raise_bias_act
+        x = nb.Fconv2d(g, [x, *m], padding=1)[0]
+        x = nb.activation(g, x, "leaky_relu", {"negative_slope": 0.9})[0]  # raise_bias_act
         half = nb.sqrt(g, nb.shell(g, [], np.full((1, 1, 1, 1), 0.25), None, 3))  # constant_folding
         x = nb.binaryOp(g, [x, *half], "Mul")[0]
         taps = np.broadcast_to(np.float32([[1, 3], [2, 1]]) / 7, (4, 1, 2, 2))
