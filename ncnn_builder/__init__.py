@@ -85,15 +85,17 @@ from .ops.arithmetic.reduce import really_reduction, reduction, softmax
 from .ops.arithmetic.unary import deepcopy, dropout, exp, log, noop, power, unaryOp
 from .ops.classic import argmax, spp
 from .ops.convolutions.columns import fold, unfold
-from .ops.convolutions.conv import Fconv2d, Fconv2d_depthwise, conv2d, fuse_conv_bn
+from .ops.convolutions.conv import Fconv2d, Fconv2d_depthwise
 from .ops.convolutions.conv_modules import (
     Fconv1d,
     Fconv_transpose1d,
     conv1d,
+    conv2d,
     conv3d,
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
+    fuse_conv_bn,
 )
 from .ops.convolutions.deconv import Fconv_transpose2d
 from .ops.detectors.detection import proposal, yolo_detection_output, yolov3_detection_output
@@ -117,11 +119,13 @@ from .ops.resampling.sampling import deform_conv2d, grid_sample
 from .ops.sequences.attention import multihead_attention, rotary_embed, scaled_dot_product_attention
 from .ops.sequences.recurrent import gru, lstm, rnn
 from .ops.sequences.sequence import cumsum, embedding, glu
+from .ops.shapes.crop import crop
 from .ops.shapes.dims import flatten, pixel_unshuffle, squeeze, unsqueeze
+from .ops.shapes.orders import channel_shuffle, diag, flip, tile
 from .ops.shapes.pad import pad
 from .ops.shapes.permute import permute, really_permute
-from .ops.shapes.shape import concat, coordconcat, crop, really_reshape, reshape, split
-from .ops.shapes.slices import channel_shuffle, copyto, diag, flip, slice, tensor_split, tile
+from .ops.shapes.shape import concat, coordconcat, really_reshape, reshape, split
+from .ops.shapes.slices import copyto, slice, tensor_split
 from .ops.signal import inverse_spectrogram, spectrogram
 from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry

@@ -44,9 +44,6 @@ MOST_LINES = 420
 LONG = {
     "custom_layers/conv_kernels.inc.h": "one text for the compiler of every instruction set",
     "custom_layers/fir_tiles.cpp": "one driver for all filters; a split would show its buffers to others",
-    "ncnn_builder/ops/convolutions/conv.py": "declarations in a row, to be looked up and not read through",
-    "ncnn_builder/ops/shapes/shape.py": "likewise",
-    "ncnn_builder/ops/shapes/slices.py": "likewise",
     "runtime/src/op_limits_table.cpp": "generated",
     "tests/custom_layers/test_errors.cpp": "a table with what every layer refuses",
     "tests/custom_layers/test_fir.cpp": "sweeps of one oracle",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ir import Graph, Value
 from ..ops.arithmetic.channelwise import pixel_shuffle
 from ..ops.shapes.dims import pixel_unshuffle
-from ..ops.shapes.slices import channel_shuffle
+from ..ops.shapes.orders import channel_shuffle
 from .layout import Order, Shape
 
 

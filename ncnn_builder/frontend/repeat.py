@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..ir import Graph, Value
-from ..ops.shapes.slices import tile
+from ..ops.shapes.orders import tile
 from .axes import together_in_order, turned_back
 from .blobs import reshaped
 from .layout import MOST_DIMS, Shape, Tensor, tensor

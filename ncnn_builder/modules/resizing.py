@@ -10,8 +10,8 @@ from ..ops.arithmetic.channelwise import pixel_shuffle
 from ..ops.common import elements, need, need_rank
 from ..ops.resampling.resample import interpolate
 from ..ops.shapes.dims import pixel_unshuffle
+from ..ops.shapes.orders import channel_shuffle
 from ..ops.shapes.shape import really_reshape
-from ..ops.shapes.slices import channel_shuffle
 from .walk import exports
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "bicubic": "bicubic"}

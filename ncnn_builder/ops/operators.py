@@ -17,9 +17,9 @@ from .arithmetic import elementwise
 from .arithmetic.binary import binaryOp
 from .arithmetic.channelwise import matmul
 from .common import need
+from .shapes.crop import crop
 from .shapes.dims import squeeze
-from .shapes.shape import crop
-from .shapes.slices import flip
+from .shapes.orders import flip
 from .shapes.strides import strided
 
 TO_THE_END = -233

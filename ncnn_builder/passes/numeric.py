@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ir import Node
+from ..ops.shapes.crop import Crop
 from ..ops.shapes.permute import permutation
-from ..ops.shapes.shape import Crop
 
 Numbers = list[Any]
 

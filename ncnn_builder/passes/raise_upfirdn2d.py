@@ -31,7 +31,7 @@ import numpy as np
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
 from ..ops.generators.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
-from ..ops.shapes.shape import Crop
+from ..ops.shapes.crop import Crop
 from ..opspec import spec_of
 from .inserted_zeros import inserted_zeros
 from .match import Matcher, constant, rewrite_all

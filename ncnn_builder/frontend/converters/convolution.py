@@ -10,11 +10,12 @@ import torch
 
 from ...ir import Graph, Value, Values
 from ...ops.common import need
-from ...ops.convolutions.conv import Fconv2d, conv2d
+from ...ops.convolutions.conv import Fconv2d
 from ...ops.convolutions.conv_modules import (
     Fconv1d,
     Fconv_transpose1d,
     conv1d,
+    conv2d,
     conv3d,
     conv_transpose1d,
     conv_transpose2d,

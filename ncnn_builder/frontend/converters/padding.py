@@ -7,8 +7,9 @@ from typing import Any
 
 from ...ir import Graph, Value
 from ...ops.common import need
+from ...ops.shapes.crop import crop
 from ...ops.shapes.pad import pad
-from ...ops.shapes.shape import concat, crop
+from ...ops.shapes.shape import concat
 from ..blobs import around, sample, stored
 from ..layout import MOST_DIMS, Tensor, tensor
 from ..registry import Call, on_tensors

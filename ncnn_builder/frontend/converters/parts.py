@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir import Graph
-from ...ops.shapes.shape import concat, crop
-from ...ops.shapes.slices import copyto, flip, slice
+from ...ops.shapes.crop import crop
+from ...ops.shapes.orders import flip
+from ...ops.shapes.shape import concat
+from ...ops.shapes.slices import copyto, slice
 from ..axes import along, along_all
 from ..blobs import as_tensor, view
 from ..layout import Tensor, axis_of

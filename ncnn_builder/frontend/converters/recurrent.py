@@ -15,7 +15,8 @@ from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.channelwise import linear
 from ...ops.common import need
 from ...ops.sequences.recurrent import gru, lstm, rnn
-from ...ops.shapes.shape import concat, crop
+from ...ops.shapes.crop import crop
+from ...ops.shapes.shape import concat
 from ..blobs import as_tensor, constant, sample, stored
 from ..layout import Tensor, permuted, tensor, viewed
 from ..registry import Call, Missing, on_tensors

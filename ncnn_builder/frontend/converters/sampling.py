@@ -15,10 +15,11 @@ from ...ops.arithmetic.channelwise import matmul, pixel_shuffle
 from ...ops.common import need
 from ...ops.convolutions.columns import fold, unfold
 from ...ops.resampling.sampling import deform_conv2d
+from ...ops.shapes.crop import crop
 from ...ops.shapes.dims import pixel_unshuffle
+from ...ops.shapes.orders import channel_shuffle
 from ...ops.shapes.permute import order_of
-from ...ops.shapes.shape import concat, crop
-from ...ops.shapes.slices import channel_shuffle
+from ...ops.shapes.shape import concat
 from ...opspec import spec_of
 from ..blobs import constant, reshaped
 from ..registry import Call, converts

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ...ir import Graph
-from ...ops.shapes.slices import diag
+from ...ops.shapes.orders import diag
 from ..blobs import stored, view
 from ..broadcast import arithmetic, expanded
 from ..layout import Tensor, axis_of, permuted, tensor

@@ -15,8 +15,8 @@ from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.unary import unaryOp
 from ...ops.common import need
 from ...ops.convolutions.conv_modules import conv1d
+from ...ops.shapes.crop import crop
 from ...ops.shapes.pad import pad
-from ...ops.shapes.shape import crop
 from ...ops.signal import inverse_spectrogram, spectrogram
 from ..blobs import elementwise, reshaped, sample, view
 from ..broadcast import together

@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, SupportsFloat
 
-import numpy as np
-
-from ...builder import ValueLike, append, array, inputs_of, integer, one, padding4, pair
-from ...errors import BuildError
+from ...builder import ValueLike, append, inputs_of, integer, one, padding4, pair
 from ...ir import Array, Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, same_as, spec_of
 from ..activations.fused_activation import ACTIVATION_DOCS, fused_activation_reference
-from ..common import SAME_LOWER, SAME_UPPER, functional, need, need_eval, need_rank, need_shape, same_windows
+from ..common import SAME_LOWER, SAME_UPPER, functional, need, need_rank, need_shape, same_windows
 from ..shapes.pad import pad
-from .conv_samples import bn_samples, functional_samples
+from .conv_samples import bn_samples, functional_samples, grouped_samples, module_samples
 
 GEOMETRY = (
     Param("num_output", 0, "int", "output channels"),
@@ -196,33 +193,7 @@ class Convolution(ConvBase):
     checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
-        from torch import nn
-
-        convs: list[Any] = [
-            nn.Conv2d(5, 4, 3, padding=1),
-            nn.Conv2d(5, 7, 1, bias=False),
-            nn.Conv2d(5, 3, (3, 2), (2, 1), (1, 0)),
-            nn.Conv2d(5, 8, 3, 1, (2, 3), (2, 3)),
-            nn.Conv2d(5, 1, 3, 2, 1, bias=False),
-        ]
-        return [
-            *(Sample(f"conv2d-{i}", ((5, 7, 9),), lambda g, x, c=c: conv2d(g, x, c), c) for i, c in enumerate(convs)),
-            Sample("conv2d-1to16", ((1, 6, 5),), lambda g, x: conv2d(g, x, wide), wide := nn.Conv2d(1, 16, 3)),
-            Sample(
-                "conv2d-same",
-                ((5, 6, 7),),
-                lambda g, x: conv2d(g, x, same),
-                same := nn.Conv2d(5, 4, (2, 3), padding="same"),
-            ),
-            Sample(
-                "conv2d-reflect",
-                ((5, 6, 7),),
-                lambda g, x: conv2d(g, x, reflect),
-                reflect := nn.Conv2d(5, 4, 3, padding=(1, 2), padding_mode="reflect"),
-            ),
-            *bn_samples(),
-            *functional_samples(groups=(1,)),
-        ]
+        return [*module_samples(), *bn_samples(), *functional_samples(groups=(1,))]
 
 
 @register
@@ -240,17 +211,7 @@ class ConvolutionDepthWise(ConvBase):
     checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
-        from torch import nn
-
-        convs: list[Any] = [
-            nn.Conv2d(8, 8, 3, padding=1, groups=8),
-            nn.Conv2d(8, 4, 3, (1, 2), 1, groups=2),
-            nn.Conv2d(8, 16, (1, 3), dilation=2, groups=4, bias=False),
-        ]
-        return [
-            *(Sample(f"grouped-{i}", ((8, 6, 7),), lambda g, x, c=c: conv2d(g, x, c), c) for i, c in enumerate(convs)),
-            *functional_samples(groups=(2, 8)),
-        ]
+        return [*grouped_samples(), *functional_samples(groups=(2, 8))]
 
 
 # -- DSL --------------------------------------------------------------------------------------------------------
@@ -315,80 +276,6 @@ def _crop_negative(g: Graph, x: Value, padding: Any) -> tuple[Value, tuple[int, 
     if min(border) < 0:
         x = pad(g, x, min(top, 0), min(bottom, 0), min(left, 0), min(right, 0))[0]
     return x, (max(top, 0), max(bottom, 0), max(left, 0), max(right, 0))
-
-
-@dsl
-def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
-    """An nn.Conv2d: any stride, padding (numbers, "same", "valid"), dilation, groups, padding_mode zeros, reflect
-    or replicate. Raises BuildError for padding_mode circular."""
-    _need_conv2d(conv)
-    return _module_conv(
-        g,
-        bottom_names,
-        conv,
-        array(conv.weight, "weight", 4),
-        None if conv.bias is None else array(conv.bias, "bias", 1),
-    )
-
-
-@dsl
-def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> Values:
-    """An nn.Conv2d followed by an nn.BatchNorm2d in eval mode, folded into one convolution.
-
-    w' = w * gamma / sqrt(var + eps) and b' = (b - mean) * gamma / sqrt(var + eps) + beta, per output channel.
-    """
-    _need_conv2d(conv)
-    need_eval(bn, "bn")
-    mean, var = (
-        array(v, n).astype(np.float64) for v, n in ((bn.running_mean, "running_mean"), (bn.running_var, "running_var"))
-    )
-    gamma = 1.0 if bn.weight is None else array(bn.weight, "bn.weight").astype(np.float64)
-    beta = 0.0 if bn.bias is None else array(bn.bias, "bn.bias").astype(np.float64)
-    need(
-        var.shape == (conv.weight.shape[0],),
-        "the two modules do not fit",
-        argument="bn",
-        expected=f"{conv.weight.shape[0]} channels with running statistics",
-        got=list(var.shape),
-    )
-    factor = gamma / np.sqrt(var + bn.eps)
-    bias = 0.0 if conv.bias is None else array(conv.bias, "bias").astype(np.float64)
-    weight = (array(conv.weight, "weight", 4) * factor[:, None, None, None]).astype(np.float32)
-    return _module_conv(g, bottom_names, conv, weight, ((bias - mean) * factor + beta).astype(np.float32))
-
-
-def _need_conv2d(conv: Any) -> None:
-    need(
-        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
-        and not getattr(conv, "transposed", False),
-        "the module does not fit",
-        argument="conv",
-        expected="an nn.Conv2d",
-        got=repr(conv)[:80],
-    )
-
-
-def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> Values:
-    x = one(bottom_names)
-    kernel, dilation, padding = weight.shape[2:], pair(conv.dilation, "dilation"), conv.padding
-    if padding == "valid":
-        padding = 0
-    elif padding == "same":  # torch puts the odd one at the end
-        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        padding = (total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2)
-    if conv.padding_mode != "zeros":
-        mode = {"reflect": "reflect", "replicate": "edge"}.get(conv.padding_mode)
-        if mode is None:
-            raise BuildError(
-                "ncnn has no such padding",
-                op="Convolution",
-                argument="padding_mode",
-                expected=["zeros", "reflect", "replicate"],
-                got=conv.padding_mode,
-            )
-        top, bottom, left, right = padding4(padding)
-        x, padding = pad(g, x, top, bottom, left, right, mode=mode)[0], 0
-    return static_conv(g, x, weight, bias, conv.stride, padding, dilation, conv.groups)
 
 
 @dsl

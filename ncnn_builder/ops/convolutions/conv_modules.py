@@ -1,4 +1,4 @@
-"""The DSL of convolutions of one and three dimensions and of transposed ones: torch's modules, and 1-D functions."""
+"""The DSL of convolutions: torch's modules of one to three dimensions, also transposed, and 1-D functions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from ...builder import ValueLike, append, array, filled, inputs_of, integer, integers, one
+from ...builder import ValueLike, append, array, filled, inputs_of, integer, integers, one, padding4, pair
 from ...errors import BuildError
 from ...ir import Array, Graph, Value, Values
 from ...opspec import dsl, spec_of
-from ..common import need, need_rank
+from ..common import need, need_eval, need_rank
 from ..norms.norm import need_module
 from ..shapes.pad import pad
+from .conv import static_conv
 from .conv_nd import AXES
 from .deconv import by_value, deconv, weight_value
 
@@ -239,3 +240,77 @@ def Fconv_transpose1d(
     values, n = inputs_of(bottom_names), integer(groups, "groups")
     extra = _each(output_padding, "output_padding", 1, 0)[0]
     return _by_value(g, values, "Deconvolution", n, (stride, padding, dilation), extra)
+
+
+@dsl
+def conv2d(g: Graph, bottom_names: ValueLike, conv: Any) -> Values:
+    """An nn.Conv2d: any stride, padding (numbers, "same", "valid"), dilation, groups, padding_mode zeros, reflect
+    or replicate. Raises BuildError for padding_mode circular."""
+    _need_conv2d(conv)
+    return _module_conv(
+        g,
+        bottom_names,
+        conv,
+        array(conv.weight, "weight", 4),
+        None if conv.bias is None else array(conv.bias, "bias", 1),
+    )
+
+
+@dsl
+def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> Values:
+    """An nn.Conv2d followed by an nn.BatchNorm2d in eval mode, folded into one convolution.
+
+    w' = w * gamma / sqrt(var + eps) and b' = (b - mean) * gamma / sqrt(var + eps) + beta, per output channel.
+    """
+    _need_conv2d(conv)
+    need_eval(bn, "bn")
+    mean, var = (
+        array(v, n).astype(np.float64) for v, n in ((bn.running_mean, "running_mean"), (bn.running_var, "running_var"))
+    )
+    gamma = 1.0 if bn.weight is None else array(bn.weight, "bn.weight").astype(np.float64)
+    beta = 0.0 if bn.bias is None else array(bn.bias, "bn.bias").astype(np.float64)
+    need(
+        var.shape == (conv.weight.shape[0],),
+        "the two modules do not fit",
+        argument="bn",
+        expected=f"{conv.weight.shape[0]} channels with running statistics",
+        got=list(var.shape),
+    )
+    factor = gamma / np.sqrt(var + bn.eps)
+    bias = 0.0 if conv.bias is None else array(conv.bias, "bias").astype(np.float64)
+    weight = (array(conv.weight, "weight", 4) * factor[:, None, None, None]).astype(np.float32)
+    return _module_conv(g, bottom_names, conv, weight, ((bias - mean) * factor + beta).astype(np.float32))
+
+
+def _need_conv2d(conv: Any) -> None:
+    need(
+        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
+        and not getattr(conv, "transposed", False),
+        "the module does not fit",
+        argument="conv",
+        expected="an nn.Conv2d",
+        got=repr(conv)[:80],
+    )
+
+
+def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> Values:
+    x = one(bottom_names)
+    kernel, dilation, padding = weight.shape[2:], pair(conv.dilation, "dilation"), conv.padding
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":  # torch puts the odd one at the end
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        padding = (total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2)
+    if conv.padding_mode != "zeros":
+        mode = {"reflect": "reflect", "replicate": "edge"}.get(conv.padding_mode)
+        if mode is None:
+            raise BuildError(
+                "ncnn has no such padding",
+                op="Convolution",
+                argument="padding_mode",
+                expected=["zeros", "reflect", "replicate"],
+                got=conv.padding_mode,
+            )
+        top, bottom, left, right = padding4(padding)
+        x, padding = pad(g, x, top, bottom, left, right, mode=mode)[0], 0
+    return static_conv(g, x, weight, bias, conv.stride, padding, dilation, conv.groups)

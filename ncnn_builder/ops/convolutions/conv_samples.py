@@ -12,6 +12,40 @@ from ..common import functional, shape_id
 from ..weights import shell
 
 
+def module_samples() -> list[Sample]:
+    """torch's module, by conv2d()."""
+    from torch import nn
+
+    modules: dict[str, Any] = {
+        "0": nn.Conv2d(5, 4, 3, padding=1),
+        "1": nn.Conv2d(5, 7, 1, bias=False),
+        "2": nn.Conv2d(5, 3, (3, 2), (2, 1), (1, 0)),
+        "3": nn.Conv2d(5, 8, 3, 1, (2, 3), (2, 3)),
+        "4": nn.Conv2d(5, 1, 3, 2, 1, bias=False),
+        "1to16": nn.Conv2d(1, 16, 3),
+        "same": nn.Conv2d(5, 4, (2, 3), padding="same"),
+        "reflect": nn.Conv2d(5, 4, 3, padding=(1, 2), padding_mode="reflect"),
+    }
+    shapes: dict[str, Shape] = {"1to16": (1, 6, 5), "same": (5, 6, 7), "reflect": (5, 6, 7)}
+    return [_of(f"conv2d-{name}", shapes.get(name, (5, 7, 9)), module) for name, module in modules.items()]
+
+
+def grouped_samples() -> list[Sample]:
+    """The same in groups."""
+    from torch import nn
+
+    modules: list[Any] = [
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.Conv2d(8, 4, 3, (1, 2), 1, groups=2),
+        nn.Conv2d(8, 16, (1, 3), dilation=2, groups=4, bias=False),
+    ]
+    return [_of(f"grouped-{i}", (8, 6, 7), module) for i, module in enumerate(modules)]
+
+
+def _of(name: str, shape: Shape, module: Any) -> Sample:
+    return Sample(name, (shape,), lambda g, x: functions["conv2d"](g, x, module), module)
+
+
 def bn_samples() -> list[Sample]:
     """A convolution and its batch normalisation in one."""
     import torch

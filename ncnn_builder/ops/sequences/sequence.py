@@ -14,7 +14,7 @@ from ..activations.activation import activation
 from ..arithmetic.binary import binaryOp
 from ..common import ANY_SHAPES, axes_from_end, functional, need, need_rank, need_shape, shape_id
 from ..norms.norm import need_module
-from ..shapes.shape import crop
+from ..shapes.crop import crop
 from ..shapes.slices import axis_of
 
 

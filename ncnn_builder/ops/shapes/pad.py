@@ -10,7 +10,7 @@ from ...errors import BuildError
 from ...ir import Array, Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from ..common import functional, need, shape_id
-from .shape import crop
+from .crop import crop
 
 _PAD_MODES = ("constant", "edge", "reflect")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ...builder import one
 from ...ir import Graph, Value
 from ..common import elements
+from .crop import crop
 from .pad import pad
-from .shape import crop, really_reshape
+from .shape import really_reshape
 
 
 @dataclass(frozen=True)

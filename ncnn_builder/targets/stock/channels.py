@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...ir import Array, Graph, Value
+from ...ops.shapes.crop import crop
 from ...ops.shapes.pad import pad
-from ...ops.shapes.shape import crop
 
 FEW = 4  # below, depthwise() has a dense form
 

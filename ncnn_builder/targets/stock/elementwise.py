@@ -18,7 +18,8 @@ from ...ops.arithmetic.binary import binaryOp
 from ...ops.arithmetic.unary import unary
 from ...ops.generators.alias_free import pixel_centres
 from ...ops.generators.stylegan import ACTIVATIONS
-from ...ops.shapes.shape import concat, crop, really_reshape
+from ...ops.shapes.crop import crop
+from ...ops.shapes.shape import concat, really_reshape
 from ...ops.stock import inner_product, matmul, memory, scale
 from ...opspec import spec_of
 

@@ -11,8 +11,9 @@ from ...ir import Array, Graph, Node, Value
 from ...ops.convolutions.conv import static_conv
 from ...ops.convolutions.deconv import deconv
 from ...ops.generators.fir import paddings
+from ...ops.shapes.crop import crop
 from ...ops.shapes.pad import pad
-from ...ops.shapes.shape import concat, crop
+from ...ops.shapes.shape import concat
 from .elementwise import mul, reshaped
 
 Pair: TypeAlias = "tuple[int, int]"

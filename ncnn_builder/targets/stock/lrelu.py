@@ -11,7 +11,7 @@ from ...builder import append
 from ...ir import Graph, Node, Shape, Value
 from ...ops.activations.piecewise import clip
 from ...ops.generators.fir import paddings
-from ...ops.shapes.shape import crop
+from ...ops.shapes.crop import crop
 from ...ops.stock import scale
 from ...opspec import spec_of
 from .channels import FEW, first, padded, widened
