@@ -45,7 +45,7 @@ def fold_scales(graph: Graph) -> Graph:
 
 
 @dataclass(frozen=True)
-class _ChannelAffine:
+class ChannelAffine:
     """x * scale + bias, each of the two one number, or one for each index of an axis of x."""
 
     x: Value
@@ -61,28 +61,28 @@ class _ChannelAffine:
 
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    found = _channel_affine(node)
+    found = channel_affine(node)
     if found is not None:
         layer = matcher.interior(found.x, *WEIGHTED)
         return None if layer is None or not found.fits(layer) else _behind(new, layer, found, matcher)
     if node.spec.type in (*CONVOLUTIONS, *LINEAR) and len(node.inputs) == 1:
         before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp", "Scale")
-        found = None if before is None else _channel_affine(before)
+        found = None if before is None else channel_affine(before)
         return None if found is None or not found.fits(node) else _in_front(new, node, found, matcher)
     return None
 
 
-def _channel_affine(node: Node) -> _ChannelAffine | None:
+def channel_affine(node: Node) -> ChannelAffine | None:
     numbers = affine(node)
     if numbers is not None:
-        return _ChannelAffine(node.inputs[0], *numbers)
+        return ChannelAffine(node.inputs[0], *numbers)
     if node.spec.type in ("BatchNorm", "Scale") and len(node.inputs) == 1:
         w = {name: data.astype(np.float64) for name, data in node.weights.items()}
         if node.spec.type == "Scale":
-            return _ChannelAffine(node.inputs[0], w["scale"], w.get("bias", 0.0))
+            return ChannelAffine(node.inputs[0], w["scale"], w.get("bias", 0.0))
         with np.errstate(all="ignore"):  # a variance below -eps: refused as weights that are no float32
             scale = w["slope"] / np.sqrt(w["var"] + node.params["eps"])
-        return _ChannelAffine(node.inputs[0], scale, w["bias"] - w["mean"] * scale)
+        return ChannelAffine(node.inputs[0], scale, w["bias"] - w["mean"] * scale)
     if node.spec.type != "BinaryOp" or len(node.inputs) != 2:
         return None
     a, b = node.inputs
@@ -95,8 +95,8 @@ def _channel_affine(node: Node) -> _ChannelAffine | None:
     vector, axis = along
     table = {ADD: (1.0, vector), SUB: (1.0, -vector), MUL: (vector, 0.0), RSUB: (-1.0, vector)}
     if op == DIV and vector.all():
-        return _ChannelAffine(a, 1 / vector, 0.0, axis)
-    return _ChannelAffine(a, *table[op], axis) if op in table else None
+        return ChannelAffine(a, 1 / vector, 0.0, axis)
+    return ChannelAffine(a, *table[op], axis) if op in table else None
 
 
 def _per_channel(value: Value, x: Value) -> tuple[Any, int] | None:
@@ -111,7 +111,7 @@ def _per_channel(value: Value, x: Value) -> tuple[Any, int] | None:
     return (numbers, axes[0]) if axes else (numbers[0], 0)
 
 
-def _behind(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
+def _behind(new: Graph, layer: Node, found: ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
     p, weights = layer.params, layer.weights
     if len(layer.inputs) != 1 or not np.all(found.scale):
         return None
@@ -129,11 +129,11 @@ def _behind(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) ->
     )
 
 
-def _only_positive(found: _ChannelAffine) -> bool:
+def _only_positive(found: ChannelAffine) -> bool:
     return not np.any(found.bias) and bool(np.all(np.greater(found.scale, 0)))
 
 
-def _in_front(new: Graph, layer: Node, found: _ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
+def _in_front(new: Graph, layer: Node, found: ChannelAffine, matcher: Matcher) -> Sequence[Value] | None:
     p, weight = layer.params, layer.weights["weight"].astype(np.float64)
     if np.any(found.bias) or not np.all(found.scale):
         return None

@@ -21,14 +21,19 @@ from .dead_code import dead_code
 from .fold_gains import fold_gains
 from .fold_scales import fold_scales
 from .fuse_activation import fuse_activation
+from .fuse_attention import fuse_attention
 from .fuse_modulated import fuse_modulated
 from .merge_elementwise import merge_elementwise
 from .no_ops import no_ops
+from .raise_attention import raise_attention
 from .raise_bias_act import raise_bias_act
 from .raise_filtered_lrelu import raise_filtered_lrelu
 from .raise_modulation import raise_modulation, refusals
 from .raise_norms import raise_norms
+from .raise_row_norms import raise_row_norms
 from .raise_upfirdn2d import raise_upfirdn2d
+from .rows_by_gemm import rows_by_gemm
+from .share import share
 from .static_weights import static_weights
 from .sum_of_squares import sum_of_squares
 from .trim_shells import trim_shells
@@ -101,10 +106,19 @@ LOWERED: tuple[Pass, ...] = (
     Pass("fold_scales", fold_scales),
     Pass("fold_gains", fold_gains),
     Pass("sum_of_squares", sum_of_squares),
+    # Behind sums of squares, which are part of it.
+    Pass("raise_row_norms", raise_row_norms),
+    # Behind the folding of factors: those of the scores are taken as they are left.
+    Pass("raise_attention", raise_attention),
+    Pass("fuse_attention", fuse_attention),
     # Behind the folding: a factor between a layer and its activation would keep the two apart.
     Pass("fuse_activation", fuse_activation),
     Pass("fuse_modulated", fuse_modulated, only("fused")),
     Pass("trim_shells", trim_shells),
+    # Behind all that look for an InnerProduct.
+    Pass("rows_by_gemm", rows_by_gemm),
+    # Behind all that take what has one reader: what is the same still, when they have found nothing, is made once.
+    Pass("share", share),
     # Last: what other passes leave without a reader goes here.
     Pass("dead_code", dead_code, everywhere),
 )
