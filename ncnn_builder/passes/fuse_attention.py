@@ -21,8 +21,8 @@ import numpy as np
 
 from ..builder import append
 from ..ir import Array, Graph, Node, Value
+from ..ops.shapes.crop import Crop
 from ..ops.shapes.permute import permutation
-from ..ops.shapes.shape import Crop
 from ..opspec import spec_of
 from .match import Matcher, rewrite_all
 from .raise_attention import HEADS_IN_FRONT
