@@ -126,6 +126,7 @@ class Graph:
     """Nodes in an order in which they can run, the inputs and outputs, and the taps.
 
     read: of a net that was read: the text of its .param file, and how the same layers are written here (see emit/load).
+    lent: where memory begins that is not copied, as nobody writes to it before keep().
     taps: module path -> the Value that this module returns, so that it can be compared with PyTorch.
     loose: those of them that go where a pass makes one layer of two, as convolution, BatchNorm and ReLU.
     """
@@ -138,6 +139,7 @@ class Graph:
         self.taps: dict[str, Value] = {}
         self.loose: set[str] = set()
         self.read: tuple[str, str] | None = None
+        self.lent: frozenset[int] = frozenset()
         self._scope: list[str] = []
         self._counter = 0
         self._owned: dict[tuple[object, ...], Array] = {}  # memory of an author's array -> our copy
@@ -235,12 +237,23 @@ class Graph:
         plain = data.flags.c_contiguous and min(data.strides, default=0) >= 0
         if plain and (base is None or isinstance(base, bytes)):
             return data
-        where = (data.__array_interface__["data"][0], data.shape, data.strides, data.dtype.str)
+        begin = data.__array_interface__["data"][0]
+        where, lent = (begin, data.shape, data.strides, data.dtype.str), plain and begin in self.lent
         held = self._owned.get(where)
-        if held is None or held.tobytes() != data.tobytes():  # the memory may be used anew, or written to
-            held = self._owned[where] = np.array(data, order="C")
+        # Memory that is not lent may be used anew, or written to.
+        if held is None or (not lent and held.tobytes() != data.tobytes()):
+            held = self._owned[where] = data.view() if lent else np.array(data, order="C")
             held.flags.writeable = False
         return held
+
+    def keep(self) -> None:
+        """Make copies of what was lent."""
+        self.lent = frozenset()
+        self._owned.clear()
+        for node in self.nodes:
+            node.weights = {name: self.own(data) for name, data in node.weights.items()}
+            for value, data in zip(node.outputs, node.spec.constants(node.params, node.weights) or (), strict=False):
+                value.data = data
 
     def count_call(self, module: object, number: int | None = None) -> int:
         """Which call of this module it is: the number, or the first that is free. Raises BuildError for one taken."""

@@ -18,7 +18,7 @@ from .complex_numbers import Complex
 from .exported import Program, export, need_eval, program_of
 from .layout import MOST_DIMS, Shape, Tensor, tensor
 from .leaves import exported_leaf
-from .marks import Leaf, returned_by
+from .marks import Leaf
 from .registry import Missing, converter_of
 from .walk import Walk, call_of
 
@@ -94,13 +94,17 @@ def captured(
     program: Program | None = None,
     own: bool = False,
     forward_only: bool = False,
+    lent: bool = False,
 ) -> Captured:
-    """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one."""
+    """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one.
+    lent: the weights are the module's own memory until Graph.keep()."""
     args = args if isinstance(args, (tuple, list)) else (args,)
     if own and hasattr(module, "export_ncnn"):
         return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
     program = program or export(module, args, kwargs, forward_only=forward_only)
     graph = Graph(type(module).__name__)
+    if lent:
+        graph.lent = frozenset(t.data_ptr() for t in program.given.values() if t is not None)
     result = Captured(graph, program, forward_only=forward_only)
     examples = flat_inputs(args, kwargs)
     if len(examples) != len(program.inputs):
@@ -154,7 +158,9 @@ def _by_its_author(
         t, port = declared(graph, name, example, batched=True)
         tensors.append(t)
         result.inputs.append(port)
-    returned, _ = returned_by(module, *copied(args, kwargs))
+    given, named = copied(args, kwargs)
+    with torch.no_grad():
+        returned = module(*given, **named)
     results = tuple(t for t in tree_flatten(returned)[0] if isinstance(t, torch.Tensor))
     _put_out(result, exported_leaf(graph, Leaf(module, "", results), tensors), outputs)
     result.taps = {path: tensor(v, (1, *v.shape), torch.float32) for path, v in graph.taps.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,10 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..emit import EmittedModel
 from ..parity.compare import Comparison, compare
-from ..parity.installed import ncnn_for
+from ..parity.installed import Run, ncnn_run
 from .capture import Captured, Port, copied, flat_inputs
 from .layout import Tensor
-from .marks import returned_by
+from .marks import watched
 
 DRAWS = 2
 """More inputs than the given ones, with which the files are compared."""
@@ -48,20 +49,43 @@ def checked(
 ) -> Checked:
     """Each output at the given inputs and at some drawn ones, each module at the given ones, ncnn against torch."""
     leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
-    outputs, modules = [], []
-    names = [p.name for p in made.outputs]
     draws = [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
-    results = ncnn_for(model)(model, [feeds_of(made, a, k) for a, k in draws], names)
-    for i, ((a, k), result) in enumerate(zip(draws, results, strict=True)):
-        if i == 0:
-            returned, taps = returned_by(module, *copied(a, k), forward_only=made.forward_only)
-        else:
-            returned, taps = _run(module, a, k), {}
-        for port, got, want in _outputs(made, returned, result):
-            if i == 0 or np.isfinite(want).all():  # a draw may leave what forward() is defined for
-                outputs.append(compare(f"{port.name} {'given' if i == 0 else f'draw {i}'}", got, want, tolerance))
-        modules += list(_modules(made, model, feeds_of(made, a, k), taps, max(tolerance, MODULES)))
+    feeds = [feeds_of(made, a, k) for a, k in draws]
+    names = [p.name for p in made.outputs]
+    parts = _parts(made, model)
+    runs: list[Run] = [(each, names) for each in feeds]
+    runs += [(feeds[0], list(dict.fromkeys(model.taps[path] for path in part))) for part in parts]
+    outputs: list[Comparison] = []
+    modules: list[Comparison] = []
+    with ncnn_run(model, runs) as got:
+        source = {path: result for part, result in zip(parts, got[len(draws) :], strict=True) for path in part}
+
+        def see(path: str, expected: Any) -> None:
+            if path in source and expected.size and np.isfinite(expected).all():
+                array = in_torch_order(made.taps[path], source[path][model.taps[path]])
+                modules.append(compare(path, array, expected, max(tolerance, MODULES)))
+
+        for i, (a, k) in enumerate(draws):
+            a, k = copied(a, k)
+            returned = watched(module, a, k, see, forward_only=made.forward_only) if i == 0 else _run(module, a, k)
+            for port, array, want in _outputs(made, returned, got[i]):
+                if i == 0 or np.isfinite(want).all():  # a draw may leave what forward() is defined for
+                    outputs.append(compare(f"{port.name} {'given' if i == 0 else f'draw {i}'}", array, want, tolerance))
     return Checked(tuple(outputs), tuple(modules))
+
+
+def _parts(made: Captured, model: EmittedModel) -> list[list[str]]:
+    """Paths of the modules whose results are blobs of the emitted net, in as many runs as memory asks for."""
+    parts: list[list[str]] = []
+    size = _AT_ONCE
+    for path, t in made.taps.items():
+        if isinstance(t, Tensor) and path in model.taps:
+            size += math.prod(t.shape)
+            if size > _AT_ONCE:
+                parts.append([])
+                size = math.prod(t.shape)
+            parts[-1].append(path)
+    return parts
 
 
 def against_torch(
@@ -89,22 +113,6 @@ def _outputs(made: Captured, returned: Any, results: Mapping[str, Any]) -> list[
         want, got = t.detach().to(torch.float32).numpy(), results[port.name]
         triples.append((port, got.reshape(want.shape) if got.size == want.size else got, want))
     return triples
-
-
-def _modules(
-    made: Captured, model: EmittedModel, feeds: Mapping[str, Any], expected: Mapping[str, Any], tolerance: float
-) -> Iterator[Comparison]:
-    """Results of modules that are blobs of the emitted net, in as many runs as memory asks for."""
-    paths = [p for p in expected if isinstance(made.taps.get(p), Tensor) and p in model.taps]
-    paths = [p for p in paths if expected[p].size and np.isfinite(expected[p]).all()]
-    while paths:
-        size, count = 0, 0
-        while count < len(paths) and (not count or size + expected[paths[count]].size <= _AT_ONCE):
-            size, count = size + expected[paths[count]].size, count + 1
-        now, paths = paths[:count], paths[count:]
-        (got,) = ncnn_for(model)(model, [feeds], list(dict.fromkeys(model.taps[p] for p in now)))
-        for path in now:
-            yield compare(path, in_torch_order(made.taps[path], got[model.taps[path]]), expected[path], tolerance)
 
 
 def in_torch_order(t: Tensor, array: Any) -> Any:

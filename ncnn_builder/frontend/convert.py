@@ -97,7 +97,9 @@ def convert(
     try:
         module, args, named, program = asked(module, args, kwargs)
         told("capturing")
-        made = captured(module, args, named, inputs, outputs, program=program, own=own, forward_only=forward_only)
+        made = captured(
+            module, args, named, inputs, outputs, program=program, own=own, forward_only=forward_only, lent=True
+        )
         told("compiling")
         model = _compiled(made, target, weights, dump_passes)
         if check:
@@ -117,6 +119,7 @@ def convert(
         for kind in examples:
             files[f".{kind}"] = EXAMPLES[kind](place.name, made.inputs, made.outputs).encode()
         write_files({place.with_name(place.name + suffix): [data] for suffix, data in files.items()})
+        made.graph.keep()
         return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report, content)
     finally:
         told("")

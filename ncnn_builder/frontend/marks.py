@@ -125,22 +125,27 @@ def marked(
                 module.__dict__.pop("forward", None)
 
 
-def returned_by(
-    root: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any], *, forward_only: bool = False
-) -> tuple[Any, dict[str, Any]]:
-    """What forward() returns, and what each module inside returns of it, as arrays by tap path.
+def watched(
+    root: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    see: Callable[[str, Any], None],
+    *,
+    forward_only: bool = False,
+) -> Any:
+    """What forward() returns. see: told, while it runs, what each module inside returns, by tap path: an array that is
+    forward()'s own, and may be written to later.
 
     Those inside of leaves are left out; forward_only: there are no leaves.
     """
-    taps: dict[str, Any] = {}
 
     def note(path: str, t: torch.Tensor) -> torch.Tensor:
         if not t.is_complex():
-            taps[path] = t.detach().to(torch.float32).numpy().copy()
+            see(path, t.detach().to(torch.float32).numpy())
         return t
 
     with torch.no_grad(), _hooked(root, _Calls(), note, [] if forward_only else leaf_modules(root)):
-        return root(*args, **kwargs), taps
+        return root(*args, **kwargs)
 
 
 def leaf_modules(root: torch.nn.Module) -> list[torch.nn.Module]:

@@ -6,7 +6,7 @@ torch is imported where a reference is computed. The runtime is handed in by the
 from .bisect import Finding, isolated_nodes, smallest_failure
 from .compare import Comparison, Report, compare
 from .edges import EDGES, compare_edges, edge, nudged
-from .installed import installed_ncnn, on_the_wheel, one_by_one, wheel_results
+from .installed import installed_ncnn, on_the_wheel, one_by_one, wheel_results, wheel_run
 from .interpret import interpret
 from .runner import loaded, runner
 from .subgraph import duplicate, module_graph, module_paths, node_graph
@@ -35,4 +35,5 @@ __all__ = [
     "smallest_failure",
     "torch_taps",
     "wheel_results",
+    "wheel_run",
 ]

@@ -7,9 +7,10 @@ import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from .bisect import Runner
 from .runner import runner
 
 Job: TypeAlias = "tuple[EmittedModel, Mapping[str, Any], Sequence[str]]"
+Run: TypeAlias = "tuple[Mapping[str, Any], Sequence[str]]"
+"""(inputs, output names)"""
+_Result = TypeVar("_Result", bound=Mapping[str, Any])
 Batch: TypeAlias = Callable[[EmittedModel, Sequence[Mapping[str, Any]], Sequence[str]], "list[dict[str, Any]]"]
 """(model, several times its inputs, output names) -> outputs of each time."""
 _JOBS = Path(__file__).with_name("wheel_jobs.py")
@@ -43,15 +47,19 @@ def installed_ncnn() -> Batch:
     )
 
 
-def ncnn_for(model: EmittedModel) -> Batch:
-    """ncnn's wheel, which stands for any ncnn; our runtime for a model with layers of ours, which the wheel has not.
+@contextmanager
+def ncnn_run(model: EmittedModel, runs: Sequence[Run]) -> Iterator[list[Mapping[str, Any]]]:
+    """Results of several runs: on ncnn's wheel, which stands for any ncnn, where arrays are read from their files when
+    they are asked for; on our runtime for a model with layers of ours, which the wheel has not.
 
-    Raises BuildError where that is not installed.
+    Raises BuildError where that is not installed, ParityError where ncnn reports an error, or breaks off.
     """
     types = (line.split()[0] for line in model.param.splitlines()[2:])
     ours = sorted({kind for kind in types if kind in registry and registry[kind].custom})
     if not ours:
-        return on_the_wheel
+        with wheel_run([(model, *each) for each in runs]) as results:
+            yield _without_errors(results, runs[0][1])
+        return
     try:
         net = importlib.import_module("runtime").Net
     except (ImportError, AttributeError):  # not there, or a checkout whose extension is not built
@@ -60,7 +68,15 @@ def ncnn_for(model: EmittedModel) -> Batch:
             expected="the package runtime of this project, by which they are compared with torch",
             fix="pip install . in the project, or target='stock', or convert without the comparison",
         ) from None
-    return one_by_one(runner(net))
+    run = runner(net)
+    yield [run(model, inputs, list(outputs)) for inputs, outputs in runs]
+
+
+def _without_errors(results: Sequence[_Result | str], outputs: Sequence[str]) -> list[_Result]:
+    failed = next((r for r in results if isinstance(r, str)), None)
+    if failed is not None:
+        raise ParityError(f"the ncnn wheel fails: {failed}", got=list(outputs))
+    return [r for r in results if not isinstance(r, str)]
 
 
 def one_by_one(run: Runner) -> Batch:
@@ -71,11 +87,7 @@ def on_the_wheel(
     model: EmittedModel, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[str]
 ) -> list[dict[str, Any]]:
     """By the ncnn wheel, all in one process. Raises ParityError where ncnn reports an error, or breaks off."""
-    results = wheel_results([(model, each, outputs) for each in inputs])
-    failed = next((r for r in results if isinstance(r, str)), None)
-    if failed is not None:
-        raise ParityError(f"the ncnn wheel fails: {failed}", got=list(outputs))
-    return [r for r in results if not isinstance(r, str)]
+    return _without_errors(wheel_results([(model, each, outputs) for each in inputs]), outputs)
 
 
 def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
@@ -83,9 +95,16 @@ def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
 
     Raises ParityError where the process breaks off: ncnn ends it for some models. BuildError without the wheel.
     """
+    with wheel_run(jobs) as results:
+        return [r if isinstance(r, str) else dict(r) for r in results]
+
+
+@contextmanager
+def wheel_run(jobs: Sequence[Job]) -> Iterator[list[Mapping[str, Any] | str]]:
+    """The same for who looks at one result after the other: each array is read from its file when it is asked for."""
     if importlib.util.find_spec("ncnn") is None:
         raise BuildError("ncnn's wheel is not installed, by which nets are compared with torch", fix="pip install ncnn")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as files:
         folder = Path(name)
         written: dict[int, Path] = {}
         for i, (model, inputs, outputs) in enumerate(jobs):
@@ -106,9 +125,12 @@ def wheel_results(jobs: Sequence[Job]) -> list[dict[str, Any] | str]:
         if done.returncode != 0:
             said = (done.stdout + done.stderr).strip()[-500:] or "nothing said"
             raise ParityError(f"the process with the ncnn wheel broke off with code {done.returncode}", got=said)
-        return [_result(folder / f"{i:05d}") for i in range(len(jobs))]
+        yield [_result(folder / f"{i:05d}", files) for i in range(len(jobs))]
 
 
-def _result(job: Path) -> dict[str, Any] | str:
+def _result(job: Path, files: ExitStack) -> Mapping[str, Any] | str:
     error = job.with_suffix(".error")
-    return error.read_text() if error.exists() else dict(np.load(job.with_suffix(".out.npz")))
+    if error.exists():
+        return error.read_text()
+    result: Mapping[str, Any] = files.enter_context(np.load(job.with_suffix(".out.npz")))
+    return result

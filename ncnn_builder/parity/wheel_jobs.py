@@ -13,7 +13,7 @@ import ncnn  # type: ignore
 import numpy as np
 
 
-def run(job: Path) -> dict[str, Any]:
+def load(job: Path) -> Any:
     net = ncnn.Net()
     net.opt.num_threads = 2
     net.opt.use_bf16_storage = False
@@ -23,6 +23,10 @@ def run(job: Path) -> dict[str, Any]:
         raise RuntimeError("load_param failed")
     if net.load_model(str(job.with_suffix(".bin"))) != 0:
         raise RuntimeError("load_model failed")
+    return net
+
+
+def run(net: Any, job: Path) -> dict[str, Any]:
     data = dict(np.load(job))
     names = [str(n) for n in data.pop("outputs")]
     # What an extractor gives goes with it, and a Mat of an array does not own its memory.
@@ -42,9 +46,14 @@ def run(job: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    loaded: tuple[Any, Path] = (None, Path())  # the net, and its file: several jobs may have one
     for path in sorted(p for p in Path(sys.argv[1]).glob("*.npz") if not p.name.endswith(".out.npz")):
         try:
-            np.savez(path.with_suffix(".out.npz"), **run(path))
+            model = path.with_suffix(".param").resolve()
+            if loaded[1] != model:
+                loaded = (None, Path())
+                loaded = (load(path), model)
+            np.savez(path.with_suffix(".out.npz"), **run(loaded[0], path))
         except RuntimeError as error:
             path.with_suffix(".error").write_text(str(error))
     ours = sorted(n for n in sys.modules if n.split(".")[0] in ("ncnn_builder", "runtime", "stylegan", "torch"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -175,3 +176,14 @@ def test_an_operator_of_the_users_own(tmp_path):
         return nb.MulConstant(g, x, scale=2.0)
 
     nb.convert(net, X, tmp_path / "net")
+
+
+def test_the_graph_that_is_returned_has_weights_of_its_own(tmp_path):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(6, 6)).eval()
+    done = nb.convert(module, torch.rand(1, 3, 8, 8), tmp_path / "net")
+    arrays = [w for node in done.graph.nodes for w in node.weights.values()]
+    assert arrays and not any(np.shares_memory(w, p.detach().numpy()) for w in arrays for p in module.parameters())
+    with torch.no_grad():
+        for p in module.parameters():
+            p.zero_()
+    assert nb.compile_graph(done.graph, "stock").bin == (tmp_path / "net.bin").read_bytes()

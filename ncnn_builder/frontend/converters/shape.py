@@ -51,8 +51,10 @@ def _repeat(g: Graph, node: Call, x: Tensor, times: Sequence[int]) -> Tensor:
 
 
 @on_tensors("aten.repeat_interleave.self_int")
-def _repeat_interleave(g: Graph, node: Call, x: Tensor, repeats: int, dim: int | None) -> Tensor:
-    """Each number so often: an axis behind it is repeated."""
+def _repeat_interleave(
+    g: Graph, node: Call, x: Tensor, repeats: int, dim: int | None, output_size: int | None
+) -> Tensor:
+    """Each number so often: an axis behind it is repeated. output_size: what torch knows already."""
     if dim is None:
         x, dim = view(g, x, (math.prod(x.shape),)), 0
     dim = axis_of(x, dim)

@@ -44,6 +44,7 @@ SAMPLES: list[Sample] = [
     Sample("tile", lambda x: torch.tile(x, (2, 2)), ((1, 2, 3),)),
     *samples("repeat-interleave", lambda x: x.repeat_interleave(3, -1), ((1, 2, 4),), ((4,),)),
     Sample("repeat-interleave-heads", lambda x: x.repeat_interleave(2, 1), ((2, 3, 4, 5),)),
+    Sample("repeat-interleave-sized", lambda x: x.repeat_interleave(2, 1, output_size=6), ((2, 3, 4),)),
     Sample("repeat-interleave-flat", lambda x: torch.repeat_interleave(x, 2), ((2, 3),)),
     Sample(
         "movedims",
