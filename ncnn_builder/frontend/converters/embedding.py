@@ -26,10 +26,15 @@ def _embedding(g: Graph, node: Call, weight: Any, indices: Any, *training: Any) 
     need(isinstance(weight, torch.Tensor), "a table that is computed", argument="weight", expected="a constant")
     if is_input(indices):
         return embedding(g, indices, weight)[0]
-    few, fix = len(weight) <= MOST, "ncnn computes no whole numbers: make the index an input of forward()"
-    need(few, "a computed index of many rows", argument="weight", expected=f"{MOST} rows", got=len(weight), fix=fix)
     index = tensor(indices, indices.shape, torch.float32)
-    return stored(g, product(g, _ones(g, index, len(weight)), weight, node.dtype), (*indices.shape, weight.shape[1]))
+    return stored(g, looked_up(g, weight, index, node.dtype), (*indices.shape, weight.shape[1]))
+
+
+def looked_up(g: Graph, table: torch.Tensor, index: Tensor, dtype: Any) -> Tensor:
+    """Rows of a constant table at places that are computed, by a product."""
+    few, fix = len(table) <= MOST, "ncnn computes no whole numbers: make the index an input of forward()"
+    need(few, "a computed index of many rows", argument="weight", expected=f"{MOST} rows", got=len(table), fix=fix)
+    return product(g, _ones(g, index, len(table)), table, dtype)
 
 
 @on_tensors("aten.one_hot")

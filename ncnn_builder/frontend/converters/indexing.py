@@ -15,6 +15,7 @@ from ..blobs import as_tensor, view
 from ..broadcast import arithmetic, expanded
 from ..layout import Tensor, broadcast, permuted
 from ..registry import Call, on_tensors
+from .embedding import looked_up
 from .matrix import by_matrix
 from .parts import every, joined, part, reversed_along
 
@@ -114,6 +115,10 @@ class _Indexed:
 
 @on_tensors("aten.index.Tensor", "aten._unsafe_index.Tensor")
 def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
+    if isinstance(x, torch.Tensor) and len(indices) == 1 and isinstance(indices[0], Tensor):
+        table, index = x.reshape(len(x), -1), indices[0]
+        index = arithmetic(g, index, len(x), "Add", index.shape, index.dtype)  # it may count from the end
+        return view(g, looked_up(g, torch.cat((table, table)), index, node.dtype), node.shape)
     i = _Indexed(g, as_tensor(g, x), indices)
     return view(g, taken(g, i.joint, i.at, i.places), node.shape)
 
@@ -154,13 +159,24 @@ def _line(x: Tensor, dim: int, index: torch.Tensor) -> tuple[bool, list[int]]:
 
 
 @on_tensors("aten.gather")
-def _gather(g: Graph, node: Call, x: Any, dim: int, index: Any) -> Tensor:
+def _gather(g: Graph, node: Call, x: Any, dim: int, index: Any) -> Any:
+    if isinstance(x, torch.Tensor):
+        return _from_table(g, node, x, dim, index)
     need_known(index)
     dim, x = dim % len(node.shape), as_tensor(g, x)
     along, places = _line(x, dim, index)
     if along:
         return taken(g, x, dim, places)
     return view(g, taken(g, view(g, x, (math.prod(x.shape),)), 0, places), node.shape)
+
+
+def _from_table(g: Graph, node: Call, x: torch.Tensor, dim: int, index: Tensor) -> Any:
+    """Numbers of a constant at places that are computed: of one row of numbers, or of one number everywhere."""
+    if bool((x == x.flatten()[0]).all()):
+        return torch.full(node.shape, x.flatten()[0].item(), dtype=node.dtype)
+    if x.numel() > x.shape[dim]:
+        need_known(index)
+    return view(g, looked_up(g, x.reshape(-1, 1), index, node.dtype), node.shape)
 
 
 @on_tensors("aten.scatter.src", "aten.scatter.value", "aten.scatter_add")
