@@ -51,6 +51,7 @@ LONG = {
     "test_rewrite",
     "test_rounding",
     "test_shipped",
+    "test_stylegan",
     "test_sweep",
     "test_train_command",
     "test_train_networks",
