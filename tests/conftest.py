@@ -98,6 +98,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_configure() -> None:
     # Several workers share the cores: threads that spin while they wait would take most of the time.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Each core has a worker: torch and numpy with as many threads as cores would stand in each other's way. Nets
+        # say themselves with how many they run.
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
     # nohup and some CI services start us with SIGINT ignored, which children inherit: tests send it to them.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
