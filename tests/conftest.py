@@ -37,6 +37,7 @@ LONG = {
     "test_networks",
     "test_ops",
     "test_params_consumed",
+    "test_pickle_bombs",
     "test_pickles_hostile",
     "test_pictures",
     "test_pipeline",

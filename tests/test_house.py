@@ -52,7 +52,6 @@ LONG = {
     "tests/ncnn_builder/test_load.py": "one file each for a reader and its tests",
     "tests/ncnn_builder/test_passes_raise.py": "passes that undo what others wrote, with the same helpers",
     "tests/ncnn_builder/test_passes_weights.py": "likewise, of weights",
-    "tests/stylegan/checkpoints/test_pickles_hostile.py": "one list of attacks",
     "tests/stylegan/test_export.py": "one command",
 }
 """Longer files -> why they stay whole."""
