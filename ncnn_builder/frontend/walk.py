@@ -178,6 +178,8 @@ class Walk:
         self, converter: Converter, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         call = call_of(node)
+        if len(call.shapes) == 1 and 0 in call.shape:  # of no numbers each is known
+            return torch.zeros(call.shape, dtype=call.dtype)
         bound = _bound(converter, target, args, kwargs)
         if converter.tensors:
             only = _only_tensors(converter.function)

@@ -17,6 +17,7 @@ def _written(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 SAMPLES: list[Sample] = [
+    Sample("nothing-left", lambda x: torch.cat((x[..., :4] * 2, x[..., 4:] + 1), -1), ((1, 3, 4),)),
     Sample("select", lambda x: x[:, 1] + x[:, -1], ((1, 3, 4),)),
     Sample("select-of-vector", lambda x: x[2] * x, ((5,),)),
     *samples("slice", lambda x: x[:, 1:4], _FOUR, _TWO, ((3, 6),)),
