@@ -16,8 +16,9 @@ from ..broadcast import arithmetic, expanded
 from ..layout import Tensor, broadcast, permuted
 from ..registry import Call, on_tensors
 from .embedding import looked_up
-from .matrix import by_matrix
+from .matrix import by_matrix, product
 from .parts import every, joined, part, reversed_along
+from .truth import compared
 
 MOST_RUNS = 16
 """More slices than this, and a product with a matrix takes their place."""
@@ -113,12 +114,27 @@ class _Indexed:
         return turned_back(view(g, joint, self.turned.shape), tuple(self.order))
 
 
+def _rows_at(g: Graph, x: Any, dim: int, index: Tensor) -> Tensor:
+    """Rows of a matrix, x with axes of 1 in front of `dim`, at places that are computed and may count from the end."""
+    size, rest = x.shape[dim], math.prod(x.shape[dim + 1 :])
+    places = torch.arange(float(size))
+    column, shape = view(g, index, (math.prod(index.shape), 1)), (math.prod(index.shape), size)
+    ones = [compared(g, "eq", column, p, shape) for p in (places, places - size)]
+    matrix = arithmetic(g, *ones, "Add", shape, x.dtype)
+    return product(g, matrix, view(g, as_tensor(g, x), (size, rest)), x.dtype)
+
+
 @on_tensors("aten.index.Tensor", "aten._unsafe_index.Tensor")
 def _index(g: Graph, node: Call, x: Any, indices: Sequence[Any]) -> Tensor:
     if isinstance(x, torch.Tensor) and len(indices) == 1 and isinstance(indices[0], Tensor):
         table, index = x.reshape(len(x), -1), indices[0]
         index = arithmetic(g, index, len(x), "Add", index.shape, index.dtype)  # it may count from the end
         return view(g, looked_up(g, torch.cat((table, table)), index, node.dtype), node.shape)
+    computed = [d for d, index in enumerate(indices) if isinstance(index, Tensor)]
+    if len(computed) == 1 and all(x.shape[d] == 1 for d in range(len(indices)) if d != computed[0]):
+        rows = _rows_at(g, x, computed[0], indices[computed[0]])
+        need(math.prod(rows.shape) == math.prod(node.shape), "indices that are repeated", argument="index")
+        return view(g, rows, node.shape)
     i = _Indexed(g, as_tensor(g, x), indices)
     return view(g, taken(g, i.joint, i.at, i.places), node.shape)
 

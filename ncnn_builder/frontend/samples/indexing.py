@@ -25,6 +25,8 @@ _PLACES = torch.tensor([[3, -6, 5, -1]])
 SAMPLES: list[Sample] = [
     Sample("table-at-computed", lambda i: _TABLE[i], (_PLACES,)),
     Sample("row-at-computed", lambda i: _TABLE[:, 0, 1][i.flip(-1)], (_PLACES,)),
+    Sample("last-token", lambda x, i: x[torch.arange(1), i.argmax(-1)], ((1, 4, 6), _PLACES)),
+    Sample("rows-at-computed", lambda x, i: x[:, i], ((1, 6, 3, 2), _PLACES)),
     Sample("gather-of-one-number", lambda i: torch.ones(1, 6).gather(1, i.abs() % 6) + i, (_PLACES,)),
     Sample("gather-of-a-row", lambda i: torch.arange(6.0)[None].gather(1, i.abs() % 6), (_PLACES,)),
     Sample("index-select", lambda x: x.index_select(1, torch.tensor([0, 1, 2, 5, 3, 1])), ((1, 6, 4),)),
