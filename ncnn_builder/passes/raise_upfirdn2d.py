@@ -12,8 +12,8 @@ after:   y = Up2(x)    in the above; the official code inserts zeros by a border
 
 Of one channel it is a Convolution. The zeros and the border may be missing; the border may be a Crop and a Padding,
 which is how pad() writes mixed signs, and the convolution's own; the convolution's stride is the factor of the pixels
-kept. Exact: it is the definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its
-fast form of it.
+kept, and so is that of a Pooling with windows of one pixel behind it, as x[:, ::2, ::2] is captured. Exact: it is the
+definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its fast form of it.
 
 Refused: a row and a column that differ in their taps; channels that differ in their kernel; a kernel that is no
 constant, or one number; a bias, an activation or a dilation; a border that is not 0 or not along height and width; a
@@ -51,8 +51,8 @@ class _Filter:
 
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type == "Down2":
-        return _halved(new, node, matcher)
+    if node.spec.type in ("Down2", "Pooling"):
+        return _fewer(new, node, matcher)
     if node.spec.type == "upfirdn2d":
         return _both_axes(new, node, matcher)
     kernel = _kernel(node, matcher)
@@ -65,13 +65,22 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     return append(new, spec_of("upfirdn2d"), found.x, params, {"f": kernel})
 
 
-def _halved(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    """The pixels that Down2 keeps, kept by the filter before it."""
-    fir = matcher.interior(node.inputs[0], "upfirdn2d")
-    if fir is None or 2 * max(fir.params["down_y"], fir.params["down_x"]) > MOST_FACTOR:
+def _fewer(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+    """The pixels that Down2 keeps, or a Pooling with windows of one pixel, kept by the filter before it."""
+    fir, kept = matcher.interior(node.inputs[0], "upfirdn2d"), (2, 2)
+    if fir is None:
         return None
-    params = {**fir.params, "down_y": 2 * fir.params["down_y"], "down_x": 2 * fir.params["down_x"]}
-    return append(new, fir.spec, fir.inputs[0], params, fir.weights)
+    if node.spec.type == "Pooling":
+        p = node.params
+        one = p["kernel_h"] == p["kernel_w"] == 1 and not any(paddings(p)) and p["pad_mode"] == 1
+        one = one and p["count_include_pad"] in (0, 1)  # which means nothing to a maximum
+        if not one or p["pooling_type"] or p["global_pooling"] or p["adaptive_pooling"]:
+            return None
+        kept = p["stride_h"], p["stride_w"]
+    down = fir.params["down_y"] * kept[0], fir.params["down_x"] * kept[1]
+    if max(down) > MOST_FACTOR:
+        return None
+    return append(new, fir.spec, fir.inputs[0], {**fir.params, "down_y": down[0], "down_x": down[1]}, fir.weights)
 
 
 def _both_axes(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:

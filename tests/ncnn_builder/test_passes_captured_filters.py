@@ -11,6 +11,7 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn
 
 import ncnn_builder as nb
 from ncnn_builder.builder import append
+from ncnn_builder.ops.pools.pool_windows import pool_windows
 from ncnn_builder.opspec import spec_of
 from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.raise_filtered_lrelu import raise_filtered_lrelu
@@ -166,3 +167,28 @@ def test_a_bias_that_is_none_stays_in_front() -> None:
 )
 def test_what_is_no_filtered_activation(build: Build) -> None:
     refuses(raise_filtered_lrelu, graph_of(build, (3, 6, 5)))
+
+
+# -- fewer pixels ---------------------------------------------------------------------------------------------------
+
+
+def kept(stride: tuple[int, int], kernel: int = 1, padding: int = 0, average: bool = False) -> Build:
+    def build(g: nb.Graph, x: nb.Value) -> Any:
+        y = nb.upfirdn2d(g, x, F4, padding=1)
+        return pool_windows(g, y[0], (kernel,) * 2, stride, (padding,) * 2, average=average)
+
+    return build
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (1, 3), (2, 1)])
+def test_a_filter_keeps_the_pixels_itself(stride: tuple[int, int]) -> None:
+    g = graph_of(kept(stride), (3, 8, 9))
+    after = fires(raise_upfirdn2d, g, ["upfirdn2d"])
+    assert tuple(after.nodes[0].params[k] for k in ("down_y", "down_x")) == stride
+    for target in nb.TARGETS:
+        same_on_ncnn(lower_and_optimise(g, "reference"), lower_and_optimise(g, target))
+
+
+@pytest.mark.parametrize("build", [kept((2, 2), 2), kept((2, 2), 2, 1), kept((2, 2), average=True)])
+def test_windows_that_are_not_one_pixel_stay(build: Build) -> None:
+    refuses(raise_upfirdn2d, graph_of(build, (3, 8, 9)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir import Graph
+from ...ops.pools.pool_windows import pool_windows
 from ...ops.shapes.crop import crop
 from ...ops.shapes.orders import flip
 from ...ops.shapes.shape import concat
@@ -29,6 +30,10 @@ def every(g: Graph, x: Tensor, dim: int, begin: int, count: int, step: int) -> T
     """`count` numbers along an axis, from `begin` on, each `step` behind the last: as a column of rows of `step`."""
     if step == 1 or count == 1:
         return part(g, x, dim, begin, begin + count)
+    if x.n == 1 and len(x.value.shape) == 3:
+        a = along(g, x, dim)
+        if a.value is x.value and a.at > 0:
+            return _windows(g, part(g, x, dim, begin, begin + (count - 1) * step + 1), dim, count, step)
     size = x.shape[dim]
     first = min(begin, size - count * step)  # where the rows begin: not behind the column
     if first < 0 or begin - first >= step:
@@ -40,6 +45,13 @@ def every(g: Graph, x: Tensor, dim: int, begin: int, count: int, step: int) -> T
     rows = view(g, x, (*x.shape[:dim], count, step, *x.shape[dim + 1 :]))
     column = part(g, rows, dim + 1, begin - first, begin - first + 1)
     return view(g, column, (*x.shape[:dim], count, *x.shape[dim + 1 :]))
+
+
+def _windows(g: Graph, x: Tensor, dim: int, count: int, step: int) -> Tensor:
+    """The same along a picture's height or width: the largest number of windows of one pixel."""
+    a = along(g, x, dim)
+    stride = (step, 1) if a.at == 1 else (1, step)
+    return a.made(pool_windows(g, a.value, (1, 1), stride, (0, 0)), count)
 
 
 def joined(g: Graph, tensors: Sequence[Tensor], dim: int) -> Tensor:
