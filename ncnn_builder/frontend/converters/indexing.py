@@ -119,8 +119,8 @@ def _rows_at(g: Graph, x: Any, dim: int, index: Tensor) -> Tensor:
     size, rest = x.shape[dim], math.prod(x.shape[dim + 1 :])
     places = torch.arange(float(size))
     column, shape = view(g, index, (math.prod(index.shape), 1)), (math.prod(index.shape), size)
-    ones = [compared(g, "eq", column, p, shape) for p in (places, places - size)]
-    matrix = arithmetic(g, *ones, "Add", shape, x.dtype)
+    first, last = (compared(g, "eq", column, p, shape) for p in (places, places - size))
+    matrix = arithmetic(g, first, last, "Add", shape, x.dtype)
     return product(g, matrix, view(g, as_tensor(g, x), (size, rest)), x.dtype)
 
 
