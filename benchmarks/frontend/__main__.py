@@ -106,10 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress(name)
         rows.append(measure(name, options.threads, options.rounds))
         print(line(rows[-1]), flush=True)
-    what = {"by": "frontend", "threads": options.threads, "rounds": options.rounds, "summary": summary(rows)}
-    result = as_json({**what, "networks": rows}, [])
-    write_json(result, options.out)
-    found = what["summary"]
+        found = summary(rows)
+        what = {"by": "frontend", "threads": options.threads, "rounds": options.rounds, "summary": found}
+        result = as_json({**what, "networks": rows}, [])
+        write_json(result, options.out)  # after each, for a run of an hour may be stopped
     print(f"\n{result['machine']['cpu']}, medians of {options.rounds}; of {found['networks']} that both convert:")
     if found["networks"]:
         print(f"  speed, geometric mean: {found['speed']['wall']:.2f}x, of CPU time {found['speed']['cpu']:.2f}x")
