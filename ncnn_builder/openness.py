@@ -59,6 +59,10 @@ def others_of(
                 found = spec.infer(given, params, weights)
             if len(found) != len(shapes) or any(n < 1 for shape in found for n in shape):
                 found = list(shapes)
+            if found == list(shapes):
+                cut = spec.cut_short([v.shape for v in inputs], given, params)
+                for k, axes in enumerate(cut):
+                    found[k] = tuple(max(1, n - 1) if a in axes else n for a, n in enumerate(shapes[k]))
         tried.append(found)
     by_output = [tuple(found[k] for found in tried) for k in range(len(shapes))]
     return [others if any(o != shape for o in others) else () for others, shape in zip(by_output, shapes, strict=True)]

@@ -128,6 +128,14 @@ class OpSpec:
         """Shapes of the outputs. Raises BuildError where the inputs do not fit."""
         raise NotImplementedError
 
+    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
+        """For each output the axes that would be shorter if inputs that differ were short enough; [] where none are.
+
+        Asked where the outputs of both are the same: the first eight rows of ten and of twenty are eight, and of seven
+        seven. For ops whose sizes are the lesser of two: see openness.py.
+        """
+        return []
+
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:

@@ -172,6 +172,13 @@ def test_where_a_size_is_open_and_where_it_is_not() -> None:
     assert not nb.reduction(g, y, "ReduceMean", 4, (2, 3))[0].open  # a vector of 4
     assert not nb.adaptive_avg_pool2d(g, y, 1)[0].open
     assert not nb.really_reshape(g, y, (16, 16))[0].open  # 256 numbers and no others
+    part = nb.crop(g, y, [0], [3], [1])[0]
+    assert {shape[1] for shape in part.others} == {2, 3}  # of two rows these are two, and no half of 8 shows it
+    assert {shape[0] for shape in part.others} == {4}
+    assert not nb.crop(g, y, [1], [3], [0])[0][:, :1, :1].open  # all channels are known, and a row is one
+    flat = nb.really_reshape(g, nb.reduction(g, y, "ReduceMean", 4, (2, 3)), (2, 2))
+    assert not nb.diag(g, flat)[0].open
+    assert nb.diag(g, nb.crop(g, nb.squeeze(g, y[:1], 1), [0], [3], [0]))[0].open
     w = g.input("w", (5,))
     assert not w.open and not nb.abs(g, w)[0].open
 

@@ -88,6 +88,10 @@ class Crop(OpSpec):
             ranges[axis] = (first, last)
         return ranges
 
+    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
+        ends = dict(zip(params["axes"], params["ends"], strict=True))
+        return [{a for a, end in ends.items() if end > 0 and inputs[0][a] != others[0][a]}]
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]
         counts = {len(params[k]) for k in ("starts", "ends", "axes")}

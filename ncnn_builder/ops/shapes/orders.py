@@ -168,6 +168,9 @@ class Diag(OpSpec):
         "(x.w + abs(diagonal))**2 <= int_max if x.rank == 1 else -x.h < diagonal < x.w",
     )
 
+    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
+        return [{0}]  # of a matrix, as long as the shorter of its sides is
+
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, k = inputs[0], params["diagonal"]
         need_rank(x, (1, 2), "x")
