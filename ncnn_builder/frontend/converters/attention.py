@@ -28,7 +28,7 @@ def _attention(
     dropout_p: float,
     is_causal: bool,
     scale: Any,
-    enable_gqa: bool,
+    enable_gqa: bool = False,
 ) -> Tensor:
     """Batches and heads as one axis; groups of heads stay side by side in it."""
     need(dropout_p == 0, "dropout", argument="dropout_p", expected=0, got=dropout_p)

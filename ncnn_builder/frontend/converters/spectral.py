@@ -49,7 +49,7 @@ def _stft(
     normalized: bool,
     onesided: bool | None,
     return_complex: bool | None,
-    align: Any,
+    align: Any = None,
 ) -> Any:
     return _spectrum(g, node, x, n_fft, hop, winlen, window, None, normalized, onesided, return_complex)
 
@@ -68,7 +68,7 @@ def _stft_center(
     normalized: bool,
     onesided: bool | None,
     return_complex: bool | None,
-    align: Any,
+    align: Any = None,
 ) -> Any:
     border = mode if center else None
     return _spectrum(g, node, x, n_fft, hop, winlen, window, border, normalized, onesided, return_complex)

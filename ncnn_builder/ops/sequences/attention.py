@@ -245,12 +245,15 @@ class SDPA(OpSpec):
         F = functional()
 
         def sample(q: Shape, k: Shape, size: int, mask: Shape | None = None, **kw: Any) -> Sample:
-            group = {"enable_gqa": True} if q[0] != k[0] else {}
+            def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
+                k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], 1) for t in (k, v))  # torch 2.4 has no enable_gqa
+                return F.scaled_dot_product_attention(q, k, v, mask, **kw)
+
             return Sample(
                 f"sdpa-{shape_id(q)}-{shape_id(k)}-{size}-{mask}-{kw}".replace(" ", ""),
                 (q, k, (*k[:2], size), *([mask] if mask else [])),
                 lambda g, *v: scaled_dot_product_attention(g, v, **kw),
-                lambda q, k, v, m=None: F.scaled_dot_product_attention(q, k, v, m, **group, **kw),
+                attention,
             )
 
         return [
@@ -320,7 +323,7 @@ class RotaryEmbed(OpSpec):
         def expected(x: Any, cos: Any, sin: Any, interleaved: bool) -> Any:
             """By complex numbers."""
             pairs = x.unflatten(-1, (-1, 2)) if interleaved else x.unflatten(-1, (2, -1)).transpose(-1, -2)
-            turned = torch.view_as_complex(pairs.contiguous()) * torch.complex(cos, sin)[:, None]
+            turned = torch.complex(pairs[..., 0], pairs[..., 1]) * torch.complex(cos, sin)[:, None]
             y = torch.view_as_real(turned)
             return y.flatten(-2) if interleaved else y.transpose(-1, -2).flatten(-2)
 
