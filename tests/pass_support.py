@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,11 +15,15 @@ import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret
 
 Rewrite = Callable[[nb.Graph], nb.Graph]
-RNG = np.random.default_rng(17)
+STREAMS: dict[str, np.random.Generator] = {}
+"""By module, and each test begins its own: no number depends on which tests ran before in the process."""
 
 
 def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape).astype(np.float32)
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0]  # none while modules are imported
+    name = test or sys._getframe(1).f_globals["__name__"]
+    rng = STREAMS.setdefault(name, np.random.default_rng(zlib.crc32(name.encode())))
+    return rng.standard_normal(shape).astype(np.float32)
 
 
 def graph_of(build: Callable[..., Any], *shapes: tuple[int, ...]) -> nb.Graph:

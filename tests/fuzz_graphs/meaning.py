@@ -21,7 +21,6 @@ from ncnn_builder.ops.arithmetic.binary import BINARY
 from ncnn_builder.ops.arithmetic.unary import UNARY
 
 MOST = 1e-2
-SAMPLES = 2
 MARGIN = 4.0
 """The largest of few errors drawn at random is not the largest of all: so much more is allowed."""
 ROUNDING = 2.0**-23
@@ -74,9 +73,21 @@ class Expected:
     allowed: float | None
 
 
-def evaluate(
-    graph: nb.Graph, inputs: Mapping[str, Any], rng: torch.Generator | None = None
-) -> dict[nb.Value, torch.Tensor]:
+class Errors:
+    """Numbers from -1 to 1: of two samples either others, or the opposite ones, so that what jumps does so in one."""
+
+    def __init__(self, seed: int, sign: int) -> None:
+        self.sign = sign
+        self.others = torch.Generator().manual_seed(2 * seed + (sign > 0))
+        self.opposite = torch.Generator().manual_seed(seed)
+
+    def drawn(self, *shape: int, opposite: bool = False) -> torch.Tensor:
+        generator = self.opposite if opposite else self.others
+        numbers = torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1
+        return numbers * self.sign if opposite else numbers
+
+
+def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = None) -> dict[nb.Value, torch.Tensor]:
     """Every value, in double; with a generator, each with an error as its op's tolerance allows.
 
     Raises what torch raises where the sizes of open inputs do not fit.
@@ -88,7 +99,7 @@ def evaluate(
             given = [values[v] for v in node.inputs]
             moved = rng is not None and node.spec.type not in EXACT
             if rng is not None and jumps(node):
-                given = [_disturbed(x, 1e-6, rng) for x in given]
+                given = [_disturbed(x, 1e-6, rng, opposite=True) for x in given]
             elif rng is not None and moved and not node.spec.integer_input:
                 given = [_disturbed(x, ROUNDING, rng) for x in given]
             results = _results(node, given, weights, rng if moved else None)
@@ -97,13 +108,13 @@ def evaluate(
             if rng is not None:  # NaN from here on: it says nothing, whatever becomes of it
                 results = [r.masked_fill(r.abs() > HUGE, torch.nan) for r in results]
             if rng is not None and moved and node.spec.type in FUNCTIONS:
-                results = [r + ABSOLUTE * (torch.rand(r.shape, generator=rng) * 2 - 1) for r in results]
+                results = [r + ABSOLUTE * rng.drawn(*r.shape) for r in results]
             values.update(zip(node.outputs, results, strict=True))
     return values
 
 
 def _results(
-    node: nb.Node, given: list[torch.Tensor], weights: Mapping[str, torch.Tensor], rng: torch.Generator | None
+    node: nb.Node, given: list[torch.Tensor], weights: Mapping[str, torch.Tensor], rng: Errors | None
 ) -> list[torch.Tensor]:
     """What the node makes of it; with a generator, with an error, which lies before an activation inside of it."""
     if rng is None:
@@ -126,10 +137,10 @@ PARTS: dict[str, Callable[[nb.Node, torch.Tensor], torch.Tensor]] = {
 """Layers that take away a mean: rows of the numbers that have one mean."""
 
 
-def _of_the_mean(node: nb.Node, x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+def _of_the_mean(node: nb.Node, x: torch.Tensor, rng: Errors) -> torch.Tensor:
     """The mean of a part is off by a rounding of its numbers, and all of the part with it: nothing averages it out."""
     rows = PARTS[node.spec.type](node, x)
-    off = ROUNDING * rows.abs().amax(1) * (torch.rand(len(rows), generator=rng) * 2 - 1)
+    off = ROUNDING * rows.abs().amax(1) * rng.drawn(len(rows))
     variance, eps = rows.var(1, unbiased=False), node.params["eps"]
     if node.spec.type != "MVN":
         off = off / (variance + eps).clamp(min=1e-12).sqrt()
@@ -144,19 +155,18 @@ def _no_order(value: nb.Value, x: torch.Tensor) -> bool:
     return value.producer is None and bool(x.abs().max() > SATURATED or x.unique().numel() < x.numel())
 
 
-def _disturbed(x: torch.Tensor, tolerance: float, rng: torch.Generator) -> torch.Tensor:
+def _disturbed(x: torch.Tensor, tolerance: float, rng: Errors, *, opposite: bool = False) -> torch.Tensor:
     """Errors in proportion to each number, and to the largest; what is exactly 0 stays."""
     if not x.numel():
         return x
-    noise = torch.rand((2, *x.shape), generator=rng, dtype=torch.float64) * 2 - 1
+    noise = rng.drawn(2, *x.shape, opposite=opposite)
     return x + tolerance * (x * noise[0] + 0.3 * x.abs().max() * noise[1] * (x != 0))
 
 
 def meaning(graph: nb.Graph, inputs: Mapping[str, Any], seed: int) -> dict[str, Expected]:
     """Output or ``tap PATH`` -> what it is."""
     exact = evaluate(graph, inputs)
-    rng = torch.Generator().manual_seed(seed)
-    disturbed = [evaluate(graph, inputs, rng) for _ in range(SAMPLES)]
+    disturbed = [evaluate(graph, inputs, Errors(seed, sign)) for sign in (1, -1)]
     found = {}
     for name, value in {**graph.outputs, **{f"tap {path}": v for path, v in graph.taps.items()}}.items():
         found[name] = _expected(exact[value], [d[value] for d in disturbed])

@@ -43,8 +43,8 @@ class BinaryOp(OpSpec):
         "pow of a base of zero or below: the vector code is exp(b * log(a)), NaN or 2.4e38, and what is left over of"
         " a row is right; the DSL makes whole powers of other layers, and limits other bases. fmod, the floor of a"
         " quotient, and remainder where it is whole: the vector code multiplies by an estimate of 1 / b, so that"
-        " fmod(2, 2) may be 2. atan2 of a zero and a number below zero, or -0: the vector code is pi whatever the sign"
-        " of the zero"
+        " fmod(2, 2) may be 2. atan2 of a zero and a number below zero, or of two zeros: the sign of a zero"
+        " that was computed is not kept"
     )
 
     type = "BinaryOp"
@@ -190,7 +190,7 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
 
 
 def _atan2(torch: Any, a: Any, b: Any) -> Any:
-    return torch.where((a == 0) & torch.signbit(b), torch.nan, torch.atan2(a, b))
+    return torch.where((a == 0) & (b <= 0), torch.nan, torch.atan2(a, b))
 
 
 def _pow(torch: Any, base: Any, exponent: Any) -> Any:
