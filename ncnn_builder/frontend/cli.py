@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -122,11 +123,16 @@ def _model(text: str) -> Any:
 
     if not Path(text).is_file():
         raise BuildError("no such file", got=text)
+    log = logging.getLogger("torch.export")  # where torch 2.14 writes the traceback of each way that it tried
+    before = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         return torch.export.load(text)
     except Exception as error:  # whatever torch says of a file that is none
         said = " ".join(str(error).split())[:200]
         raise BuildError(f"{text} is no file of torch.export: {type(error).__name__}: {said}") from error
+    finally:
+        log.setLevel(before)
 
 
 def _inputs(model: Any, given: Sequence[str]) -> Any:
