@@ -101,6 +101,13 @@ def test_softplus_above_88_is_infinite_in_double_as_well(dtype: torch.dtype) -> 
     assert torch.isinf(found).tolist() == [False, False, False, True, True]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gate_below_88_says_nothing_in_double_as_well(dtype: torch.dtype) -> None:
+    x = torch.tensor([2.0, 2.0, 2.0, -88.0, -88.5, -142.0], dtype=dtype)
+    found = nb.registry["GLU"].reference([x], {"axis": 0}, {})[0]
+    assert torch.isfinite(found).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("op", ["Atan2", "RAtan2"])
 def test_atan2_beside_its_cut(op: str) -> None:
     """A zero with a number below zero, or with a zero, is pi, -pi or 0: rows of 16 are vector code, of 3 are not."""

@@ -165,8 +165,8 @@ class GLU(OpSpec):
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, gate = inputs[0].chunk(2, params["axis"])
-        overflow = (-gate).exp()
-        return [x / (1 + overflow.where(overflow.isfinite(), float("nan")))]
+        divisor = 1 + (-gate).exp()
+        return [x / divisor.where(gate >= -88, float("nan"))]  # in double as well, which overflows later
 
     def nonsense(self, params: Params) -> str:
         return "at gates below -88: NaN or 0"
