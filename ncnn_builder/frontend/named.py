@@ -1,9 +1,9 @@
 """torch's functions by the names that people look for, of Values: nb.roll(g, x, 1, -1), x.mean((1, 2)), x > 0.
 
 Each is torch's own function, captured and converted as it is in a module, so that there is one meaning and one way. A
-Value is a tensor of its own shape, without a batch: axes count from 0 and skip nothing, negative ones from the end. A
-channel of (C, H, W) is axis 0, a row -1. Beside Values they take what torch's functions take: numbers, and constants
-as torch.Tensor or numpy array. As methods and operators they are the same: x.mean((1, 2)), x > 0.
+Value is a tensor of its own shape, without a batch: of (C, H, W) the channels are axis 0 and the columns -1. Beside
+Values they take what torch's functions take: numbers, and constants as torch.Tensor or numpy array. As methods and
+operators they are the same: x.mean((1, 2)), x > 0.
 
 The functions that the DSL had before (nb.softmax, nb.flatten, nb.split ...) keep their arguments, which count the
 batch; as methods (x.softmax(0), x.flatten(1), x.split(2)) torch's are meant.
@@ -77,7 +77,10 @@ def _called(g: Graph, path: str, masks: tuple[int, ...], args: tuple[Any, ...], 
         return torch.from_numpy(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else x
 
     def function(*inner: Any, **named: Any) -> Any:
-        truths = (x != 0 if i in masks and _is_number_tensor(x) else x for i, x in enumerate(inner))
+        def is_number(x: Any) -> bool:
+            return isinstance(x, torch.Tensor) and x.dtype != torch.bool
+
+        truths = (x != 0 if i in masks and is_number(x) else x for i, x in enumerate(inner))
         return operator.attrgetter(path)(torch)(*truths, **named)
 
     args, kwargs = (tree_map(given, x, is_leaf=lambda x: isinstance(x, Values)) for x in (args, kwargs))
@@ -97,12 +100,6 @@ def _called(g: Graph, path: str, masks: tuple[int, ...], args: tuple[Any, ...], 
             _masks.add(value)
         made.append(value)
     return Values(made)
-
-
-def _is_number_tensor(x: Any) -> bool:
-    import torch
-
-    return isinstance(x, torch.Tensor) and x.dtype != torch.bool
 
 
 # -- number by number ---------------------------------------------------------------------------------------------
@@ -171,8 +168,8 @@ avg_pool2d = _named("nn.functional.avg_pool2d", method=False)
 # What the DSL has with arguments of its own, as torch's methods.
 for _path in (
     *("exp", "log", "sqrt", "rsqrt", "square", "sin", "abs", "clamp", "neg"),
-    *("softmax", "cumsum", "flatten", "squeeze", "unsqueeze", "permute", "flip", "split", "matmul", "diag"),
-    *("nn.functional.pixel_shuffle", "nn.functional.pixel_unshuffle", "reshape"),
+    *("softmax", "cumsum", "flatten", "squeeze", "unsqueeze", "split", "matmul", "diag"),
+    *("nn.functional.pixel_shuffle", "nn.functional.pixel_unshuffle"),
     *("Tensor.view", "Tensor.expand", "Tensor.repeat", "Tensor.reshape", "Tensor.permute", "Tensor.flip"),
 ):
     _named(_path, function=False)
