@@ -119,6 +119,7 @@ class OpSpec:
     off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
     integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net, read by its like only
     open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
+    plain: ClassVar[bool] = True  # its blobs are numbers of float32, one beside the other: all that a constant can be
     departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
     tolerance: ClassVar[Tolerance] = Tolerance()
     limits: ClassVar[tuple[str, ...] | None] = None  # what the layer can take, as limits.py says; () is anything
@@ -204,6 +205,11 @@ class OpSpec:
     def in_files(self) -> str:
         """The layer type as a .param file names it."""
         return self.type
+
+    @property
+    def folds(self) -> bool:
+        """Whether its reference may take the place of a layer whose inputs are constants."""
+        return self.plain and not (self.open_length or self.foreign)
 
     @property
     def foreign(self) -> bool:

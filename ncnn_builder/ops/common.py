@@ -17,7 +17,8 @@ FEW: tuple[Shape, ...] = ((7,), (3, 5), (5, 3, 7), (8, 2, 4))
 
 
 def functional() -> Any:
-    """torch.nn.functional, imported when a reference is computed: building and emitting need no torch."""
+    """torch.nn.functional, imported when a reference is computed: building needs no torch, nor does emitting where no
+    constant is computed."""
     import torch.nn.functional as F
 
     return F

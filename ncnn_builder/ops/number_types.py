@@ -42,6 +42,7 @@ class Quantize(OpSpec):
     """
 
     type = "Quantize"
+    plain = False
     departs = "a tie goes away from zero, in torch's round() to even"
     params = (Param("scale_data_size", 0, "int", "number of scales", 1),)
     weights = (Weight("scale", False, "[1] or [n]"),)
@@ -138,6 +139,7 @@ class Requantize(OpSpec):
     """
 
     type = "Requantize"
+    plain = False
     integer_input = True
     params = (
         Param("scale_in_data_size", 0, "int", "number of scales before", 1),
@@ -268,6 +270,7 @@ class Cast(OpSpec):
     """
 
     type = "Cast"
+    plain = False
     params = (
         Param("type_from", 0, "int", "1 float32, 2 float16, 3 int8, 4 bfloat16"),
         Param("type_to", 1, "int", "likewise"),
@@ -334,6 +337,7 @@ class Packing(OpSpec):
     """
 
     type = "Packing"
+    plain = False
     params = (
         Param("out_elempack", 0, "int", "1, 4, 8 or 16", 1),
         Param("use_padding", 1, "int", "0; 1 would add numbers to what does not divide"),

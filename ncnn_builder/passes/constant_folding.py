@@ -3,27 +3,31 @@
 before:  w = Shell(); v = MulConstant(w, scale=s); u = Reshape(v, [o, i])
 after:   u = Shell()
 
-Exact up to rounding: computed in double and rounded to float32 once. Computed in numpy, so that the bytes do not depend
-on what else is installed; an op that `numeric` does not cover stays.
+An op is computed by its own reference, so a new one folds by itself. Exact up to rounding: computed in double and
+rounded to float32 once.
 
-Refused: a result that is larger than its inputs together and than 1024 numbers, which would make the file grow; one
-that is not finite; one whose constants do not come out of a Shell or MemoryData (then nothing says which layer this
-target has for a constant).
+Refused: results that are larger than the inputs together and than 1024 numbers, which would make the file grow; one
+that is not finite, or where ncnn gives no number to rely on; an op whose blobs are no plain numbers of float32, or of
+which data decide the size (OpSpec.folds); a parameter off its default that the reference does not read; constants that
+do not come out of a Shell or MemoryData (then nothing says which layer this target has for a constant).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..builder import append
+from ..errors import NcnnBuilderError
 from ..ir import Array, Graph, Node, Value
 from ..ops.weights import shell
 from ..opspec import spec_of
 from .match import Matcher, rewrite_all
-from .numeric import evaluate
 
 SMALL = 1024
-"""Numbers that a result may have in any case."""
+"""Numbers that results may have in any case."""
 HOLDERS = ("Shell", "MemoryData")
 
 
@@ -33,21 +37,43 @@ def constant_folding(graph: Graph) -> Graph:
 
 def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     holder = next((v.producer for v in node.inputs if v.producer and v.producer.spec.type in HOLDERS), None)
-    if holder is None or any(v.data is None for v in node.inputs):
+    if holder is None or not node.spec.folds or any(v.data is None for v in node.inputs):
         return None
-    inputs = sum(v.data.size for v in node.inputs if v.data is not None)
-    value = node.outputs[0]
-    if len(node.outputs) != 1 or _size(value) > max(inputs, SMALL):
+    if _numbers(node.outputs) > max(_numbers(node.inputs), SMALL):
         return None
-    data = evaluate(node)
-    return None if data is None else constant_like(new, holder, data)
+    results = evaluate(node)
+    return None if results is None else [constant_like(new, holder, data)[0] for data in results]
 
 
-def _size(value: Value) -> int:
-    size = 1
-    for n in value.shape:
-        size *= n
-    return size
+def _numbers(values: Sequence[Value]) -> int:
+    return sum(math.prod(v.shape) for v in values)
+
+
+def evaluate(node: Node) -> list[Array] | None:
+    """The outputs of a node whose inputs are all known; None where one is no finite number.
+
+    Raises NcnnBuilderError where torch, which references compute with, is not installed: whether it is must not change
+    what is emitted.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise NcnnBuilderError(
+            "a constant is computed with torch, which is not installed",
+            op=node.spec.type,
+            node=node.name,
+            source=node.source,
+            fix="Install torch, or compile for the target reference, which leaves constants as they are",
+        ) from None
+    node.spec.infer([v.shape for v in node.inputs], node.params, node.weights)  # reads what only shapes follow from
+    given = [torch.tensor(v.data, dtype=torch.float64) for v in node.inputs]
+    weights = {name: torch.tensor(data, dtype=torch.float64) for name, data in node.weights.items()}
+    with torch.no_grad(), np.errstate(all="ignore"):
+        results = node.spec.reference(given, node.params, weights)
+        found = [np.ascontiguousarray(y.numpy(), dtype=np.float32) for y in results]
+    for data, value in zip(found, node.outputs, strict=True):
+        assert data.shape == value.shape, f"the reference of {node.spec.type} makes {data.shape} of {value}"
+    return found if all(np.isfinite(data).all() for data in found) else None
 
 
 def constant_like(g: Graph, holder: Node, data: Array) -> Sequence[Value]:

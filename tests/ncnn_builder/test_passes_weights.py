@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,13 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn, types
 from torch import nn
 
 import ncnn_builder as nb
+from ncnn_builder.consumed import Consumed
 from ncnn_builder.ops.convolutions.deconv import insert_zeros
+from ncnn_builder.ops.stock import memory
+from ncnn_builder.parity import interpret
 from ncnn_builder.passes.constant_folding import SMALL, constant_folding
 from ncnn_builder.passes.fold_gains import fold_gains
 from ncnn_builder.passes.fold_scales import fold_scales
-from ncnn_builder.passes.numeric import EVALUATE
 from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.static_weights import static_weights
 from ncnn_builder.passes.trim_shells import trim_shells
@@ -46,30 +49,48 @@ def scalar(g: nb.Graph, x: Any, op: str, b: float) -> list[nb.Value]:
 # -- constant_folding -----------------------------------------------------------------------------------------------
 
 M = normal(3, 4)
-FOLDED: dict[str, Build] = {
-    "Abs": lambda g: nb.abs(g, const(g, M)),
-    "BinaryOp": lambda g: nb.binaryOp(g, [const(g, M), const(g, normal(3, 1))], "Add"),
-    "Clamp": lambda g: nb.clamp(g, const(g, M)),
-    "Concat": lambda g: nb.concat(g, [const(g, M), const(g, normal(2, 4))], 1),
-    "Crop": lambda g: nb.crop(g, const(g, M), [1], [-1], [1]),
-    "F4DOp1D": lambda g: nb.F4DOp1D(g, [const(g, normal(4, 5, 3, 3)), const(g, normal(5))], 1, "Mul"),
-    "MulConstant": lambda g: nb.MulConstant(g, const(g, M), 0.3, 0.1),
-    "Permute": lambda g: nb.really_permute(g, const(g, normal(2, 3, 4)), (2, 0, 1)),
-    "ReLU": lambda g: nb.activation(g, const(g, M), "leaky_relu"),
-    "Reduction": lambda g: nb.really_reduction(g, const(g, M), "ReduceMean", (0,)),
-    "Reshape": lambda g: nb.really_reshape(g, const(g, M), (12,)),
-    "Rsqrt": lambda g: nb.rsqrt(g, const(g, np.abs(M)), 0.1, 0.5),
-    "Sqrt": lambda g: nb.sqrt(g, const(g, np.abs(M)), 0.1),
-    "Square": lambda g: nb.square(g, const(g, M)),
-}
 
 
-@pytest.mark.parametrize("op", sorted(set(EVALUATE) - {"Clip", "UnaryOp"}))
-def test_constants_are_computed(op: str) -> None:
-    g = graph_of(FOLDED[op])
-    after = fires(constant_folding, g, ["Shell"])
-    assert after.outputs["y0"].data is not None
-    same_on_ncnn(g, after)
+def of_constants(sample: nb.Sample, hold: Callable[[nb.Graph, np.ndarray], nb.Value]) -> nb.Graph:
+    """A sample's call, of constants."""
+    kinds: dict[str, Callable[[tuple[int, ...]], np.ndarray]] = {"normal": lambda shape: normal(*shape)}
+    draw = kinds.get(sample.draw, lambda shape: np.clip(np.abs(normal(*shape)), 0.1, 0.9))
+    return graph_of(lambda g: sample.build(g, *(hold(g, draw(shape)) for shape in sample.inputs)))
+
+
+def settled(spec: nb.OpSpec, sample: nb.Sample) -> bool:
+    """Whether ncnn gives numbers to rely on all the way, and the reference looks at all that the layer says."""
+    g = of_constants(sample, const)
+    values = interpret(g, {}, double=True)
+    plain = all(np.isfinite(data.astype(np.float32)).all() for data in values.values())
+    for node in (n for n in g.nodes if n.spec is spec):
+        seen = Consumed(node.params)
+        spec.infer([v.shape for v in node.inputs], seen, node.weights)
+        weights = {name: torch.tensor(data) for name, data in node.weights.items()}
+        spec.reference([torch.tensor(values[v]).float() for v in node.inputs], seen, weights)
+        plain = plain and not seen.ignored(spec)
+    return plain
+
+
+SPECS = [spec for spec in nb.registry.values() if not spec.integer_input and any(s.inputs for s in spec.samples())]
+
+
+@pytest.mark.parametrize("hold", [const, memory])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.type)
+def test_constants_are_computed(spec: nb.OpSpec, hold: Callable[[nb.Graph, np.ndarray], nb.Value]) -> None:
+    """By any op, with no word about it; only what says that it does not fold stays."""
+    samples = [s for s in spec.samples() if s.inputs]
+    if not spec.folds:
+        assert spec.type in types(constant_folding(of_constants(samples[0], hold)))
+        return
+    sample = next(s for s in samples if settled(spec, s))
+    g = of_constants(sample, hold)
+    exact, after = interpret(g, {}, double=True), constant_folding(g)
+    assert {*types(after)} <= {"Shell", "MemoryData"}
+    for name, value in after.outputs.items():
+        wanted = exact[g.outputs[name]]
+        assert value.data is not None
+        assert np.abs(value.data - wanted).max(initial=0) <= 1e-6 * np.abs(wanted).max(initial=1)
 
 
 @pytest.mark.parametrize("op", ["ReduceSum", "ReduceSumSquare", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2"])
@@ -117,8 +138,8 @@ def test_a_small_result_may_grow() -> None:
     [
         _grows(int(SMALL**0.5) + 1),
         lambda g: nb.rsqrt(g, const(g, np.zeros((3,)))),  # infinite
-        lambda g: nb.sin(g, const(g, M)),  # not covered
-        lambda g: nb.really_reduction(g, const(g, np.abs(M)), "ReduceLogSum", (0,)),
+        lambda g: nb.log(g, const(g, -np.abs(M))),  # no number
+        lambda g: nb.cast(g, const(g, M), "float32", "float16"),  # no blob of float32
         lambda g: const(g, M),
     ],
 )
@@ -128,6 +149,14 @@ def test_constants_that_stay(build: Build) -> None:
 
 def test_what_depends_on_an_input_stays() -> None:
     refuses(constant_folding, graph_of(lambda g, x: nb.binaryOp(g, [x, const(g, M)], "Mul"), (3, 4)))
+
+
+def test_without_torch_a_constant_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = graph_of(lambda g: nb.sin(g, const(g, M)))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(nb.NcnnBuilderError, match=r"Sin .*a constant is computed with torch, which is not installed"):
+        constant_folding(g)
+    refuses(constant_folding, graph_of(lambda g, x: nb.sin(g, x), (4,)))  # nor is it asked for where there is none
 
 
 def test_folding_makes_the_same_bytes() -> None:
