@@ -1,53 +1,35 @@
-"""`python -m ncnn_builder.docs`: docs/ops.md, made from the declarations of the ops.
+"""`python -m ncnn_builder.docs`: docs/ops.md, made from the declarations of the ops, and docs/operators.md.
 
 What the samples measured is not known here, as no runtime is: it is handed in, or stays as the file has it.
-`python tests/measure_ops.py` measures anew and writes the file.
+`python tests/measure_ops.py` measures anew and writes the files.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from . import registry
 from .builder import inputs_of
+from .frontend import table
 from .frontend.named import FUNCTIONS, METHODS
-from .ir import Graph, Node, Shape, Values
-from .opspec import Derived, OpSpec, Param, Sample, calling, functions
+from .ir import Node, Shape
+from .opspec import Derived, OpSpec, Param, Sample, functions
+from .traced import Traced
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
 EXAMPLES = 3
 
 
-class _Trace(Graph):
-    """A graph that notes which functions of the DSL made each node."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made: list[tuple[tuple[str, ...], Node]] = []
-
-    def add(self, node: Node, shapes: Any) -> Values:
-        outputs = super().add(node, shapes)
-        self.made.append((calling.get(), node))
-        return outputs
-
-
 def traced(sample: Sample) -> list[tuple[tuple[str, ...], Node]]:
     """(functions, the author's call first, node) of each node that a sample makes; () where no function did."""
-    g = _Trace()
+    g = Traced()
     inputs_of(sample.build(g, *(g.input(f"x{i}", s) for i, s in enumerate(sample.inputs))))
     return g.made
-
-
-def rounded_up(error: float) -> str:
-    """An error as the power of ten above it: stable from one machine to the next."""
-    return "0" if error == 0 else f"1e{math.ceil(math.log10(error) - 1e-9):d}"
 
 
 def measured_in(text: str) -> dict[str, str]:
@@ -193,6 +175,33 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def written(path: Path) -> str:
+    """The text of a page; nothing of one that is not there yet."""
+    return path.read_text() if path.exists() else ""
+
+
+def write_ops() -> Path:
+    PAGE.write_text(page(measured_in(written(PAGE))))
+    return PAGE
+
+
+def write_operators() -> Path:
+    from .frontend.samples import FAMILIES, of
+
+    shown = [(family, sample, table.sampled(sample)[1]) for family in FAMILIES for sample in of(family)]
+    table.PAGE.write_text(table.page(shown, table.measured_in(written(table.PAGE))))
+    return table.PAGE
+
+
+PAGES = {"ops": write_ops, "operators": write_operators}
+"""Name of a page that is generated -> what writes it. That of operators takes a minute: torch exports every sample."""
+
+
+def main(names: Sequence[str]) -> None:
+    """`python -m ncnn_builder.docs [ops] [operators]`: these pages, or all."""
+    for name in names or PAGES:
+        sys.stdout.write(f"{PAGES[name]()}\n")
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(measured_in(PAGE.read_text()) if PAGE.exists() else {}))
-    sys.stdout.write(f"{PAGE}\n")
+    main(sys.argv[1:])

@@ -76,6 +76,7 @@ SKIPS = {
     "`make cpp` has not built": "the program stylegan is tested by `make layers-test test`, as CI does it",
     "the pinned source of ncnn is not in the cache": "somebody's own ncnn, by -Dncnn_DIR",
     "no op was measured": "a selection of tests",
+    "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",
     "matplotlib is not installed": "the extra [bench]",
     "the extra [video] is not installed": "only the extra [dev] brings all that is tested",
     "reads Linux's /proc": "another system",

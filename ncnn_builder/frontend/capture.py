@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from ..builder import ValueLike, inputs_of
 from ..errors import BuildError
-from ..ir import Graph, Values
+from ..ir import Graph, Node, Values
 from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
 from .complex_numbers import Complex
@@ -42,7 +42,7 @@ class Captured:
 
     program     what torch.export made; None where the module's export_ncnn() was asked
     taps        tap path -> what the module returned: a layout.Tensor, or a constant
-    converters  names of those that were asked
+    converters  names of those that were asked -> the nodes that each has made
     forward_only  modules with export_ncnn() were looked into
     """
 
@@ -51,7 +51,7 @@ class Captured:
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
     taps: dict[str, Any] = field(default_factory=dict)
-    converters: set[str] = field(default_factory=set)
+    converters: dict[str, list[Node]] = field(default_factory=dict)
     forward_only: bool = False
 
 
@@ -95,14 +95,15 @@ def captured(
     own: bool = False,
     forward_only: bool = False,
     lent: bool = False,
+    into: Graph | None = None,
 ) -> Captured:
     """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one.
-    lent: the weights are the module's own memory until Graph.keep()."""
+    lent: the weights are the module's own memory until Graph.keep(). into: an empty graph to build into."""
     args = args if isinstance(args, (tuple, list)) else (args,)
     if own and hasattr(module, "export_ncnn"):
         return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
     program = program or export(module, args, kwargs, forward_only=forward_only)
-    graph = Graph(type(module).__name__)
+    graph = Graph(type(module).__name__) if into is None else into
     if lent:
         graph.lent = frozenset(t.data_ptr() for t in program.given.values() if t is not None)
     result = Captured(graph, program, forward_only=forward_only)
@@ -118,7 +119,7 @@ def captured(
         result.inputs.append(port)
     walk = Walk(graph, program)
     flat = walk.whole(given)
-    result.taps, result.converters = walk.taps, walk.used
+    result.taps, result.converters = walk.taps, walk.made
     if any(isinstance(r, Complex) for r in flat):
         fix = "Return torch.view_as_real(x), or torch.abs(x)"
         raise BuildError("forward() returns complex numbers", expected="real numbers", got="a complex tensor", fix=fix)

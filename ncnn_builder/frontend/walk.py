@@ -13,7 +13,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from ..errors import BuildError
-from ..ir import Graph, Value
+from ..ir import Graph, Node, Value
 from ..ops.common import need
 from .blobs import as_tensor, sample, stored
 from .complex_numbers import COMPLEX, Complex
@@ -31,7 +31,7 @@ WAYS_OUT = (
     " beside the forward() of {module} says what the module is; nb.from_pnnx() lets pnnx convert the module"
 )
 _RANDOM = getattr(torch.Tag, "nondeterministic_seeded", None)
-_IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format"}
+_IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format", "half_to_float"}
 """Arguments that say where and how numbers are held. (A converter that has to know dtype takes it.)"""
 
 
@@ -40,7 +40,7 @@ class Walk:
 
     g        the graph that is built
     program  what torch.export made; None for the call of one function
-    used     names of the converters that were asked
+    made     names of the converters that were asked -> the nodes that each has made
     taps     tap path -> what the module returned
     """
 
@@ -48,7 +48,7 @@ class Walk:
         self.g = g
         self.program = program
         self.taps: dict[str, Any] = {}
-        self.used: set[str] = set()
+        self.made: dict[str, list[Node]] = {}
         self._place: tuple[str, str | None] = ("", None)
         self._floats: dict[Value, Value] = {}
 
@@ -111,11 +111,10 @@ class Walk:
             return self._computed(target, args, kwargs)
         key = key_of(target)
         if key is not None:
-            self.used.add(key)
             converter = CONVERTERS[key]
             if not (key in PASSED_ON or (key in CASTS and not call_of(node).dtype.is_floating_point)):
                 args, kwargs = tree_map(self._as_number, (args, kwargs))
-            return self._converted(converter, node, target, args, kwargs)
+            return self._noted(key, lambda: self._converted(converter, node, target, args, kwargs))
         if _RANDOM in getattr(target, "tags", ()):
             raise _random()
         graph, inputs = taken_apart(target, args, kwargs)
@@ -145,9 +144,16 @@ class Walk:
         if key is None:
             fix = "Of complex numbers ncnn has spectra: take torch.abs() or torch.view_as_real() of them first"
             raise BuildError("complex numbers", expected=sorted(COMPLEX), got=str(target), fix=fix)
-        self.used.add(f"complex {key}")
         converter = Converter(COMPLEX[key], None, True)
-        return converter.function(self.g, call_of(node), *_bound(converter, target, args, kwargs))
+        bound = _bound(converter, target, args, kwargs)
+        return self._noted(f"complex {key}", lambda: converter.function(self.g, call_of(node), *bound))
+
+    def _noted(self, key: str, convert: Callable[[], Any]) -> Any:
+        """What a converter makes, which is kept in self.made."""
+        begin = len(self.g.nodes)
+        result = convert()
+        self.made.setdefault(key, []).extend(self.g.nodes[begin:])
+        return result
 
     def _computed(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on no input, by torch. Many operators that may draw random numbers do not: dropout, and
