@@ -20,7 +20,7 @@ from ncnn_builder.frontend import CONVERTERS
 from ncnn_builder.frontend.capture import Captured
 from ncnn_builder.frontend.check import against_torch, feeds_of
 from ncnn_builder.frontend.samples import FAMILIES, Sample, of
-from ncnn_builder.frontend.table import PAGE, Shown, families, measured_in, page, reached_by, sampled
+from ncnn_builder.frontend.table import PAGE, UNTRIED, Shown, families, measured_in, page, reached_by, sampled
 from ncnn_builder.parity import compare, wheel_results
 
 CASES = [(family, sample) for family in FAMILIES for sample in of(family)]
@@ -97,14 +97,8 @@ def test_sample(number: int, results: Callable[[str], dict[str, Result]]) -> Non
 
 def test_every_converter_has_a_sample(shown: list[tuple[str, Sample, dict[str, Shown]]]) -> None:
     used = {name for _, _, each in shown for name in each}
-    untried = sorted({name for members in families().values() for name in members} - used - UNREACHED)
+    untried = sorted({name for members in families().values() for name in members} - used - UNTRIED.keys())
     assert not untried, f"no sample reaches {', '.join(untried)}"
-
-
-UNREACHED = {
-    "aten.rnn_relu.input",  # refused, whatever it is called with: test_refusals has it
-    "aten.lift_fresh",  # of constants, which are computed; torch 2.4 leaves it of others
-}
 
 
 @pytest.mark.skipif(not PINNED, reason="docs/operators.md is of the torch that constraints.txt pins")
@@ -115,7 +109,7 @@ def test_the_page_is_current(shown: list[tuple[str, Sample, dict[str, Shown]]]) 
     for name, each in reached_by(shown).items():
         if name in measured:  # else an operator of another test
             assert float(measured[name]) <= 10 * max(sample.tolerance for sample, _ in each), name
-    unmeasured = {name for members in families().values() for name in members} - measured.keys() - UNREACHED
+    unmeasured = {name for members in families().values() for name in members} - measured.keys() - UNTRIED.keys()
     assert not unmeasured, "run `python tests/measure_ops.py operators`"
 
 
