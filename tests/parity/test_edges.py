@@ -5,7 +5,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from parity_support import build, draw, draw_edge, edge_report, named, oracle, referenced, run_emitted, spread
+from parity_support import (
+    build,
+    draw,
+    draw_edge,
+    edge_report,
+    load_emitted,
+    named,
+    oracle,
+    referenced,
+    run_emitted,
+    spread,
+)
 
 import ncnn_builder as nb
 from ncnn_builder.consumed import SIZES, Consumed
@@ -22,9 +33,9 @@ IDS = [f"{spec.type}-{sample.id}" for spec, sample in CASES]
 @pytest.mark.parametrize(("spec", "sample"), CASES, ids=IDS)
 def test_ncnn_computes_what_the_reference_says(spec: nb.OpSpec, sample: nb.Sample) -> None:
     graph = build(sample)[0]
-    model = nb.compile_graph(graph, "reference")
+    net = load_emitted(nb.compile_graph(graph, "reference"))
     for kind in EDGES:
-        got = run_emitted(model, named(draw_edge(sample, kind)), list(graph.outputs))
+        got = net.run(named(draw_edge(sample, kind)), list(graph.outputs))
         edge_report(spec, sample, kind, got).check()
 
 
