@@ -72,13 +72,23 @@ layers-test: cpp
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-setup-demo: $(BIN)/python
-	@echo "Installing. The first time ncnn is built: about 7 minutes on 2 cores."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[stylegan,video]"
+# pip is asked again when one of these is newer than the begin of its last installation. Python's files are looked up in
+# the checkout, also new ones.
+INSTALLED_FROM := pyproject.toml constraints.txt CMakeLists.txt ncnn_builder/version.py \
+  $(shell find cmake custom_layers runtime -name CMakeLists.txt -o -name '*.cmake' -o -name '*.h' -o -name '*.cpp')
+DEMO := $(VENV)/.installed-demo
+DEV := $(VENV)/.installed-dev
+$(DEMO): WHAT := ".[stylegan,video]"
+$(DEV): WHAT := ".[dev]" unearth cmake
 
-setup-dev: $(BIN)/python
+$(DEMO) $(DEV): $(INSTALLED_FROM) | $(BIN)/python
 	@echo "Installing. The first time ncnn is built: about 7 minutes on 2 cores."
-	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]" unearth cmake
+	@touch $@.begun
+	$(BIN)/python -m pip install -q -c constraints.txt -e $(WHAT)
+	@mv $@.begun $@
+
+setup-demo: $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
+setup-dev: $(DEV)
 
 clean:
 	rm -rf build demo $(VENV)

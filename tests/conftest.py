@@ -78,6 +78,7 @@ SKIPS = {
     "no op was measured": "a selection of tests",
     "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",
     "matplotlib is not installed": "the extra [bench]",
+    "make is not installed": "pytest by hand, without the Makefile",
     "the extra [video] is not installed": "only the extra [dev] brings all that is tested",
     "reads Linux's /proc": "another system",
     "limits addresses as Linux does": "another system",
