@@ -3,8 +3,9 @@
 An input of any shape has at run time a shape that nobody knows now, and so has all that is computed of it: until an op
 makes a certain size of every size, as global pooling does, or takes one size only, as a matrix product does of the
 columns of its input. What is made for the sizes of today must not take the place of what works for all. Whether it
-does is not argued but tried: shape rules are asked for other shapes, one axis longer, a little longer, shorter, or one
-axis more or less. The shapes that a value has then are Value.others; a value that has always the same has none.
+does is not argued but tried: shape rules are asked for other shapes, one axis twice as long, a little longer, shorter,
+longer by a number that keeps its halves, thirds and quarters whole, or one axis more or less. The shapes that a value
+has then are Value.others; a value that has always the same has none.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def others_of_input(shape: Shape) -> tuple[Shape, ...]:
         return ()
     tried: list[Shape] = []
     for axis in range(-1, -5, -1):
-        for factor, more, share in ((2, 0, 1), (1, 1, 1), (1, 1, 2)):
+        for factor, more, share in ((2, 0, 1), (1, 1, 1), (1, 1, 2), (1, 12, 1)):
             sizes = ((n * factor + more) // share if i - rank == axis else n for i, n in enumerate(shape))
             tried.append(tuple(sizes))
     tried.append((2, *shape) if rank < 4 else shape)
@@ -59,7 +60,7 @@ def others_of(
                 found = spec.infer(given, params, weights)
             if len(found) != len(shapes) or any(n < 1 for shape in found for n in shape):
                 found = list(shapes)
-            if found == list(shapes):
+            if found == list(shapes) and all(len(s) == len(v.shape) for s, v in zip(given, inputs, strict=True)):
                 cut = spec.cut_short([v.shape for v in inputs], given, params)
                 for k, axes in enumerate(cut):
                     found[k] = tuple(max(1, n - 1) if a in axes else n for a, n in enumerate(shapes[k]))

@@ -25,6 +25,9 @@ TARGETS = tuple(nb.TARGETS)
 REACHED = "reached: "
 """Counts that begin so are of graphs that were compared with an op, on a target, or with a spelling in their file."""
 
+Wanted = tuple[str, dict[str, np.ndarray], dict[str, Expected]]
+"""What is drawn, the inputs, the results."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -106,7 +109,9 @@ class Checker:
                     continue
                 raise
             texts[target] = model
-            self._run(case, graph, model, wanted, target)
+            taken = self._taken(lowered, wanted)
+            self._run(case, graph, model, taken, target)
+            self._refused(model, [one for one in wanted if one not in taken], target)
             layers = {line.split(" ", 1)[0] for line in model.param.splitlines()[2:]}
             self.counts.update(f"{REACHED}{target} {op}" for op in layers | {node.spec.type for node in graph.nodes})
             if target == once:
@@ -115,8 +120,8 @@ class Checker:
         if not is_open and texts:
             self._again(case, graph, texts, wanted)
 
-    def _wanted(self, case: Case, graph: nb.Graph) -> list[tuple[str, dict[str, np.ndarray], dict[str, Expected]]]:
-        """(what is drawn, the inputs, the results) for each draw and each size."""
+    def _wanted(self, case: Case, graph: nb.Graph) -> list[Wanted]:
+        """For each draw and each size."""
         found = []
         for i, kind in enumerate(case.draws):
             inputs = draw(case.program.inputs, kind, case.seed + i)
@@ -132,6 +137,29 @@ class Checker:
             inputs = draw(other.inputs, "normal", case.seed + 7 * i)
             found.append((f"inputs of {dict(size)}", inputs, meaning(rebuilt, inputs, case.seed)))
         return found
+
+    @staticmethod
+    def _taken(lowered: nb.Graph, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those of the shapes that the file states: a lowering may settle that of an open input."""
+        stated = {v.name: v.shape for v in lowered.inputs if not v.any_shape}
+        return [one for one in wanted if all(one[1][name].shape == shape for name, shape in stated.items())]
+
+    def _refused(self, model: nb.EmittedModel, wanted: Sequence[Wanted], target: str) -> None:
+        """What is not of a shape that the file states is an error of our runtime. ncnn itself looks at no shape."""
+        if not wanted or "runtime" not in self.runtimes:
+            return
+        from runtime.errors import InputError
+
+        self._write(model.param, model.bin)
+        net = self.runtimes["runtime"](*self._files)
+        for what, inputs, _ in wanted:
+            try:
+                net(inputs, list(model.outputs))
+            except InputError:
+                self.counts["sizes that the file refuses"] += 1
+            else:
+                said = f"{what}: run, though the file states the shape of its input"
+                raise Found(Failure("run", f"{target} on the runtime", said, model.param))
 
     def _settled(self, lowered: nb.Graph, target: str) -> None:
         """Compiling what was compiled changes nothing."""
@@ -159,7 +187,7 @@ class Checker:
         case: Case,
         graph: nb.Graph,
         models: Mapping[str, nb.EmittedModel],
-        wanted: Sequence[tuple[str, dict[str, np.ndarray], dict[str, Expected]]],
+        wanted: Sequence[Wanted],
     ) -> None:
         """A file, spelled in another way, for the other targets."""
         source, target = (TARGETS[case.seed // n % len(TARGETS)] for n in (3, 9))
@@ -188,7 +216,7 @@ class Checker:
         case: Case,
         graph: nb.Graph,
         model: nb.EmittedModel,
-        wanted: Sequence[tuple[str, dict[str, np.ndarray], dict[str, Expected]]],
+        wanted: Sequence[Wanted],
         where: str,
         text: str | None = None,
         taps: bool = True,

@@ -52,6 +52,10 @@ FUNCTIONS = frozenset(
 )
 """Ops that ncnn computes by approximations, which are off at 0 as well: tanh(0) is 6e-8."""
 ABSOLUTE = 2e-7
+GATES = frozenset(("GELU", "Mish", "Swish"))
+"""Products of a number and a function of it, which is off as those above are, and by so much of the number."""
+MISH = 5
+"""As an activation inside a layer (ncnn's fused_activation.h)."""
 
 
 def jumps(node: nb.Node) -> bool:
@@ -108,7 +112,8 @@ def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = No
             if rng is not None:  # NaN from here on: it says nothing, whatever becomes of it
                 results = [r.masked_fill(r.abs() > HUGE, torch.nan) for r in results]
             if rng is not None and moved and node.spec.type in FUNCTIONS:
-                results = [r + ABSOLUTE * rng.drawn(*r.shape) for r in results]
+                gate = given[0].abs() if node.spec.type in GATES else 0
+                results = [r + ABSOLUTE * (1 + gate) * rng.drawn(*r.shape) for r in results]
             values.update(zip(node.outputs, results, strict=True))
     return values
 
@@ -125,7 +130,10 @@ def _results(
     made = [_disturbed(r, node.spec.tolerance.fp32, rng) for r in made]
     if node.spec.type in PARTS:
         made = [made[0] + _of_the_mean(node, given[0], rng)]
-    return [fused_activation_reference(r, node.params) for r in made] if inside else made
+    if not inside:
+        return made
+    gate = ABSOLUTE if node.params["activation_type"] == MISH else 0.0
+    return [fused_activation_reference(r, node.params) + gate * r.abs() * rng.drawn(*r.shape) for r in made]
 
 
 PARTS: dict[str, Callable[[nb.Node, torch.Tensor], torch.Tensor]] = {

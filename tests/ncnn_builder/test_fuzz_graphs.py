@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
 from fuzz_graphs.__main__ import run
-from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, scratch, wheel
+from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, own, scratch, wheel
 from fuzz_graphs.generate import program_of
 from fuzz_graphs.maker import Call, Maker, Refused
 from fuzz_graphs.meaning import meaning
@@ -212,3 +212,28 @@ def test_boxes_of_equal_scores_are_not_compared() -> None:
     g = build(program)[0]
     said = {kind: meaning(g, draw(inputs, kind, 3), 1)["y0"].allowed for kind in ("normal", "mixed", "large")}
     assert said["normal"] is not None and said["mixed"] is None and said["large"] is None
+
+
+def test_a_shape_that_a_lowering_settles_is_the_only_one_that_the_file_takes() -> None:
+    pytest.importorskip("runtime")
+    from runtime.errors import InputError
+
+    def lax(param: Path, weights: Path) -> Any:
+        run = own(param, weights)
+
+        def anything(inputs: Any, blobs: Any) -> Any:
+            try:
+                return run(inputs, blobs)
+            except InputError:
+                return {}
+
+        return anything
+
+    inputs = (Input("x0", (3, 4), open=True), Input("x1", (3, 4), open=True), Input("x2", (3,)))
+    steps = (Step(("v0",), "nb.StyleMixingSwitcher(g, [x0, x1, x2], 1)"),)
+    case = Case(Program(inputs, steps, ("v0",), sizes=({"x0": (3, 6), "x1": (3, 6)},)), 1, ("normal",))
+    with scratch() as folder:
+        checker = Checker({"runtime": own}, Path(folder))
+        assert checker.check(case) is None and checker.counts["sizes that the file refuses"] == 1
+        failure = Checker({"runtime": lax}, Path(folder)).check(case)
+        assert failure is not None and "states the shape" in failure.text and failure.where == "stock on the runtime"

@@ -189,3 +189,10 @@ def test_without_the_other_sizes_it_would_be_wrong(monkeypatch: pytest.MonkeyPat
     assert openness.others_of_input((3,))
     with pytest.raises(nb.ParityError, match="differ"):
         check(rms, ((3, 8, 8),), ((3, 12, 6),), ("stock",))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 7])
+def test_halves_of_an_open_axis_are_refused_whatever_the_size_of_today(width: int) -> None:
+    """Sizes of which none has halves do not say that it is not cut."""
+    with pytest.raises(nb.BuildError, match="holds for one size only"):
+        graph_of(lambda g, x: nb.glu(g, nb.pad(g, x, left=width % 2)), ((3, 4, width),), any_shape=True)
