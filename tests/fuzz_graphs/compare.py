@@ -109,9 +109,9 @@ class Checker:
                     continue
                 raise
             texts[target] = model
-            taken = self._taken(lowered, wanted)
+            taken, refused = self._by_shape(lowered, wanted)
             self._run(case, graph, model, taken, target)
-            self._refused(model, [one for one in wanted if one not in taken], target)
+            self._refused(model, refused, target)
             layers = {line.split(" ", 1)[0] for line in model.param.splitlines()[2:]}
             self.counts.update(f"{REACHED}{target} {op}" for op in layers | {node.spec.type for node in graph.nodes})
             if target == once:
@@ -139,10 +139,13 @@ class Checker:
         return found
 
     @staticmethod
-    def _taken(lowered: nb.Graph, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """Those of the shapes that the file states: a lowering may settle that of an open input."""
+    def _by_shape(lowered: nb.Graph, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
+        """Those of the shapes that the file states, and the others: a lowering may settle that of an open input."""
         stated = {v.name: v.shape for v in lowered.inputs if not v.any_shape}
-        return [one for one in wanted if all(one[1][name].shape == shape for name, shape in stated.items())]
+        found: tuple[list[Wanted], list[Wanted]] = [], []
+        for one in wanted:
+            found[any(one[1][name].shape != shape for name, shape in stated.items())].append(one)
+        return found
 
     def _refused(self, model: nb.EmittedModel, wanted: Sequence[Wanted], target: str) -> None:
         """What is not of a shape that the file states is an error of our runtime. ncnn itself looks at no shape."""

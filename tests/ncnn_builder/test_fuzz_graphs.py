@@ -231,7 +231,7 @@ def test_a_shape_that_a_lowering_settles_is_the_only_one_that_the_file_takes() -
 
     inputs = (Input("x0", (3, 4), open=True), Input("x1", (3, 4), open=True), Input("x2", (3,)))
     steps = (Step(("v0",), "nb.StyleMixingSwitcher(g, [x0, x1, x2], 1)"),)
-    case = Case(Program(inputs, steps, ("v0",), sizes=({"x0": (3, 6), "x1": (3, 6)},)), 1, ("normal",))
+    case = Case(Program(inputs, steps, ("v0",), sizes=({"x0": (3, 6), "x1": (3, 6)},)), 1, ("normal", "large"))
     with scratch() as folder:
         checker = Checker({"runtime": own}, Path(folder))
         assert checker.check(case) is None and checker.counts["sizes that the file refuses"] == 1
