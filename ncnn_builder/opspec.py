@@ -148,6 +148,10 @@ class OpSpec:
         """
         return None
 
+    def one_shape(self, inputs: Sequence[Shape]) -> dict[int, Shape]:
+        """Position of an input that may have several shapes -> the one that layers of ncnn alone can be made for."""
+        return {}
+
     def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
         """The parameters of a layer that was read, those that ncnn takes from the inputs as they are there."""
         return params

@@ -36,6 +36,19 @@ ROOMS: dict[str, set[str]] = {
 GROUND = ("_torch", "devices", "errors")
 """Modules of stylegan that every room stands on."""
 
+FLOORS: dict[str, set[str]] = {
+    "ground": set(),
+    "ops": {"ground"},
+    "passes": {"ground", "ops"},
+    "targets": {"ground", "ops"},
+    "emit": {"ground", "ops", "pipeline"},
+    "parity": {"ground", "ops", "emit"},
+}
+"""Package of ncnn_builder -> those that it may import. pipeline.py puts passes and targets together; what is in none
+of them stands above, and may import all."""
+ABOVE = ("__init__", "__main__", "codegen", "docs", "pipeline")
+"""Modules of ncnn_builder that are not the ground."""
+
 OPTIONAL = {"PIL", "platformdirs", "runtime", "safetensors", "scipy", "torch"}
 """What may be missing, or takes a second to import; runtime has to be built."""
 
@@ -141,6 +154,18 @@ def test_arrows_between_rooms(name: str) -> None:
     if here != "commands":
         there = {other: room(other) for other, _ in ours(name)}
         assert {other: r for other, r in there.items() if r != here and r not in ROOMS[here]} == {}
+
+
+def floor(name: str) -> str:
+    part = [*name.split("."), "__init__"][1]
+    return part if part in ABOVE or (ROOT / "ncnn_builder" / part).is_dir() else "ground"
+
+
+@pytest.mark.parametrize("name", [name for name in modules("ncnn_builder") if floor(name) in FLOORS])
+def test_arrows_between_floors(name: str) -> None:
+    there = {other: floor(other) for other, _ in ours(name)}
+    allowed = FLOORS[floor(name)] | {floor(name)}
+    assert {other: f for other, f in there.items() if f not in allowed} == {}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -10,7 +10,7 @@ from ..emit import EmittedModel, emit_graph
 from ..ir import Graph
 from ..parity import Comparison, compare, duplicate, loaded
 from ..parity.runner import NetClass
-from ..passes.pipeline import Observe, lower_and_optimise
+from ..pipeline import Observe, lower_and_optimise
 from .options import Options
 
 INFINITE = float("inf")

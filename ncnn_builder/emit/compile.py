@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import EmitError
 from ..ir import Array, Graph, Params, Shape
-from ..passes.pipeline import lower_and_optimise
+from ..pipeline import lower_and_optimise
 from .blob import decode, encode, read_bin, write_bin
 from .dump import Dump
 from .files import write_files

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..ir import Graph
-from ..passes.pipeline import REFUSALS
+from ..pipeline import REFUSALS
 from .files import write_files
 
 _OURS = re.compile(r"\d\d_\w+\.(before|after|unchanged|refused)\.txt")

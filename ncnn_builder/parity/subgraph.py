@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import ParityError
 from ..ir import Array, Graph, Node, Value
-from ..passes.rebuild import copy_node
+from ..rebuild import copy_node
 
 
 def node_graph(node: Node) -> tuple[Graph, dict[str, Value]]:

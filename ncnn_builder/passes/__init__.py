@@ -1,1 +1,1 @@
-"""Rewrites of a graph. `pipeline` holds the one ordered list of those that every export runs."""
+"""Rewrites of a graph. `..pipeline` holds the one ordered list of those that every export runs."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..ir import Graph, Node, Params, Value
-from .rebuild import copy_node, rebuild
+from ..rebuild import copy_node, rebuild
 
 
 def canonical(graph: Graph) -> Graph:

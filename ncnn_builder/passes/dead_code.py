@@ -10,7 +10,7 @@ has none, as a Noop of a file that silences blobs, stays with all that it reads:
 from __future__ import annotations
 
 from ..ir import Graph, Node
-from .rebuild import rebuild
+from ..rebuild import rebuild
 
 
 def dead_code(graph: Graph) -> Graph:

@@ -30,7 +30,7 @@ import numpy as np
 from ..builder import append
 from ..ir import Array, Graph, Node, Params, Value
 from .affine import ADD, DIV, MUL, RSUB, SUB, affine
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 _KINDS = [f"{grouped}{dims}" for grouped in ("", "DepthWise") for dims in ("", "1D", "3D")]
 CONVOLUTIONS = tuple(f"Convolution{kind}" for kind in _KINDS)
@@ -87,7 +87,7 @@ def channel_affine(node: Node) -> ChannelAffine | None:
         return None
     a, b = node.inputs
     op = node.params["op"]
-    if constant(b) is None and op in (ADD, MUL):
+    if b.data is None and op in (ADD, MUL):
         a, b = b, a
     along = _per_channel(b, a)
     if along is None or a.shape != node.outputs[0].shape:
@@ -101,7 +101,7 @@ def channel_affine(node: Node) -> ChannelAffine | None:
 
 def _per_channel(value: Value, x: Value) -> tuple[Any, int] | None:
     """The constant as numbers along one axis of x, in double, and this axis; or None."""
-    data = constant(value)
+    data = value.data
     if data is None or data.ndim != len(x.shape):
         return None
     axes = [i for i, n in enumerate(data.shape) if n != 1]

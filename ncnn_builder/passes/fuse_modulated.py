@@ -24,7 +24,7 @@ from ..ir import Array, Graph, Node, Value
 from ..ops.generators.fir import paddings, upsampling_border
 from ..ops.generators.modulated import NOISE_NONE, ToRGB
 from ..ops.generators.stylegan import ACTIVATIONS
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 _SLOPES = {"linear": 1.0, "relu": 0.0}  # lrelu's is its alpha
 
@@ -51,7 +51,7 @@ def _activated(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | No
     p = node.params
     act = next(name for name, a in ACTIVATIONS.items() if a.id == p["act"])
     slope = {**_SLOPES, "lrelu": p["alpha"]}.get(act)
-    b = constant(node.inputs[1]) if len(node.inputs) == 2 else None
+    b = node.inputs[1].data if len(node.inputs) == 2 else None
     if slope is None or (b is None and len(node.inputs) == 2):
         return None
     weights: dict[str, Array | None] = {**conv.weights, "bias": None if b is None else b.reshape(-1)}

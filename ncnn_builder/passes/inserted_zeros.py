@@ -19,7 +19,7 @@ from itertools import chain
 
 from ..ir import Node, Shape, Value
 from .blob_axes import Axes, one_each, regrouped
-from .match import Matcher, constant
+from .match import Matcher
 
 _BEHIND = ("right", "bottom", "behind")
 _BEFORE = ("left", "top", "front")
@@ -70,7 +70,7 @@ def _only_behind(node: Node) -> bool:
     """Whether a layer puts zeros behind what it is given, and does nothing else."""
     p = node.params
     if node.spec.type == "CopyTo":
-        data = constant(node.inputs[0])
+        data = node.inputs[0].data
         return data is not None and not data.any() and not any(p["starts"]) and p["axes"] is not None
     plain = not p["mode"] and not p["value"] and not p["per_channel_pad_data_size"]
     return plain and not any(p[side] for side in _BEFORE) and all(p[side] >= 0 for side in _BEHIND)

@@ -17,9 +17,9 @@ from typing import NoReturn
 
 from ..consumed import Consumed
 from ..errors import BuildError
-from ..ir import Array, Graph, Node, Value
+from ..ir import Graph, Node, Value
+from ..rebuild import between, rebuild
 from .dead_code import dead_code
-from .rebuild import between, rebuild
 
 MOST = 100
 """Rewrites for each node of a graph, and sweeps: a pass that never comes to an end is a bug."""
@@ -248,8 +248,3 @@ def _unlink(node: Node) -> None:
 def _consumed(node: Node) -> Consumed:
     assert isinstance(node.params, Consumed)
     return node.params
-
-
-def constant(value: Value) -> Array | None:
-    """The numbers of a value that is known when compiling."""
-    return value.data

@@ -14,7 +14,7 @@ import numpy as np
 from ..ir import Array, Node, Value
 from .affine import MUL, affine
 from .blob_axes import Axes, before_permute, names_of, one_each, regrouped
-from .match import Matcher, Refused, constant
+from .match import Matcher, Refused
 from .sum_of_squares import is_square
 
 EPS = 1e-8  # the one that modulated_conv2d has
@@ -65,7 +65,7 @@ def modulated(value: Value, matcher: Matcher, order: str) -> Modulated:
     sizes = dict(zip(order, value.shape, strict=True))
     axes, factors = one_each(order, value.shape), list[_Factor]()
     outer = inner = 1.0  # numbers that multiply in front of the first factor, seen from the convolution, and behind it
-    while (data := constant(value)) is None:
+    while (data := value.data) is None:
         node = value.producer
         if node is None:
             raise Refused("the weight is no constant" if factors else "the weight is not modulated")
@@ -123,7 +123,7 @@ def _factor(node: Node, axes: Axes) -> _Factor | None:
 
 def _one_number(factor: _Factor) -> float | None:
     """The number that a constant factor is everywhere."""
-    data = constant(factor.value)
+    data = factor.value.data
     if data is None or not factor.multiplies:
         return None
     need(bool((data == data.flat[0]).all()), "a constant factor that is not one number")

@@ -24,7 +24,7 @@ from ..ir import Array, Graph, Node, Value
 from ..ops.generators.stylegan import bias_act_params
 from ..opspec import spec_of
 from .affine import ADD, affine
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 MODULATED, COMPOSITE = "modulated_conv2d", "bias_act"
 
@@ -73,7 +73,7 @@ def _biased(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
     if node.params["op"] != ADD:
         return None
     for x, b in (node.inputs, node.inputs[::-1]):
-        data = constant(b)
+        data = b.data
         if data is None or b.shape != (x.shape[0], 1, 1) or x.shape != node.outputs[0].shape:
             continue
         if matcher.interior(x, MODULATED) is not None:

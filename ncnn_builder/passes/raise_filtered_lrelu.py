@@ -31,7 +31,7 @@ from ..ops.generators.fir import PADDINGS, paddings
 from ..ops.generators.stylegan import ACTIVATIONS
 from ..opspec import spec_of
 from .affine import ADD, scale_of
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 LINEAR, RELU, LRELU = (ACTIVATIONS[name].id for name in ("linear", "relu", "lrelu"))
 
@@ -119,7 +119,7 @@ def _bias(value: Value, matcher: Matcher) -> tuple[Value, Array | None]:
         return (node.inputs[0], b) if plain and b is not None else (value, None)
     if len(node.inputs) != 2:
         return value, None
-    p, data = node.params, constant(node.inputs[1])
+    p, data = node.params, node.inputs[1].data
     if data is None or p["act"] != LINEAR or p["gain"] != 1 or p["clamp"] >= 0:
         return value, None
     return node.inputs[0], data.reshape(-1)
@@ -130,7 +130,7 @@ def _added(node: Node) -> tuple[Value, Array] | None:
     if node.params["op"] != ADD or len(node.inputs) != 2:
         return None
     for x, b in (node.inputs, node.inputs[::-1]):
-        data = constant(b)
+        data = b.data
         if data is not None and x.shape == node.outputs[0].shape and b.shape == (x.shape[0], 1, 1):
             return x, data.reshape(-1)
     return None

@@ -42,7 +42,7 @@ from ..ops.generators.fir import PADDINGS, border_behind
 from ..ops.shapes.shape import really_reshape
 from ..opspec import spec_of
 from .affine import ADD
-from .match import Matcher, Refused, constant, rewrite_all
+from .match import Matcher, Refused, rewrite_all
 from .modulated_weight import IN_OUT, OUT_IN, Modulated, is_modulated, modulated, need
 
 CONVOLUTION = "Convolution"
@@ -104,7 +104,7 @@ def _with_noise(new: Graph, inputs: Sequence[Value], matcher: Matcher) -> Sequen
     op = matcher.interior(y, "modulated_conv2d")
     if op is None or len(op.inputs) == 3 or "noise" in op.weights:
         return None
-    data, plane = constant(noise), y.shape[1:]
+    data, plane = noise.data, y.shape[1:]
     if data is not None and matcher.private(noise):
         return append(new, op.spec, op.inputs, op.params, {**op.weights, "noise": data.reshape(plane)})
     if noise.shape != (*(1,) * (len(noise.shape) - 2), *plane):

@@ -34,7 +34,7 @@ from ..ops.generators.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upf
 from ..ops.shapes.crop import Crop
 from ..opspec import spec_of
 from .inserted_zeros import inserted_zeros
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 
 def raise_upfirdn2d(graph: Graph) -> Graph:
@@ -125,7 +125,7 @@ def _kernel(node: Node, matcher: Matcher) -> Array | None:
     plain = p["dilation_h"] == p["dilation_w"] == 1 and not p["bias_term"] and not p["activation_type"]
     if not plain or p["pad_value"] or not p.get("group", 1) == p["num_output"] == channels:
         return None
-    data = constant(node.inputs[1]) if p["dynamic_weight"] else node.weights["weight"]
+    data = node.inputs[1].data if p["dynamic_weight"] else node.weights["weight"]
     if data is None or data[0].size == 1 or not (data == data[:1]).all():
         return None
     if max(data.shape[2:]) > MOST_TAPS or max(p["stride_h"], p["stride_w"]) > MOST_FACTOR:

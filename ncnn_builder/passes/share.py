@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Graph, Node, Value
-from .rebuild import rebuild
+from ..rebuild import rebuild
 
 
 def share(graph: Graph) -> Graph:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from ..builder import append
 from ..ir import Graph, Node, Value
-from .match import Matcher, constant, rewrite_all
+from .match import Matcher, rewrite_all
 
 
 def static_weights(graph: Graph) -> Graph:
@@ -27,7 +27,7 @@ def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None
     if node.spec.type not in ("Convolution", "ConvolutionDepthWise") or not node.params["dynamic_weight"]:
         return None
     x, *given = node.inputs
-    if any(constant(v) is None for v in given) or not matcher.private(given[0]):
+    if any(v.data is None for v in given) or not matcher.private(given[0]):
         return None
-    weights = dict(zip(("weight", "bias"), map(constant, given), strict=False))
+    weights = dict(zip(("weight", "bias"), (v.data for v in given), strict=False))
     return append(new, node.spec, x, {**node.params, "dynamic_weight": 0}, weights)

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..consumed import Consumed
 from ..errors import BuildError
-from ..ir import Array, Graph, Node, Value
+from ..ir import Array, Graph, Node, Shape, Value
 from ..openness import others_of
-from ..passes.rebuild import rebuild
+from ..rebuild import rebuild
 from ..verify import verify
 from . import fused, reference, stock
 
@@ -49,13 +49,23 @@ def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> 
             raise _error(target, node, "has no lowering for this op")
         return outputs
 
-    shapes = stock.input_shapes(graph) if target in ONLY_NCNN else {}
+    shapes = _one_shape_each(graph) if target in ONLY_NCNN else {}
     lowered = rebuild(graph, rewrite, f"target {target}", shapes=shapes)
     verify(lowered, stage=f"after lowering to {target}", lowered=True, finite=finite)
     if target in ONLY_NCNN:
         for node in lowered.nodes:
             assert not node.spec.custom, f"a lowering to {target} left {node}"
     return lowered
+
+
+def _one_shape_each(graph: Graph) -> dict[str, Shape]:
+    """The inputs of any shape that layers of ncnn alone can be made for one of only, and this one."""
+    return {
+        node.inputs[position].name: shape
+        for node in graph.nodes
+        for position, shape in node.spec.one_shape([v.shape for v in node.inputs]).items()
+        if node.inputs[position].any_shape
+    }
 
 
 def _need_all_known(target: str, node: Node, params: Consumed) -> None:

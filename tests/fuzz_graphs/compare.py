@@ -15,7 +15,7 @@ import numpy as np
 
 import ncnn_builder as nb
 from ncnn_builder.emit.compile import emit_graph
-from ncnn_builder.passes.pipeline import lower_and_optimise
+from ncnn_builder.pipeline import lower_and_optimise
 
 from .meaning import Expected, meaning
 from .program import Program, build, draw

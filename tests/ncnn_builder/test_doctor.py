@@ -15,10 +15,10 @@ import torch
 from network_support import golden_generator, latents
 
 import ncnn_builder as nb
+from ncnn_builder import pipeline
 from ncnn_builder.doctor import Diagnosis, Options, case_of, diagnose
 from ncnn_builder.ir import Graph
-from ncnn_builder.passes import pipeline
-from ncnn_builder.passes.rebuild import rebuild
+from ncnn_builder.rebuild import rebuild
 from runtime import Net
 
 Patch = pytest.MonkeyPatch

@@ -13,12 +13,13 @@ from pass_support import graph_of, inputs_of, types
 from torch import nn
 
 import ncnn_builder as nb
+from ncnn_builder import pipeline
 from ncnn_builder.features import features_of
 from ncnn_builder.ir import Graph, Node, Value
 from ncnn_builder.parity import Report
-from ncnn_builder.passes import match, pipeline
+from ncnn_builder.passes import match
 from ncnn_builder.passes.match import Matcher, rewrite_all
-from ncnn_builder.passes.pipeline import Pass, lower_and_optimise, run_passes
+from ncnn_builder.pipeline import Pass, lower_and_optimise, run_passes
 
 torch.manual_seed(0)
 OPTIMISED = sorted(set(nb.TARGETS) - {"reference"})

@@ -16,7 +16,7 @@ from ncnn_builder.emit.blob import TAG_FP16, TAG_FP32, read_bin, write_bin
 from ncnn_builder.emit.layers import Layer, legalise
 from ncnn_builder.ops.convolutions.conv import static_conv
 from ncnn_builder.parity import Report, interpret
-from ncnn_builder.passes.pipeline import lower_and_optimise
+from ncnn_builder.pipeline import lower_and_optimise
 
 TAGGED = [
     (spec, sample)

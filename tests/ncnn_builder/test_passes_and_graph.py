@@ -12,8 +12,8 @@ import ncnn_builder as nb
 from ncnn_builder.ir import Node, Value
 from ncnn_builder.parity import interpret
 from ncnn_builder.passes.dead_code import dead_code
-from ncnn_builder.passes.pipeline import LOWERED, Pass, everywhere, lower_and_optimise
-from ncnn_builder.passes.rebuild import rebuild
+from ncnn_builder.pipeline import LOWERED, Pass, everywhere, lower_and_optimise
+from ncnn_builder.rebuild import rebuild
 from ncnn_builder.targets import TARGETS, lower
 
 RNG = np.random.default_rng(5)
@@ -302,6 +302,6 @@ def test_the_pipeline_verifies_after_every_pass(monkeypatch: pytest.MonkeyPatch)
         return g
 
     for pass_, stage in ((spoil, "after pass spoil"), (spoil_what_it_is_given, "after the passes")):
-        monkeypatch.setattr("ncnn_builder.passes.pipeline.LOWERED", (*LOWERED, Pass("spoil", pass_, everywhere)))
+        monkeypatch.setattr("ncnn_builder.pipeline.LOWERED", (*LOWERED, Pass("spoil", pass_, everywhere)))
         with pytest.raises(nb.VerifyError, match=stage):
             lower_and_optimise(small(), "reference")

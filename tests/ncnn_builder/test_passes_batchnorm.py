@@ -15,7 +15,7 @@ from torch import nn
 import ncnn_builder as nb
 from ncnn_builder.passes.fold_scales import fold_scales
 from ncnn_builder.passes.fuse_activation import fuse_activation
-from ncnn_builder.passes.pipeline import lower_and_optimise
+from ncnn_builder.pipeline import lower_and_optimise
 
 PICTURE, SIGNAL, VOLUME = (4, 5, 6), (4, 9), (4, 3, 5, 4)
 

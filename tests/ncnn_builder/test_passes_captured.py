@@ -13,10 +13,10 @@ import ncnn_builder as nb
 from ncnn_builder.builder import append
 from ncnn_builder.ops.convolutions.deconv import deconv
 from ncnn_builder.opspec import spec_of
-from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.raise_bias_act import raise_bias_act
 from ncnn_builder.passes.raise_modulation import raise_modulation, refusals
 from ncnn_builder.passes.raise_upfirdn2d import raise_upfirdn2d
+from ncnn_builder.pipeline import lower_and_optimise
 
 Build = Callable[..., Any]
 OUT, IN, K = 4, 6, 9

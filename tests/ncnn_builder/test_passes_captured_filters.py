@@ -13,9 +13,9 @@ import ncnn_builder as nb
 from ncnn_builder.builder import append
 from ncnn_builder.ops.pools.pool_windows import pool_windows
 from ncnn_builder.opspec import spec_of
-from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.raise_filtered_lrelu import raise_filtered_lrelu
 from ncnn_builder.passes.raise_upfirdn2d import raise_upfirdn2d
+from ncnn_builder.pipeline import lower_and_optimise
 
 Build = Callable[..., Any]
 F4 = np.outer([1, 3, 3, 2], [1, 2, 3, 3]).astype(np.float32) / 20

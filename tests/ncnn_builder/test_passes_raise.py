@@ -13,9 +13,9 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn, types
 import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret
 from ncnn_builder.passes.dead_code import dead_code
-from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.raise_modulation import raise_modulation, refusals
 from ncnn_builder.passes.raise_upfirdn2d import raise_upfirdn2d
+from ncnn_builder.pipeline import lower_and_optimise
 from ncnn_builder.targets import lower
 
 Build = Callable[..., Any]

@@ -20,8 +20,8 @@ from ncnn_builder.passes.constant_folding import constant_folding
 from ncnn_builder.passes.fold_scales import fold_scales
 from ncnn_builder.passes.fuse_activation import fuse_activation
 from ncnn_builder.passes.merge_elementwise import merge_elementwise
-from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.sum_of_squares import UNARY_SQUARE, sum_of_squares
+from ncnn_builder.pipeline import lower_and_optimise
 
 Build = Callable[..., Any]
 PICTURE = (6, 5, 7)

@@ -20,9 +20,9 @@ from ncnn_builder.parity import interpret
 from ncnn_builder.passes.constant_folding import SMALL, constant_folding
 from ncnn_builder.passes.fold_gains import fold_gains
 from ncnn_builder.passes.fold_scales import fold_scales
-from ncnn_builder.passes.pipeline import lower_and_optimise
 from ncnn_builder.passes.static_weights import static_weights
 from ncnn_builder.passes.trim_shells import trim_shells
+from ncnn_builder.pipeline import lower_and_optimise
 
 Build = Callable[..., Any]
 torch.manual_seed(0)

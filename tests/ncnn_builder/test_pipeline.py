@@ -15,12 +15,12 @@ from parity_support import run_emitted
 from pass_support import graph_of, inputs_of, numbers
 
 import ncnn_builder as nb
+from ncnn_builder import pipeline
 from ncnn_builder.emit.compile import emit_graph
 from ncnn_builder.ops.convolutions.conv import static_conv
 from ncnn_builder.ops.stock import inner_product
 from ncnn_builder.parity import Report
-from ncnn_builder.passes import pipeline
-from ncnn_builder.passes.pipeline import (
+from ncnn_builder.pipeline import (
     BUILT,
     LOWERED,
     ORACLE,

@@ -19,7 +19,7 @@ import ncnn_builder as nb
 import ncnn_builder as ncnn_utils
 from ncnn_builder.emit.syntax import parse
 from ncnn_builder.parity import Report
-from ncnn_builder.passes.pipeline import BUILT, run_passes
+from ncnn_builder.pipeline import BUILT, run_passes
 from ncnn_builder.tools.fix import fix
 from ncnn_builder.tools.lint import lint
 from ncnn_builder.tools.net import read_net

@@ -13,7 +13,7 @@ from parity_support import run_emitted
 import ncnn_builder as nb
 from ncnn_builder.emit import half
 from ncnn_builder.parity import Report, interpret, torch_taps
-from ncnn_builder.passes.pipeline import lower_and_optimise
+from ncnn_builder.pipeline import lower_and_optimise
 from stylegan.checkpoints import checkpoint
 from stylegan.export import mapping_graph, synthesis_graph
 from stylegan.networks import v2ada_layers

@@ -290,6 +290,10 @@ class StyleMixingSwitcherSpec(OpSpec):
         need(ws0[-1] == ws1[-1], "the two differ in w_dim", expected=list(ws0), got=list(ws1))
         return [(ws0[-1],)]
 
+    def one_shape(self, inputs: Sequence[Shape]) -> dict[int, Shape]:
+        """ncnn's layers do not look whether a style is [w_dim] or [num_ws, w_dim]: it is the latter."""
+        return {i: (inputs[2][0], inputs[i][-1]) for i in (0, 1)}
+
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         i = params["ws_i"]
         a, b = (w[i] if w.ndim == 2 else w for w in inputs[:2])

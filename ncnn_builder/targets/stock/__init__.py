@@ -7,22 +7,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...builder import append
-from ...ir import Graph, Node, Shape, Value
+from ...ir import Graph, Node, Value
 from ...ops.convolutions.deconv import deconv, in_torchs_order, insert_zeros
 from ...ops.generators.fir import paddings
 from . import elementwise, filters
-from .elementwise import constant
 from .filters import depthwise
 from .lrelu import filtered_lrelu
 from .modulated import modulated_conv2d
 from .unfused import modulated_layer, to_rgb
 
-__all__ = ["LOWERINGS", "input_shapes", "modulated_conv2d"]
+__all__ = ["LOWERINGS", "modulated_conv2d"]
 
 
 def convolution(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value] | None:
     """A weight that is an input, but known, goes into the file."""
-    known = [constant(v) for v in inputs[1:]]
+    known = [v.data for v in inputs[1:]]
     if not node.params["dynamic_weight"] or any(data is None for data in known):
         return None
     weights = dict(zip(("weight", "bias"), known, strict=False))
@@ -94,17 +93,3 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], Sequence[Value] | None
     "synthesis_input": elementwise.synthesis_input,
     "upfirdn2d": filters.upfirdn2d,
 }
-
-
-def input_shapes(graph: Graph) -> dict[str, Shape]:
-    """Inputs that could have several shapes, and the one that they have here.
-
-    ncnn's layers do not look whether a style is [w_dim] or [num_ws, w_dim]: such an input is [num_ws, w_dim].
-    """
-    return {
-        value.name: (node.inputs[2].shape[0], value.shape[-1])
-        for node in graph.nodes
-        if node.spec.type == "StyleMixingSwitcher"
-        for value in node.inputs[:2]
-        if value.any_shape
-    }

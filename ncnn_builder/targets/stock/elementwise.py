@@ -44,11 +44,6 @@ def blend(g: Graph, a: Value, b: Value, coeff: Value) -> Value:
     return add(g, mul(g, a, rest), mul(g, b, coeff))
 
 
-def constant(value: Value | None) -> Array | None:
-    """The numbers of a Value that is known when exporting."""
-    return None if value is None else value.data
-
-
 # -- activations --------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +96,7 @@ def bias_act(g: Graph, node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
 
 def bias_act_layer(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     b = inputs[1] if len(inputs) == 2 else None
-    known = constant(b)
+    known = None if b is None else b.data
     return [biased_act(g, inputs[0], b if known is None else known, node)]
 
 
@@ -228,7 +223,7 @@ def style_mixing_switcher(g: Graph, node: Node, inputs: list[Value]) -> Sequence
 def fmatmul(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """InnerProduct where the weight is known, else MatMul."""
     (x, w), b = inputs[:2], inputs[2] if len(inputs) == 3 else None
-    shape, known, bias = (node.params["num_output"], x.shape[-1]), constant(w), constant(b)
+    shape, known, bias = (node.params["num_output"], x.shape[-1]), w.data, None if b is None else b.data
     if known is not None and (b is None or bias is not None):
         return [fused_activation(g, inner_product(g, x, known.reshape(shape), bias), node.params)]
     y = matmul(g, x, reshaped(g, w, shape), transpose_b=True)

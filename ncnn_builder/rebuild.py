@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..ir import Graph, Node, Shape, Value
+from .ir import Graph, Node, Shape, Value
 
 Rewrite = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""

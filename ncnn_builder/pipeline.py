@@ -11,32 +11,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..errors import BuildError
-from ..ir import Array, Graph
-from ..targets import lower
-from ..verify import verify
-from .canonical import canonical
-from .constant_folding import constant_folding
-from .dead_code import dead_code
-from .fold_gains import fold_gains
-from .fold_scales import fold_scales
-from .fuse_activation import fuse_activation
-from .fuse_attention import fuse_attention
-from .fuse_modulated import fuse_modulated
-from .merge_elementwise import merge_elementwise
-from .no_ops import no_ops
-from .raise_attention import raise_attention
-from .raise_bias_act import raise_bias_act
-from .raise_filtered_lrelu import raise_filtered_lrelu
-from .raise_modulation import raise_modulation, refusals
-from .raise_norms import raise_norms
-from .raise_row_norms import raise_row_norms
-from .raise_upfirdn2d import raise_upfirdn2d
-from .rows_by_gemm import rows_by_gemm
-from .share import share
-from .static_weights import static_weights
-from .sum_of_squares import sum_of_squares
-from .trim_shells import trim_shells
+from .errors import BuildError
+from .ir import Array, Graph
+from .passes.canonical import canonical
+from .passes.constant_folding import constant_folding
+from .passes.dead_code import dead_code
+from .passes.fold_gains import fold_gains
+from .passes.fold_scales import fold_scales
+from .passes.fuse_activation import fuse_activation
+from .passes.fuse_attention import fuse_attention
+from .passes.fuse_modulated import fuse_modulated
+from .passes.merge_elementwise import merge_elementwise
+from .passes.no_ops import no_ops
+from .passes.raise_attention import raise_attention
+from .passes.raise_bias_act import raise_bias_act
+from .passes.raise_filtered_lrelu import raise_filtered_lrelu
+from .passes.raise_modulation import raise_modulation, refusals
+from .passes.raise_norms import raise_norms
+from .passes.raise_row_norms import raise_row_norms
+from .passes.raise_upfirdn2d import raise_upfirdn2d
+from .passes.rows_by_gemm import rows_by_gemm
+from .passes.share import share
+from .passes.static_weights import static_weights
+from .passes.sum_of_squares import sum_of_squares
+from .passes.trim_shells import trim_shells
+from .targets import lower
+from .verify import verify
 
 ORACLE = "reference"
 
