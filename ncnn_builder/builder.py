@@ -11,6 +11,7 @@ import numpy as np
 from .errors import BuildError
 from .ir import Array, Graph, Node, Value, Values
 from .opspec import Derived, OpSpec, Param, caller
+from .sizes import OpenSizeError
 
 ValueLike: TypeAlias = "Value | Sequence[Value | Sequence[Value]]"
 """What the DSL takes for inputs: a Value, what a call returned, or a list of them."""
@@ -83,6 +84,8 @@ def number(value: SupportsFloat, argument: str) -> float:
     """A finite Python float from a Python number, a 0-d array or a 0-d tensor."""
     try:
         result = float(value.detach() if hasattr(value, "detach") else value)
+    except OpenSizeError as error:
+        raise type(error)(error.what, argument=argument, source=caller(), got=error.got, fix=error.fix) from None
     except (OverflowError, TypeError, ValueError):
         result = math.nan
     if not math.isfinite(result):

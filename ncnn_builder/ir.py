@@ -1,12 +1,12 @@
 """The intermediate representation: values, nodes, graphs. It knows nothing of ncnn's layers or files.
 
-Shapes are static, outer dimension first, without the batch: a picture is (C, H, W), a vector (W,).
+Shapes are outer dimension first, without the batch: a picture is (C, H, W), a vector (W,). A size is an int, or where
+that of an input is open what sizes.py computes with: (3, h, w) -> (12, h//2, w//2).
 """
 
 from __future__ import annotations
 
 import itertools
-import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .errors import BuildError
+from .open_shapes import as_size, solved
 from .openness import others_of, others_of_input
+from .sizes import Name, Size, is_open, names_of
 from .values import Operators, operate, refuse
 from .values import Values as Values
 
@@ -58,8 +60,8 @@ class Value(Operators):
 
     @property
     def open(self) -> bool:
-        """Whether its shape follows an input of any shape, so that nothing may be made for the one that it has now."""
-        return self.any_shape or bool(self.others)
+        """Whether its shape follows an input of open sizes, so that nothing may be made for one that it has."""
+        return self.any_shape or bool(self.others) or is_open(self.shape)
 
     def __hash__(self) -> int:
         return hash((id(self),))  # as of the Values that hold it alone
@@ -159,27 +161,54 @@ class Graph:
 
     # -- building ------------------------------------------------------------------------------------------
 
-    def input(self, name: str, shape: Sequence[int] | None, *, any_shape: bool = False) -> Value:
+    def input(self, name: str, shape: Sequence[int | str] | None, *, any_shape: bool = False) -> Value:
         """Add an input.
 
         shape: outer first, no batch; None where it is not known (then no op can be built on it, but layers that were
-        read can stand on it). any_shape=True keeps the shape out of the file, for an input of
-        other sizes too: nothing is built for the sizes of now, and where that cannot be, building is an error. Another
+        read can stand on it). A size that is known only when the net runs has a name, and bounds where not every size
+        from 2 on will do: ``(3, "h", "w=64..512")``, ``(3, "8*h", "8*w")`` for multiples of 8. What is built fits all
+        of them, and where that cannot be, building is an error.
+        any_shape=True likewise, of sizes without names, tried instead of computed. Another
         number of dimensions is for consumers that take it (StyleGAN's ws0 is [w_dim] or [num_ws, w_dim]): the runtime
         cannot check it.
         Raises BuildError for a name that is taken or a shape that is not 1 to 4 positive numbers.
         """
         try:
-            checked = tuple(operator.index(n) for n in shape) if shape is not None else ()
+            checked = tuple(map(as_size, shape)) if shape is not None and not isinstance(shape, str) else ()
         except TypeError:
             checked = ()
         if shape is not None and (not 1 <= len(checked) <= 4 or any(n < 1 for n in checked)):
             raise BuildError(f"input {name}", argument="shape", expected="1 to 4 positive numbers", got=shape)
+        self._check_open(name, checked, any_shape)
         value = Value(self, self.reserve(name), checked)
         value.any_shape = any_shape or shape is None
         value.others = others_of_input(checked) if value.any_shape else ()
         self._inputs.append(value)
         return value
+
+    def _check_open(self, name: str, shape: Shape, any_shape: bool) -> None:
+        """Each open size of an input says what its name is, which has the same bounds everywhere."""
+        known = {n.name: n for n in self.open_sizes}
+        for n in shape:
+            if not isinstance(n, Size):
+                continue
+            names = names_of(n)
+            if len(names) != 1 or solved(n, names[0], n) is None or any_shape:
+                expected = "sizes of one name each, as in (3, 'h', '8*w'), or any_shape=True"
+                raise BuildError(f"input {name}", argument="shape", expected=expected, got=list(shape))
+            if (before := known.setdefault(names[0].name, names[0])) != names[0]:
+                expected = f"{before.least} to {before.most}, as of another size of this name"
+                got = f"{names[0].least} to {names[0].most}"
+                raise BuildError(f"input {name}: other bounds of {before}", expected=expected, got=got)
+
+    @property
+    def open_sizes(self) -> tuple[Name, ...]:
+        """The names of the open sizes of its inputs."""
+        return names_of(*(n for value in self._inputs for n in value.shape))
+
+    def size_of(self, name: str) -> tuple[Value, int]:
+        """Which input, and which of its axes, says the open size of this name."""
+        return next((v, i) for v in self._inputs for i, n in enumerate(v.shape) if name in map(str, names_of(n)))
 
     def output(self, name: str, value: Value | Sequence[Value]) -> None:
         """Declare an output: a Value, or the only one of a sequence. Raises BuildError for a name taken."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .errors import BuildError
+from .errors import BuildError, VerifyError
 from .ir import Array, Graph
 from .passes.canonical import canonical
 from .passes.constant_folding import constant_folding
@@ -160,10 +160,19 @@ def run_passes(
                     observe(each.name, before, graph)
                 if graph is not before:
                     verify(graph, stage=f"after pass {each.name}", lowered=lowered, finite=finite)
+                    same_outputs(before, graph, f"after pass {each.name}")
         if graph is begin:
             verify(graph, stage="after the passes", lowered=lowered, finite=finite)
             return graph
     raise AssertionError(f"the passes find something to do after {ROUNDS} rounds")
+
+
+def same_outputs(before: Graph, after: Graph, stage: str) -> None:
+    """Raises VerifyError where an output has another shape: a step that took a size for known though it is open."""
+    for name, value in before.outputs.items():
+        if value.shape and after.outputs[name].shape != value.shape:
+            got = list(after.outputs[name].shape)
+            raise VerifyError(f"{stage}: output {name} has another shape", expected=list(value.shape), got=got)
 
 
 def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None) -> Graph:

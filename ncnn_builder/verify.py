@@ -7,6 +7,7 @@ import numpy as np
 from .errors import BuildError, VerifyError
 from .ir import Array, Graph, Node, Value
 from .opspec import registry
+from .sizes import is_open
 
 
 def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int, Array] | None = None) -> None:
@@ -14,8 +15,8 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int,
     of weights that have been looked at before, for a caller that checks again and again; it gets those of this graph.
 
     Raises VerifyError for: a value used before it is made, a wrong use list, a name used twice, parameters or
-    shapes that do not follow from the declaration, a weight that is not finite (of a constant: that is NaN), no output,
-    an output or tap that is not of this graph.
+    shapes that do not follow from the declaration, at every size where one is open, a parameter that is an open size,
+    a weight that is not finite (of a constant: that is NaN), no output, an output or tap that is not of this graph.
     """
     if not graph.outputs:
         raise VerifyError(f"{stage}: the graph has no output", fix="Call graph.output(name, value)")
@@ -57,6 +58,9 @@ def _verify_node(node: Node, stage: str, lowered: bool, finite: dict[int, Array]
         raise _error(node, stage, "a composite op is left after lowering")
     if set(node.params) != {p.name for p in spec.params}:
         raise _error(node, stage, "parameters do not match the declaration")
+    for name, value in node.params.items():
+        if is_open(value if isinstance(value, tuple) else (value,)):
+            raise _error(node, stage, f"parameter {name} is the open size {value}, which no file can say")
     for name, data in node.weights.items():
         if spec.foreign and data.dtype == np.int8:
             continue

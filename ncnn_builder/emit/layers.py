@@ -8,6 +8,7 @@ from ..errors import BuildError, EmitError
 from ..features import mask_of
 from ..ir import Array, Graph, Params, Shape, Value
 from ..opspec import OpSpec, spec_of
+from ..sizes import is_open
 from .syntax import Line
 
 SURPRISES = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
@@ -97,7 +98,7 @@ def legalise(graph: Graph) -> tuple[list[Layer], dict[str, str]]:
         layers.append(Layer(spec_of("Split"), fresh(f"{blob}/split"), [blob], [*copies, *names], {}, mask=mask))
 
     for value in graph.inputs:
-        dims = {} if value.any_shape else _dims(value.shape)
+        dims = {} if value.any_shape or is_open(value.shape) else _dims(value.shape)
         layers.append(
             Layer(spec_of("Input"), value.name, [], [publish(value)], {"w": 0, "h": 0, "c": 0, "d": 0} | dims)
         )

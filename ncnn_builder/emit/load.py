@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import BuildError, ReadError
 from ..ir import Graph, Node, Shape, Value
+from ..open_shapes import as_size
 from ..ops.shapes.shape import really_reshape
 from ..strangers import open_regular
 from . import binary
@@ -27,14 +28,15 @@ def load(
     param_path: str | PathLike[str],
     bin_path: str | PathLike[str],
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
 ) -> Graph:
     """The net in two files as a Graph, which can be compiled for any target, printed, and saved again.
 
     param_path: the text form, or the binary one (.param.bin). shapes: blob -> shape, outer first, no batch, for inputs
-    whose shape the file does not say, such as ``{"in0": (3, 224, 224)}``, and for results of layers that no op
-    declares. What follows from the inputs, and from the file's shape hints, is known without; the rest stays unknown
-    (Value.shape is ()), and then only the target `reference` can be compiled, which changes no layer.
+    whose shape the file does not say, such as ``{"in0": (3, 224, 224)}`` or ``(3, "h", "w")`` as of Graph.input(), and
+    for results of layers that no op declares. What follows from the inputs, and from the file's shape hints, is known
+    without; the rest stays unknown (Value.shape is ()), and then only the target `reference` can be compiled, which
+    changes no layer.
 
     Blobs and layers keep their names, weights the form in which they are stored (float32, float16, bfloat16, int8).
     Split layers become uses of one Value. A BinaryOp of inputs of different ranks gets a Reshape that says what ncnn's
@@ -90,14 +92,14 @@ def read_file(path: str | PathLike[str]) -> ParamFile:
         raise ReadError(f"{fspath(path)}: not a param file: no text", got=f"{data[:8]!r}, byte {error.start}") from None
 
 
-def _given(shapes: Mapping[str, Sequence[int]], layers: Sequence[Layer], what: str) -> dict[str, Shape]:
+def _given(shapes: Mapping[str, Sequence[int | str]], layers: Sequence[Layer], what: str) -> dict[str, Shape]:
     blobs = {name for layer in layers for name in layer.outputs}
     checked: dict[str, Shape] = {}
     for name, shape in shapes.items():
         if name not in blobs:
             raise ReadError(f"{what}: shapes names a blob that there is not", argument="shapes", got=name)
-        checked[name] = tuple(int(n) for n in shape)
-        if not 1 <= len(checked[name]) <= 4 or min(checked[name]) < 1:
+        checked[name] = tuple(as_size(n) for n in shape)
+        if not 1 <= len(checked[name]) <= 4 or any(n < 1 for n in checked[name]):
             raise ReadError(
                 f"{what}: bad shape of {name}", argument="shapes", expected="1 to 4 numbers >= 1", got=shape
             )

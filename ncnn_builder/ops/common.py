@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -71,7 +70,7 @@ def elements(shape: Shape) -> int:
 
 def windows(n: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
     """How many windows fit; ceil: one that hangs over the end counts."""
-    return (math.ceil if ceil else math.floor)((n + pad - kernel) / stride) + 1
+    return (n + pad - kernel + (stride - 1 if ceil else 0)) // stride + 1
 
 
 SAME_UPPER, SAME_LOWER = -233, -234

@@ -11,6 +11,7 @@ from ..errors import BuildError
 from ..ir import Array, Graph, Node, Shape, Value
 from ..openness import others_of
 from ..rebuild import rebuild
+from ..sizes import OpenSizeError
 from ..verify import verify
 from . import fused, reference, stock
 
@@ -41,7 +42,13 @@ def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> 
         lowering = table.get(node.spec.type)
         seen = copy(node)
         seen.params = params = Consumed(node.params)
-        outputs = lowering(new, seen, inputs) if lowering is not None else None
+        try:
+            outputs = lowering(new, seen, inputs) if lowering is not None else None
+        except OpenSizeError as error:
+            fix = "Give that input of the graph its size; or compile for another target"
+            got = ", ".join(map(repr, inputs))
+            what = f"makes this op for one size only, and that of its input is open: {error.what}"
+            raise _error(target, node, what, expected="inputs of known sizes", got=got, fix=fix) from error
         if outputs is not None:
             _need_all_known(target, node, params)
             _need_all_sizes(target, node, inputs, outputs)

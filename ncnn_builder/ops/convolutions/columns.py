@@ -28,7 +28,7 @@ def _places(h: int, w: int, p: Any) -> tuple[int, int]:
     """How many windows there are along each axis of a picture."""
     high = (h + p["pad_top"] + p["pad_bottom"] - p["dilation_h"] * (p["kernel_h"] - 1) - 1) // p["stride_h"] + 1
     wide = (w + p["pad_left"] + p["pad_right"] - p["dilation_w"] * (p["kernel_w"] - 1) - 1) // p["stride_w"] + 1
-    need(min(high, wide) > 0, "the window is larger than the picture", argument="kernel_size", got=(h, w))
+    need(high > 0 and wide > 0, "the window is larger than the picture", argument="kernel_size", got=(h, w))
     return high, wide
 
 

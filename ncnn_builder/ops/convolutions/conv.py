@@ -81,7 +81,7 @@ class ConvBase(OpSpec):
             need_shape(given[1], (params["num_output"],), "bias")
         out = [self._size(n, a, params) for n, a in zip(x[1:], "hw", strict=True)]
         need(
-            min(out) > 0,
+            all(n > 0 for n in out),
             "nothing is left",
             argument="x",
             expected="a larger input or smaller kernel",
@@ -115,7 +115,7 @@ class ConvBase(OpSpec):
             need(out[0] <= full[0] and out[1] <= full[1], "an output size that is too large", expected=full, got=out)
         elif not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
             out = [same_windows(n, p[f"stride_{a}"]) for n, a in zip(inputs[0][1:], "hw", strict=True)]
-        need(min(out) > 0, "nothing is left", argument="x", expected="a larger input", got=list(inputs[0]))
+        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(inputs[0]))
         return [(p["num_output"], *out)]
 
     def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
@@ -134,8 +134,10 @@ class ConvBase(OpSpec):
         extent = p[f"dilation_{axis}"] * (p[f"kernel_{axis}"] - 1) + 1
         if self.transposed:
             extra = p["output_pad_bottom" if axis == "h" else "output_pad_right"]
-            return int((n - 1) * p[f"stride_{axis}"] + extent + extra - p[before] - p[after])
-        return int((n + p[before] + p[after] - extent) // p[f"stride_{axis}"] + 1)
+            wide: int = (n - 1) * p[f"stride_{axis}"] + extent + extra - p[before] - p[after]
+            return wide
+        size: int = (n + p[before] + p[after] - extent) // p[f"stride_{axis}"] + 1
+        return size
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         x, p = inputs[0], params

@@ -114,7 +114,7 @@ class ConvNd(OpSpec):
         need(min(self._extra(params)) >= 0, "bad padding", argument="output_padding", got=self._extra(params))
         need(not any(params.get(f"output_{a}") for a, _, _ in AXES), "an output size is not for here", got=params)
         size = self._sizes(x, params, borders)
-        need(min(size) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
+        need(all(n > 0 for n in size), "nothing is left", argument="x", expected="a larger input", got=list(x))
         return [(out, *size)]
 
     def as_read(
@@ -143,7 +143,7 @@ class ConvNd(OpSpec):
             full, out = out, list(self._each(p, "output"))
             small = all(a <= b for a, b in zip(out, full, strict=True))
             need(small, "an output size that is too large", expected=full, got=out)
-        need(min(out) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
+        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(x))
         return [(p["num_output"], *out)]
 
     def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:

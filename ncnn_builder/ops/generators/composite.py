@@ -214,7 +214,7 @@ class ModulatedConv2d(OpSpec):
             kernel[0],
             *(n * params["up"] + 2 * params["padding"] - k + 1 for n, k in zip((h, w), kernel[2:], strict=True)),
         )
-        need(min(out) > 0, "nothing is left", argument="x", got=list(inputs[0]))
+        need(all(n > 0 for n in out), "nothing is left", argument="x", got=list(inputs[0]))
         noises = [*inputs[2:], *([weights["noise"].shape] if "noise" in weights else [])]
         need(len(noises) < 2, "noise as an input and as a constant", argument="noise", expected="one", got=noises)
         for noise in noises:

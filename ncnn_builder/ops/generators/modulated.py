@@ -97,7 +97,7 @@ class ModulatedConv2dLayer(OpSpec):
         need(min(kernel) >= 1 and p["padding"] >= 0, "bad padding or kernel", got=[*kernel, p["padding"]])
         need(p["filter_size"] <= MOST_TAPS, "bad filter", argument="f", expected=f"at most {MOST_TAPS} taps")
         out = (p["num_output"], *_out_size(p))
-        need(min(out) > 0, "nothing is left", argument="x", got=list(x))
+        need(all(n > 0 for n in out), "nothing is left", argument="x", got=list(x))
         if len(inputs) == 3:
             need_shape(inputs[2], (*(1,) * (len(inputs[2]) - 2), *out[1:]), "noise")
         for name, size in self.weight_sizes(p).items():

@@ -111,7 +111,7 @@ def Fmatmul(g: Graph, bottom_names: ValueLike, weight_shape: Any) -> Values:
     out * in elements. Raises BuildError where they do not fit.
     """
     shape = integers(weight_shape, "weight_shape")
-    if len(shape) < 2 or min(shape) < 1 or any(n != 1 for n in shape[2:]):
+    if len(shape) < 2 or any(n < 1 for n in shape) or any(n != 1 for n in shape[2:]):
         raise BuildError("bad shape", op="Fmatmul", argument="weight_shape", expected="(out, in)", got=list(shape))
     values = inputs_of(bottom_names)
     params = {

@@ -45,7 +45,7 @@ class PoolNd(OpSpec):
         need(p["pad_mode"] in (0, 1), "unknown pad_mode", argument="pad_mode", expected="0 or 1", got=p["pad_mode"])
         sizes = zip(x[1:], self._each(p, "kernel"), self._each(p, "stride"), self._borders(p), strict=True)
         out = tuple(windows(n, k, s, sum(b), p["pad_mode"] == 0) for n, k, s, b in sizes)
-        need(min(out) > 0, "the window is larger than the input", argument="pool", got=list(x))
+        need(all(n > 0 for n in out), "the window is larger than the input", argument="pool", got=list(x))
         return [(x[0], *out)]
 
     def as_read(

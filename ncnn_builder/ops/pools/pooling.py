@@ -57,7 +57,7 @@ class Pooling(OpSpec):
             windows(n, p[f"kernel_{a}"], p[f"stride_{a}"], p[before] + p[after], p["pad_mode"] == 0)
             for n, a, before, after in ((h, "h", "pad_top", "pad_bottom"), (w, "w", "pad_left", "pad_right"))
         ]
-        need(min(out) > 0, "the window is larger than the input", got=list(inputs[0]))
+        need(all(n > 0 for n in out), "the window is larger than the input", got=list(inputs[0]))
         return [(c, out[0], out[1])]
 
     def as_read(
@@ -243,7 +243,7 @@ def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type:
     need(len(sizes) == 2, "bad size", argument="output_size", expected="one number or two", got=output_size)
     out_h, out_w = (n if s is None else integer(s, "output_size") for s, n in zip(sizes, x.shape[1:], strict=True))
     need(
-        min(out_h, out_w) > 0,
+        all(n > 0 for n in (out_h, out_w)),
         "bad size",
         argument="output_size",
         expected="positive numbers",

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...builder import ValueLike, append, number, one, pair
+from ...builder import ValueLike, append, is_sequence, number, one, pair
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
+from ...sizes import OpenSizeError, Size, is_open
 from ..common import FEATURE_MAPS, functional, need, need_rank, over_shapes, shape_id
 from ..shapes.expression import evaluate
+from ..shapes.sized import resize_to
 
 _INTERP = {"nearest": 1, "bilinear": 2, "bicubic": 3}
 
@@ -40,7 +42,7 @@ class Interp(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (2, 3), "x")
         size = self._size(inputs[0], params)
-        need(min(size) > 0, "nothing is left", argument="size, scale_factor", got=list(size))
+        need(all(n > 0 for n in size), "nothing is left", argument="size, scale_factor", got=list(size))
         return [size if len(inputs[0]) == 3 else (size[0], size[2])]
 
     def as_read(
@@ -65,7 +67,7 @@ class Interp(OpSpec):
             need(len(inputs) == 2, "the second input is missing", expected=2, got=len(inputs))
             need_rank(inputs[1], (3, 4), "size")  # packing shrinks the side of others, as it likes
             h, w = inputs[1][-2:]
-        need(min(h, w) > 0, "nothing is left", argument="size, scale_factor", got=[h, w])
+        need(h > 0 and w > 0, "nothing is left", argument="size, scale_factor", got=[h, w])
         need_rank(x, (1, 2, 3), "x")
         return [(x[0], w) if len(x) == 2 else (x[0], h, w)]
 
@@ -75,7 +77,7 @@ class Interp(OpSpec):
             return (x[0], params["output_height"], params["output_width"])
         h, w = {1: (1, 1), 2: (1, x[-1])}.get(len(x), x[-2:])
         scales = np.float32(params["height_scale"]), np.float32(params["width_scale"])
-        return (x[0], int(np.float32(h) * scales[0]), int(np.float32(w) * scales[1]))
+        return (x[0], _scaled(h, scales[0]), _scaled(w, scales[1]))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         mode, x = {i: name for name, i in _INTERP.items()}[params["resize_type"]], inputs[0]
@@ -125,6 +127,16 @@ class Interp(OpSpec):
         ]
 
 
+def _scaled(n: int, scale: Any) -> int:
+    """As ncnn multiplies, in float32: exact, of an open size, where the factor has few digits, as 2, 1.5, 0.25."""
+    if not isinstance(n, Size):
+        return int(np.float32(n) * scale)
+    over, under = float(scale).as_integer_ratio()
+    if over > 1 << 10:
+        raise OpenSizeError("a factor that is rounded", argument="scale_factor", expected="as 2 or 0.5", got=scale)
+    return n * over // under
+
+
 def _rows(x: Any, mode: str, size: int | None = None, scale_factor: float | None = None) -> Any:
     """Rows [N, C, W] resized as pictures of one row."""
     to = {"size": (1, size)} if size else {"scale_factor": (1.0, scale_factor)}
@@ -142,6 +154,8 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
 ) -> Values:
     """torch's interpolate of (C, H, W): mode nearest, bilinear or bicubic; size or scale_factor, one number or two.
+
+    A size may be an open one, as those of another Value's shape are.
 
     Of a matrix (C, W) the rows, with one number: bilinear is then torch's linear.
 
@@ -168,14 +182,15 @@ def interpolate(
     )
     scales, sizes = (1.0, 1.0), (0, 0)
     if size is not None:
-        sizes = pair(size, "size")
+        sides = tuple(size) if is_sequence(size) else (size, size)
+        sizes = (sides[0], sides[1]) if len(sides) == 2 and is_open(sides) else pair(size, "size")
     else:
         both = scale_factor if isinstance(scale_factor, (list, tuple)) else (scale_factor, scale_factor)
         need(len(both) == 2, "bad scale", argument="scale_factor", expected="one number or two", got=scale_factor)
         scales = (number(both[0], "scale_factor"), number(both[1], "scale_factor"))
         if recompute_scale_factor:
-            height = int(x.shape[1] * scales[0]) if len(x.shape) == 3 else 1
-            sizes, scales = (height, int(x.shape[-1] * scales[1])), (1.0, 1.0)
+            height = _recomputed(x.shape[1], scales[0]) if len(x.shape) == 3 else 1
+            sizes, scales = (height, _recomputed(x.shape[-1], scales[1])), (1.0, 1.0)
     params = {
         "resize_type": _INTERP[mode],
         "height_scale": scales[0],
@@ -185,7 +200,13 @@ def interpolate(
         "dynamic_target_size": 0,
         "align_corner": int(bool(align_corners)),
     }
+    if is_open(sizes):
+        return Values([resize_to(g, x, sizes, params | {"output_height": 0, "output_width": 0})])
     return append(g, spec_of("Interp"), x, params)
+
+
+def _recomputed(n: int, scale: float) -> int:
+    return _scaled(n, scale) if isinstance(n, Size) else int(n * scale)
 
 
 def _of_rows(number: Any, argument: str, height: Any) -> Any:

@@ -185,7 +185,7 @@ class DeformableConv2D(OpSpec):
             (n + p[before] + p[after] - p[f"dilation_{a}"] * (p[f"kernel_{a}"] - 1) - 1) // p[f"stride_{a}"] + 1
             for n, a, before, after in ((x[1], "h", "pad_top", "pad_bottom"), (x[2], "w", "pad_left", "pad_right"))
         )
-        need(min(size) > 0, "nothing is left", argument="x", expected="a larger input", got=list(x))
+        need(all(n > 0 for n in size), "nothing is left", argument="x", expected="a larger input", got=list(x))
         need_shape(offset, (2 * taps, *size), "offset")
         if len(inputs) == 3:
             need_shape(inputs[2], (taps, *size), "mask")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...builder import ValueLike, append, integers, one
+from ...builder import ValueLike, append, integers, is_sequence, one
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Values
+from ...open_shapes import lesser
 from ...opspec import OpSpec, Param, Sample, dsl, functions, register, spec_of
+from ...sizes import Size, is_open
 from ..common import by_axis, functional, need
 from .expression import evaluate
+from .sized import crop_to
 
 
 @register
@@ -84,7 +87,7 @@ class Crop(OpSpec):
         for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
             n = x[axis]
             first = 0 if start == -233 else start if start >= 0 else n + start
-            last = n if end == -233 else min(n, end if end > 0 else n + end)
+            last = n if end == -233 else lesser(n, end if end > 0 else n + end)
             ranges[axis] = (first, last)
         return ranges
 
@@ -139,6 +142,8 @@ class Crop(OpSpec):
 
 def _counted(value: Any, argument: str) -> tuple[int, ...]:
     """A list of numbers, or the predecessor's text "n,a,b,..." whose first number counts the others."""
+    if is_sequence(value) and is_open(value):
+        return tuple(value)
     numbers = integers(value, argument)
     if not isinstance(value, str):
         return numbers
@@ -153,11 +158,20 @@ def _counted(value: Any, argument: str) -> tuple[int, ...]:
     return numbers[1:]
 
 
+def _from_the_end(n: int, size: int) -> int:
+    """A place on an axis of an open size, counted from its end where that is a number."""
+    behind = size - n
+    if not isinstance(n, Size) or isinstance(behind, Size) or behind < 0:
+        return n
+    return -behind or -233
+
+
 @dsl
 def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -> Values:
     """x[starts:ends] along `axes` (ncnn's own: outer first, without batch).
 
-    Each is a list of numbers, or the text "n,a,b,..." with the count first. -233 as an end is "to the end".
+    Each is a list of numbers, or the text "n,a,b,..." with the count first. -233 as an end is "to the end". A start or
+    an end may be an open size, as those of another Value's shape are.
     """
     params = {
         "starts": _counted(starts, "starts"),
@@ -166,4 +180,11 @@ def crop(g: Graph, bottom_names: ValueLike, starts: Any, ends: Any, axes: Any) -
     }
     rank = len(one(bottom_names).shape)
     params["axes"] = tuple(a + rank if a < 0 else a for a in params["axes"])
+    x = one(bottom_names)
+    if is_open((*params["starts"], *params["ends"])):
+        need(len({*map(len, params.values())}) == 1, "not as many of each", got={k: len(v) for k, v in params.items()})
+        for key in ("starts", "ends"):
+            params[key] = tuple(_from_the_end(n, x.shape[a]) for n, a in zip(params[key], params["axes"], strict=True))
+    if is_open((*params["starts"], *params["ends"])):
+        return Values([crop_to(g, x, params["starts"], params["ends"], params["axes"])])
     return append(g, spec_of("Crop"), bottom_names, params)

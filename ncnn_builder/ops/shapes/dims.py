@@ -196,7 +196,13 @@ class Reorg(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, r = inputs[0], params["stride"]
         need_rank(x, (3,), "x")
-        need(1 <= r <= min(x[1:]), "bad factor", argument="downscale_factor", expected=f"1 to {min(x[1:])}", got=r)
+        need(
+            r >= 1 and all(n >= r for n in x[1:]),
+            "bad factor",
+            argument="downscale_factor",
+            expected=f"1 to {x[1]} and to {x[2]}",
+            got=r,
+        )
         need(params["mode"] in (0, 1), "unknown mode", argument="mode", expected="0 or 1", got=params["mode"])
         return [(x[0] * r * r, x[1] // r, x[2] // r)]
 

@@ -10,12 +10,15 @@ import numpy as np
 
 from ...errors import BuildError
 from ...ir import Shape
+from ...sizes import Size
 
 Number = int | np.float32
 """An int as ncnn has it, or a float: whether a number is one or the other decides how it is divided."""
 
 
 def _quotient(a: Number, b: Number) -> Number:
+    if isinstance(a, Size) or isinstance(b, Size):  # ncnn rounds to zero
+        return a // b if a >= 0 else _malformed(f"{a} // {b}")
     if isinstance(a, int) and isinstance(b, int):
         if b == 0:
             _malformed("a division by zero")
@@ -96,7 +99,7 @@ def evaluate(text: str, shapes: Sequence[Shape]) -> list[int]:
             stack.append(_literal(token))
     if not stack:
         _malformed(text)
-    return [int(n) for n in reversed(stack)]
+    return [n if isinstance(n, Size) else int(n) for n in reversed(stack)]
 
 
 def _size(token: str, shapes: Sequence[Shape]) -> int:

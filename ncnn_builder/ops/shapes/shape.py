@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from ...builder import ValueLike, append, inputs_of, integer, integers, one
+from ...builder import ValueLike, append, inputs_of, integer, integers, is_sequence, one
 from ...errors import BuildError
-from ...ir import Graph, Params, Shape, Values
+from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, dsl, register, spec_of
+from ...sizes import Size, is_open
 from ..common import FEATURE_MAPS, elements, need, need_rank, over_shapes, shape_id
 from .expression import evaluate
+from .sized import reshape_to
 
 
 @register
@@ -180,7 +182,7 @@ class Reshape(OpSpec):
         shape = self._shape(inputs[0], params)
         need(len(shape) >= 1, "no width, so no shape", argument="shape", got=dict(params))
         need(
-            min(shape) > 0 and elements(shape) == elements(inputs[0]),
+            all(n > 0 for n in shape) and elements(shape) == elements(inputs[0]),
             "wrong number of elements",
             argument="shape",
             expected=f"{elements(inputs[0])} for {list(inputs[0])}",
@@ -229,7 +231,7 @@ class Reshape(OpSpec):
 @dsl
 def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
     """torch's reshape: the first number is the batch, 1 or -1; one of the others may be -1."""
-    numbers = integers(shape, "shape")
+    numbers = tuple(shape) if is_sequence(shape) and is_open(shape) else integers(shape, "shape")
     if not numbers or numbers[0] not in (1, -1):
         raise BuildError(
             "the batch is one picture", op="Reshape", argument="shape", expected="1 or -1 first", got=shape
@@ -239,8 +241,14 @@ def reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
 
 @dsl
 def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
-    """Reshape to ncnn's own dimensions: 1 to 4 numbers, outer first, without batch; one may be -1."""
-    x, numbers = one(bottom_names), list(integers(shape, "shape"))
+    """Reshape to ncnn's own dimensions: 1 to 4 numbers, outer first, without batch; one may be -1.
+
+    They may be open sizes, as those of another Value's shape are.
+    """
+    x = one(bottom_names)
+    if is_sequence(shape) and is_open(shape):
+        return Values([_to_open(g, x, tuple(shape))])
+    numbers = list(integers(shape, "shape"))
     need(1 <= len(numbers) <= 4, "bad shape", argument="shape", expected="1 to 4 numbers", got=numbers)
     if numbers.count(-1) == 1:
         known = elements(tuple(n for n in numbers if n != -1))
@@ -262,6 +270,25 @@ def really_reshape(g: Graph, bottom_names: ValueLike, shape: Any) -> Values:
     )
     names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[len(numbers)]
     return append(g, spec_of("Reshape"), x, {**dict.fromkeys("cdhw", -233), **dict(zip(names, numbers, strict=True))})
+
+
+def _to_open(g: Graph, x: Value, shape: Shape) -> Value:
+    """A shape of which sizes are open: one of them is the rest, more are computed of the sizes of blobs."""
+    rest = tuple(n for n in shape if n != -1)
+    need(
+        1 <= len(shape) <= 4 and len(rest) >= len(shape) - 1,
+        "bad shape",
+        argument="shape",
+        expected="1 to 4 numbers, at most one -1",
+        got=list(shape),
+    )
+    if len(rest) < len(shape):
+        shape = tuple(elements(x.shape) // elements(rest) if n == -1 else n for n in shape)
+    expected = f"{elements(x.shape)} elements"
+    need(elements(shape) == elements(x.shape), "the shape does not fit", expected=expected, got=list(shape))
+    if sum(isinstance(n, Size) for n in shape) > 1:
+        return reshape_to(g, x, shape)
+    return really_reshape(g, x, [-1 if isinstance(n, Size) else n for n in shape])[0]
 
 
 @register

@@ -72,7 +72,7 @@ class Slice(OpSpec):
                 sizes.append((x[axis] - done) // rest if size == -233 else size)
         if params["axis"] == axis and sum(sizes) == x[axis]:
             return None
-        fits = min(sizes) > 0 and sum(sizes) <= x[axis]
+        fits = all(n > 0 for n in sizes) and sum(sizes) <= x[axis]
         need(fits, "the parts do not fit", argument="sizes", expected=f"{x[axis]} at most", got=sizes)
         return [_part(x, axis, size) for size in sizes]
 
@@ -80,7 +80,7 @@ class Slice(OpSpec):
         x, axis = inputs[0], params["axis"]
         need(0 <= axis < len(x), "bad axis", argument="dim", expected=f"an axis of {list(x)}", got=axis)
         sizes = self._sizes(x[axis], params)
-        fits = len(sizes) > 0 and min(sizes) > 0 and sum(sizes) == x[axis]
+        fits = len(sizes) > 0 and all(n > 0 for n in sizes) and sum(sizes) == x[axis]
         need(fits, "the parts do not fit", argument="sizes", expected=f"{x[axis]} together, 1 or more each", got=sizes)
         return [_part(x, axis, size) for size in sizes]
 
