@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo train test check lint cpp layers-test setup-demo setup-dev clean
+.PHONY: demo train test check lint docs cpp layers-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -49,6 +49,11 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' | grep -v -e param_ids.h -e op_limits_table.cpp)
+
+# The pages as a site: build/docs/index.html.
+docs: $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt sphinx myst-parser furo
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 # What is C++ alone: the layers, the program stylegan, an installed prefix, and the example that is built against it.
 # SANITIZE=ON builds all but the example for ASan and UBSan.

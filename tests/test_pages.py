@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
-PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
+SITE = ["docs/index.md", "docs/index.zh.md", "docs/contributing.md"]
+"""What the site has above the pages: its text is that of files above docs/."""
+DOCS = sorted({str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md")} - set(SITE))
+PAGES = ["README.md", *DOCS]
 TRANSLATED = sorted(page.replace(".zh.md", ".md") for page in [*PAGES, "README.zh.md"] if page.endswith(".zh.md"))
 
 
@@ -61,6 +64,12 @@ def test_links_lead_somewhere(page: str) -> None:
         assert target.startswith("http") or (ROOT / page).parent.joinpath(target).exists(), target
     headings = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text(page), re.M)}
     assert headings.issuperset(re.findall(r"\]\(#([^)]+)\)", FENCE.sub("", text(page))))
+
+
+def test_the_site_leads_to_every_page() -> None:
+    """`make docs` says so as well, as a warning."""
+    contents = [line for fence in FENCE.findall(text("docs/index.md")) for line in fence.splitlines()[4:-1]]
+    assert sorted(f"docs/{name}.md" for name in contents) == sorted([*DOCS, *SITE[1:]])
 
 
 def test_the_readme_is_short() -> None:

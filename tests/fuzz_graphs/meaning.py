@@ -107,6 +107,8 @@ def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = No
             elif rng is not None and moved and not node.spec.integer_input:
                 given = [_disturbed(x, ROUNDING, rng) for x in given]
             results = _results(node, given, weights, rng if moved else None)
+            if jumps(node) and any(x.isnan().any() for x in given):  # NaN is on no side of a step, and at no place
+                results = [torch.full_like(r, torch.nan) for r in results]
             if rng is not None and node.spec.open_length and any(_no_order(v, values[v]) for v in node.inputs):
                 results = [torch.full_like(r, torch.nan) for r in results]
             if rng is not None:  # NaN from here on: it says nothing, whatever becomes of it
