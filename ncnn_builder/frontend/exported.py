@@ -15,6 +15,7 @@ from torch.export.graph_signature import ConstantArgument
 from ..errors import BuildError
 from .inplace import without_writes
 from .marks import Leaf, marked
+from .shapes_only import shapes_only
 from .where import python_line
 
 
@@ -49,7 +50,7 @@ def export(
     for strict in (False, True):
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only)
-            with _quiet(), torch.no_grad(), marks as leaves:  # as a net is run, should forward() ask
+            with _quiet(), torch.no_grad(), shapes_only(), marks as leaves:  # as a net is run, should forward() ask
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict)
                 return program_of(exported, leaves)
         except BuildError:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.fx.experimental import proxy_tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 TAP, LEAF = "ncnn_builder.tap.default", "ncnn_builder.leaf.default"
@@ -54,6 +55,26 @@ def _no_numbers(xs: Sequence[torch.Tensor], number: int) -> list[torch.Tensor]:
 for _name, _real, _fake in (("tap", _same, _like), ("leaf", _no_numbers, _no_numbers)):
     _library.impl(_name, _real, "CompositeExplicitAutograd")
     _library.impl(_name, _fake, "Meta")
+
+
+def _noted(path: str, t: torch.Tensor) -> bool:
+    """Put the tap into the program without a call of its operator, which would take a fifth of torch.export's time.
+
+    From here on the tap stands for the tensor, as if it had been called. False where that is not known to be the same:
+    the tensor is no result of an operator that is being recorded.
+    """
+    torch_s: Any = proxy_tensor
+    mode = torch_s.get_proxy_mode() if hasattr(torch_s, "get_proxy_mode") else None  # torch 2.4 has none
+    if mode is None:
+        return False
+    held = torch_s.get_proxy_slot(t, mode.tracer, default=None)
+    if held is None or held.proxy.node.op != "call_function":
+        return False
+    made: torch.fx.Node = held.proxy.node
+    node = made.graph.create_node("call_function", torch.ops.ncnn_builder.tap.default, (made, path), name="tap")
+    node.meta = dict(made.meta)
+    torch_s.set_proxy_slot(t, mode.tracer, type(held)(mode.tracer.proxy(node), held.constant))
+    return True
 
 
 @dataclass
@@ -98,6 +119,8 @@ def marked(
     _leaves.clear()
 
     def mark(path: str, t: torch.Tensor) -> torch.Tensor:
+        if _noted(path, t):
+            return t
         marked: torch.Tensor = torch.ops.ncnn_builder.tap(t, path)
         return marked
 

@@ -283,14 +283,9 @@ def fuse_conv_bn(g: Graph, bottom_names: ValueLike, conv: Any, bn: Any) -> Value
 
 
 def _need_conv2d(conv: Any) -> None:
-    need(
-        all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
-        and not getattr(conv, "transposed", False),
-        "the module does not fit",
-        argument="conv",
-        expected="an nn.Conv2d",
-        got=repr(conv)[:80],
-    )
+    fits = all(hasattr(conv, name) for name in ("weight", "bias", "stride", "padding_mode", "groups"))
+    if not fits or getattr(conv, "transposed", False):  # repr() prints weights, which takes longer than all else
+        raise BuildError("the module does not fit", argument="conv", expected="an nn.Conv2d", got=repr(conv)[:80])
 
 
 def _module_conv(g: Graph, bottom_names: ValueLike, conv: Any, weight: Array, bias: Array | None) -> Values:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...builder import ValueLike, append, array, integers, number, one
+from ...errors import BuildError
 from ...ir import Array, Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, Weight, dsl, register, spec_of
 from ..common import FEW, elements, need, need_eval, need_rank, shape_id
@@ -21,8 +22,8 @@ def along_outer(weight: Any, x: Any) -> Any:
 
 def need_module(module: Any, argument: str, expected: str, *names: str) -> None:
     """Raises BuildError unless the module has these attributes."""
-    fits = all(hasattr(module, name) for name in names)
-    need(fits, "the module does not fit", argument=argument, expected=expected, got=repr(module)[:80])
+    if not all(hasattr(module, name) for name in names):  # repr() prints weights, which takes longer than all else
+        raise BuildError("the module does not fit", argument=argument, expected=expected, got=repr(module)[:80])
 
 
 def randomise(module: Any, seed: int = 0) -> Any:
