@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.export.graph_signature import ConstantArgument
+from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from ..errors import BuildError
 from .inplace import without_writes
@@ -122,7 +123,8 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.ERROR)
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer, which nobody can read
     try:
-        with warnings.catch_warnings():
+        # Programs of a graph, which torch writes in Python after each of its steps, are written for nobody.
+        with warnings.catch_warnings(), _use_lazy_graph_module(True):
             warnings.simplefilter("ignore")
             yield
     finally:
