@@ -163,7 +163,9 @@ def floor(name: str) -> str:
     return part if part in ABOVE or (ROOT / "ncnn_builder" / part).is_dir() else "ground"
 
 
-@pytest.mark.parametrize("name", [name for name in modules("ncnn_builder") if floor(name) in FLOORS and name not in DOORS])
+@pytest.mark.parametrize(
+    "name", [name for name in modules("ncnn_builder") if floor(name) in FLOORS and name not in DOORS]
+)
 def test_arrows_between_floors(name: str) -> None:
     there = {other: floor(other) for other, _ in ours(name)}
     allowed = FLOORS[floor(name)] | {floor(name)}

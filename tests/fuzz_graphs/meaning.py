@@ -78,17 +78,18 @@ class Expected:
 
 
 class Errors:
-    """Numbers from -1 to 1: of two samples either others, or the opposite ones, so that what jumps does so in one."""
+    """Numbers from -1 to 1: those of a draw, or the opposite ones, so that what jumps does so in one of the two."""
 
-    def __init__(self, seed: int, sign: int) -> None:
+    def __init__(self, seed: int, draw: int, sign: int) -> None:
         self.sign = sign
-        self.others = torch.Generator().manual_seed(2 * seed + (sign > 0))
-        self.opposite = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(2 * seed + draw)
 
-    def drawn(self, *shape: int, opposite: bool = False) -> torch.Tensor:
-        generator = self.opposite if opposite else self.others
-        numbers = torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1
-        return numbers * self.sign if opposite else numbers
+    def drawn(self, *shape: int) -> torch.Tensor:
+        return self.sign * (torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1)
+
+
+DRAWN = ((0, 1), (0, -1), (1, 1))
+"""Draw and sign of the errors that are tried. The second draw is for results of so few numbers that one says little."""
 
 
 def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = None) -> dict[nb.Value, torch.Tensor]:
@@ -103,7 +104,7 @@ def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = No
             given = [values[v] for v in node.inputs]
             moved = rng is not None and node.spec.type not in EXACT
             if rng is not None and jumps(node):
-                given = [_disturbed(x, 1e-6, rng, opposite=True) for x in given]
+                given = [_disturbed(x, 1e-6, rng) for x in given]
             elif rng is not None and moved and not node.spec.integer_input:
                 given = [_disturbed(x, ROUNDING, rng) for x in given]
             results = _results(node, given, weights, rng if moved else None)
@@ -165,18 +166,18 @@ def _no_order(value: nb.Value, x: torch.Tensor) -> bool:
     return value.producer is None and bool(x.abs().max() > SATURATED or x.unique().numel() < x.numel())
 
 
-def _disturbed(x: torch.Tensor, tolerance: float, rng: Errors, *, opposite: bool = False) -> torch.Tensor:
+def _disturbed(x: torch.Tensor, tolerance: float, rng: Errors) -> torch.Tensor:
     """Errors in proportion to each number, and to the largest; what is exactly 0 stays."""
     if not x.numel():
         return x
-    noise = rng.drawn(2, *x.shape, opposite=opposite)
+    noise = rng.drawn(2, *x.shape)
     return x + tolerance * (x * noise[0] + 0.3 * x.abs().max() * noise[1] * (x != 0))
 
 
 def meaning(graph: nb.Graph, inputs: Mapping[str, Any], seed: int) -> dict[str, Expected]:
     """Output or ``tap PATH`` -> what it is."""
     exact = evaluate(graph, inputs)
-    disturbed = [evaluate(graph, inputs, Errors(seed, sign)) for sign in (1, -1)]
+    disturbed = [evaluate(graph, inputs, Errors(seed, draw, sign)) for draw, sign in DRAWN]
     found = {}
     for name, value in {**graph.outputs, **{f"tap {path}": v for path, v in graph.taps.items()}}.items():
         found[name] = _expected(exact[value], [d[value] for d in disturbed])
