@@ -24,6 +24,7 @@ from stylegan.errors import CheckpointError
 from stylegan.networks.configs import CONFIGS
 
 OFFICIAL = [(base, name) for base, family in CODE_BASES.items() for name, golden in GOLDENS.items() if golden == family]
+PROTOCOLS = [2, 3, 4, 5]
 
 
 def golden_kwargs(name: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def without_idle(kwargs: Any) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key not in idle}
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(("base", "name"), OFFICIAL)
 def test_an_official_pickle(tmp_path: Path, base: str, name: str, protocol: int) -> None:
     kwargs = golden_kwargs(name)
@@ -55,6 +56,8 @@ def test_an_official_pickle(tmp_path: Path, base: str, name: str, protocol: int)
     assert_golden(found, name)
     assert not found.inferred and without_idle(found.init_kwargs) == without_idle(kwargs)
     made = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
+    if protocol != PROTOCOLS[-1]:
+        return  # the same weights and arguments, so the same picture
     golden = load_golden(name).tensors
     with torch.no_grad():
         image = made.synthesis(golden["ws_psi1"][:1], noise_mode="const")

@@ -39,18 +39,6 @@ for path in sys.argv[1:]:
 """
 
 
-def refused_in_bounds(tmp_path: Path, files: dict[str, bytes], suffix: str = ".pkl") -> dict[str, str]:
-    """What load and build_generator say of each, in a process that may use 1 GiB, and 20 s of its own for each."""
-    paths = [tmp_path / f"{i}{suffix}" for i in range(len(files))]
-    for path, data in zip(paths, files.values(), strict=True):
-        path.write_bytes(data)
-    result = subprocess.run([sys.executable, "-c", LIMITED, *paths], capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, (result.returncode, result.stdout[-1000:], result.stderr[-1000:])
-    lines = result.stdout.splitlines()
-    assert all(len(line) < 2000 for line in lines)
-    return dict(zip(files, lines, strict=True))
-
-
 def _module(class_name: bytes, state: bytes) -> bytes:
     name = text("torch_utils.persistence") + text("_reconstruct_persistent_obj") + b"\x93"
     return (
@@ -130,12 +118,6 @@ def bombs() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def test_bombs(tmp_path: Path) -> None:
-    files = bombs()
-    said = refused_in_bounds(tmp_path, {name: data for name, (data, _) in files.items()})
-    assert {name: expected for name, (_, expected) in files.items() if expected not in said[name]} == {}, said
-
-
 def _shared_kwargs() -> bytes:
     kwargs: Any = [1, 2]
     for _ in range(60):
@@ -171,22 +153,17 @@ def _storages_of_the_same_bytes() -> bytes:
     return data + b"".join(text(name) + each for name in names) + b"uu."
 
 
-def test_other_bombs(tmp_path: Path) -> None:
+def other_bombs() -> dict[str, bytes]:
     file = io.BytesIO()
     torch.save({"w": torch.zeros(4)}, file, _use_new_zipfile_serialization=False)
     assert file.getvalue().count(b"K\x04N") == 1  # the number of numbers, and no view
     claims = file.getvalue().replace(b"K\x04N", b"\x8a\x07\0\0\0\0\0\0\1N")
-    files = {
+    return {
         "kwargs": _shared_kwargs(),
         "again": _storage_again_and_again(),
         "claims": claims,
         "same": _storages_of_the_same_bytes(),
     }
-    said = refused_in_bounds(tmp_path, files)
-    assert "_init_kwargs: expected a few values" in said["kwargs"]
-    assert "more than 1000000 opcodes" in said["again"]
-    assert "a storage cut short" in said["claims"]
-    assert "its tensors overlap and hold more than the file's" in said["same"]
 
 
 def test_compressed_archives(tmp_path: Path) -> None:
@@ -218,14 +195,13 @@ NO_NETWORKS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_init_kwargs_of_a_network_that_is_not_there(tmp_path: Path) -> None:
+def no_networks() -> dict[str, bytes]:
     files = {}
     for changes, _ in NO_NETWORKS:
         pickled = official_network("v2ada", network(), KWARGS)
         pickled.attributes["_init_kwargs"] = KWARGS | changes
         files[str(changes)] = dumps({"G_ema": pickled})
-    said = refused_in_bounds(tmp_path, files)
-    assert {str(changes): text for changes, text in NO_NETWORKS if text not in said[str(changes)]} == {}, said
+    return files
 
 
 NO_V3_NETWORKS: list[dict[str, Any]] = [
@@ -239,19 +215,68 @@ NO_V3_NETWORKS: list[dict[str, Any]] = [
 ]
 
 
-def test_init_kwargs_of_a_v3_network_that_is_not_there(tmp_path: Path) -> None:
-    files = {
+def no_v3_networks() -> dict[str, bytes]:
+    return {
         str(changes): save(
             network("v3").state_dict(), {"stylegan": json.dumps({"family": "v3", "init_kwargs": V3_KWARGS | changes})}
         )
         for changes in NO_V3_NETWORKS
     }
-    for changes, said in refused_in_bounds(tmp_path, files, ".safetensors").items():
-        assert "build no generator" in said or "does not fit the network" in said, (changes, said)
+
+
+Said = dict[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """What load and build_generator say of each file of each kind, in a process that may use 1 GiB, and 20 s of its own
+    for each. One process for all: to import torch takes as long as many a bomb."""
+    folder = tmp_path_factory.mktemp("bombs")
+    kinds: dict[str, dict[str, bytes]] = {
+        "bombs.pkl": {name: data for name, (data, _) in bombs().items()},
+        "others.pkl": other_bombs(),
+        "networks.pkl": no_networks(),
+        "v3.safetensors": no_v3_networks(),
+    }
+    names = [(kind, name) for kind, files in kinds.items() for name in files]
+    paths = [folder / f"{i}{Path(kind).suffix}" for i, (kind, _) in enumerate(names)]
+    for path, (kind, name) in zip(paths, names, strict=True):
+        path.write_bytes(kinds[kind][name])
+    result = subprocess.run([sys.executable, "-c", LIMITED, *paths], capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, (result.returncode, result.stdout[-1000:], result.stderr[-1000:])
+    lines = result.stdout.splitlines()
+    assert all(len(line) < 2000 for line in lines)
+    found: Said = {kind: {} for kind in kinds}
+    for (kind, name), line in zip(names, lines, strict=True):
+        found[kind][name] = line
+    return found
+
+
+def test_bombs(said: Said) -> None:
+    own = said["bombs.pkl"]
+    assert {name: expected for name, (_, expected) in bombs().items() if expected not in own[name]} == {}, own
+
+
+def test_other_bombs(said: Said) -> None:
+    own = said["others.pkl"]
+    assert "_init_kwargs: expected a few values" in own["kwargs"]
+    assert "more than 1000000 opcodes" in own["again"]
+    assert "a storage cut short" in own["claims"]
+    assert "its tensors overlap and hold more than the file's" in own["same"]
+
+
+def test_init_kwargs_of_a_network_that_is_not_there(said: Said) -> None:
+    own = said["networks.pkl"]
+    assert {str(changes): text for changes, text in NO_NETWORKS if text not in own[str(changes)]} == {}, own
+
+
+def test_init_kwargs_of_a_v3_network_that_is_not_there(said: Said) -> None:
+    for changes, line in said["v3.safetensors"].items():
+        assert "build no generator" in line or "does not fit the network" in line, (changes, line)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "metadata",
     [
         "3",
         "[]",
@@ -262,6 +287,6 @@ def test_init_kwargs_of_a_v3_network_that_is_not_there(tmp_path: Path) -> None:
         "{",
     ],
 )
-def test_metadata_that_convert_did_not_write(said: str, tmp_path: Path) -> None:
-    message = refusal(tmp_path, save(network("v3").state_dict(), {"stylegan": said}), "net.safetensors")
+def test_metadata_that_convert_did_not_write(metadata: str, tmp_path: Path) -> None:
+    message = refusal(tmp_path, save(network("v3").state_dict(), {"stylegan": metadata}), "net.safetensors")
     assert "metadata" in message or "expected a dict" in message or "cannot be read" in message
