@@ -6,6 +6,7 @@ says what takes the place of its driver.
 
 from .builder import (
     ValueLike,
+    append,
     check_bottom_names,
     create_top_names,
     list_equal,
@@ -128,8 +129,10 @@ from .ops.shapes.shape import concat, coordconcat, really_reshape, reshape, spli
 from .ops.shapes.slices import copyto, slice, tensor_split
 from .ops.signal import inverse_spectrogram, spectrogram
 from .ops.weights import shell
-from .opspec import OpSpec, Param, Sample, Tolerance, Weight, functions, registry
-from .targets import TARGETS
+from .opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, functions, register, registry
+from .passes.match import Matcher
+from .pipeline import rewrites
+from .targets import TARGETS, lowers
 from .verify import verify
 from .version import __version__ as __version__
 
@@ -151,6 +154,7 @@ __all__ = [
     "FilteredLrelu",
     "Fmatmul",
     "Graph",
+    "Matcher",
     "ModulatedConv2d",
     "MulConstant",
     "NcnnBuilderError",
@@ -179,6 +183,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "amax",
     "amin",
+    "append",
     "argmax",
     "avg_pool2d",
     "batch_norm",
@@ -218,6 +223,7 @@ __all__ = [
     "diag",
     "down2",
     "dropout",
+    "dsl",
     "einsum",
     "eltwise",
     "elu",
@@ -263,6 +269,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logsumexp",
+    "lowers",
     "lstm",
     "masked_fill",
     "matmul",
@@ -303,6 +310,7 @@ __all__ = [
     "really_reshape",
     "reciprocal",
     "reduction",
+    "register",
     "registry",
     "relu",
     "remainder",
@@ -310,6 +318,7 @@ __all__ = [
     "repeat_interleave",
     "requantize",
     "reshape",
+    "rewrites",
     "rms_norm",
     "rnn",
     "roi_align",

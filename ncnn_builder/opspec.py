@@ -110,6 +110,7 @@ class OpSpec:
     params: ClassVar[tuple[Param, ...]] = ()
     weights: ClassVar[tuple[Weight, ...]] = ()
     custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
+    outside: ClassVar[bool] = False  # a layer of a user's own: whoever runs the net has it, by runtime.add_layers()
     composite: ClassVar[bool] = False  # lowered by a target, never emitted
     left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
     off_at: ClassVar[Mapping[int, int]] = {}  # those of left_out that are off at another number than 0
@@ -248,13 +249,27 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def register(cls: _Spec) -> _Spec:
-    """Class decorator: put the declaration into the registry, after checking that it is consistent."""
+    """Class decorator: put the declaration into the registry, after checking that it is consistent.
+
+    Raises BuildError for a type that is declared already, and for ids that no layer can have.
+    """
+    name = getattr(cls, "type", None)
     ids = [p.id for p in cls.params if p.id is not None]
-    assert cls.type not in registry, f"{cls.type} is declared twice"
-    assert len(set(ids)) == len(ids), f"{cls.type}: a parameter id is used twice"
-    assert not {30, 31} & set(ids), f"{cls.type}: ids 30 and 31 are ncnn's own"
-    assert cls.composite == (not ids) or not cls.params, f"{cls.type}: a composite op has no ids, a layer has"
-    registry[cls.type] = cls()
+
+    def need(condition: bool, what: str, expected: str) -> None:
+        if not condition:
+            raise BuildError(what, op=name or cls.__name__, expected=expected)
+
+    need(isinstance(name, str) and bool(name) and not any(map(str.isspace, name)), "no type", "a word for .param files")
+    assert name is not None
+    need(name not in registry, "the type is declared already", "a name that is not in ncnn_builder.registry")
+    need(len(set(ids)) == len(ids), "a parameter id is used twice", "an id for each parameter")
+    need(all(0 <= i < 30 for i in ids), "an id that no layer can have", "0 to 29, as 30 and 31 are ncnn's own")
+    need(
+        cls.composite == (not ids) or not cls.params, "ids of parameters", "none in a composite op, one each in a layer"
+    )
+    need(cls.composite + cls.custom + cls.outside <= 1, "composite, custom, outside", "at most one of them")
+    registry[name] = cls()
     return cls
 
 
@@ -323,8 +338,10 @@ def _flags_checked(function: _Function) -> _Function:
 
 
 def dsl(function: _Function) -> _Function:
-    """Function decorator: make it part of the DSL, exported by ``ncnn_builder``; its errors are located()."""
-    assert function.__name__ not in functions, function.__name__
+    """Function decorator: make f(graph, inputs, ...) a function of the DSL: its errors are located(), and text is no
+    truth value. Raises BuildError for a name that another function has."""
+    if function.__name__ in functions:
+        raise BuildError("a function of the DSL has this name", got=function.__name__, expected="another name")
     functions[function.__name__] = located(_flags_checked(any_size(function)), function.__name__)
     return functions[function.__name__]  # type: ignore[return-value]
 

@@ -8,8 +8,9 @@ what the author wrote: nothing but dead code is taken from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .errors import BuildError, VerifyError
 from .ir import Array, Graph
@@ -21,6 +22,7 @@ from .passes.fold_scales import fold_scales
 from .passes.fuse_activation import fuse_activation
 from .passes.fuse_attention import fuse_attention
 from .passes.fuse_modulated import fuse_modulated
+from .passes.match import Rewrite, rewrite_all
 from .passes.merge_elementwise import merge_elementwise
 from .passes.no_ops import no_ops
 from .passes.raise_attention import raise_attention
@@ -35,10 +37,12 @@ from .passes.share import share
 from .passes.static_weights import static_weights
 from .passes.sum_of_squares import sum_of_squares
 from .passes.trim_shells import trim_shells
-from .targets import lower
+from .targets import TARGETS, lower
 from .verify import verify
 
 ORACLE = "reference"
+
+_Rewrite = TypeVar("_Rewrite", bound=Rewrite)
 
 
 def everywhere(target: str) -> bool:
@@ -124,6 +128,38 @@ LOWERED: tuple[Pass, ...] = (
 )
 """On the layers that will be emitted."""
 
+OWN: dict[str, list[Pass]] = {"built": [], "lowered": []}
+"""Passes of users, by rewrites()."""
+
+
+def rewrites(name: str, *, stage: str = "lowered", targets: Collection[str] = ()) -> Callable[[_Rewrite], _Rewrite]:
+    """Decorator: this function (graph, node, matcher) is a pass, which every net is compiled with from now on.
+
+    It is asked for every node, until nothing is found any more. Where the node is the last one of its pattern, it makes
+    the node's outputs in another way, with functions of the DSL on the graph, and returns their Values; else None. It
+    touches nothing else: what nobody reads any longer goes. matcher.interior(value, "Type") is the node that makes a
+    value which nobody else wants. A rewrite that has not looked at a parameter which is off its default does not take
+    place.
+
+    stage: "built", the graph as its author wrote it, before all other passes; or "lowered", the layers that will be
+    emitted, behind them. targets: those on which it runs; by default all but "reference", which is the oracle.
+    Raises BuildError for an unknown stage or target, and for a name that a pass has.
+    """
+    if stage not in OWN:
+        raise BuildError("unknown stage", argument="stage", expected=sorted(OWN), got=stage)
+    if unknown := sorted(set(targets) - TARGETS.keys()):
+        raise BuildError("unknown target", argument="targets", expected=sorted(TARGETS), got=unknown)
+    if name in {each.name for each in (*BUILT, *LOWERED, *OWN["built"], *OWN["lowered"])}:
+        raise BuildError("a pass has this name", argument="name", expected="another one", got=name)
+
+    def put(rewrite: _Rewrite) -> _Rewrite:
+        on = only(*targets) if targets else but_the_oracle
+        OWN[stage].append(Pass(name, lambda graph: rewrite_all(graph, rewrite, name), on))
+        return rewrite
+
+    return put
+
+
 REFUSALS = {each.name: each.refusals for each in (*BUILT, *LOWERED) if each.refusals is not None}
 """Name of a pass -> what its pattern was not found in, and why."""
 
@@ -191,8 +227,8 @@ def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None
             got=open_shape.producer and f"the result of {open_shape.producer.spec.type}",
             fix="Give load() the shapes, as in shapes={'in0': (3, 224, 224)}; the target reference does without",
         )
-    built = run_passes(graph, BUILT, target, observe=observe, finite=finite)
+    built = run_passes(graph, (*OWN["built"], *BUILT), target, observe=observe, finite=finite)
     lowered = lower(built, target, finite)
     if observe is not None:
         observe(f"lower_to_{target}", built, lowered)
-    return run_passes(lowered, LOWERED, target, lowered=True, observe=observe, finite=finite)
+    return run_passes(lowered, (*LOWERED, *OWN["lowered"]), target, lowered=True, observe=observe, finite=finite)

@@ -50,13 +50,15 @@ def installed_ncnn() -> Batch:
 @contextmanager
 def ncnn_run(model: EmittedModel, runs: Sequence[Run]) -> Iterator[list[Mapping[str, Any]]]:
     """Results of several runs: on ncnn's wheel, which stands for any ncnn, where arrays are read from their files when
-    they are asked for; on our runtime for a model with layers of ours, which the wheel has not.
+    they are asked for; on our runtime for a model with layers of ours or of the user's, which the wheel has not.
 
     Raises BuildError where that is not installed, ParityError where ncnn reports an error, or breaks off.
     """
     types = (line.split()[0] for line in model.param.splitlines()[2:])
-    ours = sorted({kind for kind in types if kind in registry and registry[kind].custom})
-    if not ours:
+    kinds = {kind for kind in types if kind in registry}
+    ours = sorted(kind for kind in kinds if registry[kind].custom)
+    outside = sorted(kind for kind in kinds if registry[kind].outside)
+    if not ours and not outside:
         with wheel_run([(model, *each) for each in runs]) as results:
             yield _without_errors(results, runs[0][1])
         return
@@ -64,10 +66,16 @@ def ncnn_run(model: EmittedModel, runs: Sequence[Run]) -> Iterator[list[Mapping[
         net = importlib.import_module("runtime").Net
     except (ImportError, AttributeError):  # not there, or a checkout whose extension is not built
         raise BuildError(
-            f"layers of ours ({', '.join(ours)}), and no runtime that has them",
+            f"layers that ncnn does not have ({', '.join([*ours, *outside])}), and no runtime that has them",
             expected="the package runtime of this project, by which they are compared with torch",
             fix="pip install . in the project, or target='stock', or convert without the comparison",
         ) from None
+    if unknown := sorted(set(outside) - set(importlib.import_module("runtime.net").layer_types())):
+        raise BuildError(
+            f"layers of your own ({', '.join(unknown)}) that the runtime does not know",
+            expected="their library, by which they are compared with torch",
+            fix='Call runtime.add_layers("path/to/library.so") first, or convert without the comparison',
+        )
     run = runner(net)
     yield [run(model, inputs, list(outputs)) for inputs, outputs in runs]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 from ..consumed import Consumed
 from ..errors import BuildError
 from ..ir import Array, Graph, Node, Shape, Value
 from ..openness import others_of
+from ..opspec import OpSpec, spec_of
 from ..rebuild import rebuild
 from ..sizes import OpenSizeError
 from ..verify import verify
@@ -18,14 +19,44 @@ from . import fused, reference, stock
 Lowering = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
 """(graph to build into, node, its inputs there) -> its outputs there, or None to keep the node as it is."""
 
-TARGETS: dict[str, Mapping[str, Lowering]] = {
-    "fused": fused.LOWERINGS,
-    "reference": reference.LOWERINGS,
-    "stock": stock.LOWERINGS,
+TARGETS: dict[str, dict[str, Lowering]] = {
+    "fused": {**fused.LOWERINGS},
+    "reference": {**reference.LOWERINGS},
+    "stock": {**stock.LOWERINGS},
 }
 
 ONLY_NCNN = {"stock"}
-"""Targets in which no layer of ours may be left."""
+"""Targets in which no layer of ours may be left. One of the user's own may: whoever runs the net has it."""
+
+_DEEP = 10
+"""Lowerings of what lowerings made: more than anybody needs."""
+
+_Lowering = TypeVar("_Lowering", bound=Lowering)
+
+
+def lowers(op_type: str, *targets: str) -> Callable[[_Lowering], _Lowering]:
+    """Decorator: this function (graph, node, inputs) says what an op becomes on these targets.
+
+    It builds into the graph with functions of the DSL and returns the Values that take the place of the node's
+    outputs, or None to keep the node as it is: inputs are the node's, in that graph; node.params and node.weights say
+    the rest. A parameter that is off its default and was not looked at is an error. A later registration replaces an
+    earlier one, those of this package too. Raises BuildError for an op that is not declared, and for an unknown target.
+
+        @nb.lowers("Median", "stock")
+        def median(g, node, inputs):
+            return my_median_of_plain_layers(g, inputs, node.params["radius"])
+    """
+    spec_of(op_type)
+    unknown = [t for t in targets if t not in TARGETS]
+    if unknown or not targets:
+        raise BuildError("unknown target", argument="targets", expected=sorted(TARGETS), got=unknown or "none")
+
+    def put(function: _Lowering) -> _Lowering:
+        for target in targets:
+            TARGETS[target][op_type] = function
+        return function
+
+    return put
 
 
 def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> Graph:
@@ -52,17 +83,25 @@ def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> 
         if outputs is not None:
             _need_all_known(target, node, params)
             _need_all_sizes(target, node, inputs, outputs)
-        elif node.spec.composite or (node.spec.custom and target in ONLY_NCNN):
+        elif _must_go(node.spec, target):
             raise _error(target, node, "has no lowering for this op")
         return outputs
 
     shapes = _one_shape_each(graph) if target in ONLY_NCNN else {}
     lowered = rebuild(graph, rewrite, f"target {target}", shapes=shapes)
+    for _ in range(_DEEP):
+        if not any(_must_go(node.spec, target) for node in lowered.nodes):
+            break
+        lowered = rebuild(lowered, rewrite, f"target {target}")  # a user's lowering may make ops that are lowered too
+    for node in lowered.nodes:
+        if _must_go(node.spec, target):
+            raise _error(target, node, "has lowerings that make each other's ops, without end")
     verify(lowered, stage=f"after lowering to {target}", lowered=True, finite=finite)
-    if target in ONLY_NCNN:
-        for node in lowered.nodes:
-            assert not node.spec.custom, f"a lowering to {target} left {node}"
     return lowered
+
+
+def _must_go(spec: OpSpec, target: str) -> bool:
+    return spec.composite or (spec.custom and target in ONLY_NCNN)
 
 
 def _one_shape_each(graph: Graph) -> dict[str, Shape]:
