@@ -32,6 +32,7 @@ from .errors import (
     UsageError,
     WeightsError,
 )
+from .layers import add_layers
 from .model import Model
 from .net import Net
 from .transforms import transform_matrix
@@ -50,5 +51,6 @@ __all__ = [
     "SeedError",
     "UsageError",
     "WeightsError",
+    "add_layers",
     "transform_matrix",
 ]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ._ncnn import layer_libraries
 from .errors import NcnnError, OptionError, ParamError
 from .messages import Reader, Writer, ask
 from .process import Layer, Process, shared_memory
@@ -88,7 +89,8 @@ class IsolatedNet:
         self, param: str, bin: str, *, timeout: float | None, threads: int, memory_limit: int, **flags: bool
     ) -> None:
         first = Writer().text(os.fsencode(param)).text(os.fsencode(bin)).number(threads)
-        self._first = first.number(*(int(flags[name]) for name in FLAGS)).number(memory_limit)
+        libraries = [os.fspath(library) for library in layer_libraries()]
+        self._first = first.number(*(int(flags[name]) for name in FLAGS)).number(memory_limit).texts(libraries)
         self._param, self._directory, self._timeout = param, os.getcwd(), timeout
         self.forget()
         process = self._process()

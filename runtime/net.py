@@ -235,5 +235,5 @@ def ncnn_version() -> str:
 
 
 def layer_types() -> list[str]:
-    """The custom layers that every net knows beside ncnn's own."""
+    """The layers that every net knows beside ncnn's own: this project's, and those of add_layers()."""
     return _ncnn.layer_types()

@@ -36,6 +36,7 @@ LONG = {
     "test_metrics",
     "test_networks",
     "test_ops",
+    "test_own_layer",
     "test_params_consumed",
     "test_pickle_bombs",
     "test_pickles_hostile",

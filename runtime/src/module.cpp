@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "machine.h"
 #include "net.h"
+#include "outside.h"
 #include "serve.h"
 
 #include <custom_layers/cpu_mask.h>
@@ -170,7 +171,10 @@ std::vector<std::string> layer_types()
 {
     size_t count = 0;
     const char* const* names = custom_layers::layer_names(&count);
-    return {names, names + count};
+    std::vector<std::string> types(names, names + count);
+    for (const std::string& type : runtime::outside_types())
+        types.push_back(type);
+    return types;
 }
 
 std::shared_ptr<runtime::Net> load(const std::filesystem::path& param, const std::filesystem::path& bin,
@@ -215,6 +219,8 @@ PYBIND11_MODULE(_ncnn, m)
     m.attr("has_bf16") = (bool)NCNN_BF16;
     m.attr("has_vulkan") = (bool)NCNN_VULKAN;
     m.def("layer_types", layer_types);
+    m.def("add_layers", runtime::add_layers, "library"_a);
+    m.def("layer_libraries", runtime::outside_libraries);
     m.def("default_threads", runtime::default_threads);
     m.def("memory_limit", runtime::memory_limit);
 

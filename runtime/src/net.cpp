@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "fault.h"
 #include "machine.h"
+#include "outside.h"
 #include "predecessor.h"
 #include "readers.h"
 
@@ -35,7 +36,7 @@ std::unique_ptr<ncnn::Net> make_net(const Options& options)
     opt.use_packing_layout = options.packing;
     opt.use_vulkan_compute = options.vulkan;
     opt.use_local_pool_allocator = false; // our own pool serves, and outlives the net
-    if (custom_layers::register_all(*net) != 0)
+    if (custom_layers::register_all(*net) != 0 || register_outside(*net) != 0)
         throw Fault(Kind::option, "the custom layers could not be registered");
     return net;
 }
@@ -71,13 +72,16 @@ static void check_layer(ncnn::Net& net, const Options& options, const LayerLine&
         throw Fault(Kind::param, "its feature mask switches bf16 off, and the net is loaded with it")
             .wants("a mask without " + std::to_string(bf16) + ", or bf16_storage=False")
             .has("31=" + std::to_string(mask));
+    if (is_outside(line.type))
+        return; // what its parameters may be, the layer itself says
     if (net.custom_layer_to_index(line.type.c_str()) >= 0)
         return check_params(line);
     const std::unique_ptr<ncnn::Layer> layer(ncnn::create_layer_cpu(line.type.c_str()));
     if (!layer)
         throw Fault(Kind::param, "unknown layer type: neither ncnn " NCNN_VERSION_STRING
                                  " nor the custom layers have " +
-                                     quoted(line.type));
+                                     quoted(line.type))
+            .remedy("A layer of your own has to be made known first: runtime.add_layers(library)");
     const std::string reason = bad_arity(line);
     if (!reason.empty())
         throw Fault(Kind::param, reason);

@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "machine.h"
 #include "marks.h"
+#include "outside.h"
 
 #include <custom_layers/error.h>
 
@@ -150,7 +151,7 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
     const bool keep = settings.lightmode && layer.tops.size() > 1;
     if (keep)
         extractor.set_light_mode(false);
-    const bool custom = (layer.typeindex & ncnn::LayerType::CustomBit) != 0;
+    const bool custom = (layer.typeindex & ncnn::LayerType::CustomBit) != 0 && !is_outside(line.type);
     const WholeMarks whole(memory->guards() || !(custom || writes_all(line.type)));
     for (int top : layer.tops) {
         ncnn::Mat blob;

@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "messages.h"
 #include "net.h"
+#include "outside.h"
 
 #include <deque>
 #include <fstream>
@@ -100,6 +101,8 @@ static std::shared_ptr<Net> load(Reader& message)
                        &options.lightmode, &options.vulkan, &options.guard, &options.any_shape})
         *flag = message.number() != 0;
     options.memory_limit = (size_t)message.number();
+    for (uint64_t left = message.number(); left > 0; left--)
+        add_layers(message.text());
 #if defined(__linux__)
     // As much again as the blobs may take, whose addresses are reserved, is for all else that ncnn asks for.
     rlimit addresses = {};
