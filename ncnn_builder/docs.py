@@ -1,4 +1,4 @@
-"""`python -m ncnn_builder.docs`: docs/ops.md, made from the declarations of the ops, and docs/operators.md.
+"""`python -m ncnn_builder.docs`: docs/ops.md, made from the declarations of the ops, docs/api.md and docs/operators.md.
 
 What the samples measured is not known here, as no runtime is: it is handed in, or stays as the file has it.
 `python tests/measure_ops.py` measures anew and writes the files.
@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import registry
+from . import api, registry
 from .builder import inputs_of
 from .frontend import table
 from .frontend.named import FUNCTIONS, METHODS
@@ -193,12 +193,17 @@ def write_operators() -> Path:
     return table.PAGE
 
 
-PAGES = {"ops": write_ops, "operators": write_operators}
+def write_api() -> Path:
+    api.PAGE.write_text(api.written())
+    return api.PAGE
+
+
+PAGES = {"ops": write_ops, "api": write_api, "operators": write_operators}
 """Name of a page that is generated -> what writes it. That of operators takes a minute: torch exports every sample."""
 
 
 def main(names: Sequence[str]) -> None:
-    """`python -m ncnn_builder.docs [ops] [operators]`: these pages, or all."""
+    """`python -m ncnn_builder.docs [ops] [api] [operators]`: these pages, or all."""
     for name in names or PAGES:
         sys.stdout.write(f"{PAGES[name]()}\n")
 
