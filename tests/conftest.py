@@ -124,11 +124,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.long)
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+def _look_at(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")
-        if not reason.startswith(tuple(SKIPS)):
-            unlisted.append(f"{report.nodeid}: {reason}")
+        line = f"{report.nodeid}: {reason}"
+        if not reason.startswith(tuple(SKIPS)) and line not in unlisted:  # each worker collects
+            unlisted.append(line)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _look_at(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A whole file may be skipped."""
+    _look_at(report)
 
 
 @pytest.hookimpl(trylast=True)
