@@ -30,7 +30,9 @@ def convert(module: Any, args: Any, path: Any, **options: Any) -> Converted:
 
 def export(module: Any, args: Any, path: Any, **options: Any) -> Converted:
     """As convert(), by the module's own export_ncnn(g, inputs) where it has one: the same front door for both ways."""
-    return convert(module, args, path, own=True, **options)
+    from .convert import convert as run  # whose module has taken the place of the function's name above
+
+    return run(module, args, path, own=True, **options)
 
 
 __all__ = ["CONVERTERS", "Call", "capture", "convert", "converts", "export", "on_tensors"]

@@ -96,9 +96,11 @@ def captured(
     forward_only: bool = False,
     lent: bool = False,
     into: Graph | None = None,
+    known: dict[torch.fx.Node, Any] | None = None,
 ) -> Captured:
     """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one.
-    lent: the weights are the module's own memory until Graph.keep(). into: an empty graph to build into."""
+    lent: the weights are the module's own memory until Graph.keep(). into: an empty graph to build into.
+    known: an empty dict that is filled with what each node of the program is."""
     args = args if isinstance(args, (tuple, list)) else (args,)
     if own and hasattr(module, "export_ncnn"):
         return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
@@ -118,7 +120,7 @@ def captured(
         given[placeholder], port = declared(graph, name, example, batched=batched)
         result.inputs.append(port)
     walk = Walk(graph, program)
-    flat = walk.whole(given)
+    flat = walk.whole(given, known)
     result.taps, result.converters = walk.taps, walk.made
     if any(isinstance(r, Complex) for r in flat):
         fix = "Return torch.view_as_real(x), or torch.abs(x)"

@@ -48,8 +48,7 @@ def checked(
     tolerance: float,
 ) -> Checked:
     """Each output at the given inputs and at some drawn ones, each module at the given ones, ncnn against torch."""
-    leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
-    draws = [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
+    draws = draws_of(args, kwargs)
     feeds = [feeds_of(made, a, k) for a, k in draws]
     names = [p.name for p in made.outputs]
     parts = _parts(made, model)
@@ -72,6 +71,12 @@ def checked(
                 if i == 0 or np.isfinite(want).all():  # a draw may leave what forward() is defined for
                     outputs.append(compare(f"{port.name} {'given' if i == 0 else f'draw {i}'}", array, want, tolerance))
     return Checked(tuple(outputs), tuple(modules))
+
+
+def draws_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """(args, kwargs) that a net is compared at: those given, and drawn ones of the same kind."""
+    leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
+    return [tree_unflatten(d, structure) for d in (leaves, *(_drawn(leaves, i) for i in range(DRAWS)))]
 
 
 def _parts(made: Captured, model: EmittedModel) -> list[list[str]]:

@@ -15,7 +15,8 @@ from ..errors import BuildError, ParityError
 from ..ir import Graph
 from ..parity.compare import Comparison
 from .capture import Captured, Port, asked, captured
-from .check import Checked, checked
+from .cause import Found, cause_of
+from .check import Checked, checked, draws_of
 from .examples import EXAMPLES
 from .layout import Tensor
 from .manifest import as_text, manifest
@@ -106,7 +107,8 @@ def convert(
             told("comparing with torch")
         report = checked(module, made, model, args, named, bound) if check else None
         if report is not None and report.first is not None:
-            raise _unequal(module, made, report, report.first)
+            told("looking for the cause")
+            raise _unequal(module, made, report, report.first, args, named, target, weights)
         content = manifest(
             model,
             made.inputs,
@@ -143,15 +145,45 @@ def _errors(made: Captured, report: Checked) -> dict[str, float]:
     return {p.name: max(c.required for c in report.outputs if c.name.startswith(f"{p.name} ")) for p in made.outputs}
 
 
-def _unequal(module: torch.nn.Module, made: Captured, report: Checked, first: Comparison) -> ParityError:
-    """Which module differs first, and where its author wrote what became of it."""
+def _why(
+    module: torch.nn.Module,
+    made: Captured,
+    report: Checked,
+    first: Comparison,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    target: str,
+    weights: str,
+) -> Found:
+    """The cause, at the first inputs of those compared at which something differs."""
+    if weights != "fp32":
+        plain = checked(module, made, _compiled(made, target, "fp32", None), args, kwargs, first.tolerance)
+        if plain.first is None:
+            return Found(f"weights={weights!r} rounds the weights: with fp32 the net is equal")
+    draw = 0 if first in report.modules or first.name.endswith(" given") else int(first.name.rpartition(" ")[2])
+    return cause_of(module, made, *draws_of(args, kwargs)[draw], target, first.tolerance)
+
+
+def _unequal(
+    module: torch.nn.Module,
+    made: Captured,
+    report: Checked,
+    first: Comparison,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    target: str,
+    weights: str,
+) -> ParityError:
+    """Which module differs first, why, and where its author wrote what became of it."""
     inside = first in report.modules
     node = made.taps[first.name].value.producer if inside else None
     wrong = [c.name for c in (*report.modules, *report.outputs) if not c.ok]
+    cause = _why(module, made, report, first, args, kwargs, target, weights)
     return ParityError(
         f"{type(module).__name__} differs from torch, first in {'module' if inside else 'output'} {first.name}",
-        source=node.source if node is not None else None,
+        source=cause.source or (node.source if node is not None else None),
         expected=f"within {first.tolerance:.0e} of the largest magnitude",
         got=first.problem or f"{first.required:.2e}",
-        fix=f"Nothing was written. What differs: {', '.join(wrong[:8])}{' ...' if len(wrong) > 8 else ''}",
+        fix=f"The cause: {cause.what}. Nothing was written. What differs: {', '.join(wrong[:8])}"
+        f"{' ...' if len(wrong) > 8 else ''}",
     )

@@ -20,13 +20,13 @@ from .marks import Leaf
 def exported_leaf(g: Graph, leaf: Leaf, inputs: Sequence[Any]) -> list[Tensor]:
     """What its export_ncnn() makes of these tensors, each with a batch in front.
 
-    export_ncnn(g, inputs) gets them as one list, export_ncnn(g, x, y, ...) one by one.
+    export_ncnn(g, inputs) gets them as one list, export_ncnn(g, x, y, ...) one by one; a list of one is also that one.
     """
     tensors = [as_tensor(g, x) for x in inputs]
     values = [sample(g, t, None) for t in tensors]
     module: Any = leaf.module
     named = [p for p in inspect.signature(module.export_ncnn).parameters.values() if p.default is p.empty]
-    several = len(named) == len(values) + 1 or any(p.kind is p.VAR_POSITIONAL for p in named)
+    several = (len(values) > 1 and len(named) == len(values) + 1) or any(p.kind is p.VAR_POSITIONAL for p in named)
     source, g.source = g.source, None  # its own lines count
     try:
         returned = results_of(module.export_ncnn(g, *values) if several else module.export_ncnn(g, Values(values)))

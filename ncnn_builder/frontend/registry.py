@@ -100,11 +100,18 @@ def _put(
     operators: tuple[Any, ...], rank: int | None, *, tensors: bool, whole: tuple[str, ...] = ()
 ) -> Callable[[_F], _F]:
     def put(function: _F) -> _F:
-        for operator in operators:
-            CONVERTERS[name_of(operator)] = Converter(function, rank, tensors, whole)
+        for name in map(name_of, operators):
+            known = CONVERTERS.get(name)
+            if known is None or _is_ours(known.function) or not _is_ours(function):
+                CONVERTERS[name] = Converter(function, rank, tensors, whole)
         return function
 
     return put
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    """Ours come when the first module is captured, and take no user's place who has registered before."""
+    return function.__module__.startswith(f"{__package__}.")
 
 
 def name_of(operator: Any) -> str:

@@ -52,15 +52,18 @@ class Walk:
         self._place: tuple[str, str | None] = ("", None)
         self._floats: dict[Value, Value] = {}
 
-    def whole(self, inputs: dict[str, Any]) -> list[Any]:
-        """What the program returns, flat, its inputs being these."""
+    def whole(self, inputs: dict[str, Any], known: dict[torch.fx.Node, Any] | None = None) -> list[Any]:
+        """What the program returns, flat, its inputs being these. known: as of run()."""
         assert self.program is not None
-        returned = self.run(self.program.graph, {**self.program.given, **inputs}, self.program.module)
+        returned = self.run(self.program.graph, {**self.program.given, **inputs}, self.program.module, known)
         return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
-    def run(self, graph: torch.fx.Graph, given: dict[str, Any], module: Any) -> Any:
-        """What the graph returns, its placeholders being these: Tensors, constants, lists of them."""
-        known: dict[torch.fx.Node, Any] = {}
+    def run(
+        self, graph: torch.fx.Graph, given: dict[str, Any], module: Any, known: dict[torch.fx.Node, Any] | None = None
+    ) -> Any:
+        """What the graph returns, its placeholders being these: Tensors, constants, lists of them. known: an empty
+        dict that is filled with what each of its nodes is."""
+        known = {} if known is None else known
         for node in graph.nodes:
             if node.op == "placeholder":
                 known[node] = given[node.name]

@@ -55,6 +55,8 @@ def test_it_is_all_that_the_pages_need() -> None:
         ("(g, x)", "(g, x, axis)", False),
         ("(g, x)", "(g, x, *, axis)", False),
         ("(g, x)", "(g, *, x)", False),
+        ("(g, *, x=1)", "(g, **more)", True),
+        ("(g, x=1)", "(g, **more)", False),
         ("(g, x=1)", "(g, x=2)", False),
         ("(g, x=1)", "(g, x)", False),
         ("(g, **more)", "(g)", False),
