@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -169,11 +171,33 @@ def same_video(a: Path, b: Path) -> None:
 VIDEO = ["mode=a2b", "1", "2", "3", "frames=36"]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Kind -> the video that nobody stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+
+    @cache
+    def made(kind: str) -> Path:
+        write_bundle(folder, height=32, width=32)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            assert main([*VIDEO, f"out=whole{kind or '/'}"]) == 0
+        return folder / f"whole{kind}"
+
+    return made
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("out", ["v.mp4", "v.webm", "v.gif", "frames"])
-def test_stopped_and_started_again(place: Path, number: signal.Signals, out: str) -> None:
+def test_stopped_and_started_again(
+    place: Path,
+    number: signal.Signals,
+    out: str,
+    whole: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     write_bundle(place, height=32, width=32)
-    assert main([*VIDEO, "out=whole/" if out == "frames" else f"out=whole.{out[2:]}"]) == 0
+    wanted = whole(Path(out).suffix)
     process = start(*VIDEO, f"out={out}")
     # a part and 12 raw frames more
     wait_for("frames/00059.png" if out == "frames" else "*.part/00000059.npy", 1, process)
@@ -185,18 +209,18 @@ def test_stopped_and_started_again(place: Path, number: signal.Signals, out: str
         assert "of 73 frames are kept in" in stderr and "the same command goes on" in stderr
         assert not list(place.rglob(".*-*")), "no temporary file is left"
     assert not Path(out).is_file(), "nothing half-written has the name of the result"
-    done = subprocess.run(
-        [sys.executable, "-m", "runtime.run", *VIDEO, f"out={out}"], capture_output=True, text=True, check=True
-    )
-    assert "of 73 frames are there already" in done.stderr
-    kept = int(done.stderr.split(" of 73")[0].split()[-1])
+    capsys.readouterr()
+    assert main([*VIDEO, f"out={out}"]) == 0
+    said = capsys.readouterr().err
+    assert "of 73 frames are there already" in said
+    kept = int(said.split(" of 73")[0].split()[-1])
     assert kept in (59, 60)  # the signal may come before the last one has its name
     if out == "frames":
-        names = sorted(path.name for path in Path("whole").iterdir() if path.suffix == ".png")
+        names = sorted(path.name for path in wanted.iterdir() if path.suffix == ".png")
         assert names == sorted(path.name for path in Path("frames").iterdir() if path.suffix == ".png")
-        assert all((pixels(f"whole/{name}") == pixels(f"frames/{name}")).all() for name in names)
+        assert all((pixels(wanted / name) == pixels(f"frames/{name}")).all() for name in names)
     else:
-        same_video(Path(out), Path(f"whole.{out[2:]}"))
+        same_video(Path(out), wanted)
         assert not Path(f"{out}.part").exists()
 
 

@@ -243,7 +243,7 @@ def same(a: Projection, b: Projection) -> bool:
     )
 
 
-@pytest.mark.parametrize(("name", "w_plus"), [("skip", False), ("skip", True), ("s", True), ("labels", False)])
+@pytest.mark.parametrize(("name", "w_plus"), [("skip", False), ("skip", True), ("t-24", True), ("labels", False)])
 @pytest.mark.parametrize("stops", [[0], [1, 5]])
 def test_continued_work_is_the_same(name: str, w_plus: bool, stops: list[int], tmp_path: Path) -> None:
     G = network(name)
