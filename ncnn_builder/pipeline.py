@@ -28,11 +28,12 @@ from .passes.no_ops import no_ops
 from .passes.raise_attention import raise_attention
 from .passes.raise_bias_act import raise_bias_act
 from .passes.raise_filtered_lrelu import raise_filtered_lrelu
-from .passes.raise_modulation import raise_modulation, refusals
+from .passes.raise_modulation import raise_modulation
 from .passes.raise_norms import raise_norms
 from .passes.raise_row_norms import raise_row_norms
 from .passes.raise_upfirdn2d import raise_upfirdn2d
 from .passes.rows_by_gemm import rows_by_gemm
+from .passes.rules import Rules
 from .passes.share import share
 from .passes.static_weights import static_weights
 from .passes.sum_of_squares import sum_of_squares
@@ -62,14 +63,12 @@ def only(*targets: str) -> Callable[[str], bool]:
 class Pass:
     """A rewrite Graph -> Graph, which returns the very graph it was given where it finds nothing to do.
 
-    on: whether it runs when compiling for this target. refusals: name of a node that looks like its pattern -> why it
-    stays as it is.
+    on: whether it runs when compiling for this target.
     """
 
     name: str
     run: Callable[[Graph], Graph]
     on: Callable[[str], bool] = but_the_oracle
-    refusals: Callable[[Graph], dict[str, str]] | None = None
 
 
 BUILT: tuple[Pass, ...] = (
@@ -83,7 +82,7 @@ BUILT: tuple[Pass, ...] = (
     Pass("no_ops", no_ops),
     # Before modulation: the filter behind a transposed convolution is part of that pattern.
     Pass("raise_upfirdn2d", raise_upfirdn2d),
-    Pass("raise_modulation", raise_modulation, refusals=refusals),
+    Pass("raise_modulation", raise_modulation),
     # Behind the convolutions that it belongs to.
     Pass("raise_bias_act", raise_bias_act),
     # Behind the filters, which are two thirds of it.
@@ -160,7 +159,7 @@ def rewrites(name: str, *, stage: str = "lowered", targets: Collection[str] = ()
     return put
 
 
-REFUSALS = {each.name: each.refusals for each in (*BUILT, *LOWERED) if each.refusals is not None}
+REFUSALS = {each.name: each.run.refusals for each in (*BUILT, *LOWERED) if isinstance(each.run, Rules)}
 """Name of a pass -> what its pattern was not found in, and why."""
 
 Observe = Callable[[str, Graph, Graph], None]

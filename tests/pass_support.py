@@ -13,6 +13,7 @@ from parity_support import run_emitted
 
 import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret
+from ncnn_builder.passes.rules import Rules
 
 Rewrite = Callable[[nb.Graph], nb.Graph]
 STREAMS: dict[str, np.random.Generator] = {}
@@ -66,8 +67,13 @@ def fires(rewrite: Rewrite, g: nb.Graph, expected: list[str], tolerance: float =
     return after
 
 
-def refuses(rewrite: Rewrite, g: nb.Graph) -> None:
+def refuses(rewrite: Rewrite, g: nb.Graph, reason: str | None = None) -> None:
+    """The pass leaves the graph alone, and says why where it looks like a pattern."""
     assert rewrite(g) is g
+    if isinstance(rewrite, Rules):
+        reasons = rewrite.refusals(g)
+        assert set(reasons) <= {node.name for node in g.nodes} and all(reasons.values())
+        assert reason is None or any(reason in said for said in reasons.values()), reasons
 
 
 def same_on_ncnn(before: nb.Graph, after: nb.Graph, tolerance: float = 1e-5, **draw: bool) -> None:

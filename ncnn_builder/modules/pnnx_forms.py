@@ -12,61 +12,79 @@ and results in which pnnx keeps or drops an axis of one number: the values are t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..builder import one
 from ..emit.foreign import Foreign
 from ..ir import Graph, Node, Shape, Value
 from ..ops.activations.activation import activation
-from ..ops.arithmetic.binary import BINARY, LEAST_BASE, binaryOp
-from ..ops.arithmetic.reduce import OPS, log_sum_exp
-from ..ops.arithmetic.unary import UNARY, unary
+from ..ops.arithmetic.binary import LEAST_BASE, binaryOp
+from ..ops.arithmetic.reduce import log_sum_exp
+from ..ops.arithmetic.unary import unary
+from ..ops.enums import Binary, Reduce, Unary
+from ..ops.layers import GLU, BinaryOp, Clamp, Reduction, Sigmoid, Softplus, UnaryOp
 from ..ops.sequences.sequence import gated
 from ..ops.shapes.shape import really_reshape
-from ..opspec import spec_of
-from ..passes.match import Matcher, rewrite_all
+from ..opspec import OpSpec, spec_of
+from ..passes.match import Matcher, expect, is_a
+from ..passes.rules import Made, Rules
+
+right_forms = Rules("pnnx")
+"""The graph with those layers replaced."""
 
 
-def right_forms(part: Graph) -> Graph:
-    """The graph with those layers replaced."""
-    return rewrite_all(part, _rewrite, "pnnx")
+@right_forms.on(OpSpec)
+def _size_of_now(m: Matcher, node: Node) -> Made:
+    """Whatever it computes the shape from."""
+    known = (
+        isinstance(node.spec, Foreign) and node.spec.base is spec_of("Reshape") and all(v.shape for v in node.inputs)
+    )
+    return really_reshape(m.new, node.inputs[0], node.outputs[0].shape) if known and node.outputs[0].shape else None
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if any(not v.shape for v in node.inputs):
-        return None
-    if isinstance(node.spec, Foreign) and node.spec.base is spec_of("Reshape") and node.outputs[0].shape:
-        return really_reshape(new, node.inputs[0], node.outputs[0].shape)  # whatever it computes the shape from
-    p, kind = node.params, node.spec.type
-    if kind == "BinaryOp" and p["with_scalar"] and BINARY[p["op"]] == "Pow" and not _limited(node.inputs[0]):
-        return [one(binaryOp(new, [node.inputs[0], p["b"]], "Pow"))]
-    if kind == "GLU":
-        return gated(new, node.inputs[0], p["axis"])
-    if kind == "Softplus":
-        return [one(activation(new, node.inputs[0], "softplus"))]
-    if kind == "UnaryOp" and UNARY[p["op"]] == "log":
-        sigmoid = matcher.interior(node.inputs[0], "Sigmoid")
-        if sigmoid is not None:
-            negative = unary(new, sigmoid.inputs[0], "neg")
-            return [unary(new, one(activation(new, negative, "softplus")), "neg")]
-    if kind == "Reduction" and p["operation"] == OPS["ReduceLogSumExp"] and p["coeff"] == 1:
-        x = node.inputs[0]
-        if x.producer is None or not _shifted(x.producer):
-            axes = None if p["reduce_all"] else p["axes"]
-            return log_sum_exp(new, x, axes, bool(p["keepdims"]))
-    return None
+@right_forms.on(BinaryOp)
+def _power(m: Matcher, node: Node) -> Made:
+    p, x = node.params, node.inputs[0]
+    expect(p["op"] == Binary.Pow and p["with_scalar"] and x.shape and not _limited(x))
+    return [one(binaryOp(m.new, [x, p["b"]], "Pow"))]
+
+
+@right_forms.on(GLU)
+def _gated(m: Matcher, node: Node) -> Made:
+    return gated(m.new, node.inputs[0], node.params["axis"]) if node.inputs[0].shape else None
+
+
+@right_forms.on(Softplus)
+def _softplus(m: Matcher, node: Node) -> Made:
+    return [one(activation(m.new, node.inputs[0], "softplus"))] if node.inputs[0].shape else None
+
+
+@right_forms.on(UnaryOp)
+def _log_sigmoid(m: Matcher, node: Node) -> Made:
+    expect(node.params["op"] == Unary.log and node.inputs[0].shape)
+    sigmoid = m.maker(node.inputs[0], Sigmoid)
+    negative = unary(m.new, sigmoid.inputs[0], "neg")
+    return [unary(m.new, one(activation(m.new, negative, "softplus")), "neg")]
+
+
+@right_forms.on(Reduction)
+def _log_sum_exp(m: Matcher, node: Node) -> Made:
+    p, x = node.params, node.inputs[0]
+    expect(p["operation"] == Reduce.LogSumExp and p["coeff"] == 1 and x.shape)
+    expect(x.producer is None or not _shifted(x.producer))
+    return log_sum_exp(m.new, x, None if p["reduce_all"] else p["axes"], bool(p["keepdims"]))
 
 
 def _shifted(maker: Node) -> bool:
     """Whether a node is the difference that log_sum_exp() makes."""
-    top = maker.inputs[-1].producer if maker.spec.type == "BinaryOp" else None
-    return top is not None and top.spec.type == "Reduction" and top.params["operation"] == OPS["ReduceMax"]
+    top = maker.inputs[-1].producer if is_a(maker, BinaryOp) else None
+    return top is not None and is_a(top, Reduction) and top.params["operation"] == Reduce.Max
 
 
 def _limited(base: Value) -> bool:
     """Whether this is the base that binaryOp() makes for Pow, from which nothing better can be made."""
     maker = base.producer
-    return maker is not None and maker.spec.type == "Clamp" and maker.params["min"] == LEAST_BASE
+    return maker is not None and is_a(maker, Clamp) and maker.params["min"] == LEAST_BASE
 
 
 def shaped_results(part: Graph, shapes: Mapping[str, Shape]) -> None:

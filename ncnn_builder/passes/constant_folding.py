@@ -19,38 +19,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..builder import append
+from ..builder import one
 from ..errors import NcnnBuilderError
-from ..ir import Array, Graph, Node, Value
+from ..ir import Array, Node, Value, Values
+from ..ops.layers import MemoryData, Shell
 from ..ops.weights import shell
-from ..opspec import spec_of
-from .match import Matcher, rewrite_all
+from ..opspec import OpSpec
+from .match import Matcher, is_a, need
+from .rules import Made, Rules
 
 SMALL = 1024
 """Numbers that results may have in any case."""
-HOLDERS = ("Shell", "MemoryData")
+HOLDERS = (Shell, MemoryData)
 
 
-def constant_folding(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "constant_folding")
+constant_folding = Rules("constant_folding")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    holder = next((v.producer for v in node.inputs if v.producer and v.producer.spec.type in HOLDERS), None)
-    if holder is None or not node.spec.folds or any(v.data is None for v in node.inputs):
+@constant_folding.on(OpSpec)
+def _computed(m: Matcher, node: Node) -> Made:
+    holder = next((v.producer for v in node.inputs if is_a(v.producer, *HOLDERS)), None)
+    if holder is None or any(v.data is None for v in node.inputs):
         return None
-    if _numbers(node.outputs) > max(_numbers(node.inputs), SMALL):
-        return None
+    need(node.spec.folds, "a blob that is not of plain numbers, or whose size follows from numbers")
+    need(_numbers(node.outputs) <= max(_numbers(node.inputs), SMALL), "a result that is larger than its constants")
     results = evaluate(node)
-    return None if results is None else [constant_like(new, holder, data)[0] for data in results]
+    need(all(np.isfinite(data).all() for data in results), "a result that is no number")
+    return [one(constant_like(m, holder, data)) for data in results]
 
 
 def _numbers(values: Sequence[Value]) -> int:
     return sum(math.prod(v.shape) for v in values)
 
 
-def evaluate(node: Node) -> list[Array] | None:
-    """The outputs of a node whose inputs are all known; None where one is no finite number.
+def evaluate(node: Node) -> list[Array]:
+    """The outputs of a node whose inputs are all known.
 
     Raises NcnnBuilderError where torch, which references compute with, is not installed: whether it is must not change
     what is emitted.
@@ -73,16 +76,16 @@ def evaluate(node: Node) -> list[Array] | None:
         found = [np.ascontiguousarray(y.numpy(), dtype=np.float32) for y in results]
     for data, value in zip(found, node.outputs, strict=True):
         assert data.shape == value.shape, f"the reference of {node.spec.type} makes {data.shape} of {value}"
-    return found if all(np.isfinite(data).all() for data in found) else None
+    return found
 
 
-def constant_like(g: Graph, holder: Node, data: Array) -> Sequence[Value]:
+def constant_like(m: Matcher, holder: Node, data: Array) -> Values:
     """A constant of 1 to 4 dimensions, held by a layer of the same type as `holder`."""
-    if holder.spec.type == "Shell":
+    if is_a(holder, Shell):
         kept = data.ndim
         full = {1: (1, 1, 1), 2: (1, 1), 3: (data.shape[0], 1), 4: ()}[kept]
         shape = (*full, *data.shape[1:]) if kept == 3 else (*full, *data.shape)
-        return shell(g, [], data.reshape(shape), None, kept)
+        return shell(m.new, [], data.reshape(shape), None, kept)
     names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[data.ndim]
     sizes = {**dict.fromkeys("whdc", 0), **dict(zip(names, data.shape, strict=True))}
-    return append(g, spec_of("MemoryData"), [], {**holder.params, **sizes}, {next(iter(holder.weights)): data})
+    return m.again(holder, [], {next(iter(holder.weights)): data}, **sizes)

@@ -16,70 +16,68 @@ factor but for its epsilon; noise that is an input, behind the op; a gain that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..builder import append
-from ..ir import Graph, Node, Value
+from ..ir import Array, Node, Value
+from ..ops import layers as ops
+from ..ops.enums import Act
 from .affine import representable, scale_of
-from .match import Matcher, rewrite_all
+from .match import Matcher, is_a, need
+from .rules import Made, Rules
 
-ACTIVATIONS = ("bias_act", "BiasAct", "fully_connected", "filtered_lrelu", "FilteredLrelu")
-FILTERS = ("upfirdn2d", "Upfirdn2d")
-MODULATED = "modulated_conv2d"
-_HOMOGENEOUS = (0, 1, 2)  # linear, relu, lrelu
+BIASED, BOTH, FILTERS = (
+    (ops.BiasActComposite, ops.BiasActSpec),
+    (ops.FilteredLreluComposite, ops.FilteredLreluSpec),
+    (ops.Upfirdn2d, ops.Upfirdn2dSpec),
+)
+_HOMOGENEOUS = (Act.LINEAR, Act.RELU, Act.LRELU)
+
+fold_gains = Rules("fold_gains")
 
 
-def fold_gains(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "fold_gains")
-
-
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+@fold_gains.on(ops.MulConstantSpec, ops.BinaryOp)
+def _behind(m: Matcher, node: Node) -> Made:
     scale = scale_of(node)
-    if scale is not None:
-        before = matcher.interior(node.inputs[0], *ACTIVATIONS, *FILTERS, MODULATED)
-        return None if before is None else _behind(new, before, scale, matcher)
-    for position in range(min(2, len(node.inputs))):
-        before = matcher.interior(node.inputs[position], "MulConstant", "BinaryOp")
+    if scale is None:
+        return None
+    op = m.maker(node.inputs[0], *BIASED, *BOTH, ops.FullyConnected, *FILTERS, ops.ModulatedConv2d)
+    need(not is_a(op, ops.ModulatedConv2d) or len(op.inputs) < 3, "noise that is an input")
+    weights = dict(op.weights)
+    if "noise" in weights:
+        weights["noise"] = weights["noise"] * np.float32(scale)
+    clamp = op.params.get("clamp", -1.0)
+    return _scaled(m, op, op.inputs, scale, clamp * abs(scale) if clamp > 0 else clamp, weights)
+
+
+@fold_gains.on(*BIASED, *BOTH, *FILTERS, ops.ModulatedConv2d)
+def _in_front(m: Matcher, op: Node) -> Made:
+    for position, value in enumerate(op.inputs[:2]):
+        before = m.maybe(value, ops.MulConstantSpec, ops.BinaryOp)
         scale = scale_of(before)
-        if before is not None and scale is not None and _linear_in(node, position, scale):
-            inputs = [before.inputs[0] if i == position else v for i, v in enumerate(node.inputs)]
-            return _scaled(new, node, inputs, scale, node.params.get("clamp", -1.0), node.weights)
+        if before is not None and scale is not None and _linear_in(op, position, scale):
+            inputs = [before.inputs[0] if i == position else v for i, v in enumerate(op.inputs)]
+            return _scaled(m, op, inputs, scale, op.params.get("clamp", -1.0), op.weights)
     return None
 
 
-def _behind(new: Graph, op: Node, scale: float, matcher: Matcher) -> Sequence[Value] | None:
-    if op.spec.type == MODULATED and len(op.inputs) == 3:
-        return None
-    weights = op.weights
-    if "noise" in weights:
-        weights = {**weights, "noise": weights["noise"] * np.float32(scale)}
-    clamp = op.params.get("clamp", -1.0)
-    return _scaled(new, op, op.inputs, scale, clamp * abs(scale) if clamp > 0 else clamp, weights)
-
-
 def _linear_in(op: Node, position: int, scale: float) -> bool:
-    kind, p = op.spec.type, op.params
-    if kind == MODULATED:
-        return position == 0 or (position == 1 and not p["demodulate"])
-    if kind in FILTERS:
+    p = op.params
+    if is_a(op, ops.ModulatedConv2d):
+        return position == 0 or not p["demodulate"]
+    if is_a(op, *FILTERS):
         return True
     if position or scale < 0 or len(op.inputs) > 1 or "b" in op.weights:
         return False
-    return kind in ("filtered_lrelu", "FilteredLrelu") or (kind in ("bias_act", "BiasAct") and p["act"] in _HOMOGENEOUS)
+    return is_a(op, *BOTH) or (is_a(op, *BIASED) and p["act"] in _HOMOGENEOUS)
 
 
 def _scaled(
-    new: Graph, op: Node, inputs: Sequence[Value], scale: float, clamp: float, weights: Any
-) -> Sequence[Value] | None:
+    m: Matcher, op: Node, inputs: Sequence[Value], scale: float, clamp: float, weights: Mapping[str, Array]
+) -> Made:
     gain = op.params["gain"] * scale
-    if not representable(gain) or (clamp > 0 and not representable(clamp)):
-        return None
-    params = {**op.params, "gain": gain}
-    if "clamp" in params:
-        params["clamp"] = clamp
-    if not all(np.isfinite(w).all() for w in weights.values()):
-        return None
-    return append(new, op.spec, inputs, params, weights)
+    need(representable(gain) and (clamp <= 0 or representable(clamp)), "a gain that is no normal float32")
+    need(all(np.isfinite(w).all() for w in weights.values()), "noise that is no float32")
+    changed = {"gain": gain, "clamp": clamp} if "clamp" in op.params else {"gain": gain}
+    return m.again(op, inputs, weights, **changed)

@@ -9,46 +9,39 @@ fused_activation.h numbers them: 1 ReLU, 2 ReLU with a slope, 3 Clip (our Clamp 
 Each of these layers has all six: their load_param takes 0 to 6, and x86 applies them by the very layers that stood
 behind (create_activation_layer), or by activation_ss and its vector forms, which are the same formulas.
 
-Exact. Refused: a value between the two that somebody else reads; a layer that has an activation already; an activation
-that is none of the six (Swish, HardSigmoid, BiasAct).
+Exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..builder import append
-from ..ir import Graph, Node, Value
+from ..ir import Node
+from ..ops.enums import Fused
+from ..ops.layers import Clamp, Clip, FconvTranspose2d, FmatmulSpec, HardSwish, InnerProduct, Mish, ReLU, Sigmoid
 from .fold_scales import CONVOLUTIONS, DECONVOLUTIONS
-from .match import Matcher, rewrite_all
+from .match import Matcher, is_a, need
+from .rules import Made, Rules
 
-LAYERS = (
-    *CONVOLUTIONS,
-    *DECONVOLUTIONS,
-    *("FconvTranspose2d", "Fmatmul", "InnerProduct"),
-)
+LAYERS = (*CONVOLUTIONS, *DECONVOLUTIONS, FconvTranspose2d, FmatmulSpec, InnerProduct)
 
-
-def fuse_activation(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "fuse_activation")
+fuse_activation = Rules("fuse_activation")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    fused = _fused(node)
-    layer = matcher.interior(node.inputs[0], *LAYERS) if fused is not None else None
-    if fused is None or layer is None or layer.params["activation_type"] != 0:
-        return None
-    params = {**layer.params, "activation_type": fused[0], "activation_params": fused[1]}
-    return append(new, layer.spec, layer.inputs, params, layer.weights)
+@fuse_activation.on(ReLU, Clamp, Clip, HardSwish, Sigmoid, Mish)
+def _into_the_layer(m: Matcher, node: Node) -> Made:
+    layer = m.maker(node.inputs[0], *LAYERS)
+    need(layer.params["activation_type"] == Fused.NONE, "the layer has an activation already")
+    kind, numbers = _fused(node)
+    return m.again(layer, activation_type=kind, activation_params=numbers)
 
 
-def _fused(node: Node) -> tuple[int, tuple[float, ...]] | None:
+def _fused(node: Node) -> tuple[Fused, tuple[float, ...]]:
     """(activation_type, activation_params) of an activation that stands alone."""
     p = node.params
-    if node.spec.type == "ReLU":
-        return (2, (p["slope"],)) if p["slope"] else (1, ())
-    if node.spec.type in ("Clamp", "Clip"):
-        return 3, (p["min"], p["max"])
-    if node.spec.type == "HardSwish" and p["alpha"] > 0:  # below 0 the layer and the fused form differ
-        return 6, (p["alpha"], p["beta"])
-    return {"Sigmoid": (4, ()), "Mish": (5, ())}.get(node.spec.type)
+    if is_a(node, ReLU):
+        return (Fused.LEAKY_RELU, (p["slope"],)) if p["slope"] else (Fused.RELU, ())
+    if is_a(node, Clamp, Clip):
+        return Fused.CLIP, (p["min"], p["max"])
+    if is_a(node, HardSwish):
+        need(p["alpha"] > 0, "an alpha that is not positive, where the layer and the fused form differ")
+        return Fused.HARD_SWISH, (p["alpha"], p["beta"])
+    return (Fused.SIGMOID, ()) if is_a(node, Sigmoid) else (Fused.MISH, ())

@@ -7,91 +7,79 @@ before:  y = ModulatedConv2d(x, s, kernel 1x1, demodulate=0, bias=b, clamp=c); u
 after:   z, y = ToRGB(x, s, image, weight, f, bias=b, clamp=c)   y only where it is a tap
 
 Exact: the layers compute the very formulas that stood behind them, on numbers that are still in registers.
-Refused: a value between the two that somebody else reads; a convolution that has an activation already; an activation
-other than linear, relu and lrelu; a bias that is not constant. For ToRGB also: demodulation, noise, a slope or an
-activation gain; a filter that is no column times a row; an upsampling other than StyleGAN2's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from ..builder import append
-from ..ir import Array, Graph, Node, Value
+from ..ir import Node, Value
+from ..ops.enums import Act, Binary, Noise
 from ..ops.generators.fir import paddings, upsampling_border
-from ..ops.generators.modulated import NOISE_NONE, ToRGB
-from ..ops.generators.stylegan import ACTIVATIONS
-from .match import Matcher, rewrite_all
+from ..ops.generators.modulated import ToRGB
+from ..ops.layers import BiasActSpec, BinaryOp, ModulatedConv2dLayer, Upfirdn2dSpec
+from .affine import orders
+from .match import Matcher, NoMatch, Refused, expect, is_a, need
+from .rules import Made, Rules
 
-_SLOPES = {"linear": 1.0, "relu": 0.0}  # lrelu's is its alpha
-
-
-def fuse_modulated(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "fuse_modulated")
+fuse_modulated = Rules("fuse_modulated")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type == "BiasAct":
-        return _activated(new, node, matcher)
-    if node.spec.type == "BinaryOp" and len(node.inputs) == 2 and node.params["op"] == 0:
-        for image, rgb in (node.inputs, node.inputs[::-1]):
-            outputs = _to_rgb(new, image, rgb, matcher)
-            if outputs is not None:
-                return outputs
+@fuse_modulated.on(BiasActSpec)
+def _activated(m: Matcher, node: Node) -> Made:
+    conv, p = m.maker(node.inputs[0], ModulatedConv2dLayer), node.params
+    need(not conv.params["bias_data_size"] and conv.params["clamp"] < 0, "a bias, or a limit, already")
+    _need_linear(conv)
+    slopes = {Act.LINEAR: 1.0, Act.RELU: 0.0, Act.LRELU: p["alpha"]}
+    need(p["act"] in slopes, "an activation that is none of linear, relu and lrelu")
+    b = node.inputs[1].data if len(node.inputs) == 2 else None
+    need(b is not None or len(node.inputs) == 1, "a bias that is no constant")
+    return m.again(
+        conv,
+        weights={**conv.weights, "bias": None if b is None else b.reshape(-1)},
+        bias_data_size=0 if b is None else b.size,
+        slope=slopes[p["act"]],
+        act_gain=p["gain"],
+        clamp=p["clamp"],
+    )
+
+
+@fuse_modulated.on(BinaryOp)
+def _sum(m: Matcher, node: Node) -> Made:
+    reason = ""
+    for image, rgb in orders(node, Binary.Add):
+        try:
+            return _to_rgb(m, image, rgb)
+        except NoMatch as why:
+            reason = reason or str(why)
+    need(not reason, reason)
     return None
 
 
-def _activated(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    conv = matcher.interior(node.inputs[0], "ModulatedConv2d")
-    if conv is None or conv.params["bias_data_size"] or not _plain(conv) or conv.params["clamp"] >= 0:
-        return None
-    p = node.params
-    act = next(name for name, a in ACTIVATIONS.items() if a.id == p["act"])
-    slope = {**_SLOPES, "lrelu": p["alpha"]}.get(act)
-    b = node.inputs[1].data if len(node.inputs) == 2 else None
-    if slope is None or (b is None and len(node.inputs) == 2):
-        return None
-    weights: dict[str, Array | None] = {**conv.weights, "bias": None if b is None else b.reshape(-1)}
-    params: dict[str, Any] = {
-        **conv.params,
-        "bias_data_size": 0 if b is None else b.size,
-        "slope": slope,
-        "act_gain": p["gain"],
-        "clamp": p["clamp"],
-    }
-    return append(new, conv.spec, conv.inputs, params, weights)
-
-
-def _to_rgb(new: Graph, image: Value, rgb: Value, matcher: Matcher) -> Sequence[Value] | None:
-    up, conv = matcher.interior(image, "Upfirdn2d"), rgb.producer
-    if up is None or conv is None or conv.spec.type != "ModulatedConv2d" or len(rgb.uses) != 1:
-        return None
-    keep = not matcher.private(rgb)  # a module's result, for those who compare modules
-    p, f = up.params, up.weights.get("f")
-    n = 0 if f is None or p["f_h"] else p["f_w"]
-    padding = upsampling_border(n, 2) * 2
-    upsampled = {"up_y": 2, "up_x": 2, "down_y": 1, "down_x": 1}
-    if f is None or not n or paddings(p) != padding or any(p[name] != value for name, value in upsampled.items()):
-        return None
-    if p["gain"] <= 0:
-        return None
-    c = conv.params
-    kernel = (c["kernel_h"], c["kernel_w"], c["up"], c["padding"])
-    if kernel != (1, 1, 1, 0) or c["demodulate"] or c["noise"] != NOISE_NONE or not _plain(conv):
-        return None
+def _to_rgb(m: Matcher, image: Value, rgb: Value) -> Made:
+    up, conv = m.maker(image, Upfirdn2dSpec), rgb.producer
+    if conv is None or not is_a(conv, ModulatedConv2dLayer):
+        raise NoMatch
+    c, p, f = conv.params, up.params, up.weights.get("f")
+    expect((c["kernel_h"], c["kernel_w"], c["up"], c["padding"]) == (1, 1, 1, 0))
+    need(len(rgb.uses) == 1, f"somebody else reads {rgb.name}")
+    if f is None or p["f_h"]:
+        raise Refused("a filter that is no column times a row")
+    twice = p["up_y"] == p["up_x"] == 2 and p["down_y"] == p["down_x"] == 1
+    need(twice and paddings(p) == upsampling_border(f.size, 2) * 2, "another upsampling than StyleGAN2's")
+    need(p["gain"] > 0, "a gain that is not positive")
+    need(not c["demodulate"] and c["noise"] == Noise.NONE, "demodulation, or noise")
+    _need_linear(conv)
     weight = conv.weights["weight"].reshape(c["num_output"], c["num_input"], 1, 1)
     if c["gain"] != 1:
         weight = weight * np.float32(c["gain"])
-    inputs = [*conv.inputs, up.inputs[0]]
     f = (f[::-1] if p["flip_filter"] else f) * np.float32((p["gain"] / 4) ** 0.5)  # the layer's own is 4
-    outputs = ToRGB(new, inputs, weight, f, conv.weights.get("bias"), c["clamp"], keep)
+    keep = not m.private(rgb)  # a module's result, for those who compare modules
+    outputs = ToRGB(m.new, [*conv.inputs, up.inputs[0]], weight, f, conv.weights.get("bias"), c["clamp"], keep)
     if keep:
-        matcher.move(rgb, outputs[1])
+        m.move(rgb, outputs[1])
     return [outputs[0]]
 
 
-def _plain(conv: Node) -> bool:
-    return bool(conv.params["slope"] == 1 and conv.params["act_gain"] == 1)
+def _need_linear(conv: Node) -> None:
+    need(conv.params["slope"] == 1 and conv.params["act_gain"] == 1, "an activation, or its gain, already")

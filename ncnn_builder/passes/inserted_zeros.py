@@ -18,8 +18,10 @@ from collections.abc import Sequence
 from itertools import chain
 
 from ..ir import Node, Shape, Value
+from ..ops.enums import Border
+from ..ops.layers import CopyTo, Padding, Reshape
 from .blob_axes import Axes, one_each, regrouped
-from .match import Matcher
+from .match import Matcher, is_a
 
 _BEHIND = ("right", "bottom", "behind")
 _BEFORE = ("left", "top", "front")
@@ -29,8 +31,8 @@ def inserted_zeros(value: Value, matcher: Matcher) -> tuple[Value, tuple[int, in
     """(x, (u, v)) where the value [C, H * u, W * v] is x [C, H, W] with zeros inserted; None for something else."""
     layers: list[tuple[Node, Value]] = []  # the layers, from the last one back, and which of its inputs is looked at
     x = value
-    while (node := matcher.interior(x, "Reshape", "Padding", "CopyTo")) is not None:
-        if node.spec.type != "CopyTo" and len(node.inputs) != 1:
+    while (node := matcher.maybe(x, Reshape, Padding, CopyTo)) is not None:
+        if not is_a(node, CopyTo) and len(node.inputs) != 1:
             break
         x = node.inputs[-1]
         layers.append((node, x))
@@ -52,7 +54,7 @@ def _factors(layers: Sequence[tuple[Node, Value]]) -> tuple[int, int] | None:
     for node, before in reversed(layers):
         shape = node.outputs[0].shape
         after = None
-        if node.spec.type == "Reshape":
+        if is_a(node, Reshape):
             after = regrouped(axes, shape)
         elif _only_behind(node):
             after, count = _widened(axes, before.shape, shape), count + 1
@@ -69,10 +71,10 @@ def _factors(layers: Sequence[tuple[Node, Value]]) -> tuple[int, int] | None:
 def _only_behind(node: Node) -> bool:
     """Whether a layer puts zeros behind what it is given, and does nothing else."""
     p = node.params
-    if node.spec.type == "CopyTo":
+    if is_a(node, CopyTo):
         data = node.inputs[0].data
         return data is not None and not data.any() and not any(p["starts"]) and p["axes"] is not None
-    plain = not p["mode"] and not p["value"] and not p["per_channel_pad_data_size"]
+    plain = p["mode"] == Border.CONSTANT and not p["value"] and not p["per_channel_pad_data_size"]
     return plain and not any(p[side] for side in _BEFORE) and all(p[side] >= 0 for side in _BEHIND)
 
 

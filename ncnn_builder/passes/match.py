@@ -12,12 +12,14 @@ declaration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
+from ..builder import ValueLike, append, filled
 from ..consumed import Consumed
 from ..errors import BuildError
-from ..ir import Graph, Node, Value
+from ..ir import Array, Graph, Node, Value, Values
+from ..opspec import OpSpec, spec_of
 from ..rebuild import between, rebuild
 from .dead_code import dead_code
 
@@ -25,15 +27,40 @@ MOST = 100
 """Rewrites for each node of a graph, and sweeps: a pass that never comes to an end is a bug."""
 
 
-class Refused(Exception):
+class NoMatch(Exception):
+    """A pattern that is not there."""
+
+
+class Refused(NoMatch):
     """A pattern that is almost there; the text says what is in the way."""
 
 
-class Matcher:
-    """Questions about the graph that a pass is looking at."""
+def expect(condition: object) -> None:
+    """For what makes the pattern: raises NoMatch."""
+    if not condition:
+        raise NoMatch
 
-    def __init__(self, graph: Graph) -> None:
+
+def need(condition: object, reason: str) -> None:
+    """For what has to hold where the pattern is: raises Refused."""
+    if not condition:
+        raise Refused(reason)
+
+
+def is_a(node: Node | None, *ops: type[OpSpec]) -> bool:
+    return node is not None and type(node.spec) in ops
+
+
+class Matcher:
+    """Questions about the graph that a pass is looking at, and what it builds there.
+
+    new: the graph to build into. why: why the node that was last looked at stays; "" where it is no pattern's.
+    """
+
+    def __init__(self, graph: Graph, new: Graph) -> None:
         self.pinned = graph.kept()
+        self.new = new
+        self.why = ""
         self.moves: list[tuple[Value, Value]] = []
 
     def private(self, value: Value) -> bool:
@@ -48,12 +75,44 @@ class Matcher:
         """No use, and neither output nor tap."""
         return not value.uses and value not in self.pinned
 
-    def interior(self, value: Value, *types: str) -> Node | None:
-        """The producer of a private value, if it is of one of these types and has this one output."""
+    def maker(self, value: Value, *ops: type[OpSpec]) -> Node:
+        """The node of one of these ops whose one output a value is. Raises NoMatch where it is another's, and Refused
+        where somebody else reads it."""
         node = value.producer
-        if node is None or node.spec.type not in types or len(node.outputs) != 1 or not self.private(value):
-            return None
+        if node is None or not is_a(node, *ops) or len(node.outputs) != 1:
+            raise NoMatch
+        need(self.private(value), f"somebody else reads {value.name}")
         return node
+
+    def maybe(self, value: Value, *ops: type[OpSpec]) -> Node | None:
+        """Likewise, or None: for what may be missing."""
+        try:
+            return self.maker(value, *ops)
+        except NoMatch:
+            return None
+
+    def interior(self, value: Value, *types: str) -> Node | None:
+        """As maybe(), of types by their names: for a user's pass, of ops of their own too."""
+        return self.maybe(value, *(type(spec_of(name)) for name in types))
+
+    def make(
+        self, op: type[OpSpec], inputs: ValueLike, weights: Mapping[str, Array | None] | None = None, /, **params: Any
+    ) -> Values:
+        """A new node; parameters that are not given have ncnn's default."""
+        spec = spec_of(op.type)
+        return append(self.new, spec, inputs, filled(spec, **params), weights)
+
+    def again(
+        self,
+        node: Node,
+        inputs: ValueLike | None = None,
+        weights: Mapping[str, Array | None] | None = None,
+        **params: Any,
+    ) -> Values:
+        """A node as this one, but for what is given."""
+        given = node.inputs if inputs is None else inputs
+        changed = {**node.params, **params}
+        return append(self.new, node.spec, given, changed, node.weights if weights is None else weights)
 
     def move(self, value: Value, to: Value) -> None:
         """From here on `to` holds what `value` held: a tap or output of it goes there."""
@@ -64,13 +123,18 @@ Rewrite = Callable[[Graph, Node, Matcher], "Sequence[Value] | None"]
 """(graph, node in it, matcher) -> what takes the place of its outputs, appended to the graph; None to leave it."""
 
 
-def rewrite_all(graph: Graph, rewrite: Rewrite, name: str) -> Graph:
-    """Rewrite wherever it is possible, until it is no longer; `graph` itself where it never was."""
-    if not _begins(graph, rewrite):
+def rewrite_all(graph: Graph, rewrite: Rewrite, name: str, why: dict[str, str] | None = None) -> Graph:
+    """Rewrite wherever it is possible, until it is no longer; `graph` itself where it never was.
+
+    why: gets the reasons of what was refused: name of the node -> why it stays.
+    """
+    if why is None and not _begins(graph, rewrite):
         return graph
     work = _Work(graph, rewrite, f"pass {name}")
     for _ in range(MOST):
         if not work.sweep():
+            if why is not None:
+                why.update(work.why)
             return work.done() if work.count else graph
     raise AssertionError(f"pass {name} finds something to do after {MOST} sweeps")
 
@@ -92,7 +156,8 @@ class _Probe(Graph):
 def _begins(graph: Graph, rewrite: Rewrite) -> bool:
     """Whether a rewrite finds anything that it might change. Most passes find nothing in most graphs, and to look costs
     a tenth of the copy that a rewrite works on."""
-    probe, matcher = _Probe(), Matcher(graph)
+    probe = _Probe()
+    matcher = Matcher(graph, probe)
     for node in graph.nodes:
         try:
             if rewrite(probe, node, matcher) is not None:
@@ -114,7 +179,8 @@ class _Work:
     def __init__(self, graph: Graph, rewrite: Rewrite, made_by: str) -> None:
         self.graph = rebuild(graph, lambda new, node, inputs: None, made_by)
         self.rewrite, self.made_by = rewrite, made_by
-        self.matcher = Matcher(self.graph)
+        self.matcher = Matcher(self.graph, self.graph)
+        self.why: dict[str, str] = {}
         self.count = 0
         self.most = MOST * (len(graph.nodes) + 1)
         self.touched: list[Consumed] = []
@@ -128,6 +194,7 @@ class _Work:
     def sweep(self) -> bool:
         """Once over all nodes; whether anything was rewritten."""
         before = self.count
+        self.why.clear()
         for first in list(self.graph.nodes):
             stack = [first]
             while stack:
@@ -149,6 +216,7 @@ class _Work:
         """What takes the place of a node; nothing where it stays."""
         g, begin = self.graph, len(self.graph.nodes)
         self.matcher.moves.clear()
+        self.matcher.why = ""
         for params in self.touched:
             params.read.clear()
         self.touched.clear()
@@ -156,11 +224,15 @@ class _Work:
             g.source, g.made_by, g.mask = node.source, self.made_by, node.mask
             try:
                 outputs = self.rewrite(g, node, self.matcher)
-            except BuildError:  # a declaration refuses what would be made
-                outputs = None
+            except BuildError as error:  # a declaration refuses what would be made
+                outputs, self.matcher.why = None, str(error)
         made = g.nodes[begin:]
-        if outputs is None or not self._keeps(node, outputs, made):
+        if outputs is not None:
+            self.matcher.why = self._loses(node, outputs, made)
+        if outputs is None or self.matcher.why:
             g.forget(begin)
+            if self.matcher.why:
+                self.why[node.name] = self.matcher.why
             return []
         del g.nodes[begin:]
         self.count += 1
@@ -172,22 +244,23 @@ class _Work:
         self._drop([node, *(v.producer for v, _ in self.matcher.moves if v.producer is not None)])
         return made
 
-    def _keeps(self, node: Node, outputs: Sequence[Value], made: list[Node]) -> bool:
-        """Whether the rewrite has looked at all that the nodes say which it does away with; then masks carry over."""
+    def _loses(self, node: Node, outputs: Sequence[Value], made: list[Node]) -> str:
+        """What a rewrite would lose of the nodes that it does away with; masks carry over where that is nothing."""
         read = {*outputs, *(v for new in made for v in new.inputs)}
         gone = between(node, read.__contains__)
         for old in gone:
             constant_values = all(v.data is not None for v in old.outputs)  # their numbers are all that they mean
-            if not constant_values and _consumed(old).ignored(old.spec):
-                return False
+            ignored = {} if constant_values else _consumed(old).ignored(old.spec)
+            if ignored:
+                return f"{', '.join(f'{name}={value}' for name, value in ignored.items())} of {old.name}"
         for new_value, value in zip(outputs, node.outputs, strict=True):
             same = (new_value.shape, new_value.others) == (value.shape, value.others)
             if not same and not self.matcher.unread(value):
-                return False
+                return f"{value.name} follows an input of any shape in another way"
         for new in made:
             for old in gone:
                 new.mask |= old.mask
-        return True
+        return ""
 
     def _watch(self, nodes: Iterable[Node]) -> None:
         for node in nodes:

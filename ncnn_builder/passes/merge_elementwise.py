@@ -11,69 +11,57 @@ Exact up to the rounding of one operation: (a x + b) c + d = (a c) x + (b c + d)
 that of a x with x known to float32, which a computed x is not better than. A BinaryOp and a MulConstant become a
 MulConstant; two BinaryOps become one only where one says it, so that a target that has no layers of ours gets none.
 Limits are exact: the second limits what the first lets through. A ReLU without slope is the limit [0, greatest float].
-
-Refused: a value between the two that somebody else reads; a factor that is 0, or a result that is no normal float32
-(the two, rounded one after the other, would underflow or overflow otherwise).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ..ir import Node
+from ..ops.enums import Binary
+from ..ops.layers import BinaryOp, Clamp, Clip, MulConstantSpec, ReLU
+from .affine import GREATEST, affine, representable, scalar_op
+from .match import Matcher, expect, is_a, need
+from .rules import Made, Rules
 
-import numpy as np
+CLIPS = (Clamp, Clip)
 
-from ..builder import append
-from ..ir import Graph, Node, Value
-from .affine import ADD, MUL, affine, representable, scalar_op
-from .match import Matcher, rewrite_all
-
-_GREATEST = float(np.finfo(np.float32).max)
-CLIPS = ("Clamp", "Clip")
-
-
-def merge_elementwise(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "merge_elementwise")
+merge_elementwise = Rules("merge_elementwise")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if len(node.inputs) != 1:
-        return None
-    before = matcher.interior(node.inputs[0], "MulConstant", "BinaryOp", "ReLU", *CLIPS)
-    if before is None or len(before.inputs) != 1:
-        return None
-    pair = _affine_pair(new, before, node, matcher)
-    return _limits_pair(new, before, node, matcher) if pair is None else pair
-
-
-def _affine_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Sequence[Value] | None:
-    a, b = affine(first), affine(second)
-    if a is None or b is None or not representable(a[0], b[0], a[0] * b[0]):
+@merge_elementwise.on(MulConstantSpec, BinaryOp)
+def _factors(m: Matcher, second: Node) -> Made:
+    b = affine(second)
+    expect(b is not None)
+    first = m.maker(second.inputs[0], MulConstantSpec, BinaryOp)
+    a = affine(first)
+    if a is None or b is None:
         return None
     scale, bias = a[0] * b[0], a[1] * b[0] + b[1]
-    if not all(n == 0 or representable(n) for n in (a[1] * b[0], bias)):
-        return None
+    need(
+        representable(a[0], b[0], scale) and all(n == 0 or representable(n) for n in (a[1] * b[0], bias)),
+        "a factor of 0, or what the two come to is no normal float32",
+    )
     x = first.inputs[0]
-    if "MulConstant" in (first.spec.type, second.spec.type):
-        spec = (first if first.spec.type == "MulConstant" else second).spec
-        return append(new, spec, x, {"scale": scale, "bias": bias})
+    if is_a(first, MulConstantSpec) or is_a(second, MulConstantSpec):
+        return m.make(MulConstantSpec, x, scale=scale, bias=bias)
     if bias == 0:
-        return scalar_op(new, x, MUL, scale)
-    return scalar_op(new, x, ADD, bias) if scale == 1 else None
+        return scalar_op(m, x, Binary.Mul, scale)
+    need(scale == 1, "a factor and an addend, for which there is no layer of ncnn")
+    return scalar_op(m, x, Binary.Add, bias)
 
 
-def _limits(node: Node) -> tuple[float, float] | None:
-    if node.spec.type in CLIPS:
-        return node.params["min"], node.params["max"]
-    return (0.0, _GREATEST) if node.spec.type == "ReLU" and node.params["slope"] == 0 else None
-
-
-def _limits_pair(new: Graph, first: Node, second: Node, matcher: Matcher) -> Sequence[Value] | None:
-    inner, outer = _limits(first), _limits(second)
-    if inner is None or outer is None:
-        return None
-    x = first.inputs[0]
+@merge_elementwise.on(ReLU, *CLIPS)
+def _limits(m: Matcher, second: Node) -> Made:
+    first = m.maker(second.inputs[0], ReLU, *CLIPS)
+    inner, outer = _range(first), _range(second)
     low, high = (min(max(n, outer[0]), outer[1]) for n in inner)
-    clip = next((n for n in (second, first) if n.spec.type in CLIPS), None)
+    clip = next((n for n in (second, first) if is_a(n, *CLIPS)), None)
     if clip is None:
-        return append(new, second.spec, x, second.params)  # two ReLUs
-    return append(new, clip.spec, x, {**clip.params, "min": low, "max": high})
+        return m.again(second, first.inputs)  # two ReLUs
+    return m.again(clip, first.inputs, min=low, max=high)
+
+
+def _range(node: Node) -> tuple[float, float]:
+    if is_a(node, *CLIPS):
+        return node.params["min"], node.params["max"]
+    expect(node.params["slope"] == 0)
+    return 0.0, GREATEST

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Node, Value
-from .affine import MUL, affine
+from ..ops.enums import Binary, Reduce, Unary, Vector
+from ..ops.layers import BinaryOp, F4DOp1DSpec, Permute, Reduction, Reshape, Rsqrt, UnaryOp
+from ..opspec import OpSpec
+from .affine import affine, orders
 from .blob_axes import Axes, before_permute, names_of, one_each, regrouped
-from .match import Matcher, Refused
-from .sum_of_squares import is_square
+from .match import Matcher, Refused, is_a, need
+from .sum_of_squares import SQUARES, is_square
 
 EPS = 1e-8  # the one that modulated_conv2d has
-SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3  # of Reduction
-RSQRT = 6  # of UnaryOp
 ROUNDED = 1e-6  # how far a scale that is written with six digits may be from 1
 OUT_IN, IN_OUT = "oihw", "iohw"
 """Orders of a weight's axes: output channels, input channels, height, width."""
@@ -53,11 +54,9 @@ class _Factor:
 def is_modulated(conv: Node) -> bool:
     """Whether the weight of a convolution is computed by a multiplication, as far as a glance tells."""
     producer = conv.inputs[1].producer if len(conv.inputs) > 1 else None
-    while producer is not None and (producer.spec.type in ("Permute", "Reshape") or affine(producer) is not None):
+    while producer is not None and (is_a(producer, Permute, Reshape) or affine(producer) is not None):
         producer = producer.inputs[0].producer
-    if producer is None or producer.spec.type not in ("F4DOp1D", "BinaryOp"):
-        return False
-    return producer.spec.type == "F4DOp1D" or (producer.params["op"] == MUL and len(producer.inputs) == 2)
+    return producer is not None and (is_a(producer, F4DOp1DSpec) or bool(orders(producer, Binary.Mul)))
 
 
 def modulated(value: Value, matcher: Matcher, order: str) -> Modulated:
@@ -72,9 +71,9 @@ def modulated(value: Value, matcher: Matcher, order: str) -> Modulated:
         demodulated = bool(factors) and factors[-1].of is value and len(value.uses) > 1
         need(demodulated or matcher.private(value), "somebody else reads the modulated weight")
         scaled = affine(node)
-        if node.spec.type == "Permute":
+        if is_a(node, Permute):
             axes, value = before_permute(axes, node), node.inputs[0]
-        elif node.spec.type == "Reshape" and len(node.inputs) == 1:
+        elif is_a(node, Reshape) and len(node.inputs) == 1:
             value = node.inputs[0]
             axes = _need(regrouped(axes, value.shape), "a Reshape that takes an axis apart")
         elif scaled is not None:
@@ -107,18 +106,18 @@ def modulated(value: Value, matcher: Matcher, order: str) -> Modulated:
 
 def _factor(node: Node, axes: Axes) -> _Factor | None:
     """A layer that computes with a weight and as many numbers as some of its dimensions have."""
-    if node.spec.type == "F4DOp1D":
+    if is_a(node, F4DOp1DSpec):
         of, value = node.inputs
         along = names_of((axes[node.params["dim"]],))
-        return _Factor(of, value, axes, along, node.params["op"] == 0)
-    if node.spec.type != "BinaryOp" or len(node.inputs) != 2:
+        return _Factor(of, value, axes, along, node.params["op"] == Vector.Mul)
+    if not is_a(node, BinaryOp) or len(node.inputs) != 2:
         return None
     shape = node.outputs[0].shape
     of, value = node.inputs if node.inputs[0].shape == shape else node.inputs[::-1]
     if of.shape != shape or len(value.shape) != len(shape):
         return None
     along = names_of(tuple(own for own, n in zip(axes, value.shape, strict=True) if n != 1))
-    return _Factor(of, value, axes, along, node.params["op"] == MUL)
+    return _Factor(of, value, axes, along, node.params["op"] == Binary.Mul)
 
 
 def _one_number(factor: _Factor) -> float | None:
@@ -142,16 +141,16 @@ def _in_order(data: Array, axes: Axes, sizes: dict[str, int]) -> Array:
 def _demodulation(factor: _Factor, matcher: Matcher) -> float:
     """The gain of a factor rsqrt(sum of m^2), m being what it multiplies. Raises Refused where it is something else."""
     value, gain = factor.value, 1.0
-    while (node := value.producer) is not None and (node.spec.type == "Reshape" or affine(node) is not None):
+    while (node := value.producer) is not None and (is_a(node, Reshape) or affine(node) is not None):
         scale, bias = affine(node) or (1.0, 0.0)
         need(matcher.private(value), f"somebody else reads what {node.spec.type} makes")
         need(bias == 0, "an addend to the demodulation")
         gain, value = gain * scale, node.inputs[0]
     scale, eps, value = _rsqrt(value, matcher)
-    if value.producer is not None and value.producer.spec.type == "Reshape":
-        value = _behind(value, "Reshape", matcher)
+    if is_a(value.producer, Reshape):
+        value = _behind(value, matcher, Reshape)
     reduction = value.producer
-    value = _behind(value, "Reduction", matcher)
+    value = _behind(value, matcher, Reduction)
     assert reduction is not None
     p, total = reduction.params, 1
     axes = {a % len(factor.axes) for a in p["axes"]}
@@ -160,14 +159,14 @@ def _demodulation(factor: _Factor, matcher: Matcher) -> float:
         over = over and all((name == "o") != (i in axes) for name, _ in own)
         for name, size in own:
             total *= 1 if name == "o" else size
-    scale *= p["coeff"] / (total if p["operation"] == MEAN else 1)  # a mean is a sum again, by the scale
-    known = p["operation"] in (SUM, SUM_OF_SQUARES) or (p["operation"] == MEAN and abs(scale - 1) < ROUNDED)
+    scale *= p["coeff"] / (total if p["operation"] == Reduce.Mean else 1)  # a mean is a sum again, by the scale
+    mean = p["operation"] == Reduce.Mean and abs(scale - 1) < ROUNDED
+    known = mean or p["operation"] in (Reduce.Sum, Reduce.SumSquare)
     need(over and known, "another reduction than a sum for each output channel")
     need(np.float32(eps) == np.float32(EPS) and abs(scale - 1) < ROUNDED, "another epsilon or scale")
-    if p["operation"] != SUM_OF_SQUARES:
+    if p["operation"] != Reduce.SumSquare:
         square = value.producer
-        fits = square is not None and square.spec.type in ("Square", "UnaryOp", "BinaryOp") and is_square(square)
-        if square is None or not fits:
+        if square is None or not is_a(square, *SQUARES) or not is_square(square):
             raise Refused("demodulation without Square")
         need(matcher.private(value), "somebody else reads the squares")
         value, reduction = square.inputs[0], square
@@ -180,11 +179,11 @@ def _demodulation(factor: _Factor, matcher: Matcher) -> float:
 def _rsqrt(value: Value, matcher: Matcher) -> tuple[float, float, Value]:
     """(scale, eps, x) of the value rsqrt(scale * x + eps), by the predecessor's layer or by two of ncnn's."""
     node = value.producer
-    if node is None or node.spec.type != "UnaryOp" or node.params["op"] != RSQRT:
-        x = _behind(value, "Rsqrt", matcher)
+    if node is None or not is_a(node, UnaryOp) or node.params["op"] != Unary.rsqrt:
+        x = _behind(value, matcher, Rsqrt)
         assert node is not None
         return node.params["scale"], node.params["eps"], x
-    x = _behind(value, "UnaryOp", matcher)
+    x = _behind(value, matcher, UnaryOp)
     added = affine(x.producer)
     if added is None or x.producer is None:
         return 1.0, 0.0, x
@@ -192,17 +191,12 @@ def _rsqrt(value: Value, matcher: Matcher) -> tuple[float, float, Value]:
     return added[0], added[1], x.producer.inputs[0]
 
 
-def _behind(value: Value, kind: str, matcher: Matcher) -> Value:
-    """The input of the `kind` that makes this value. Raises Refused where something else does, or others read it."""
-    if value.producer is None or value.producer.spec.type != kind:
-        raise Refused(f"demodulation without {kind}")
-    need(matcher.private(value), f"somebody else reads what {kind} makes")
+def _behind(value: Value, matcher: Matcher, op: type[OpSpec]) -> Value:
+    """The input of the op that makes this value. Raises Refused where something else does, or others read it."""
+    if value.producer is None or not is_a(value.producer, op):
+        raise Refused(f"demodulation without {op.type}")
+    need(matcher.private(value), f"somebody else reads what {op.type} makes")
     return value.producer.inputs[0]
-
-
-def need(condition: bool, reason: str) -> None:
-    if not condition:
-        raise Refused(reason)
 
 
 def _need(axes: Axes | None, reason: str) -> Axes:

@@ -15,91 +15,99 @@ an input of any shape has the one of today.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from ..builder import append
-from ..ir import Graph, Node, Value
+from ..ir import Node
+from ..ops import layers as ops
+from ..ops.enums import Act, Fused
 from ..ops.generators.fir import paddings
 from ..ops.shapes.permute import order_of, permutation
-from .affine import affine
-from .match import Matcher, rewrite_all
+from .affine import GREATEST, affine
+from .match import Matcher, expect
+from .rules import Made, Rules
 
-_GREATEST = float(np.finfo(np.float32).max)
 _BORDERS = ("top", "bottom", "left", "right", "front", "behind")
 
-
-def no_ops(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "no_ops")
+no_ops = Rules("no_ops")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if _is_one_pixel(node):
-        return [node.inputs[0]]
-    if len(node.inputs) != 1 or len(node.outputs) != 1:
-        return None
-    if _does_nothing(node):
-        return [node.inputs[0]]
-    if node.spec.type == "Reshape":
-        first = matcher.interior(node.inputs[0], "Reshape")
-        if first is not None:
-            return append(new, node.spec, first.inputs[0], node.params)
-    if node.spec.type == "Permute":
-        first = matcher.interior(node.inputs[0], "Permute")
-        if first is not None:
-            return append(new, node.spec, first.inputs[0], {"order_type": _both(first, node)})
-    return None
+@no_ops.on(ops.MulConstantSpec, ops.BinaryOp)
+def _times_one(m: Matcher, node: Node) -> Made:
+    return _gone(node, affine(node) == (1, 0))
 
 
-def _both(first: Node, second: Node) -> int:
-    """The order of x.permute(first).permute(second)."""
-    rank = len(first.outputs[0].shape)
-    perms = [permutation(rank, node.params["order_type"]) for node in (first, second)]
-    return order_of(tuple(perms[0][i] for i in perms[1]))
+@no_ops.on(ops.Reshape, ops.Crop)
+def _same_shape(m: Matcher, node: Node) -> Made:
+    same = len(node.inputs) == 1 and node.inputs[0].shape == node.outputs[0].shape
+    return _gone(node, same and _whatever(node))  # a part of the same shape is the whole
 
 
-def _is_one_pixel(node: Node) -> bool:
-    """Whether it is a depthwise convolution that multiplies every number by 1."""
+@no_ops.on(ops.Reshape)
+def _two_shapes(m: Matcher, node: Node) -> Made:
+    expect(len(node.inputs) == 1)
+    first = m.maker(node.inputs[0], ops.Reshape)
+    return m.again(node, first.inputs[0])
+
+
+@no_ops.on(ops.Permute)
+def _in_order(m: Matcher, node: Node) -> Made:
+    return _gone(node, node.params["order_type"] == order_of(tuple(range(len(node.inputs[0].shape)))))
+
+
+@no_ops.on(ops.Permute)
+def _two_orders(m: Matcher, second: Node) -> Made:
+    first = m.maker(second.inputs[0], ops.Permute)
+    one, two = (permutation(len(first.outputs[0].shape), n.params["order_type"]) for n in (first, second))
+    return m.again(second, first.inputs, order_type=order_of(tuple(one[i] for i in two)))
+
+
+@no_ops.on(ops.Padding)
+def _no_border(m: Matcher, node: Node) -> Made:
+    return _gone(node, len(node.inputs) == 1 and not any(node.params[side] for side in _BORDERS) and _whatever(node))
+
+
+@no_ops.on(ops.Concat)
+def _of_one(m: Matcher, node: Node) -> Made:
+    return _gone(node, len(node.inputs) == 1 and _whatever(node))
+
+
+@no_ops.on(ops.Clamp, ops.Clip)
+def _no_limits(m: Matcher, node: Node) -> Made:
+    return _gone(node, node.params["min"] <= -GREATEST and node.params["max"] >= GREATEST)
+
+
+@no_ops.on(ops.ReLU)
+def _no_bend(m: Matcher, node: Node) -> Made:
+    return _gone(node, node.params["slope"] == 1)
+
+
+@no_ops.on(ops.BiasActSpec, ops.BiasActComposite)
+def _linear(m: Matcher, node: Node) -> Made:
     p = node.params
-    if node.spec.type not in ("ConvolutionDepthWise", "Convolution") or node.inputs[0].any_shape:
-        return False
+    bare = len(node.inputs) == 1 and not node.weights
+    return _gone(node, bare and p["act"] == Act.LINEAR and p["gain"] == 1 and p["clamp"] < 0 and _whatever(node))
+
+
+@no_ops.on(ops.Upfirdn2d)
+def _no_filter(m: Matcher, node: Node) -> Made:
+    p = node.params
+    still = all(p[f] == 1 for f in ("up_y", "up_x", "down_y", "down_x")) and not any(paddings(p))
+    return _gone(node, not node.weights and p["gain"] == 1 and still and _whatever(node))
+
+
+@no_ops.on(ops.Convolution, ops.ConvolutionDepthWise)
+def _one_pixel(m: Matcher, node: Node) -> Made:
+    """A depthwise convolution that multiplies every number by 1."""
+    p = node.params
     weight = node.inputs[1].data if p["dynamic_weight"] else node.weights["weight"]
-    plain = not p["bias_term"] and not p["activation_type"] and p.get("group", 1) == p["num_output"]
-    return bool(
-        plain
-        and weight is not None
-        and p["stride_h"] == p["stride_w"] == 1
-        and not any(paddings(p))
-        and weight.shape[1:] == (1, 1, 1)
-        and (weight == 1).all()
-    )
+    if weight is None:
+        return None
+    expect(not p["bias_term"] and p["activation_type"] == Fused.NONE and p.get("group", 1) == p["num_output"])
+    expect(p["stride_h"] == p["stride_w"] == 1 and not any(paddings(p)))
+    return _gone(node, weight.shape[1:] == (1, 1, 1) and (weight == 1).all() and not node.inputs[0].any_shape)
 
 
-def _does_nothing(node: Node) -> bool:
-    p, kind = node.params, node.spec.type
-    same_shape = node.inputs[0].shape == node.outputs[0].shape
-    if kind in ("MulConstant", "BinaryOp"):
-        return affine(node) == (1, 0)
-    if kind in ("Reshape", "Crop"):
-        return same_shape and _whatever(node)  # a part of the same shape is the whole
-    if kind == "Permute":
-        return bool(p["order_type"] == 0)
-    if kind == "Padding":
-        return not any(p[side] for side in _BORDERS) and _whatever(node)
-    if kind == "Concat":
-        return _whatever(node)
-    if kind in ("Clamp", "Clip"):
-        return bool(p["min"] <= -_GREATEST and p["max"] >= _GREATEST)
-    if kind == "ReLU":
-        return bool(p["slope"] == 1)
-    if kind in ("BiasAct", "bias_act"):
-        return not node.weights and p["act"] == 0 and p["gain"] == 1 and p["clamp"] < 0 and _whatever(node)
-    if kind == "upfirdn2d":
-        factors = ("up_y", "up_x", "down_y", "down_x")
-        still = same_shape and all(p[f] == 1 for f in factors) and not any(paddings(p))
-        return not node.weights and p["gain"] == 1 and still and _whatever(node)
-    return False
+def _gone(node: Node, nothing: object) -> Made:
+    """What a node that does nothing hands on."""
+    return [node.inputs[0]] if nothing else None
 
 
 def _whatever(node: Node) -> bool:

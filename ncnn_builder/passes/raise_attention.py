@@ -7,86 +7,70 @@ q [heads, T, size], k [heads, S, size], v [heads, S, size'], mask [T, S], [1, T,
 stand on q too, or be a quotient; it and the mask may be missing. A k that was turned, a Reshape of a Permute of
 [S, heads * size] or a Permute of [heads, S, size], is taken as it was.
 
-Exact up to rounding: ncnn's SDPA is softmax(scale q k^T + mask) v, head by head. Refused: values in between that
-somebody else reads; a softmax along another axis; a scale behind the mask; heads that are broadcast; any other step.
+Exact up to rounding: ncnn's SDPA is softmax(scale q k^T + mask) v, head by head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..builder import append
-from ..ir import Graph, Node, Value
+from ..ir import Node, Value
+from ..ops.enums import Binary
+from ..ops.layers import SDPA, BinaryOp, MatMul, Permute, Reshape, Softmax
 from ..ops.shapes.permute import permutation, really_permute
 from ..ops.shapes.shape import really_reshape
-from ..opspec import spec_of
-from .affine import ADD, scale_of
-from .match import Matcher, rewrite_all
+from .affine import orders, scale_of
+from .match import Matcher, expect, is_a, need
+from .rules import Made, Rules
 
 HEADS_IN_FRONT = (1, 0, 2)
 """The permutation between [rows, heads, size] and [heads, rows, size]."""
 
-
-def raise_attention(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "raise_attention")
+raise_attention = Rules("raise_attention")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type != "MatMul" or node.params["transpose_b"] or len(node.inputs[0].shape) != 3:
-        return None
-    softmax = matcher.interior(node.inputs[0], "Softmax")
-    if softmax is None or softmax.params["axis"] not in (2, -1):
-        return None
-    scores, mask = _mask(softmax.inputs[0], matcher)
-    scores, scale = _scaled(scores, matcher)
-    product = matcher.interior(scores, "MatMul")
-    if product is None:
-        return None
-    q, more = _scaled(product.inputs[0], matcher)
+@raise_attention.on(MatMul)
+def _attention(m: Matcher, node: Node) -> Made:
+    softmax = m.maker(node.inputs[0], Softmax)
+    expect(not node.params["transpose_b"] and len(node.inputs[0].shape) == 3)
+    need(softmax.params["axis"] in (2, -1), "a softmax along another axis")
+    scores, mask = _mask(m, softmax.inputs[0])
+    scores, scale = _scaled(m, scores)
+    product = m.maker(scores, MatMul)
+    q, more = _scaled(m, product.inputs[0])
     k, v = product.inputs[1], node.inputs[1]
-    heads = q.shape[0]
-    if any(len(x.shape) != 3 or x.shape[0] != heads or x.open for x in (q, k, v)):
-        return None
+    need(all(len(x.shape) == 3 and x.shape[0] == q.shape[0] for x in (q, k, v)), "heads that are broadcast")
+    need(not any(x.open for x in (q, k, v)), "sizes that follow an input of any shape")
     if not product.params["transpose_b"]:
-        back = _turned_back(new, k, matcher)
-        if back is None:
-            return None
-        k = back
+        k = _turned_back(m, k)
     inputs = [q, k, v, *([] if mask is None else [mask])]
-    return append(new, spec_of("SDPA"), inputs, {"attn_mask": int(mask is not None), "scale": scale * more})
+    return m.make(SDPA, inputs, attn_mask=mask is not None, scale=scale * more)
 
 
-def _mask(scores: Value, matcher: Matcher) -> tuple[Value, Value | None]:
+def _mask(m: Matcher, scores: Value) -> tuple[Value, Value | None]:
     """What is added to the scores, of a shape that SDPA takes."""
-    added = matcher.interior(scores, "BinaryOp")
-    if added is None or added.params["op"] != ADD or len(added.inputs) != 2:
-        return scores, None
     heads, rows, columns = scores.shape
-    for inner, mask in (added.inputs, added.inputs[::-1]):
-        of_scores = inner.producer is not None and inner.producer.spec.type in ("MatMul", "BinaryOp")
+    added = m.maybe(scores, BinaryOp)
+    for inner, mask in [] if added is None else orders(added, Binary.Add):
         fits = mask.shape in ((1, rows, columns), (heads, rows, columns))
-        if of_scores and inner.shape == scores.shape and fits:
+        if is_a(inner.producer, MatMul, BinaryOp) and inner.shape == scores.shape and fits:
             return inner, mask
     return scores, None
 
 
-def _scaled(value: Value, matcher: Matcher) -> tuple[Value, float]:
+def _scaled(m: Matcher, value: Value) -> tuple[Value, float]:
     """(x, s) where the value is x * s."""
-    node = matcher.interior(value, "BinaryOp")
+    node = m.maybe(value, BinaryOp)
     scale = scale_of(node)
     return (value, 1.0) if node is None or scale is None else (node.inputs[0], scale)
 
 
-def _turned_back(new: Graph, k: Value, matcher: Matcher) -> Value | None:
+def _turned_back(m: Matcher, k: Value) -> Value:
     """k [heads, S, size] of what is [heads, size, S]."""
     heads, size, rows = k.shape
-    reshape = matcher.interior(k, "Reshape")
-    turned = matcher.interior(k if reshape is None else reshape.inputs[0], "Permute")
-    if turned is None:
-        return None
+    reshape = m.maybe(k, Reshape)
+    turned = m.maker(k if reshape is None else reshape.inputs[0], Permute)
     x, order = turned.inputs[0], turned.params["order_type"]
     if reshape is None:
-        return x if permutation(3, order) == (0, 2, 1) else None
-    if x.shape != (rows, heads * size) or x.open or permutation(2, order) != (1, 0):
-        return None
-    return really_permute(new, really_reshape(new, x, (rows, heads, size)), HEADS_IN_FRONT)[0]
+        need(permutation(3, order) == (0, 2, 1), "keys that are turned in another way")
+        return x
+    need(x.shape == (rows, heads * size) and not x.open and permutation(2, order) == (1, 0), "keys of another shape")
+    return really_permute(m.new, really_reshape(m.new, x, (rows, heads, size)), HEADS_IN_FRONT)[0]

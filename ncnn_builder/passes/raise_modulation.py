@@ -22,106 +22,32 @@ after:   z = modulated_conv2d(x, styles, weight=w, up=u, resample_filter=f / u^2
 with padding = p + (n + u - 1) // 2 - (k - 1) before and p + (n - u) // 2 - (k - u) behind for n taps and a kernel of k.
 Exact up to rounding: it is the definition of the composite op. Then code written for the predecessor, and the official
 forward(), have the fast targets too, which do not modulate weights.
-
-Refused, with the reason (`refusals` lists them, and `--dump-passes` writes them): a weight that somebody else reads or
-that is no constant; a value on the way that somebody else reads; a convolution with groups, bias, activation, dilation,
-a stride, a border that is not 0 or not the same on all sides; another reduction or epsilon; a factor along other axes;
-a transposed convolution without a filter behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..builder import append
-from ..ir import Array, Graph, Node, Value
+from ..ir import Array, Node, Value
+from ..ops import layers as ops
+from ..ops.enums import Binary, Fused
 from ..ops.generators.fir import PADDINGS, border_behind
 from ..ops.shapes.shape import really_reshape
-from ..opspec import spec_of
-from .affine import ADD
-from .match import Matcher, Refused, rewrite_all
-from .modulated_weight import IN_OUT, OUT_IN, Modulated, is_modulated, modulated, need
+from .affine import orders
+from .match import Matcher, NoMatch, Refused, expect, is_a, need
+from .modulated_weight import IN_OUT, OUT_IN, Modulated, is_modulated, modulated
+from .rules import Made, Rules
 
-CONVOLUTION = "Convolution"
-TRANSPOSED = ("FconvTranspose2d", "Deconvolution")
+TRANSPOSED = (ops.FconvTranspose2d, ops.Deconvolution)
 
-
-def raise_modulation(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "raise_modulation")
+raise_modulation = Rules("raise_modulation")
 
 
-def refusals(graph: Graph) -> dict[str, str]:
-    """Name of a convolution of modulated weights -> why it stays as it is."""
-    reasons = {}
-    matcher = Matcher(graph)
-    for node in graph.nodes:
-        if node.spec.type in (CONVOLUTION, *TRANSPOSED) and is_modulated(node):
-            try:
-                reader = node.outputs[0].uses[0][0] if node.outputs[0].uses else node
-                _match(node if node.spec.type == CONVOLUTION else reader, matcher)
-            except Refused as reason:
-                reasons[node.name] = str(reason)
-    return reasons
-
-
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type == "AddNoise":
-        return _with_noise(new, node.inputs, matcher)
-    if node.spec.type == "BinaryOp":
-        return _with_plane(new, node, matcher)
-    if node.spec.type not in (CONVOLUTION, "upfirdn2d"):
-        return None
-    conv = node if node.spec.type == CONVOLUTION else node.inputs[0].producer
-    if conv is None or conv.spec.type not in (CONVOLUTION, *TRANSPOSED) or not is_modulated(conv):
-        return None
-    try:
-        (x, styles), params, weights = _match(node, matcher)
-    except Refused:
-        return None
-    if len(styles.shape) != 1:
-        styles = really_reshape(new, styles, (weights["weight"].shape[1],))[0]
-    return append(new, spec_of("modulated_conv2d"), [x, styles], params, weights)
-
-
-def _with_plane(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    """A BinaryOp that adds [1, H, W] is AddNoise."""
-    if node.params["op"] != ADD or len(node.inputs) != 2:
-        return None
-    for y, noise in (node.inputs, node.inputs[::-1]):
-        if y.shape == node.outputs[0].shape and noise.shape == (1, *y.shape[1:]):
-            made = _with_noise(new, (y, noise), matcher)
-            if made is not None:
-                return made
-    return None
-
-
-def _with_noise(new: Graph, inputs: Sequence[Value], matcher: Matcher) -> Sequence[Value] | None:
-    """modulated_conv2d(...) and a plane of noise behind it; the plane becomes a weight where it is a constant."""
-    y, noise = inputs
-    op = matcher.interior(y, "modulated_conv2d")
-    if op is None or len(op.inputs) == 3 or "noise" in op.weights:
-        return None
-    data, plane = noise.data, y.shape[1:]
-    if data is not None and matcher.private(noise):
-        return append(new, op.spec, op.inputs, op.params, {**op.weights, "noise": data.reshape(plane)})
-    if noise.shape != (*(1,) * (len(noise.shape) - 2), *plane):
-        return None
-    return append(new, op.spec, [v for v in (*op.inputs, noise)], op.params, op.weights)
-
-
-def _match(node: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], dict[str, Array]]:
-    """Inputs, parameters and weights of the composite op that makes the value of `node`. Raises Refused."""
-    if node.spec.type == CONVOLUTION:
-        return _plain(node, matcher)
-    if node.spec.type == "upfirdn2d":
-        return _upsampling(node, matcher)
-    raise Refused("no filter behind the transposed convolution")
-
-
-def _plain(conv: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], dict[str, Array]]:
+@raise_modulation.on(ops.Convolution)
+def _plain(m: Matcher, conv: Node) -> Made:
+    expect(is_modulated(conv))
     p = conv.params
     _need_bare(conv)
     need(p["stride_h"] == p["stride_w"] == 1, "a stride")
@@ -129,22 +55,31 @@ def _plain(conv: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], d
         len({p[side] for side in PADDINGS}) == 1 and p["pad_value"] == 0,
         "the border is not the same on all sides, or not 0",
     )
-    found = modulated(conv.inputs[1], matcher, OUT_IN)
-    return [conv.inputs[0], found.styles], _params(found, 1, p["pad_top"], 1), {"weight": found.weight}
+    found = modulated(conv.inputs[1], m, OUT_IN)
+    return _made(m, conv.inputs[0], found, {"weight": found.weight}, padding=p["pad_top"])
 
 
-def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any], dict[str, Array]]:
-    conv, f, q = matcher.interior(fir.inputs[0], *TRANSPOSED), fir.weights.get("f"), fir.params
-    if conv is None:
-        raise Refused("somebody else reads what the transposed convolution makes")
+@raise_modulation.on(*TRANSPOSED)
+def _without_filter(m: Matcher, conv: Node) -> Made:
+    expect(is_modulated(conv))
+    filtered = any(is_a(reader, ops.Upfirdn2d) for reader, _ in conv.outputs[0].uses)
+    need(filtered, "no filter behind the transposed convolution")
+    return None
+
+
+@raise_modulation.on(ops.Upfirdn2d)
+def _upsampling(m: Matcher, fir: Node) -> Made:
+    conv = fir.inputs[0].producer
+    if conv is None or not is_a(conv, *TRANSPOSED):
+        raise NoMatch
+    expect(is_modulated(conv))
+    need(m.private(fir.inputs[0]), "somebody else reads what the transposed convolution makes")
     _need_bare(conv)
-    p, up = conv.params, conv.params["stride_h"]
+    p, q, f, up = conv.params, fir.params, fir.weights.get("f"), conv.params["stride_h"]
     need(up == p["stride_w"] and up > 1, "the factors of the upsampling differ, or are 1")
     need(p.get("group", 1) == 1, "groups")
-    need(
-        not any(p[k] for k in (*PADDINGS, "output_pad_right", "output_pad_bottom")),
-        "the transposed convolution has a border",
-    )
+    border = any(p[k] for k in (*PADDINGS, "output_pad_right", "output_pad_bottom"))
+    need(not border, "the transposed convolution has a border")
     if f is None:
         raise Refused("no filter behind the transposed convolution")
     need(q["up_y"] == q["up_x"] == q["down_y"] == q["down_x"] == 1, "the filter changes the size")
@@ -153,7 +88,8 @@ def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any
     for n, k, sides in zip(taps, kernel, (("pad_top", "pad_bottom"), ("pad_left", "pad_right")), strict=True):
         borders += [q[side] - behind for side, behind in zip(sides, border_behind(0, up, n, k), strict=True)]
     need(len(set(borders)) == 1, "the border of the filter is none of an upsampling convolution")
-    found = modulated(conv.inputs[1], matcher, _order_of(conv))
+    # The weight lies in either order: the predecessor's layer takes both.
+    found = modulated(conv.inputs[1], m, IN_OUT if is_a(conv, ops.Deconvolution) or p["num_input"] else OUT_IN)
     # The composite op convolves with f * up^2: correlating with f is convolving with f turned round.
     turned = np.flip(f) if q["flip_filter"] else f
     gain = q["gain"] / up**2
@@ -161,26 +97,48 @@ def _upsampling(fir: Node, matcher: Matcher) -> tuple[list[Value], dict[str, Any
         need(gain > 0, "a negative gain of a separable filter")
         gain **= 0.5
     weights = {"weight": found.weight, "resample_filter": np.ascontiguousarray(turned * np.float32(gain))}
-    return [conv.inputs[0], found.styles], _params(found, up, borders[0], 0), weights
-
-
-def _order_of(conv: Node) -> str:
-    """How the weight of a transposed convolution lies that is an input: the predecessor's layer takes it both ways."""
-    return IN_OUT if conv.spec.type == "Deconvolution" or conv.params["num_input"] else OUT_IN
-
-
-def _params(found: Modulated, up: int, padding: int, flip_weight: int) -> dict[str, Any]:
-    return {
-        "up": up,
-        "padding": padding,
-        "demodulate": int(found.demodulate),
-        "flip_weight": flip_weight,
-        "gain": found.gain,
-    }
+    return _made(m, conv.inputs[0], found, weights, up=up, padding=borders[0], flip_weight=0)
 
 
 def _need_bare(conv: Node) -> None:
     p = conv.params
     need(len(conv.inputs) == 2 and not p["bias_term"] and p.get("dynamic_weight", 1), "a bias")
-    need(p["activation_type"] == 0, "an activation")
+    need(p["activation_type"] == Fused.NONE, "an activation")
     need(p["dilation_h"] == p["dilation_w"] == 1, "a dilation")
+
+
+def _made(m: Matcher, x: Value, found: Modulated, weights: dict[str, Array], **params: Any) -> Made:
+    styles = found.styles
+    if len(styles.shape) != 1:
+        styles = really_reshape(m.new, styles, (found.weight.shape[1],))[0]
+    said = {"up": 1, "flip_weight": 1, "demodulate": found.demodulate, "gain": found.gain, **params}
+    return m.make(ops.ModulatedConv2d, [x, styles], weights, **said)
+
+
+@raise_modulation.on(ops.AddNoiseSpec)
+def _with_noise(m: Matcher, node: Node) -> Made:
+    return _noisy(m, *node.inputs)
+
+
+@raise_modulation.on(ops.BinaryOp)
+def _with_plane(m: Matcher, node: Node) -> Made:
+    """A BinaryOp that adds [1, H, W] is AddNoise."""
+    for y, noise in orders(node, Binary.Add):
+        if (
+            y.shape == node.outputs[0].shape
+            and noise.shape == (1, *y.shape[1:])
+            and is_a(y.producer, ops.ModulatedConv2d)
+        ):
+            return _noisy(m, y, noise)
+    return None
+
+
+def _noisy(m: Matcher, y: Value, noise: Value) -> Made:
+    """modulated_conv2d(...) and a plane of noise behind it; the plane becomes a weight where it is a constant."""
+    op = m.maker(y, ops.ModulatedConv2d)
+    need(len(op.inputs) < 3 and "noise" not in op.weights, "noise already")
+    plane = y.shape[1:]
+    if noise.data is not None and m.private(noise):
+        return m.again(op, weights={**op.weights, "noise": noise.data.reshape(plane)})
+    need(noise.shape == (*(1,) * (len(noise.shape) - 2), *plane), "noise that is no plane")
+    return m.again(op, [*op.inputs, noise])

@@ -8,126 +8,108 @@ before:  y = RMSNorm(x) * g;  y = LayerNorm(x) * g + b     numbers, or one for e
 after:   y = RMSNorm(x, gamma=g);  y = LayerNorm(x, gamma=g, beta=b)
 
 ncnn's layers are x / sqrt(mean of squares + eps) and (x - mean) / sqrt(variance + eps), times gamma, plus beta: exact
-up to rounding. Refused: values in between that somebody else reads; another axis than the last, or more of them; a
-factor that is not of one number for each of a row; an addend behind RMSNorm, which has none; a vector, of which there
-is one row only; rows that follow an input of any shape.
+up to rounding.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..builder import append
-from ..ir import Graph, Node, Value
-from ..opspec import spec_of
-from .affine import ADD, DIV, MUL, SUB
+from ..ir import Node, Value
+from ..ops.enums import Binary, Reduce, Unary
+from ..ops.layers import BinaryOp, Clamp, Clip, LayerNorm, Reduction, RMSNorm, UnaryOp
+from .affine import orders, with_number
 from .fold_scales import channel_affine
-from .match import Matcher, rewrite_all
+from .match import Matcher, NoMatch, expect, is_a, need
 from .raise_norms import LARGEST
-from .sum_of_squares import MEAN, SUM_OF_SQUARES
+from .rules import Made, Rules
 
-POW = 6
-SQRT, RSQRT = 5, 6
-"""Operations of UnaryOp."""
+raise_row_norms = Rules("raise_row_norms")
 
 
-def raise_row_norms(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "raise_row_norms")
-
-
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type == "BinaryOp":
-        made = _length(new, node, matcher)
-        return _scaled(new, node, matcher) if made is None else made
-    return _centred(new, node, matcher) if node.spec.type == "RMSNorm" else None
-
-
-def _length(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+@raise_row_norms.on(BinaryOp)
+def _length(m: Matcher, node: Node) -> Made:
     """x * rsqrt(mean of squares + eps)."""
-    if len(node.inputs) != 2 or node.params["op"] not in (MUL, DIV):
-        return None
-    pairs = [node.inputs, node.inputs[::-1]] if node.params["op"] == MUL else [node.inputs]
-    for x, factor in pairs:
-        if len(x.shape) < 2 or x.open:
-            continue
-        eps = _root(factor, x, matcher, inverse=node.params["op"] == MUL)
-        if eps is not None:
-            return append(new, spec_of("RMSNorm"), x, {"affine_size": x.shape[-1], "eps": eps, "affine": 0})
+    reason = ""
+    for op in (Binary.Mul, Binary.Div):
+        for x, factor in orders(node, op):
+            try:
+                eps = _root(m, factor, x, inverse=op == Binary.Mul)
+                need(len(x.shape) > 1 and not x.open, "a vector, or rows that follow an input of any shape")
+                return m.make(RMSNorm, x, affine_size=x.shape[-1], eps=eps, affine=0)
+            except NoMatch as why:
+                reason = reason or str(why)
+    need(not reason, reason)
     return None
 
 
-def _root(value: Value, x: Value, matcher: Matcher, inverse: bool) -> float | None:
+def _root(m: Matcher, value: Value, x: Value, inverse: bool) -> float:
     """eps, where the value is the root of the mean of the squares of x's rows and eps; or 1 by it."""
-    root = matcher.interior(value, "UnaryOp", "BinaryOp")
+    root = m.maybe(value, UnaryOp, BinaryOp)
     if root is None or len(root.inputs) != 1:
-        return None
-    if root.spec.type == "UnaryOp":
-        fits = root.params["op"] == (RSQRT if inverse else SQRT)
+        raise NoMatch
+    p = root.params
+    if is_a(root, UnaryOp):
+        expect(p["op"] == (Unary.rsqrt if inverse else Unary.sqrt))
     else:
-        exponent = -0.5 if inverse else 0.5
-        fits = root.params["op"] == POW and root.params["with_scalar"] and root.params["b"] == exponent
+        expect(p["op"] == Binary.Pow and p["with_scalar"] and p["b"] == (-0.5 if inverse else 0.5))
     least, base = -math.inf, root.inputs[0]
-    clamp = matcher.interior(base, "Clamp", "Clip")
+    clamp = m.maybe(base, Clamp, Clip)
     if clamp is not None and clamp.params["max"] >= LARGEST:
         least, base = clamp.params["min"], clamp.inputs[0]
-    added = matcher.interior(base, "BinaryOp") if fits else None
-    if added is None or not added.params["with_scalar"] or added.params["op"] != ADD or not added.params["b"] > 0:
-        return None
-    if added.params["b"] < least:
-        return None
-    total = matcher.interior(added.inputs[0], "Reduction")
-    if total is None or total.inputs[0] is not x or not _of_rows(total, SUM_OF_SQUARES):
-        return None
-    return float(added.params["b"]) if math.isclose(total.params["coeff"] * x.shape[-1], 1, rel_tol=1e-6) else None
+    squares, eps = with_number(m, base, Binary.Add)
+    total = m.maker(squares, Reduction)
+    expect(total.inputs[0] is x)
+    need(eps > 0 and eps >= least, "an epsilon that is not positive, or below a limit")
+    _need_rows(total, Reduce.SumSquare)
+    mean = math.isclose(total.params["coeff"] * x.shape[-1], 1, rel_tol=1e-6)
+    need(mean, "another factor than of a mean")
+    return eps
 
 
-def _of_rows(node: Node, operation: int) -> bool:
+def _need_rows(node: Node, operation: Reduce) -> None:
     p, last = node.params, len(node.inputs[0].shape) - 1
     along = not p["reduce_all"] and len(p["axes"]) == 1 and p["axes"][0] in (last, -1)
-    return bool(along and p["keepdims"] and p["operation"] == operation)
+    need(along and p["keepdims"] and p["operation"] == operation, f"another reduction than {operation.name} of rows")
 
 
-def _centred(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+@raise_row_norms.on(RMSNorm)
+def _centred(m: Matcher, norm: Node) -> Made:
     """RMSNorm of x - mean."""
-    centred = matcher.interior(node.inputs[0], "BinaryOp")
-    if centred is None or centred.params["op"] != SUB or len(centred.inputs) != 2 or node.params["affine"]:
-        return None
+    centred = m.maker(norm.inputs[0], BinaryOp)
+    expect(centred.params["op"] == Binary.Sub and len(centred.inputs) == 2)
     x, below = centred.inputs
-    mean = matcher.interior(below, "Reduction")
-    if mean is None or mean.inputs[0] is not x or not _of_rows(mean, MEAN) or mean.params["coeff"] != 1:
-        return None
-    if node.params["affine_size"] != x.shape[-1] or x.open:
-        return None
-    return append(new, spec_of("LayerNorm"), x, {**node.params, "affine": 0})
+    mean = m.maker(below, Reduction)
+    expect(mean.inputs[0] is x)
+    _need_rows(mean, Reduce.Mean)
+    need(mean.params["coeff"] == 1 and not norm.params["affine"], "a factor")
+    need(norm.params["affine_size"] == x.shape[-1] and not x.open, "rows that follow an input of any shape, or parts")
+    return m.make(LayerNorm, x, **{**norm.params, "affine": 0})
 
 
-def _scaled(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
+@raise_row_norms.on(BinaryOp)
+def _scaled(m: Matcher, node: Node) -> Made:
     """A norm of rows, with factors and addends behind."""
     found = channel_affine(node)
-    norm = None if found is None else matcher.interior(found.x, "RMSNorm", "LayerNorm")
-    if found is None or norm is None or len(found.x.shape) < 2:
+    if found is None:
         return None
-    size = found.x.shape[-1]
+    norm = m.maker(found.x, RMSNorm, LayerNorm)
+    size, last = found.x.shape[-1], len(found.x.shape) - 1
     spread = np.ndim(found.scale) or np.ndim(found.bias)
-    if norm.params["affine_size"] != size or (spread and found.axis != len(found.x.shape) - 1):
-        return None
-    rms = norm.spec.type == "RMSNorm"
-    if rms and np.any(found.bias):
-        return None
-    gamma = _row(norm.weights.get("gamma", 1.0), size)
-    beta = _row(norm.weights.get("beta", 0.0), size)
-    weights: dict[str, Any] = {"gamma": gamma * found.scale}
+    need(last > 0 and norm.params["affine_size"] == size, "a norm of more, or less, than rows")
+    need(not spread or found.axis == last, "factors along another axis than the rows")
+    rms = is_a(norm, RMSNorm)
+    need(not rms or not np.any(found.bias), "an addend, which RMSNorm has not")
+    weights: dict[str, Any] = {"gamma": _row(norm.weights.get("gamma", 1.0), size) * found.scale}
     if not rms:
-        weights["beta"] = beta * found.scale + found.bias
+        weights["beta"] = _row(norm.weights.get("beta", 0.0), size) * found.scale + found.bias
     with np.errstate(over="ignore"):
         held = {name: data.astype(np.float32) for name, data in weights.items()}
-    if not all(np.isfinite(data).all() for data in held.values()):
-        return None
-    return append(new, norm.spec, norm.inputs[0], {**norm.params, "affine": 1}, held)
+    need(all(np.isfinite(data).all() for data in held.values()), "a weight that is no float32")
+    return m.again(norm, weights=held, affine=1)
 
 
 def _row(numbers: Any, size: int) -> Any:

@@ -14,31 +14,28 @@ Of one channel it is a Convolution. The zeros and the border may be missing; the
 which is how pad() writes mixed signs, and the convolution's own; the convolution's stride is the factor of the pixels
 kept, and so is that of a Pooling with windows of one pixel behind it, as x[:, ::2, ::2] is captured. Exact: it is the
 definition of upfirdn2d, with a correlation where the layer correlates. Then every target has its fast form of it.
-
-Refused: a row and a column that differ in their taps; channels that differ in their kernel; a kernel that is no
-constant, or one number; a bias, an activation or a dilation; a border that is not 0 or not along height and width; a
-value on the way that somebody else reads (that part then stays outside).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..builder import append
-from ..ir import Array, Graph, Node, Value
+from ..ir import Array, Node, Value
+from ..ops.enums import Border, Fused, Pool, Windows
 from ..ops.generators.fir import MOST_FACTOR, MOST_TAPS, PADDINGS, paddings, upfirdn2d_params
+from ..ops.layers import Convolution, ConvolutionDepthWise, Down2, Padding, Pooling, Up2, Up4, Upfirdn2d
 from ..ops.shapes.crop import Crop
-from ..opspec import spec_of
+from ..opspec import OpSpec
 from .inserted_zeros import inserted_zeros
-from .match import Matcher, rewrite_all
+from .match import Matcher, NoMatch, expect, is_a, need
+from .rules import Made, Rules
 
+TOO_FAR = "a factor that is too large"
 
-def raise_upfirdn2d(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "raise_upfirdn2d")
+raise_upfirdn2d = Rules("raise_upfirdn2d")
 
 
 @dataclass(frozen=True)
@@ -50,103 +47,84 @@ class _Filter:
     up: tuple[int, int] = (1, 1)  # along height, width
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type in ("Down2", "Pooling"):
-        return _fewer(new, node, matcher)
-    if node.spec.type == "upfirdn2d":
-        return _both_axes(new, node, matcher)
-    kernel = _kernel(node, matcher)
-    if kernel is None:
-        return None
-    p = node.params
-    found = _zeros(_cropped(_padded(_Filter(node.inputs[0], paddings(p)), matcher), matcher), matcher)
-    down = (p["stride_h"], p["stride_w"])
-    params = upfirdn2d_params(found.up, down, found.padding, True, 1.0)
-    return append(new, spec_of("upfirdn2d"), found.x, params, {"f": kernel})
+@raise_upfirdn2d.on(ConvolutionDepthWise, Convolution)
+def _filter(m: Matcher, conv: Node) -> Made:
+    kernel, p = _kernel(conv), conv.params
+    found = _zeros(m, _cropped(m, _padded(m, _Filter(conv.inputs[0], paddings(p)))))
+    params = upfirdn2d_params(found.up, (p["stride_h"], p["stride_w"]), found.padding, True, 1.0)
+    return m.make(Upfirdn2d, found.x, {"f": kernel}, **params)
 
 
-def _fewer(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    """The pixels that Down2 keeps, or a Pooling with windows of one pixel, kept by the filter before it."""
-    fir, kept = matcher.interior(node.inputs[0], "upfirdn2d"), (2, 2)
-    if fir is None:
-        return None
-    if node.spec.type == "Pooling":
-        p = node.params
-        one = p["kernel_h"] == p["kernel_w"] == 1 and not any(paddings(p)) and p["pad_mode"] == 1
-        one = one and p["count_include_pad"] in (0, 1)  # which means nothing to a maximum
-        if not one or p["pooling_type"] or p["global_pooling"] or p["adaptive_pooling"]:
-            return None
-        kept = p["stride_h"], p["stride_w"]
-    down = fir.params["down_y"] * kept[0], fir.params["down_x"] * kept[1]
-    if max(down) > MOST_FACTOR:
-        return None
-    return append(new, fir.spec, fir.inputs[0], {**fir.params, "down_y": down[0], "down_x": down[1]}, fir.weights)
-
-
-def _both_axes(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    """A row and a column of the same taps, whichever comes first, as one filter along both axes."""
-    first, g = matcher.interior(node.inputs[0], "upfirdn2d"), node.weights.get("f")
-    f = None if first is None else first.weights.get("f")
-    if first is None or f is None or g is None or f.ndim != 2 or f.shape != g.shape[::-1] or 1 not in f.shape:
-        return None
-    p, q = first.params, node.params
-    row = f.shape[0] == 1
-    own = "up_y" if row else "up_x"  # of the second
-    borders, more = paddings(p), paddings(q)
-    fits = (
-        f.size > 1
-        and (f.ravel() == g.ravel()).all()
-        # Zeros and a border along the first filter have to be there before it.
-        and q["up_x" if row else "up_y"] == 1
-        and not any(more[2:] if row else more[:2])
-        # Zeros that come behind it come before the border along the second.
-        and (q[own] == 1 or (p[own] == 1 and not any(borders[:2] if row else borders[2:])))
-        and p["down_y" if row else "down_x"] == 1
-        and p["flip_filter"] == q["flip_filter"]
-        and not any(a * b < 0 for a, b in zip(borders, more, strict=True))
-        and max(p[k] * q[k] for k in ("up_y", "up_x", "down_y", "down_x")) <= MOST_FACTOR
-    )
-    if not fits:
-        return None
-    params = {
-        **p,
-        **{k: p[k] * q[k] for k in ("up_y", "up_x", "down_y", "down_x", "gain")},
-        **dict(zip(PADDINGS, (a + b for a, b in zip(borders, more, strict=True)), strict=True)),
-    }
-    return append(new, node.spec, first.inputs[0], params, {"f": np.ascontiguousarray(f.ravel())})
-
-
-def _kernel(node: Node, matcher: Matcher) -> Array | None:
+def _kernel(conv: Node) -> Array:
     """[kh, kw], the same for every channel, of a convolution that does nothing else."""
-    p = node.params
-    if node.spec.type not in ("ConvolutionDepthWise", "Convolution"):
-        return None
-    channels = node.inputs[0].shape[0]
-    plain = p["dilation_h"] == p["dilation_w"] == 1 and not p["bias_term"] and not p["activation_type"]
-    if not plain or p["pad_value"] or not p.get("group", 1) == p["num_output"] == channels:
-        return None
-    data = node.inputs[1].data if p["dynamic_weight"] else node.weights["weight"]
+    p = conv.params
+    expect(p.get("group", 1) == p["num_output"] == conv.inputs[0].shape[0])
+    data = conv.inputs[1].data if p["dynamic_weight"] else conv.weights["weight"]
     if data is None or data[0].size == 1 or not (data == data[:1]).all():
-        return None
-    if max(data.shape[2:]) > MOST_TAPS or max(p["stride_h"], p["stride_w"]) > MOST_FACTOR:
-        return None
+        raise NoMatch
+    need(not p["bias_term"] and p["activation_type"] == Fused.NONE, "a bias, or an activation")
+    need(p["dilation_h"] == p["dilation_w"] == 1, "a dilation")
+    need(not p["pad_value"], "a border that is not 0")
+    need(max(data.shape[2:]) <= MOST_TAPS, "too many taps")
+    need(max(p["stride_h"], p["stride_w"]) <= MOST_FACTOR, TOO_FAR)
     return np.ascontiguousarray(data[0, 0])
 
 
-def _padded(found: _Filter, matcher: Matcher) -> _Filter:
-    node = matcher.interior(found.x, "Padding")
+@raise_upfirdn2d.on(Down2, Pooling)
+def _fewer(m: Matcher, node: Node) -> Made:
+    """The pixels that Down2 keeps, or a Pooling with windows of one pixel, kept by the filter before it."""
+    fir, kept = m.maker(node.inputs[0], Upfirdn2d), (2, 2)
+    if is_a(node, Pooling):
+        p = node.params
+        one = p["kernel_h"] == p["kernel_w"] == 1 and not any(paddings(p)) and p["pad_mode"] == Windows.VALID
+        one = one and p["count_include_pad"] in (0, 1)  # which means nothing to a maximum
+        need(one and p["pooling_type"] == Pool.MAX, "a window of more than one pixel")
+        need(not p["global_pooling"] and not p["adaptive_pooling"], "a window of more than one pixel")
+        kept = p["stride_h"], p["stride_w"]
+    down = fir.params["down_y"] * kept[0], fir.params["down_x"] * kept[1]
+    need(max(down) <= MOST_FACTOR, TOO_FAR)
+    return m.again(fir, down_y=down[0], down_x=down[1])
+
+
+@raise_upfirdn2d.on(Upfirdn2d)
+def _both_axes(m: Matcher, second: Node) -> Made:
+    """A row and a column of the same taps, whichever comes first, as one filter along both axes."""
+    first = m.maker(second.inputs[0], Upfirdn2d)
+    f, g, p, q = first.weights.get("f"), second.weights.get("f"), first.params, second.params
+    if f is None or g is None or f.ndim != 2 or f.shape != g.shape[::-1] or 1 not in f.shape or f.size == 1:
+        raise NoMatch
+    row = f.shape[0] == 1
+    own = "up_y" if row else "up_x"  # of the second
+    borders, more = paddings(p), paddings(q)
+    need((f.ravel() == g.ravel()).all(), "a row and a column that differ in their taps")
+    # Zeros and a border along the first filter have to be there before it.
+    early = q["up_x" if row else "up_y"] == 1 and not any(more[2:] if row else more[:2])
+    # Zeros that come behind it come before the border along the second.
+    late = q[own] == 1 or (p[own] == 1 and not any(borders[:2] if row else borders[2:]))
+    need(early and late and p["down_y" if row else "down_x"] == 1, "zeros, a border or fewer pixels between the two")
+    need(p["flip_filter"] == q["flip_filter"], "filters of which only one is turned")
+    need(not any(a * b < 0 for a, b in zip(borders, more, strict=True)), "a border that one adds and the other cuts")
+    factors: dict[str, Any] = {k: p[k] * q[k] for k in ("up_y", "up_x", "down_y", "down_x")}
+    need(max(factors.values()) <= MOST_FACTOR, TOO_FAR)
+    padding = dict(zip(PADDINGS, (a + b for a, b in zip(borders, more, strict=True)), strict=True))
+    weights = {"f": np.ascontiguousarray(f.ravel())}
+    return m.again(first, first.inputs, weights, **factors, **padding, gain=p["gain"] * q["gain"])
+
+
+def _padded(m: Matcher, found: _Filter) -> _Filter:
+    node = m.maybe(found.x, Padding)
     if node is None:
         return found
     p = node.params
-    if p["mode"] or p["value"] or p["front"] or p["behind"] or p["per_channel_pad_data_size"]:
+    if p["mode"] != Border.CONSTANT or p["value"] or p["front"] or p["behind"] or p["per_channel_pad_data_size"]:
         return found
     sides = (p["top"], p["bottom"], p["left"], p["right"])
     return replace(found, x=node.inputs[0], padding=tuple(a + b for a, b in zip(found.padding, sides, strict=True)))
 
 
-def _cropped(found: _Filter, matcher: Matcher) -> _Filter:
+def _cropped(m: Matcher, found: _Filter) -> _Filter:
     """A side that is cropped and then padded has zeros where pixels were, so it must be one or the other."""
-    node = matcher.interior(found.x, "Crop")
+    node = m.maybe(found.x, Crop)
     if node is None:
         return found
     assert isinstance(node.spec, Crop)
@@ -158,14 +136,14 @@ def _cropped(found: _Filter, matcher: Matcher) -> _Filter:
     return replace(found, x=x, padding=tuple(p - c for p, c in zip(found.padding, cut, strict=True)))
 
 
-def _zeros(found: _Filter, matcher: Matcher) -> _Filter:
-    factors: dict[str, Any] = {"Up2": 2, "Up4": 4}
-    while (node := matcher.interior(found.x, *factors)) is not None:
-        up = (found.up[0] * factors[node.spec.type], found.up[1] * factors[node.spec.type])
+def _zeros(m: Matcher, found: _Filter) -> _Filter:
+    factors: dict[type[OpSpec], int] = {Up2: 2, Up4: 4}
+    while (node := m.maybe(found.x, *factors)) is not None:
+        up = (found.up[0] * factors[type(node.spec)], found.up[1] * factors[type(node.spec)])
         if max(up) > MOST_FACTOR:
             break
         found = replace(found, x=node.inputs[0], up=up)
-    inserted = inserted_zeros(found.x, matcher)
+    inserted = inserted_zeros(found.x, m)
     if inserted is not None:
         x, (rows, columns) = inserted
         up = (found.up[0] * rows, found.up[1] * columns)

@@ -6,28 +6,22 @@ after:   y = Convolution(x, weight=w, dynamic_weight=0)
 Likewise ConvolutionDepthWise, and their biases. Exact: the same numbers. With its weight in the file ncnn prepares a
 layer when loading (Winograd, packing), which it does at every forward for a weight that is an input
 (convolution_x86.cpp, forward of two blobs).
-
-Refused: a weight that somebody else reads as well (it would be in the file twice), or that is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ..ir import Node
+from ..ops.layers import Convolution, ConvolutionDepthWise
+from .match import Matcher, expect, need
+from .rules import Made, Rules
 
-from ..builder import append
-from ..ir import Graph, Node, Value
-from .match import Matcher, rewrite_all
-
-
-def static_weights(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "static_weights")
+static_weights = Rules("static_weights")
 
 
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type not in ("Convolution", "ConvolutionDepthWise") or not node.params["dynamic_weight"]:
-        return None
-    x, *given = node.inputs
-    if any(v.data is None for v in given) or not matcher.private(given[0]):
-        return None
-    weights = dict(zip(("weight", "bias"), (v.data for v in given), strict=False))
-    return append(new, node.spec, x, {**node.params, "dynamic_weight": 0}, weights)
+@static_weights.on(Convolution, ConvolutionDepthWise)
+def _into_the_file(m: Matcher, conv: Node) -> Made:
+    expect(conv.params["dynamic_weight"])
+    x, *given = conv.inputs
+    need(all(v.data is not None for v in given), "the weight is no constant")
+    need(m.private(given[0]), "somebody else reads the weight")
+    return m.again(conv, x, dict(zip(("weight", "bias"), (v.data for v in given), strict=False)), dynamic_weight=0)

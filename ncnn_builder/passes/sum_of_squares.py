@@ -5,42 +5,36 @@ after:   z = Reduction(x, operation=sum of squares, coeff=c or c / n)
 
 with n the number of elements that a mean is taken of. Exact up to rounding: the same products and the same sum, and a
 mean is a sum divided by n. One pass over x, and none of its size is written.
-
-Refused: squares that somebody else reads; another operation; a BinaryOp that multiplies a value by another; a mean of
-what follows an input of any shape, if n does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from ..builder import append
-from ..ir import Graph, Node, Params, Shape, Value
-from .match import Matcher, rewrite_all
+from ..ir import Node, Params, Shape
+from ..ops.enums import Binary, Reduce, Unary
+from ..ops.layers import BinaryOp, Reduction, Square, UnaryOp
+from .affine import orders
+from .match import Matcher, expect, is_a, need
+from .rules import Made, Rules
 
-SUM, SUM_OF_SQUARES, MEAN = 0, 2, 3
-UNARY_SQUARE = 4
+SQUARES = (Square, UnaryOp, BinaryOp)
+
+sum_of_squares = Rules("sum_of_squares")
 
 
-def sum_of_squares(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "sum_of_squares")
-
-
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type != "Reduction" or node.params["operation"] not in (SUM, MEAN):
-        return None
-    square = matcher.interior(node.inputs[0], "Square", "UnaryOp", "BinaryOp")
-    if square is None or not is_square(square):
-        return None
-    x, p = square.inputs[0], node.params
-    coeff = p["coeff"]
-    if p["operation"] == MEAN:
+@sum_of_squares.on(Reduction)
+def _squares(m: Matcher, reduction: Node) -> Made:
+    p, coeff = reduction.params, reduction.params["coeff"]
+    expect(p["operation"] in (Reduce.Sum, Reduce.Mean))
+    square = m.maker(reduction.inputs[0], *SQUARES)
+    expect(is_square(square))
+    x = square.inputs[0]
+    if p["operation"] == Reduce.Mean:
         counts = {_count(shape, p) for shape in (x.shape, *x.others)}
-        if len(counts) > 1:
-            return None
+        need(len(counts) == 1, "a mean of what follows an input of any shape")
         coeff /= counts.pop()
-    return append(new, node.spec, x, {**p, "operation": SUM_OF_SQUARES, "coeff": coeff})
+    return m.again(reduction, x, operation=Reduce.SumSquare, coeff=coeff)
 
 
 def _count(shape: Shape, p: Params) -> int:
@@ -51,9 +45,7 @@ def _count(shape: Shape, p: Params) -> int:
 
 
 def is_square(node: Node) -> bool:
-    """x * x."""
-    if node.spec.type == "Square":
-        return True
-    if node.spec.type == "UnaryOp":
-        return bool(node.params["op"] == UNARY_SQUARE)
-    return node.params["op"] == 2 and len(node.inputs) == 2 and node.inputs[0] is node.inputs[1]
+    """x * x, of a node that is one of SQUARES."""
+    if is_a(node, BinaryOp):
+        return any(a is b for a, b in orders(node, Binary.Mul))
+    return is_a(node, Square) or bool(node.params["op"] == Unary.square)

@@ -9,19 +9,17 @@ Refused: where the weight has a reader, is an output or a tap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..ir import Graph, Node, Value
+from ..ir import Node
+from ..ops.layers import Shell
 from ..ops.weights import shell
-from .match import Matcher, rewrite_all
+from .match import Matcher, expect
+from .rules import Made, Rules
+
+trim_shells = Rules("trim_shells")
 
 
-def trim_shells(graph: Graph) -> Graph:
-    return rewrite_all(graph, _rewrite, "trim_shells")
-
-
-def _rewrite(new: Graph, node: Node, matcher: Matcher) -> Sequence[Value] | None:
-    if node.spec.type != "Shell" or len(node.outputs) != 2 or not matcher.unread(node.outputs[0]):
-        return None
-    bias = shell(new, [], node.weights["bias"][None, None, None], None, 1)[0]
+@trim_shells.on(Shell)
+def _bias_alone(m: Matcher, node: Node) -> Made:
+    expect(len(node.outputs) == 2 and m.unread(node.outputs[0]))
+    bias = shell(m.new, [], node.weights["bias"][None, None, None], None, 1)[0]
     return [bias, bias]  # nobody asks for the first

@@ -18,6 +18,7 @@ from ..ops.arithmetic.reduce import really_reduction
 from ..ops.convolutions.conv import Fconv2d, static_conv
 from ..ops.convolutions.conv_modules import conv_transpose2d
 from ..ops.convolutions.deconv import insert_zeros
+from ..ops.enums import Act
 from ..ops.generators.alias_free import pixel_centres
 from ..ops.generators.fir import border_behind, paddings
 from ..ops.generators.stylegan import AddNoise, BiasAct, F4DOp1D, Transforms
@@ -42,7 +43,7 @@ def _bias_act(g: Graph, x: Value, b: Array | None, node: Node) -> Value:
 def _is_linear(node: Node) -> bool:
     """Whether clamp(act(x) * gain) is x."""
     p = node.params
-    return bool(p["act"] == 0 and p["gain"] == 1 and p["clamp"] < 0)
+    return bool(p["act"] == Act.LINEAR and p["gain"] == 1 and p["clamp"] < 0)
 
 
 def bias_act(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:

@@ -16,6 +16,7 @@ import ncnn_builder as nb
 from ncnn_builder import pipeline
 from ncnn_builder.features import features_of
 from ncnn_builder.ir import Graph, Node, Value
+from ncnn_builder.ops.layers import Abs
 from ncnn_builder.parity import Report
 from ncnn_builder.passes import match
 from ncnn_builder.passes.match import Matcher, rewrite_all
@@ -69,7 +70,7 @@ def test_a_chain_is_visited_once() -> None:
         def rewrite(g: Graph, node: Node, matcher: Matcher) -> list[Value] | None:
             nonlocal seen
             seen += 1
-            before = matcher.interior(node.inputs[0], "Abs")
+            before = matcher.maybe(node.inputs[0], Abs)
             if node.spec.type != "Abs" or before is None:
                 return None
             return list(nb.abs(g, before.inputs[0]))

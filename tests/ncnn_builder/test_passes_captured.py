@@ -14,7 +14,7 @@ from ncnn_builder.builder import append
 from ncnn_builder.ops.convolutions.deconv import deconv
 from ncnn_builder.opspec import spec_of
 from ncnn_builder.passes.raise_bias_act import raise_bias_act
-from ncnn_builder.passes.raise_modulation import raise_modulation, refusals
+from ncnn_builder.passes.raise_modulation import raise_modulation
 from ncnn_builder.passes.raise_upfirdn2d import raise_upfirdn2d
 from ncnn_builder.pipeline import lower_and_optimise
 
@@ -111,7 +111,7 @@ def test_a_captured_modulation_is_recognised(build: Build, params: dict[str, Any
     g = graph_of(build, PICTURE, STYLES)
     after = fires(raise_modulation, g, ["Reshape", "Reshape", "modulated_conv2d"], tolerance=1e-5)
     assert {k: after.nodes[2].params[k] for k in params} == params
-    assert refusals(g) == {}
+    assert raise_modulation.refusals(g) == {}
     for target in nb.TARGETS:
         same_on_ncnn(g, lower_and_optimise(g, target))
 
@@ -132,7 +132,7 @@ def test_a_captured_upsampling_is_recognised(build: Build) -> None:
     g = graph_of(build, PICTURE, STYLES)
     raised = raise_upfirdn2d(g)
     after = fires(raise_modulation, raised, ["Reshape", "Reshape", "modulated_conv2d"], tolerance=1e-5)
-    assert after.nodes[2].params["up"] == 2 and refusals(raised) == {}
+    assert after.nodes[2].params["up"] == 2 and raise_modulation.refusals(raised) == {}
     for target in nb.TARGETS:
         same_on_ncnn(g, lower_and_optimise(g, target))
 
@@ -181,7 +181,7 @@ REFUSED: list[tuple[Build, str]] = [
 @pytest.mark.parametrize(("build", "reason"), REFUSED, ids=[f"{i}-{r[:32]}" for i, (_, r) in enumerate(REFUSED)])
 def test_what_is_no_captured_modulation(build: Build, reason: str) -> None:
     g = graph_of(build, PICTURE, STYLES)
-    assert list(refusals(g).values()) == [reason]
+    assert list(raise_modulation.refusals(g).values()) == [reason]
     refuses(raise_modulation, g)
 
 

@@ -13,7 +13,7 @@ from pass_support import fires, graph_of, normal, refuses, same_on_ncnn, types
 import ncnn_builder as nb
 from ncnn_builder.parity import Report, interpret
 from ncnn_builder.passes.dead_code import dead_code
-from ncnn_builder.passes.raise_modulation import raise_modulation, refusals
+from ncnn_builder.passes.raise_modulation import raise_modulation
 from ncnn_builder.passes.raise_upfirdn2d import raise_upfirdn2d
 from ncnn_builder.pipeline import lower_and_optimise
 from ncnn_builder.targets import lower
@@ -173,7 +173,7 @@ def test_a_modulated_convolution_is_recognised(build: Build, params: dict[str, A
     g = graph_of(build, PICTURE, STYLES)
     after = fires(raise_modulation, g, ["modulated_conv2d"], tolerance=1e-5)
     assert {k: after.nodes[0].params[k] for k in params} == params
-    assert refusals(g) == {}
+    assert raise_modulation.refusals(g) == {}
     for target in nb.TARGETS:
         same_on_ncnn(g, lower_and_optimise(g, target))
 
@@ -240,7 +240,7 @@ def test_an_upsampling_convolution_is_recognised(build: Build) -> None:
     raised = raise_upfirdn2d(g)
     after = fires(raise_modulation, raised, ["modulated_conv2d"], tolerance=1e-5)
     assert after.nodes[0].params["up"] > 1 and after.nodes[0].params["flip_weight"] == 0
-    assert refusals(raised) == {}
+    assert raise_modulation.refusals(raised) == {}
     for target in nb.TARGETS:
         same_on_ncnn(g, lower_and_optimise(g, target))
 
@@ -253,7 +253,7 @@ def test_the_reference_lowering_is_raised_again(sample: nb.Sample) -> None:
     g = lower(graph_of(sample.build, *sample.inputs), "reference")
     after = raise_modulation(raise_upfirdn2d(dead_code(g)))
     if any(n.spec.type == "FconvTranspose2d" for n in after.nodes):
-        assert set(refusals(after).values()) == {"no filter behind the transposed convolution"}
+        assert set(raise_modulation.refusals(after).values()) == {"no filter behind the transposed convolution"}
         assert "resample_filter" not in str(graph_of(sample.build, *sample.inputs))
         return
     assert types(after) == ["modulated_conv2d"]
@@ -389,7 +389,7 @@ REFUSED: list[tuple[Build, str]] = [
 @pytest.mark.parametrize(("build", "reason"), REFUSED, ids=[f"{i}-{r[:32]}" for i, (_, r) in enumerate(REFUSED)])
 def test_what_is_no_modulated_convolution(build: Build, reason: str) -> None:
     g = raise_upfirdn2d(graph_of(build, PICTURE, STYLES))
-    assert reason in refusals(g).values()
+    assert reason in raise_modulation.refusals(g).values()
     after = raise_modulation(g)
     if build is not _shared_weight:
         assert after is g
@@ -400,7 +400,7 @@ def test_what_is_no_modulated_convolution(build: Build, reason: str) -> None:
 
 def test_a_weight_that_is_computed_is_no_constant() -> None:
     g = graph_of(lambda g, x, s, w: nb.Fconv2d(g, [x, *modulated(g, s, w)]), PICTURE, STYLES, (4, 6, 3, 3))
-    assert list(refusals(g).values()) == ["the weight is no constant"]
+    assert list(raise_modulation.refusals(g).values()) == ["the weight is no constant"]
     refuses(raise_modulation, g)
 
 
@@ -411,7 +411,7 @@ def test_groups_are_no_modulated_convolution() -> None:
         return nb.upfirdn2d(g, y, F4, padding=1)
 
     g = graph_of(build, PICTURE, (2,))
-    assert list(refusals(g).values()) == ["groups"]
+    assert list(raise_modulation.refusals(g).values()) == ["groups"]
     refuses(raise_modulation, g)
 
 

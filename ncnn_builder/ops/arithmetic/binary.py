@@ -14,15 +14,13 @@ from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from ..common import FEW, need, over_shapes, shape_id
+from ..enums import Binary
 from ..shapes.shape import really_reshape
 from .elementwise import MulConstant, clamp, sqrt, square
 from .elementwise import abs as absolute
 from .unary import unary
 
-BINARY = (
-    *("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "RSub", "RDiv", "RPow", "Atan2", "RAtan2", "FMod", "RFMod"),
-    *("LogAddExp", "FloorDivide", "RFloorDivide", "Remainder", "RRemainder"),
-)
+BINARY = tuple(op.name for op in Binary)
 
 LEAST_BASE = 1e-30
 """Of a power with a fraction for exponent, or with one that is known only when the net runs."""

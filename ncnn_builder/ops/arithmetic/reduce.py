@@ -10,20 +10,10 @@ from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from ..common import need, over_shapes, shape_id
+from ..enums import Reduce
 from .binary import binaryOp
 
-OPS = {
-    "ReduceSum": 0,
-    "ReduceSumSquare": 2,
-    "ReduceMean": 3,
-    "ReduceMax": 4,
-    "ReduceMin": 5,
-    "ReduceProd": 6,
-    "ReduceL1": 7,
-    "ReduceL2": 8,
-    "ReduceLogSum": 9,
-    "ReduceLogSumExp": 10,
-}
+OPS = {f"Reduce{op.name}": op.value for op in Reduce}
 
 
 @register

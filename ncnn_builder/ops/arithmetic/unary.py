@@ -10,13 +10,10 @@ from ...builder import ValueLike, append, number
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, functions, register, spec_of
+from .. import enums
 from ..common import ANY_SHAPES, FEW, Unary, need, over_shapes
 
-UNARY = (
-    *("abs", "neg", "floor", "ceil", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos"),
-    *("atan", "reciprocal", "tanh", "log10", "round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "acosh"),
-    *("atanh", "log1p"),
-)
+UNARY = tuple(op.name for op in enums.Unary)
 
 
 @register

@@ -12,9 +12,8 @@ from ...builder import ValueLike, append, array, inputs_of, integer, number
 from ...ir import Array, Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, register, spec_of
 from ..common import functional, need, need_rank, need_shape, shape_id
+from ..enums import Noise
 from .fir import MOST_TAPS, border_behind, fir_macs, flag, upfirdn2d_reference, upsampling_border
-
-NOISE_NONE, NOISE_CONSTANT, NOISE_INPUT = 0, 1, 2
 
 
 @register
@@ -63,7 +62,7 @@ class ModulatedConv2dLayer(OpSpec):
         p = params
         h, w = _out_size(p)
         sizes = {"weight": p["num_output"] * p["num_input"] * p["kernel_h"] * p["kernel_w"]}
-        if p["noise"] == NOISE_CONSTANT:
+        if p["noise"] == Noise.CONSTANT:
             sizes["noise"] = h * w
         if p["bias_data_size"]:
             sizes["bias"] = p["bias_data_size"]
@@ -74,7 +73,7 @@ class ModulatedConv2dLayer(OpSpec):
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
         p = params
         shapes: dict[str, Shape] = {"weight": (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])}
-        return shapes | ({"noise": _out_size(p)} if p["noise"] == NOISE_CONSTANT else {})
+        return shapes | ({"noise": _out_size(p)} if p["noise"] == Noise.CONSTANT else {})
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         """Of the convolution, for up 2 as a transposed one and the filter behind it, and of the demodulation."""
@@ -89,7 +88,7 @@ class ModulatedConv2dLayer(OpSpec):
         p, x = params, inputs[0]
         need_shape(x, (p["num_input"], p["height"], p["width"]), "x")
         need_shape(inputs[1], (p["num_input"],), "styles")
-        need((len(inputs) == 3) == (p["noise"] == NOISE_INPUT), "noise and the inputs disagree", got=len(inputs))
+        need((len(inputs) == 3) == (p["noise"] == Noise.INPUT), "noise and the inputs disagree", got=len(inputs))
         need(p["up"] in (1, 2), "bad factor", argument="up", expected="1 or 2", got=p["up"])
         kernel = [p["kernel_h"], p["kernel_w"]]
         need(p["up"] == 1 or kernel == [3, 3], "bad kernel", argument="weight", expected="3x3 for up = 2", got=kernel)
@@ -210,7 +209,7 @@ def ModulatedConv2d(
         "width": values[0].shape[2],
         "demodulate": flag(demodulate, "demodulate"),
         "gain": number(gain, "gain"),
-        "noise": NOISE_CONSTANT if noise is not None else NOISE_INPUT if len(values) == 3 else NOISE_NONE,
+        "noise": Noise.CONSTANT if noise is not None else Noise.INPUT if len(values) == 3 else Noise.NONE,
         "bias_data_size": 0 if data["bias"] is None else data["bias"].size,
         "slope": number(slope, "slope"),
         "act_gain": number(act_gain, "act_gain"),

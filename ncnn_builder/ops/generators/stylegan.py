@@ -13,6 +13,7 @@ from ...ir import Graph, Shape, Values
 from ...opspec import OpSpec, Param, Sample, Tolerance, dsl, register, spec_of
 from ..arithmetic.elementwise import MulConstant
 from ..common import ANY_SHAPES, FEATURE_MAPS, elements, functional, need, need_rank, need_shape, over_shapes, shape_id
+from ..enums import Act
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,15 @@ class Activation:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "linear": Activation(0),
-    "relu": Activation(1, gain=math.sqrt(2)),
-    "lrelu": Activation(2, alpha=0.2, gain=math.sqrt(2)),
-    "tanh": Activation(3),
-    "sigmoid": Activation(4),
-    "elu": Activation(5),
-    "selu": Activation(6),
-    "softplus": Activation(7),
-    "swish": Activation(8, gain=math.sqrt(2)),
+    "linear": Activation(Act.LINEAR),
+    "relu": Activation(Act.RELU, gain=math.sqrt(2)),
+    "lrelu": Activation(Act.LRELU, alpha=0.2, gain=math.sqrt(2)),
+    "tanh": Activation(Act.TANH),
+    "sigmoid": Activation(Act.SIGMOID),
+    "elu": Activation(Act.ELU),
+    "selu": Activation(Act.SELU),
+    "softplus": Activation(Act.SOFTPLUS),
+    "swish": Activation(Act.SWISH, gain=math.sqrt(2)),
 }
 
 

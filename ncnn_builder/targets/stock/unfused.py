@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ir import Graph, Node, Value
+from ...ops.enums import Noise
 from ...ops.generators import composite
 from ...ops.generators.fir import upsampling_border
-from ...ops.generators.modulated import NOISE_CONSTANT
 from .elementwise import add, bias_act
 from .filters import upfirdn2d
 from .modulated import modulated_conv2d
@@ -18,7 +18,7 @@ def modulated_layer(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value
     """ModulatedConv2d: modulated_conv2d, then bias_act."""
     p, weights = node.params, node.weights
     shape = (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])
-    noise = weights["noise"].reshape(node.outputs[0].shape[1:]) if p["noise"] == NOISE_CONSTANT else None
+    noise = weights["noise"].reshape(node.outputs[0].shape[1:]) if p["noise"] == Noise.CONSTANT else None
     meant = _meant(
         inputs,
         lambda s, values: composite.modulated_conv2d(
