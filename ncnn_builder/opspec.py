@@ -214,7 +214,8 @@ class OpSpec:
     @property
     def folds(self) -> bool:
         """Whether its reference may take the place of a layer whose inputs are constants."""
-        return self.plain and not (self.open_length or self.foreign)
+        known = type(self).reference is not OpSpec.reference
+        return known and self.plain and not (self.open_length or self.foreign)
 
     @property
     def foreign(self) -> bool:

@@ -57,9 +57,9 @@ class Matcher:
     new: the graph to build into. why: why the node that was last looked at stays; "" where it is no pattern's.
     """
 
-    def __init__(self, graph: Graph, new: Graph) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.pinned = graph.kept()
-        self.new = new
+        self.new = graph
         self.why = ""
         self.moves: list[tuple[Value, Value]] = []
 
@@ -157,7 +157,8 @@ def _begins(graph: Graph, rewrite: Rewrite) -> bool:
     """Whether a rewrite finds anything that it might change. Most passes find nothing in most graphs, and to look costs
     a tenth of the copy that a rewrite works on."""
     probe = _Probe()
-    matcher = Matcher(graph, probe)
+    matcher = Matcher(graph)
+    matcher.new = probe
     for node in graph.nodes:
         try:
             if rewrite(probe, node, matcher) is not None:
@@ -179,7 +180,7 @@ class _Work:
     def __init__(self, graph: Graph, rewrite: Rewrite, made_by: str) -> None:
         self.graph = rebuild(graph, lambda new, node, inputs: None, made_by)
         self.rewrite, self.made_by = rewrite, made_by
-        self.matcher = Matcher(self.graph, self.graph)
+        self.matcher = Matcher(self.graph)
         self.why: dict[str, str] = {}
         self.count = 0
         self.most = MOST * (len(graph.nodes) + 1)
