@@ -10,6 +10,8 @@ import pytest
 
 LONG = {
     "test_any_shape",
+    "test_build_ncnn",
+    "test_captured",
     "test_checkpoint",
     "test_checkpoint_forks",
     "test_checkpoint_official",
@@ -22,8 +24,10 @@ LONG = {
     "test_edges",
     "test_examples",
     "test_export",
+    "test_export_time",
     "test_faces",
     "test_fixed_point",
+    "test_frontend",
     "test_fuzz",
     "test_fuzz_graphs",
     "test_fuzz_layers",
