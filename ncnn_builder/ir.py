@@ -284,6 +284,17 @@ class Graph:
             for value, data in zip(node.outputs, node.spec.constants(node.params, node.weights) or (), strict=False):
                 value.data = data
 
+    def let_go(self, instead: Graph) -> None:
+        """Give the weights back now, not when Python finds the circles of nodes: only `instead` is looked at from here
+        on. Nothing, where a pass has put the same nodes there."""
+        self._owned.clear()
+        instead._owned.clear()  # nothing else is built there
+        if not {*self.nodes} & {*instead.nodes}:
+            for node in self.nodes:
+                node.weights.clear()
+                for value in node.outputs:
+                    value.data = None
+
     def count_call(self, module: object, number: int | None = None) -> int:
         """Which call of this module it is: the number, or the first that is free. Raises BuildError for one taken."""
         _, taken = self._calls.setdefault(id(module), (module, set()))

@@ -186,6 +186,7 @@ def run_passes(
     finite: as of verify().
     """
     finite = {} if finite is None else finite
+    given = graph
     for number in range(ROUNDS):
         begin = graph
         for each in passes:
@@ -196,6 +197,8 @@ def run_passes(
                 if graph is not before:
                     verify(graph, stage=f"after pass {each.name}", lowered=lowered, finite=finite)
                     same_outputs(before, graph, f"after pass {each.name}")
+                    if observe is None and before is not given:
+                        before.let_go(graph)
         if graph is begin:
             verify(graph, stage="after the passes", lowered=lowered, finite=finite)
             return graph
@@ -230,4 +233,6 @@ def lower_and_optimise(graph: Graph, target: str, observe: Observe | None = None
     lowered = lower(built, target, finite)
     if observe is not None:
         observe(f"lower_to_{target}", built, lowered)
+    if observe is None and built is not graph:
+        built.let_go(lowered)
     return run_passes(lowered, (*LOWERED, *OWN["lowered"]), target, lowered=True, observe=observe, finite=finite)

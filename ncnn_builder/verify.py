@@ -20,12 +20,13 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int,
     """
     if not graph.outputs:
         raise VerifyError(f"{stage}: the graph has no output", fix="Call graph.output(name, value)")
-    finite = {} if finite is None else finite
+    before, finite = dict(finite or {}), {} if finite is None else finite
+    finite.clear()  # what is no longer in the graph may go
     known: dict[int, Value] = {id(v): v for v in graph.inputs}
     names = {v.name for v in graph.inputs}
     uses: dict[int, list[tuple[Node, int]]] = {id(v): [] for v in graph.inputs}
     for node in graph.nodes:
-        _verify_node(node, stage, lowered, finite)
+        _verify_node(node, stage, lowered, before, finite)
         for position, value in enumerate(node.inputs):
             if id(value) not in known:
                 raise _error(node, stage, f"input {value.name} is made by no earlier node of this graph")
@@ -50,7 +51,7 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int,
                 raise VerifyError(f"{stage}: {kind} {name} is no value of this graph", got=value)
 
 
-def _verify_node(node: Node, stage: str, lowered: bool, finite: dict[int, Array]) -> None:
+def _verify_node(node: Node, stage: str, lowered: bool, before: dict[int, Array], finite: dict[int, Array]) -> None:
     spec = node.spec
     if registry.get(spec.type) is not spec and not spec.foreign:
         raise _error(node, stage, "its op is not in the registry")
@@ -66,7 +67,8 @@ def _verify_node(node: Node, stage: str, lowered: bool, finite: dict[int, Array]
             continue
         if data.dtype != np.float32:
             raise _error(node, stage, f"weight {name} is {data.dtype}, not float32")
-        if finite.get(id(data)) is data:
+        if before.get(id(data)) is data:
+            finite[id(data)] = data
             continue
         # One pass without a temporary: a sum is finite only if every addend is.
         with np.errstate(invalid="ignore"):  # inf - inf

@@ -84,7 +84,7 @@ def _padding(size: int) -> int:
     return -size % 4
 
 
-def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
+def read_bin(data: bytes | memoryview, layers: list[Layer], what: str = "bin") -> None:
     """Put the weights of `data` into `layers`, flat, as float32; those of quantised layers as int8.
 
     Raises ReadError unless every byte is used exactly once. Nothing is allocated for a size that the file
@@ -106,7 +106,7 @@ def read_bin(data: bytes, layers: list[Layer], what: str = "bin") -> None:
 class Reader:
     """A .bin file, read layer by layer. at: how many bytes have been used."""
 
-    def __init__(self, data: bytes, what: str = "bin") -> None:
+    def __init__(self, data: bytes | memoryview, what: str = "bin") -> None:
         self.data, self.what, self.at = memoryview(data), what, 0
 
     def layer(self, layer: Layer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -56,15 +57,18 @@ def compile_graph(
     finally:
         if steps is not None:
             steps.write()
-    return emit_graph(lowered, weights)
+    return emit_graph(lowered, weights, spent=lowered is not graph)
 
 
-def emit_graph(lowered: Graph, weights: str = AS_READ) -> EmittedModel:
-    """legalise -> write -> read back and compare, of a graph that is lowered. Raises as compile_graph()."""
+def emit_graph(lowered: Graph, weights: str = AS_READ, *, spent: bool = False) -> EmittedModel:
+    """legalise -> write -> read back and compare, of a graph that is lowered. Raises as compile_graph().
+
+    spent: nobody needs the graph any longer; its weights go as they are written.
+    """
     layers, taps = legalise(lowered)
     storage = store(layers, weights)
-    text, data = write_param(layers), b"".join(write_bin(layers))
-    _compare(layers, text, data)
+    text = write_param(layers)
+    data = _written(layers, text, spent)
     return EmittedModel(
         text,
         data,
@@ -76,24 +80,39 @@ def emit_graph(lowered: Graph, weights: str = AS_READ) -> EmittedModel:
     )
 
 
-def _compare(layers: list[Layer], text: str, data: bytes) -> None:
-    """Every emit is parsed back: what the reader understands must be what was meant."""
-    again = read_param(text)
-    read_bin(data, again)
-    for meant, read in zip(layers, again, strict=True):
-        same = (
-            _same_spec(meant, read)
-            and meant.name == read.name
-            and meant.inputs == read.inputs
-            and meant.outputs == read.outputs
-            and _singles(_params(meant)) == _singles(_params(read))
-            and meant.weights.keys() == read.weights.keys()
-            and meant.stored == read.stored
-            and meant.mask == read.mask
-            and all(np.array_equal(_as_stored(meant, k), read.weights[k]) for k in meant.weights)
-        )
-        if not same:
-            raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
+def _written(layers: list[Layer], text: str, spent: bool = False) -> bytes:
+    """The .bin file. Every emit is parsed back: what the reader understands must be what was meant.
+
+    Layer by layer, so that of a graph that is spent each weight is there once.
+    """
+    data = io.BytesIO()
+    for meant, read in zip(layers, read_param(text), strict=True):
+        begin = data.tell()
+        data.writelines(write_bin([meant]))
+        with data.getbuffer() as whole, whole[begin:] as part:
+            _compare(meant, read, part)
+        if spent:
+            meant.weights.clear()
+    return data.getvalue()
+
+
+def _compare(meant: Layer, read: Layer, data: memoryview) -> None:
+    """read: the layer as the text has it; its weights are read from the data."""
+    read_bin(data, [read])
+    same = (
+        _same_spec(meant, read)
+        and meant.name == read.name
+        and meant.inputs == read.inputs
+        and meant.outputs == read.outputs
+        and _singles(_params(meant)) == _singles(_params(read))
+        and meant.weights.keys() == read.weights.keys()
+        and meant.stored == read.stored
+        and meant.mask == read.mask
+        and all(np.array_equal(_as_stored(meant, k), read.weights[k]) for k in meant.weights)
+    )
+    read.weights.clear()  # they are the data's own memory
+    if not same:
+        raise EmitError("a layer did not read back as it was written", node=meant.name, expected=meant, got=read)
 
 
 def _params(layer: Layer) -> dict[str, object]:

@@ -73,11 +73,11 @@ def _behind(m: Matcher, node: Node) -> Made:
     elif p["activation_type"] != Fused.NONE:
         relu = p["activation_type"] in (Fused.RELU, Fused.LEAKY_RELU)  # s relu(y) = relu(s y) for s > 0
         need(relu and not np.any(found.bias) and np.all(np.greater(found.scale, 0)), "an activation between the two")
-    weight = weights["weight"].astype(np.float64)
+    weight = weights["weight"]
     scale = np.broadcast_to(found.scale, len(weight)).reshape(-1, *[1] * (weight.ndim - 1))
     bias = weights["bias"].astype(np.float64) if "bias" in weights else np.zeros(len(weight))
     bias = bias * found.scale + found.bias
-    return _with(m, layer, weight * scale, bias if "bias" in weights or bias.any() else None, layer.inputs[0])
+    return _with(m, layer, _times(weight, scale), bias if "bias" in weights or bias.any() else None, layer.inputs[0])
 
 
 @fold_scales.on(*CONVOLUTIONS, *LINEAR)
@@ -87,7 +87,7 @@ def _in_front(m: Matcher, layer: Node) -> Made:
     if found is None:
         return None
     found.need_channels_of(layer)
-    p, weight = layer.params, layer.weights["weight"].astype(np.float64)
+    p, weight = layer.params, layer.weights["weight"]
     need(not np.any(found.bias), "an addend in front of the layer")
     need(np.all(found.scale), "a factor of 0")
     need(not is_a(layer, *CONVOLUTIONS) or p["pad_value"] == 0 or not _has_border(p), "a border that is not 0")
@@ -96,7 +96,16 @@ def _in_front(m: Matcher, layer: Node) -> Made:
     channels = np.broadcast_to(found.scale, group * per).reshape(group, per)
     scale = np.repeat(channels, len(weight) // group, axis=0)  # [out, in / groups]
     scale = scale.reshape(*scale.shape, *[1] * (weight.ndim - 2))
-    return _with(m, layer, weight * scale, layer.weights.get("bias"), found.x)
+    return _with(m, layer, _times(weight, scale), layer.weights.get("bias"), found.x)
+
+
+def _times(weight: Array, scale: Any) -> Array:
+    """Multiplied in double and rounded once, without a copy in double: weights are most of what a conversion holds."""
+    with np.errstate(over="ignore"):
+        result = np.empty(weight.shape, np.float32)
+        np.multiply(weight, scale, out=result, dtype=np.float64, casting="same_kind")
+    result.flags.writeable = False  # so that the graph takes it as it is
+    return result
 
 
 def channel_affine(node: Node) -> ChannelAffine | None:
@@ -143,7 +152,7 @@ def _with(m: Matcher, layer: Node, weight: Any, bias: Any | None, x: Value) -> M
     """The layer with other weights."""
     with np.errstate(over="ignore"):
         arrays: Mapping[str, Array | None] = {
-            "weight": weight.astype(np.float32),
+            "weight": np.asarray(weight, np.float32),
             "bias": None if bias is None else bias.astype(np.float32),
         }
     need(all(np.isfinite(a).all() for a in arrays.values() if a is not None), "a weight that is no float32")

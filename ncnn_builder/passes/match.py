@@ -211,7 +211,10 @@ class _Work:
             node.params = _consumed(node).plain
         self.graph.source, self.graph.made_by, self.graph.mask = None, None, 0
         self.graph.loose &= self.graph.taps.keys()
-        return dead_code(self.graph)
+        result = dead_code(self.graph)
+        if result is not self.graph:
+            self.graph.let_go(result)
+        return result
 
     def _visit(self, node: Node) -> list[Node]:
         """What takes the place of a node; nothing where it stays."""
@@ -290,6 +293,7 @@ class _Work:
                 for table, path in self.names.pop(value, []):
                     del table[path]
             _unlink(node)
+            node.weights.clear()
             for value in node.inputs:
                 maker = value.producer
                 if maker is not None and maker not in self.instead and all(map(self.matcher.unread, maker.outputs)):

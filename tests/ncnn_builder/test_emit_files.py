@@ -12,7 +12,7 @@ from net_files import mixed
 
 import ncnn_builder as nb
 from ncnn_builder.emit.blob import read_bin, write_bin
-from ncnn_builder.emit.compile import _compare
+from ncnn_builder.emit.compile import _compare, _written
 from ncnn_builder.emit.layers import Layer, legalise
 from ncnn_builder.emit.text import read_param, write_param
 from ncnn_builder.targets import lower
@@ -74,11 +74,28 @@ def test_what_is_written_reads_back() -> None:
 def test_the_comparison_after_writing_sees_a_change() -> None:
     layers = layers_of(mixed())
     text, data = write_param(layers), b"".join(write_bin(layers))
-    _compare(layers, text, data)
+    assert _written(layers, text) == data
     with pytest.raises(nb.EmitError, match="read back"):
-        _compare(layers, text.replace("0=1.00000001e-01", "0=1.00000101e-01"), data)
+        _written(layers, text.replace("0=1.00000001e-01", "0=1.00000101e-01"))
+    last = layers[-1] if layers[-1].weights else next(layer for layer in layers[::-1] if layer.weights)
+    read, part = read_param(text)[layers.index(last)], b"".join(write_bin([last]))
+    _compare(last, read, memoryview(part))
     with pytest.raises(nb.EmitError, match="read back"):
-        _compare(layers, text, data[:-1] + bytes([data[-1] ^ 1]))
+        _compare(last, read, memoryview(part[:-1] + bytes([part[-1] ^ 1])))
+    with pytest.raises(nb.ReadError, match="left over"):
+        _compare(last, read, memoryview(part + b"\0\0\0\0"))
+
+
+def test_compiling_leaves_the_graph_as_it_is_and_twice_gives_the_same() -> None:
+    """Weights are given back as they are written, but those of the author's graph are not compiling's."""
+    for target in ("reference", "stock", "fused"):
+        g = mixed()
+        before = {(node.name, name): data.copy() for node in g.nodes for name, data in node.weights.items()}
+        first, second = nb.compile_graph(g, target), nb.compile_graph(g, target)
+        assert (first.param, first.bin) == (second.param, second.bin)
+        after = {(node.name, name): data for node in g.nodes for name, data in node.weights.items()}
+        assert before.keys() == after.keys()
+        assert all(np.array_equal(before[key], after[key]) for key in before)
 
 
 @pytest.mark.parametrize(
