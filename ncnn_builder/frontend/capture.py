@@ -16,11 +16,13 @@ from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
 from .complex_numbers import Complex
 from .exported import Program, export, need_eval, program_of
+from .given import apart, need_arguments, need_module, need_plain
 from .layout import MOST_DIMS, Shape, Tensor, tensor
 from .leaves import exported_leaf
 from .marks import Leaf
 from .registry import Missing, converter_of
 from .walk import Walk, call_of
+from .where import forward_line
 
 _WHOLE = (torch.int64, torch.int32)
 
@@ -75,9 +77,10 @@ def asked(
     """(module, args, kwargs, its program where torch.export has made one) of what a user gives."""
     if not isinstance(module, torch.export.ExportedProgram):
         given = tuple(args) if isinstance(args, (tuple, list)) else (args,)
-        if not isinstance(module, torch.nn.Module):
-            raise BuildError("not a module", expected="a torch.nn.Module", got=type(module).__name__)
-        return module, given, dict(kwargs or {}), None
+        need_module(module)
+        need_arguments(module, given, kwargs or {})
+        need_plain(module, given, kwargs or {})
+        return module, *apart(given, kwargs or {}), None
     program = program_of(module)
     if args is None:
         args, kwargs = module.example_inputs or ((), {})
@@ -122,15 +125,19 @@ def captured(
     walk = Walk(graph, program)
     flat = walk.whole(given, known)
     result.taps, result.converters = walk.taps, walk.made
+    at: dict[str, Any] = {"op": type(module).__name__, "source": forward_line(module)}
     if any(isinstance(r, Complex) for r in flat):
         fix = "Return torch.view_as_real(x), or torch.abs(x)"
-        raise BuildError("forward() returns complex numbers", expected="real numbers", got="a complex tensor", fix=fix)
+        raise BuildError(
+            "forward() returns complex numbers", expected="real numbers", got="a complex tensor", fix=fix, **at
+        )
     if lacking := [r for r in flat if isinstance(r, Missing)]:
-        raise BuildError("forward() returns what ncnn does not have", got=lacking[0].why)
+        raise BuildError("forward() returns what ncnn does not have", got=lacking[0].why, **at)
     bad = [r for r in flat if not isinstance(r, (Tensor, torch.Tensor))]
     if bad or not flat:
-        got = ", ".join(type(r).__name__ for r in bad) or "nothing"
-        raise BuildError("forward() returns what is no tensor", got=got, fix="A net returns tensors only: leave it out")
+        got = ", ".join("None" if r is None else type(r).__name__ for r in bad) or "nothing"
+        fix = "A net returns tensors only: leave it out"
+        raise BuildError("forward() returns what is no tensor", got=got, fix=fix, **at)
     _put_out(result, flat, outputs)
     return result
 

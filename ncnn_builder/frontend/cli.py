@@ -117,8 +117,11 @@ def _split(names: str | None) -> list[str] | None:
 def _model(text: str) -> Any:
     if not text.endswith(".pt2"):
         from ..doctor.load_model import make_model
+        from .given import need_module
 
-        return make_model(text, "MODEL").eval()
+        model = make_model(text, "MODEL")
+        need_module(model)
+        return model.eval()
     import torch
 
     if not Path(text).is_file():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,11 @@ from torch.export.graph_signature import ConstantArgument
 from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from ..errors import BuildError
+from .given import need_known_sizes
 from .inplace import without_writes
 from .marks import Leaf, marked
 from .shapes_only import shapes_only
-from .where import python_line
+from .where import author_line, python_line
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,19 @@ def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = 
     if any(_writes(node) for node in exported.graph.nodes) and not without_writes(exported.graph):
         with _quiet():
             exported = exported.run_decompositions({})
+    need_known_sizes(exported.graph)
     signature = exported.graph_signature
     if signature.user_inputs_to_mutate:
-        names = sorted(signature.user_inputs_to_mutate.values())
         raise BuildError(
             "forward() writes into its input",
-            got=", ".join(names),
+            source=_line_of(exported.graph, signature.user_inputs_to_mutate),
+            got=", ".join(sorted(signature.user_inputs_to_mutate.values())),
             fix="A net cannot give that back: write into a copy, as in x = x.clone()",
         )
     if signature.buffers_to_mutate:
         raise BuildError(
             "forward() writes into a buffer of the module",
+            source=_line_of(exported.graph, signature.buffers_to_mutate),
             got=", ".join(sorted(signature.buffers_to_mutate.values())),
             fix="A net keeps nothing from one run to the next: make it an input and an output of forward()",
         )
@@ -110,6 +114,11 @@ def need_eval(module: torch.nn.Module) -> None:
             )
 
 
+def _line_of(graph: torch.fx.Graph, written: Mapping[str, str]) -> str | None:
+    """The author's line that made the first of these results."""
+    return next((author_line(node) for node in graph.nodes if node.name in written), None)
+
+
 def _writes(node: torch.fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return schema is not None and schema.is_mutable
@@ -124,7 +133,8 @@ def _quiet() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole encoder layer, which nobody can read
     try:
         # Programs of a graph, which torch writes in Python after each of its steps, are written for nobody.
-        with warnings.catch_warnings(), _use_lazy_graph_module(True):
+        # Nor is what it prints of a program at which it stops.
+        with warnings.catch_warnings(), _use_lazy_graph_module(True), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

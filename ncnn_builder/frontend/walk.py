@@ -225,7 +225,7 @@ class Walk:
         fix = error.fix or WAYS_OUT.format(operator=target, module=scope or "the module")
         what = error.what if error.argument is None else f"{error.what} ({error.argument})"
         return type(error)(
-            f"{what}, of tensors {', '.join(map(str, shapes))}" if shapes else what,
+            f"{what}, of tensors {', '.join(map(str, shapes))}" if shapes and ", of tensors [" not in what else what,
             op=name,
             scope=scope or None,
             source=source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import traceback
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).resolve().parent.parent)
+_PYTHON = str(Path(inspect.__file__).parent)
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in (\S+)')
 
 
@@ -28,8 +30,18 @@ def python_line(error: BaseException) -> str | None:
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None
 
 
+def forward_line(module: torch.nn.Module) -> str | None:
+    """Where its forward() begins, likewise."""
+    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    if code is None or code.co_filename.startswith("<"):
+        return None
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
 def _is_foreign(file: str) -> bool:
-    return file.startswith((_TORCH, _OURS, "<"))
+    """Torch's, ours, or Python's own; what is installed beside torch is somebody's network."""
+    installed = "site-packages" in file or "dist-packages" in file
+    return file.startswith((_TORCH, _OURS, "<")) or (file.startswith(_PYTHON) and not installed)
 
 
 def scope_of(node: torch.fx.Node) -> str:
