@@ -37,6 +37,7 @@ LONG = {
     "test_interrupts",
     "test_isolation",
     "test_load",
+    "test_load_weights",
     "test_metrics",
     "test_networks",
     "test_ops",

@@ -36,6 +36,22 @@ def graph_of(build: Callable[..., Any], *shapes: tuple[int, ...]) -> nb.Graph:
     return g
 
 
+def const(g: nb.Graph, data: np.ndarray) -> nb.Value:
+    """A constant of one to four dimensions."""
+    full = data.reshape((1,) * (4 - data.ndim) + data.shape) if data.ndim != 3 else data[:, None]
+    return nb.shell(g, [], full, None, data.ndim)[0]
+
+
+FIR = np.array([[1, 2, 3], [2, 5, 1], [4, 1, 2]], np.float32) / 21
+
+
+def fir(g: nb.Graph, x: Any, f: np.ndarray = FIR, **kw: Any) -> list[nb.Value]:
+    """A filter as the predecessor writes it: one kernel, repeated, as a value."""
+    x = nb.check_bottom_names(x)[0]
+    kernel = np.broadcast_to(f, (x.shape[0], 1, *f.shape))
+    return nb.Fconv2d_depthwise(g, [x, *nb.shell(g, [], kernel)], groups=x.shape[0], **kw)
+
+
 def types(g: nb.Graph) -> list[str]:
     return [n.spec.type for n in g.nodes]
 

@@ -63,10 +63,6 @@ LONG = {
     "tests/custom_layers/test_errors.cpp": "a table with what every layer refuses",
     "tests/custom_layers/test_fir.cpp": "sweeps of one oracle",
     "tests/file_forms.py": "a table with an entry for every layer",
-    "tests/ncnn_builder/test_dsl_errors.py": "a table of wrong calls",
-    "tests/ncnn_builder/test_load.py": "one file each for a reader and its tests",
-    "tests/ncnn_builder/test_passes_raise.py": "passes that undo what others wrote, with the same helpers",
-    "tests/ncnn_builder/test_passes_weights.py": "likewise, of weights",
     "tests/stylegan/test_export.py": "one command",
 }
 """Longer files -> why they stay whole."""
