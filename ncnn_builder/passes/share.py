@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Graph, Node, Value
+from ..ops.layers import Shell
 from ..rebuild import rebuild
+from .match import is_a
 
 
 def share(graph: Graph) -> Graph:
@@ -41,7 +43,7 @@ def _twins(graph: Graph) -> dict[Node, Node]:
     same: dict[Value, Value] = {}  # what a twin makes -> what the first makes
     known: dict[Hashable, list[Node]] = {}
     for node in graph.nodes:
-        if node.spec.foreign or node.spec.type == "Shell" or not len(node.outputs) or outputs & {*node.outputs}:
+        if node.spec.foreign or is_a(node, Shell) or not len(node.outputs) or outputs & {*node.outputs}:
             continue
         alike = known.setdefault(_key(node, [same.get(v, v) for v in node.inputs]), [])
         first = next((other for other in alike if _equal_weights(node, other)), None)

@@ -76,7 +76,13 @@ class ConvNd(OpSpec):
     inputs = ("x", "w?", "b?")
     weights = (Weight("weight", True, "[out, in / groups, kernel]"), Weight("bias", False, "[out]"))
     dims: ClassVar[int]
-    transposed: ClassVar[bool] = False
+    transposed: ClassVar[bool]
+    grouped: ClassVar[bool]
+    checked_in_cpp = True
+
+    def __init_subclass__(cls, *, dims: int, transposed: bool = False, grouped: bool = False) -> None:
+        cls.dims, cls.transposed, cls.grouped = dims, transposed, grouped
+        cls.params = parameters(dims, transposed, grouped)
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         if params.get("dynamic_weight"):
@@ -186,110 +192,62 @@ class ConvNd(OpSpec):
             y = y + b.reshape(-1, *(1,) * self.dims)
         return [fused_activation_reference(y, params)]
 
+    def samples(self) -> list[Sample]:
+        of_values = value_samples(self.transposed, self.grouped) if self.dims == 1 else []
+        return [*static_samples(self.dims, self.transposed, self.grouped), *of_values]
+
 
 @register
-class Convolution1D(ConvNd):
+class Convolution1D(ConvNd, dims=1):
     """Cross-correlation of (C, W) with [out, C, k]. ncnn: convolution1d.cpp. dynamic_weight 1: weights are inputs."""
 
     type = "Convolution1D"
-    dims = 1
-    params = parameters(1, False, False)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return [*static_samples(1, False, False), *value_samples(False, False)]
 
 
 @register
-class ConvolutionDepthWise1D(ConvNd):
+class ConvolutionDepthWise1D(ConvNd, dims=1, grouped=True):
     """Cross-correlation of (C, W) in groups, [out, C / groups, k]. ncnn: convolutiondepthwise1d.cpp."""
 
     type = "ConvolutionDepthWise1D"
-    dims = 1
-    params = parameters(1, False, True)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return [*static_samples(1, False, True), *value_samples(False, True)]
 
 
 @register
-class Convolution3D(ConvNd):
+class Convolution3D(ConvNd, dims=3):
     """Cross-correlation of (C, D, H, W) with [out, C, kd, kh, kw]. ncnn: convolution3d.cpp."""
 
     type = "Convolution3D"
-    dims = 3
-    params = parameters(3, False, False)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return static_samples(3, False, False)
 
 
 @register
-class ConvolutionDepthWise3D(ConvNd):
+class ConvolutionDepthWise3D(ConvNd, dims=3, grouped=True):
     """Cross-correlation of (C, D, H, W) in groups, [out, C / groups, kd, kh, kw]. ncnn: convolutiondepthwise3d.cpp."""
 
     type = "ConvolutionDepthWise3D"
-    dims = 3
-    params = parameters(3, False, True)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return static_samples(3, False, True)
 
 
 @register
-class Deconvolution1D(ConvNd):
+class Deconvolution1D(ConvNd, dims=1, transposed=True):
     """Transposed convolution of (C, W). ncnn: deconvolution1d.cpp. dynamic_weight 1: w [C, out, k] is an input."""
 
     type = "Deconvolution1D"
-    dims = 1
-    transposed = True
-    params = parameters(1, True, False)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return [*static_samples(1, True, False), *value_samples(True, False)]
 
 
 @register
-class DeconvolutionDepthWise1D(ConvNd):
+class DeconvolutionDepthWise1D(ConvNd, dims=1, transposed=True, grouped=True):
     """Transposed convolution of (C, W) in groups. ncnn: deconvolutiondepthwise1d.cpp."""
 
     type = "DeconvolutionDepthWise1D"
-    dims = 1
-    transposed = True
-    params = parameters(1, True, True)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return [*static_samples(1, True, True), *value_samples(True, True)]
 
 
 @register
-class Deconvolution3D(ConvNd):
+class Deconvolution3D(ConvNd, dims=3, transposed=True):
     """Transposed convolution of (C, D, H, W). ncnn: deconvolution3d.cpp."""
 
     type = "Deconvolution3D"
-    dims = 3
-    transposed = True
-    params = parameters(3, True, False)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return static_samples(3, True, False)
 
 
 @register
-class DeconvolutionDepthWise3D(ConvNd):
+class DeconvolutionDepthWise3D(ConvNd, dims=3, transposed=True, grouped=True):
     """Transposed convolution of (C, D, H, W) in groups. ncnn: deconvolutiondepthwise3d.cpp."""
 
     type = "DeconvolutionDepthWise3D"
-    dims = 3
-    transposed = True
-    params = parameters(3, True, True)
-    checked_in_cpp = True
-
-    def samples(self) -> list[Sample]:
-        return static_samples(3, True, True)
