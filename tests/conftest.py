@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -42,6 +43,7 @@ LONG = {
     "test_networks",
     "test_ops",
     "test_own_layer",
+    "test_open_sizes",
     "test_params_consumed",
     "test_pickle_bombs",
     "test_pickles_hostile",
@@ -60,6 +62,7 @@ LONG = {
     "test_shipped",
     "test_stylegan",
     "test_sweep",
+    "test_torch_functional",
     "test_train_command",
     "test_train_networks",
     "test_training",
@@ -135,6 +138,12 @@ def _look_at(report: pytest.TestReport | pytest.CollectReport) -> None:
         line = f"{report.nodeid}: {reason}"
         if not reason.startswith(tuple(SKIPS)) and line not in unlisted:  # each worker collects
             unlisted.append(line)
+
+
+def pytest_collection_finish() -> None:
+    """All that is imported and collected lives to the end: Python's collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from parity_support import run_emitted
 
 import ncnn_builder as nb
 from stylegan.checkpoints import checkpoint
+from stylegan.networks.configs import get_config
 
 TARGETS = sorted(nb.TARGETS)
 NETWORK_TOLERANCE = 1e-4  # the contract allows 1e-3; fp32 on both sides needs far less
@@ -148,6 +149,17 @@ def latents(G: checkpoint.Generator, seed: int = 85) -> tuple[dict[str, Any], to
         inputs["c"] = c[0].numpy()
     with torch.no_grad():
         return inputs, G.mapping(torch.from_numpy(z), c)
+
+
+@lru_cache(maxsize=2)  # for all tests of a configuration
+def in_torch(cfg: str) -> tuple[checkpoint.Generator, dict[str, Any], torch.Tensor, np.ndarray]:
+    """A network of full size that nobody may change, its mapping's inputs, their ws and its picture."""
+    config = get_config(cfg)
+    state = checkpoint.random_state(config.family, config.init_kwargs, 0)
+    G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
+    inputs, ws = latents(G, 458)
+    with torch.no_grad():
+        return G, inputs, ws, G.synthesis(ws, noise_mode="const")[0].numpy()
 
 
 def synthesis_inputs(G: checkpoint.Generator, ws: torch.Tensor) -> dict[str, Any]:

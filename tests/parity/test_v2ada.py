@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from golden_files import load_golden
-from network_support import GOLDENS, NETWORK_TOLERANCE, NETWORKS, TARGETS, golden_generator, latents
+from network_support import GOLDENS, NETWORK_TOLERANCE, NETWORKS, TARGETS, golden_generator, in_torch, latents
 
 from ncnn_builder.parity import Report
 from runtime import Model, NcnnError
 from stylegan import v2ada
-from stylegan.checkpoints import checkpoint
 from stylegan.export import export_generator
 from stylegan.networks.configs import get_config
 
@@ -40,16 +38,12 @@ def test_a_network_without_mean_style_is_not_truncated_silently(tmp_path: Path) 
 
 def test_v2ada_512_afhqcat(tmp_path: Path) -> None:
     """fp32 within 1e-3 of torch relative to its largest magnitude, uint8 pictures within 1 level."""
-    config = get_config("v2ada_512_afhqcat")
-    state = checkpoint.random_state(config.family, config.init_kwargs, 0)
-    G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
-    export_generator(G, tmp_path / "m", config=config)
+    cfg = "v2ada_512_afhqcat"
+    G, inputs, ws, expected = in_torch(cfg)
+    export_generator(G, tmp_path / "m", config=get_config(cfg))
     m = Model(tmp_path / "m")
-    inputs, ws = latents(G, 458)
     w = m.mapping(inputs["z"])
     got = m.synthesis(w)
-    with torch.no_grad():
-        expected = G.synthesis(ws, noise_mode="const")[0].numpy()
     Report("512").add_all({"w": w, "img": got}, {"w": ws[0, 0].numpy(), "img": expected}, 1e-3).check()
     pictures = [np.clip(x * 127.5 + 128, 0, 255).astype(np.uint8).astype(int) for x in (got, expected)]
     assert np.abs(pictures[0] - pictures[1]).max() <= 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from network_support import (
     NETWORKS,
     TARGETS,
     golden_generator,
+    in_torch,
     latents,
     network,
     synthesis_inputs,
@@ -75,17 +74,6 @@ def test_every_tap_with_the_transform_as_an_input(name: str, target: str) -> Non
     with torch.no_grad():
         expected = torch_taps(G.synthesis, lambda: G.synthesis(ws), graph.taps, "synthesis")
     Report(f"{name}, {target}").add_all(got, expected, NETWORK_TOLERANCE).check()
-
-
-@lru_cache(maxsize=1)  # for all targets of a configuration
-def in_torch(cfg: str) -> tuple[checkpoint.Generator, dict[str, Any], torch.Tensor, np.ndarray]:
-    """A network of full size, its mapping's inputs, their ws and its picture."""
-    config = get_config(cfg)
-    state = checkpoint.random_state(config.family, config.init_kwargs, 0)
-    G = checkpoint.build_generator(config.family, config.init_kwargs, state, "random:0")
-    inputs, ws = latents(G, 458)
-    with torch.no_grad():
-        return G, inputs, ws, G.synthesis(ws)[0].numpy()
 
 
 def in_full(cfg: str, target: str, tmp_path: Path) -> None:
