@@ -8,24 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from own_support import taken_back
 
 import ncnn_builder as nb
-from ncnn_builder import opspec, pipeline
-from ncnn_builder.frontend import CONVERTERS
 from ncnn_builder.parity import interpret
 
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
     """Takes back what a test has registered."""
-    tables: list[dict[str, Any]] = [nb.registry, opspec.functions, CONVERTERS, *nb.TARGETS.values()]
-    before = [dict(table) for table in tables]
-    own = {stage: list(passes) for stage, passes in pipeline.OWN.items()}
-    yield
-    for table, kept in zip(tables, before, strict=True):
-        table.clear()
-        table.update(kept)
-    pipeline.OWN.update(own)
+    with taken_back():
+        yield
 
 
 def soft_cap() -> Any:
