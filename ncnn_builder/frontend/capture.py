@@ -77,6 +77,7 @@ def asked(
     """(module, args, kwargs, its program where torch.export has made one) of what a user gives."""
     if not isinstance(module, torch.export.ExportedProgram):
         given = tuple(args) if isinstance(args, (tuple, list)) else (args,)
+        module = getattr(module, "_orig_mod", module)  # of torch.compile()
         need_module(module)
         need_arguments(module, given, kwargs or {})
         need_plain(module, given, kwargs or {})
@@ -110,7 +111,7 @@ def captured(
     program = program or export(module, args, kwargs, forward_only=forward_only)
     graph = Graph(type(module).__name__) if into is None else into
     if lent:
-        graph.lent = frozenset(t.data_ptr() for t in program.given.values() if t is not None)
+        graph.lent = frozenset(t.data_ptr() for t in program.given.values() if isinstance(t, torch.Tensor))
     result = Captured(graph, program, forward_only=forward_only)
     examples = flat_inputs(args, kwargs)
     if len(examples) != len(program.inputs):
@@ -220,6 +221,8 @@ def _batch_axis(shape: Shape) -> int | None:
 
 
 def _names(given: Sequence[str] | None, count: int, prefix: str) -> list[str]:
+    if isinstance(given, str):
+        raise BuildError(f"names of {prefix}puts", expected=f"a list of {count}", got=given)
     names = [f"{prefix}{i}" for i in range(count)] if given is None else list(given)
     if len(names) != count:
         raise BuildError(f"names of {prefix}puts", expected=count, got=len(names))

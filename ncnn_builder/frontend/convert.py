@@ -13,6 +13,7 @@ import torch
 from ..emit import EmittedModel, compile_graph, write_files
 from ..errors import BuildError, ParityError
 from ..ir import Graph
+from ..opspec import registry
 from ..parity.compare import Comparison
 from .capture import Captured, Port, asked, captured
 from .cause import Found, cause_of
@@ -93,6 +94,9 @@ def convert(
     unknown = sorted(set(examples) - set(EXAMPLES))
     if unknown:
         raise BuildError("no such example", argument="examples", expected=sorted(EXAMPLES), got=unknown)
+    if place.suffix in (".param", ".bin", ".json"):
+        fix = f"Write {str(place.with_suffix(''))!r}: all files get this name"
+        raise BuildError("the path has a suffix", argument="path", got=str(path), fix=fix)
     if own and forward_only:
         raise BuildError("either its own export_ncnn() or forward() only", argument="forward_only", got="own too")
     try:
@@ -103,6 +107,8 @@ def convert(
         )
         told("compiling")
         model = _compiled(made, target, weights, dump_passes)
+        if examples:
+            _need_plain_ncnn(model)
         if check:
             told("comparing with torch")
         report = checked(module, made, model, args, named, bound) if check else None
@@ -125,6 +131,16 @@ def convert(
         return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report, content)
     finally:
         told("")
+
+
+def _need_plain_ncnn(model: EmittedModel) -> None:
+    """Raises BuildError for a net that the programs of `examples` could not load."""
+    types = {line.split()[0] for line in model.param.splitlines()[2:]}
+    foreign = sorted(t for t in types if t in registry and (registry[t].custom or registry[t].outside))
+    if foreign:
+        what = "these programs are for plain ncnn, which does not have all layers of the net"
+        fix = "Take target='stock', or leave examples out and register the layers in a program of your own"
+        raise BuildError(what, argument="examples", got=foreign, fix=fix)
 
 
 def _compiled(made: Captured, target: str, weights: str, dump: str | PathLike[str] | None) -> EmittedModel:

@@ -19,7 +19,7 @@ from .given import need_known_sizes
 from .inplace import without_writes
 from .marks import Leaf, marked
 from .shapes_only import shapes_only
-from .where import author_line, python_line
+from .where import author_line, forward_line, python_line
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _quiet() -> Iterator[None]:
 def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
     said = " ".join(str(error).split("\n")[0].split())[:300]
     name = type(error).__name__
-    where: dict[str, Any] = {"op": type(module).__name__, "source": python_line(error)}
+    where: dict[str, Any] = {"op": type(module).__name__, "source": python_line(error) or forward_line(module)}
     if "DataDependent" in name or "data-dependent" in str(error) or ("UserError" in name and "cond" in str(error)):
         return BuildError(
             "forward() decides by numbers that are known only when the net runs",
@@ -154,4 +154,7 @@ def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
             " own export_ncnn()",
             **where,
         )
-    return BuildError("torch.export cannot export the module", got=f"{name}: {said}", **where)
+    fix = None
+    if "pytree" in str(error):
+        fix = "Return tensors, or lists and dicts of them, or tell torch of your class: export.register_dataclass()"
+    return BuildError("torch.export cannot export the module", got=f"{name}: {said}", fix=fix, **where)

@@ -20,7 +20,10 @@ def need_module(module: Any) -> None:
     """Raises BuildError for what is no module, or has no forward()."""
     if not isinstance(module, torch.nn.Module):
         raise BuildError("not a module", expected="a torch.nn.Module", got=type(module).__name__)
-    if type(module).forward is torch.nn.Module.forward:
+    if isinstance(module, torch.jit.ScriptModule):
+        fix = "Give the module that it was traced or scripted from"
+        raise BuildError("a module of torch.jit, which torch.export does not take", got=type(module).__name__, fix=fix)
+    if getattr(module.forward, "__func__", None) is torch.nn.Module.forward:
         fix = "Write its forward(), or convert the modules inside"
         raise BuildError("the module has no forward()", op=type(module).__name__, fix=fix)
 
@@ -40,9 +43,19 @@ def need_arguments(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping
         ) from None
 
 
+_PLAIN = (torch.Tensor, int, float, bool, str, type(None), torch.dtype, torch.device)
+
+
 def need_plain(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raises BuildError for weights and inputs that have no numbers here, or that torch computes with in half
     precision, which a net of float32 cannot be compared with."""
+    for leaf in tree_flatten((tuple(args), dict(kwargs)))[0]:
+        if not isinstance(leaf, _PLAIN):
+            fix = "Make a tensor of it, as by torch.from_numpy(x)" if hasattr(leaf, "__array__") else None
+            expected, got = "tensors, numbers, text, and lists of them", type(leaf).__name__
+            raise BuildError(
+                "an input that is no tensor", op=type(module).__name__, expected=expected, got=got, fix=fix
+            )
     named = [*module.named_parameters(), *module.named_buffers()]
     inputs = [t for t in tree_flatten((tuple(args), dict(kwargs)))[0] if isinstance(t, torch.Tensor)]
     for name, t in [*named, *((f"input {i}", t) for i, t in enumerate(inputs))]:

@@ -210,6 +210,70 @@ def test_what_is_refused(make, tmp_path, monkeypatch, capfd):
     assert not list(tmp_path.iterdir())
 
 
+def converted(tmp_path, module=None, x=X, path="net", **options):
+    return nb.convert(Plain().eval() if module is None else module, x, tmp_path / path, **options)
+
+
+class Result:
+    def __init__(self, y):
+        self.y = y
+
+
+class Wrapped(Plain):
+    def forward(self, x):  # line
+        return Result(self.conv(x))
+
+
+class Scaled(Plain):
+    def forward(self, x, *, by):
+        return self.conv(x) * by
+
+
+class Sines(nn.Module):
+    def forward(self, x):
+        return torch.sin(x)
+
+    def export_ncnn(self, g, inputs):
+        return nb.sin(g, inputs)
+
+
+def traced():
+    return torch.jit.trace(Plain().eval(), X)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"x": X.numpy()}, ["Plain: an input that is no tensor", "got ndarray", "torch.from_numpy(x)"]),
+        ({"x": (1, 3, 8, 8)}, ["the inputs do not fit forward()", "got 4 and none by name"]),
+        ({"path": "net.param"}, ["argument path: the path has a suffix", "all files get this name"]),
+        ({"inputs": "data"}, ["names of inputs; expected a list of 1; got data"]),
+        ({"outputs": ["a", "b"]}, ["names of outputs; expected 1; got 2"]),
+        ({"module": traced}, ["a module of torch.jit", "traced or scripted from"]),
+        ({"module": Wrapped().eval()}, ["Wrapped at", line_of("Wrapped"), "register_dataclass()"]),
+        (
+            {"module": Sines().eval(), "target": "reference", "own": True, "examples": ["py"]},
+            ["argument examples: these programs are for plain ncnn", "['Sin']", "target='stock'"],
+        ),
+    ],
+)
+def test_calls_that_do_not_fit(options, words, tmp_path):
+    if "module" in options and not isinstance(options["module"], nn.Module):
+        options = {**options, "module": options["module"]()}
+    with pytest.raises(nb.BuildError) as caught:
+        converted(tmp_path, **options)
+    for word in words:
+        assert word in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_calls_that_fit(tmp_path):
+    assert converted(tmp_path, torch.compile(Plain().eval())).checked.first is None
+    assert converted(tmp_path, Scaled().eval(), kwargs={"by": 2.0}).checked.first is None
+    assert converted(tmp_path, Scaled().eval(), kwargs={"by": torch.ones(1)}, examples=["py"]).checked.first is None
+
+
 def test_training_mode(tmp_path):
     with pytest.raises(nb.BuildError, match=r"the module is in training mode\. Call \.eval\(\)"):
         nb.convert(training(), X, tmp_path / "net")
