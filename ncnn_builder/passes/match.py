@@ -163,7 +163,7 @@ def _begins(graph: Graph, rewrite: Rewrite) -> bool:
         try:
             if rewrite(probe, node, matcher) is not None:
                 return True
-        except BuildError:
+        except (BuildError, NoMatch):
             continue
         except _Builds:
             return True
@@ -228,7 +228,7 @@ class _Work:
             g.source, g.made_by, g.mask = node.source, self.made_by, node.mask
             try:
                 outputs = self.rewrite(g, node, self.matcher)
-            except BuildError as error:  # a declaration refuses what would be made
+            except (BuildError, NoMatch) as error:  # a declaration refuses what would be made, or the rewrite does
                 outputs, self.matcher.why = None, str(error)
         made = g.nodes[begin:]
         if outputs is not None:

@@ -19,7 +19,7 @@ from ncnn_builder.ops.layers import Abs, Clamp, ReLU, Square, Tile
 from ncnn_builder.passes.constant_folding import constant_folding
 from ncnn_builder.passes.fold_scales import fold_scales
 from ncnn_builder.passes.fuse_activation import fuse_activation
-from ncnn_builder.passes.match import Matcher, need
+from ncnn_builder.passes.match import Matcher, need, rewrite_all
 from ncnn_builder.passes.rules import Made, Rules
 from ncnn_builder.pipeline import BUILT, LOWERED
 
@@ -102,3 +102,14 @@ def test_every_pass_of_rules_is_asked_by_the_dump(tmp_path: Path) -> None:
     nb.compile_graph(graph_of(_two_readers, PICTURE), "stock", dump=tmp_path)
     said = {p.name.partition(".")[0][3:]: p.read_text() for p in (tmp_path / "pass").glob("*.refused.txt")}
     assert "somebody else reads" in said["fold_scales"]
+
+
+def test_a_rewrite_that_is_no_rule_may_refuse_too() -> None:
+    def rewrite(new: nb.Graph, node: Node, matcher: Matcher) -> list[nb.Value] | None:
+        need(node.spec.type != "Abs", "not this one")
+        return list(nb.abs(new, node.inputs[0]))
+
+    why: dict[str, str] = {}
+    g = graph_of(lambda g, x: nb.abs(g, nb.square(g, x)), PICTURE)
+    assert types(rewrite_all(g, rewrite, "to abs", why)) == ["Abs", "Abs"]
+    assert set(why.values()) == {"not this one"} and len(why) == 2
