@@ -148,7 +148,7 @@ def test_a_wrong_fold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wrong_lowering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(stock.LOWERINGS, "Up2", stock.up(3))
+    monkeypatch.setitem(nb.TARGETS["stock"], "Up2", stock.up(3))
     case, failure = found(calls_shapes.zeros, calls_numbers.scalar)
     assert failure.where.startswith("stock") and "Up2" in ops(case) and len(ops(case)) <= 3
 
