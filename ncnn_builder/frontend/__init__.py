@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from .convert import Converted
 
 
-def capture(module: Any, args: Any, kwargs: dict[str, Any] | None = None, *, forward_only: bool = False) -> Graph:
+def capture(
+    module: Any,
+    args: Any,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    forward_only: bool = False,
+    dynamic: Any = None,
+) -> Graph:
     """The Graph of what the module computes of inputs like these: see frontend.capture."""
     from .capture import capture as run
 
-    return run(module, args, kwargs, forward_only=forward_only)
+    return run(module, args, kwargs, forward_only=forward_only, dynamic=dynamic)
 
 
 def convert(module: Any, args: Any, path: Any, **options: Any) -> Converted:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir import Graph, Value
+from ..open_shapes import largest
 from .blobs import in_order, reshaped, unbatched
 from .layout import MOST_DIMS, Order, Shape, Tensor, permuted, tensor
 
@@ -32,7 +33,7 @@ def together_in_order(g: Graph, tensors: Sequence[Tensor]) -> tuple[list[Tensor]
     """Tensors of one rank with their axes permuted so that all are stored in order, and by which permutation: that of
     the largest, where it does for all, else none."""
     tensors = [unbatched(g, t) for t in tensors]
-    order = stored_order(max(tensors, key=lambda t: math.prod(t.base)))
+    order = stored_order(largest(tensors, lambda t: math.prod(t.base)))
     if order is not None:
         turned = [permuted(t, order) for t in tensors]
         if all(t.in_order for t in turned):
@@ -168,7 +169,7 @@ def of_marked(dims: Shape, groups: Sequence[tuple[int, Any]]) -> Order | None:
             continue
         if left == 1:
             left, mark = rest.pop(0)
-        if left % n:
+        if left % n != 0:
             return None
         left //= n
         if mark:

@@ -52,10 +52,10 @@ def _as_it_is(dims: Shape, flat: Tensor) -> tuple[int, ...] | None:
     left = 1
     factors = iter(flat.base)
     for i, size in enumerate(dims):
-        if size > 1 and left == 1:
+        if size != 1 and left == 1:
             left = next(factors)
             runs.append([])
-        if left % size:
+        if left % size != 0:
             return None
         left //= size
         (runs or [[]])[-1].append(i)

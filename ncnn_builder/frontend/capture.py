@@ -12,15 +12,19 @@ from torch.utils._pytree import tree_flatten, tree_map
 from ..builder import ValueLike, inputs_of
 from ..errors import BuildError
 from ..ir import Graph, Node, Values
+from ..open_shapes import matched
+from ..sizes import Size, is_open
 from . import converters as converters  # fills the registry
 from .blobs import as_tensor, in_order, natural, sample
 from .complex_numbers import Complex
 from .exported import Program, export, need_eval, program_of
 from .given import apart, need_arguments, need_module, need_plain
 from .layout import MOST_DIMS, Shape, Tensor, tensor
+from .lazy import Lazy, in_net
 from .leaves import exported_leaf
 from .marks import Leaf
 from .registry import Missing, converter_of
+from .symbols import Dynamic, Symbols
 from .walk import Walk, call_of
 from .where import forward_line
 
@@ -56,19 +60,33 @@ class Captured:
     converters: dict[str, list[Node]] = field(default_factory=dict)
     forward_only: bool = False
 
+    def sizes_of(self, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> dict[str, int]:
+        """The open sizes of these inputs."""
+        found: dict[str, int] = {}
+        for port, t in zip(self.inputs, flat_inputs(args, dict(kwargs or {})), strict=True):
+            if is_open(port.shape):
+                matched(port.shape, tuple(t.shape), found)
+        return found
+
 
 def capture(
-    module: torch.nn.Module, args: Any, kwargs: dict[str, Any] | None = None, *, forward_only: bool = False
+    module: torch.nn.Module,
+    args: Any,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    forward_only: bool = False,
+    dynamic: Dynamic | None = None,
 ) -> Graph:
     """The Graph of what the module computes of inputs like these: nothing is written, nothing is run on ncnn.
 
     args: a tensor, or a tuple of what forward() takes; kwargs likewise. The inputs are in0, in1, ... and the outputs
     out0, out1, ..., in the order of forward()'s arguments and results, tuples, lists and dicts flattened. A module
     inside that has export_ncnn() is asked for it; forward_only: its forward() is captured like that of any other.
+    dynamic: open sizes, as of convert(); then forward() is captured of all modules.
     Raises BuildError for a module that cannot be converted; it names the operator and the author's line.
     """
     module, args, named, program = asked(module, args, kwargs)
-    return captured(module, args, named, program=program, forward_only=forward_only).graph
+    return captured(module, args, named, program=program, forward_only=forward_only, dynamic=dynamic).graph
 
 
 def asked(
@@ -101,14 +119,19 @@ def captured(
     lent: bool = False,
     into: Graph | None = None,
     known: dict[torch.fx.Node, Any] | None = None,
+    dynamic: Dynamic | None = None,
 ) -> Captured:
     """The same with what convert() has to know beside the graph. own: by the module's export_ncnn(), if it has one.
     lent: the weights are the module's own memory until Graph.keep(). into: an empty graph to build into.
-    known: an empty dict that is filled with what each node of the program is."""
+    known: an empty dict that is filled with what each node of the program is. dynamic: open sizes of inputs."""
     args = args if isinstance(args, (tuple, list)) else (args,)
+    if dynamic and (own or program is not None):
+        got = "the module's export_ncnn()" if own else "a program of torch.export"
+        fix = "Declare the sizes where it is written: g.input(name, (3, 'h', 'w'))"
+        raise BuildError("open sizes are for forward()", argument="dynamic", got=got, fix=fix)
     if own and hasattr(module, "export_ncnn"):
         return _by_its_author(module, args, dict(kwargs or {}), inputs, outputs)
-    program = program or export(module, args, kwargs, forward_only=forward_only)
+    program = program or export(module, args, kwargs, forward_only=forward_only, dynamic=dynamic)
     graph = Graph(type(module).__name__) if into is None else into
     if lent:
         graph.lent = frozenset(t.data_ptr() for t in program.given.values() if isinstance(t, torch.Tensor))
@@ -120,11 +143,12 @@ def captured(
     given: dict[str, Any] = {}
     starts = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for placeholder, name, example in zip(program.inputs, names, examples, strict=True):
-        batched = read_by_samples(starts[placeholder], tuple(example.shape))
-        given[placeholder], port = declared(graph, name, example, batched=batched)
+        shape = program.sizes.shapes.get(placeholder, tuple(example.shape))
+        batched = read_by_samples(starts[placeholder], shape, program.sizes)
+        given[placeholder], port = declared(graph, name, example, shape, batched=batched)
         result.inputs.append(port)
     walk = Walk(graph, program)
-    flat = walk.whole(given, known)
+    flat = [in_net(graph, r) if isinstance(r, Lazy) else r for r in walk.whole(given, known)]
     result.taps, result.converters = walk.taps, walk.made
     at: dict[str, Any] = {"op": type(module).__name__, "source": forward_line(module)}
     if any(isinstance(r, Complex) for r in flat):
@@ -183,7 +207,7 @@ def flat_inputs(args: Any, kwargs: dict[str, Any] | None = None) -> list[torch.T
     return [leaf for leaf in tree_flatten((tuple(args), dict(kwargs or {})))[0] if isinstance(leaf, torch.Tensor)]
 
 
-def read_by_samples(node: torch.fx.Node, shape: Shape) -> bool:
+def read_by_samples(node: torch.fx.Node, shape: Shape, sizes: Symbols) -> bool:
     """Whether an input goes, as it is or number by number, into an operator that works sample by sample."""
     seen, front = {node}, [node]
     while front:
@@ -191,15 +215,18 @@ def read_by_samples(node: torch.fx.Node, shape: Shape) -> bool:
             converter = converter_of(user.target)
             if converter is not None and not converter.tensors and converter.rank in (None, len(shape) - 1):
                 return True
-            if user not in seen and user.op == "call_function" and call_of(user).shapes == (shape,):
+            if user not in seen and user.op == "call_function" and call_of(user, sizes).shapes == (shape,):
                 seen.add(user)
                 front.append(user)
     return False
 
 
-def declared(g: Graph, name: str, example: torch.Tensor, *, batched: bool = False) -> tuple[Tensor, Port]:
-    """An input of the graph for such a tensor. batched: its first axis is ncnn's batch, if it is not one anyway."""
-    shape = tuple(example.shape)
+def declared(
+    g: Graph, name: str, example: torch.Tensor, shape: Shape | None = None, *, batched: bool = False
+) -> tuple[Tensor, Port]:
+    """An input of the graph for such a tensor. shape: with its open sizes. batched: its first axis is ncnn's batch, if
+    it is not one anyway."""
+    shape = tuple(example.shape) if shape is None else shape
     if not example.dtype.is_floating_point and example.dtype not in _WHOLE:
         fix = "Give it as float32, or as whole numbers where it is an index"
         raise BuildError(f"input {name}", expected="float32, int32 or int64", got=example.dtype, fix=fix)
@@ -210,6 +237,8 @@ def declared(g: Graph, name: str, example: torch.Tensor, *, batched: bool = Fals
     if len(dims) > MOST_DIMS:
         raise BuildError(f"input {name}", expected=f"{MOST_DIMS} dimensions beside the batch", got=list(shape))
     n = 1 if axis is None else shape[axis]
+    if isinstance(n, Size):
+        raise BuildError(f"input {name}: the batch is open", got=list(shape), fix="Run the net once for each sample")
     return tensor(g.input(name, dims), shape, example.dtype, n), Port(name, shape, example.dtype, axis)
 
 

@@ -55,6 +55,14 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
         help="an input of forward(), as in x=1,3,224,224; ids=1,12:int100 are whole numbers below 100; or a file.npz of"
         " arrays by these names. Once for each input, or not at all for a .pt2, which holds examples",
     )
+    if not own:
+        p.add_argument(
+            "--dynamic",
+            metavar="NAME=AXIS:SIZE,...",
+            action="append",
+            default=[],
+            help="open sizes of an input, as in x=2:h,3:w, x=2:h=64..512 with bounds, x=2:8*h for multiples of 8",
+        )
     p.add_argument("--target", choices=sorted(TARGETS), default="stock", help="default: stock, which any ncnn runs")
     p.add_argument("--weights", choices=sorted(set(STORAGES) - {"as read"}), default="fp32", help="default: fp32")
     p.add_argument("--inputs", metavar="A,B", help="names of the input blobs; default: in0, in1, ...")
@@ -100,10 +108,20 @@ def run(arguments: argparse.Namespace, *, own: bool) -> int:
         own=own,
         dump_passes=arguments.dump_passes,
         forward_only=not own and arguments.forward_only,
+        dynamic=None if own else dict(map(_dynamic, arguments.dynamic)) or None,
         progress=_told if sys.stderr.isatty() and not arguments.json else None,
     )
     print(json.dumps(done.as_json(), indent=1) if arguments.json else done)
     return 0
+
+
+def _dynamic(text: str) -> tuple[str, dict[int, str]]:
+    """x=2:h,3:w -> what convert() takes."""
+    name, sign, rest = text.partition("=")
+    axes = [re.fullmatch(r"(\d+):(.+)", part) for part in rest.split(",")]
+    if not sign or not name or None in axes:
+        raise BuildError("bad open sizes", argument="--dynamic", expected="as x=2:h,3:w", got=text)
+    return name, {int(m[1]): m[2] for m in axes if m}
 
 
 def _told(step: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from ..emit import EmittedModel, compile_graph, write_files
 from ..errors import BuildError, ParityError
 from ..ir import Graph
+from ..open_shapes import shape_at
 from ..opspec import registry
 from ..parity.compare import Comparison
 from .capture import Captured, Port, asked, captured
@@ -21,6 +22,7 @@ from .check import Checked, checked, draws_of
 from .examples import EXAMPLES
 from .layout import Tensor
 from .manifest import as_text, manifest
+from .symbols import Dynamic
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2}
 """Of each output's largest magnitude, by how the weights are stored."""
@@ -76,6 +78,7 @@ def convert(
     forward_only: bool = False,
     dump_passes: str | PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    dynamic: Dynamic | None = None,
 ) -> Converted:
     """Convert any module of torch to PATH.param, PATH.bin and PATH.json, proven equal by running them.
 
@@ -87,6 +90,10 @@ def convert(
     but capture what their forward() computes. dump_passes: a folder for the graph as text before and after every step,
     and for why a pattern of a pass was not found. progress: told what is done, "" at the end. module may be what
     torch.export made, with args None for its example.
+    dynamic: sizes that are known only when the net runs: ``{"x": {2: "h", 3: "w=64..512"}}`` gives axes of forward()'s
+    argument x names, which mean one size wherever they stand, and bounds, where not every size from 2 on will do;
+    ``"8*h"`` is for multiples. The net is then compared at the example's sizes, at the smallest, at others, and where
+    torch took something for granted that does not hold for all sizes, at sizes where it does not hold.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
     bound = TOLERANCE.get(weights, 1e-4) if tolerance is None else tolerance
@@ -103,7 +110,16 @@ def convert(
         module, args, named, program = asked(module, args, kwargs)
         told("capturing")
         made = captured(
-            module, args, named, inputs, outputs, program=program, own=own, forward_only=forward_only, lent=True
+            module,
+            args,
+            named,
+            inputs,
+            outputs,
+            program=program,
+            own=own,
+            forward_only=forward_only,
+            lent=True,
+            dynamic=dynamic,
         )
         told("compiling")
         model = _compiled(made, target, weights, dump_passes)
@@ -125,7 +141,8 @@ def convert(
         )
         files = {".param": model.param.encode(), ".bin": model.bin, ".json": as_text(content)}
         for kind in examples:
-            files[f".{kind}"] = EXAMPLES[kind](place.name, made.inputs, made.outputs).encode()
+            ports = [_at(made.inputs, made, args, named), _at(made.outputs, made, args, named)]
+            files[f".{kind}"] = EXAMPLES[kind](place.name, *ports).encode()
         write_files({place.with_name(place.name + suffix): [data] for suffix, data in files.items()})
         made.graph.keep()
         return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report, content)
@@ -156,6 +173,12 @@ def _compiled(made: Captured, target: str, weights: str, dump: str | PathLike[st
         graph.loose.difference_update(more)
 
 
+def _at(ports: Sequence[Port], made: Captured, args: Any, kwargs: Mapping[str, Any]) -> list[Port]:
+    """Inputs or outputs with the sizes of the example."""
+    sizes = made.sizes_of(args, kwargs)
+    return [replace(p, shape=shape_at(p.shape, sizes)) for p in ports]
+
+
 def _errors(made: Captured, report: Checked) -> dict[str, float]:
     """Per output, the tolerance that it would have needed."""
     return {p.name: max(c.required for c in report.outputs if c.name.startswith(f"{p.name} ")) for p in made.outputs}
@@ -176,6 +199,10 @@ def _why(
         plain = checked(module, made, _compiled(made, target, "fp32", None), args, kwargs, first.tolerance)
         if plain.first is None:
             return Found(f"weights={weights!r} rounds the weights: with fp32 the net is equal")
+    title = first.name.partition(" ")[2]
+    if first not in report.modules and "=" in title:
+        what = f"the sizes: nothing differs at those of the example, and at {title} it does"
+        return Found(f"{what}; forward() goes another way there, which a net cannot")
     draw = 0 if first in report.modules or first.name.endswith(" given") else int(first.name.rpartition(" ")[2])
     return cause_of(module, made, *draws_of(args, kwargs)[draw], target, first.tolerance)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from .given import need_known_sizes
 from .inplace import without_writes
 from .marks import Leaf, marked
 from .shapes_only import shapes_only
+from .symbols import Dynamic, Symbols, checked, dynamic_shapes
 from .where import author_line, forward_line, python_line
 
 
@@ -31,6 +34,7 @@ class Program:
     inputs    names of the placeholders that are inputs, in the order of the flat arguments
     module    the graph's own module, which holds submodules of higher-order operators
     leaves    calls of modules that have export_ncnn(), by their number in the program
+    sizes     what its open sizes are
     """
 
     graph: torch.fx.Graph
@@ -38,24 +42,32 @@ class Program:
     inputs: tuple[str, ...]
     module: Any
     leaves: tuple[Leaf, ...] = ()
+    sizes: Symbols = field(default_factory=Symbols)
 
 
 def export(
-    module: torch.nn.Module, args: Sequence[Any], kwargs: dict[str, Any] | None = None, *, forward_only: bool = False
+    module: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    forward_only: bool = False,
+    dynamic: Dynamic | None = None,
 ) -> Program:
     """By torch.export, without Python's own analysis and, where that fails, with it.
 
-    forward_only: modules inside that have export_ncnn() are looked into like all others.
+    forward_only: modules inside that have export_ncnn() are looked into like all others. dynamic: open sizes of inputs.
     Raises BuildError for a module that torch cannot export, with torch's reason and the author's line.
     """
     need_eval(module)
     failed: Exception | None = None
+    shapes = checked(dynamic, module.forward, args, kwargs or {}) if dynamic else None
+    options = {} if shapes is None else {"dynamic_shapes": dynamic_shapes(shapes), **_DEFERRED}
     for strict in (False, True):
         try:
-            marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only)
+            marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
             with _quiet(), torch.no_grad(), shapes_only(), marks as leaves:  # as a net is run, should forward() ask
-                exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict)
-                return program_of(exported, leaves)
+                exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict, **options)
+                return program_of(exported, leaves, shapes)
         except BuildError:
             raise
         except Exception as error:  # whatever forward() may raise
@@ -64,7 +76,19 @@ def export(
     raise _refusal(module, failed) from failed
 
 
-def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = ()) -> Program:
+_DEFERRED: dict[str, Any] = (
+    {"prefer_deferred_runtime_asserts_over_guards": True}
+    if "prefer_deferred_runtime_asserts_over_guards" in inspect.signature(torch.export.export).parameters
+    else {}
+)
+"""What torch cannot prove of all sizes becomes a condition in the program, which check.py tries, and no error."""
+
+
+def program_of(
+    exported: torch.export.ExportedProgram,
+    leaves: Sequence[Leaf] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Program:
     """The program of what torch.export made, where nothing writes in place: see inplace.py, or by torch's own means."""
     if any(_writes(node) for node in exported.graph.nodes) and not without_writes(exported.graph):
         with _quiet():
@@ -88,6 +112,9 @@ def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = 
     held: dict[str, Any] = {**exported.state_dict, **exported.constants}
     given: dict[str, Any] = {}
     inputs: list[str] = []
+    sizes = Symbols()
+    vals = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
+    order = iter((shapes or {}).items())
     for spec in signature.input_specs:
         kind = spec.kind.name
         if kind == "USER_INPUT" and isinstance(spec.arg, ConstantArgument):
@@ -95,11 +122,18 @@ def program_of(exported: torch.export.ExportedProgram, leaves: Sequence[Leaf] = 
         elif kind == "USER_INPUT":
             given[spec.arg.name] = None
             inputs.append(spec.arg.name)
+            if shapes is not None:
+                sizes.placeholder(spec.arg.name, vals[spec.arg.name], next(order)[1])
         elif kind in ("PARAMETER", "BUFFER", "CONSTANT_TENSOR"):
             given[spec.arg.name] = held[spec.target].detach()
         else:
             raise BuildError("an input that no net can have", got=f"{spec.arg.name}: {kind}")
-    return Program(exported.graph, given, tuple(inputs), exported.graph_module, tuple(leaves))
+    sizes.conditions = [
+        node.args[0].meta["val"].node.expr
+        for node in exported.graph.nodes
+        if str(node.target).startswith("aten._assert_scalar") and isinstance(node.args[0], torch.fx.Node)
+    ]
+    return Program(exported.graph, given, tuple(inputs), exported.graph_module, tuple(leaves), sizes)
 
 
 def need_eval(module: torch.nn.Module) -> None:
@@ -154,7 +188,25 @@ def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
             " own export_ncnn()",
             **where,
         )
+    if "Constraints violated" in str(error):
+        return _too_many_sizes(str(error), where)
     fix = None
     if "pytree" in str(error):
         fix = "Return tensors, or lists and dicts of them, or tell torch of your class: export.register_dataclass()"
     return BuildError("torch.export cannot export the module", got=f"{name}: {said}", fix=fix, **where)
+
+
+def _too_many_sizes(said: str, where: dict[str, Any]) -> BuildError:
+    """Of torch's message: which sizes forward() does not take, and what torch suggests."""
+    lines = [line.strip() for line in said.splitlines()]
+    reasons = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    begin = lines.index("Suggested fixes:") + 1 if "Suggested fixes:" in lines else len(lines)
+    fixes = ", ".join(line for line in lines[begin:] if re.match(r"\w+ = ", line))
+    how = 'bounds are written as "h=3..", multiples as "8*h"'
+    return BuildError(
+        "forward() does not take all sizes that dynamic allows",
+        argument="dynamic",
+        got="; ".join(reasons)[:600],
+        fix=f"torch suggests {fixes}: {how}" if fixes else how,
+        **where,
+    )

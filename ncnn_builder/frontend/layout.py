@@ -111,11 +111,11 @@ def viewed(t: Tensor, shape: Sequence[int]) -> Tensor | None:
     at, left = 0, base[order[0]] if order else 1
     for size in shape:
         need, parts = size, []
-        while need > 1:
+        while need != 1:
             factor = order[at]
-            take = math.gcd(need, left)
-            if take != min(need, left):
+            if need % left != 0 and left % need != 0:
                 return None
+            take = left if need % left == 0 else need
             parts.append((factor, len(sizes[factor])))
             sizes[factor].append(take)
             need, left = need // take, left // take

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..emit import EmittedModel
+from ..sizes import Size, names_of
 from ..version import __version__
 from .capture import Port
 
@@ -27,10 +28,12 @@ def manifest(
     errors: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """What is written. errors: per output, the tolerance that it would have needed; None where nothing was run."""
+    names = names_of(*(n for p in inputs for n in p.shape))
     return {
         "schema": SCHEMA,
         "inputs": [_port(p) for p in inputs],
         "outputs": [_port(p) for p in outputs],
+        **({"sizes": {n.name: {"least": n.least, "most": n.most} for n in names}} if names else {}),
         "target": target,
         "weights": model.weights.storage,
         "layers": model.layers,
@@ -49,4 +52,5 @@ def as_text(content: Mapping[str, Any]) -> bytes:
 
 def _port(port: Port) -> dict[str, Any]:
     dtype = str(port.dtype).removeprefix("torch.")
-    return {"name": port.name, "shape": list(port.shape), "dtype": dtype, "batch_axis": port.batch_axis}
+    shape = [str(n) if isinstance(n, Size) else n for n in port.shape]  # an open one is a sum of names
+    return {"name": port.name, "shape": shape, "dtype": dtype, "batch_axis": port.batch_axis}

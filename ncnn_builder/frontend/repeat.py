@@ -49,9 +49,9 @@ def _of_own_dimensions(dims: Shape, groups: Sequence[tuple[int, int]]) -> list[i
     rest, left, times = list(groups), 1, []
     for size in dims:
         n = 1
-        if left == 1 and rest and (size > 1 or rest[0][0] == 1):
+        if left == 1 and rest and (size != 1 or rest[0][0] == 1):
             left, n = rest.pop(0)
-        if left % size:
+        if left % size != 0:
             return None
         left //= size
         times.append(n)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -15,14 +15,17 @@ from torch.utils._pytree import tree_map
 from ..errors import BuildError
 from ..ir import Graph, Node, Value
 from ..ops.common import need
+from ..sizes import OpenSizeError, Size
 from .blobs import as_tensor, sample, stored
 from .complex_numbers import COMPLEX, Complex
 from .decompose import taken_apart, traced
 from .exported import Program
 from .layout import MOST_DIMS, Tensor, tensor
+from .lazy import Lazy, at_sizes, in_net
 from .leaves import exported_leaf
 from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
+from .symbols import Symbols
 from .where import author_line, scope_of
 from .whole import CASTS, PASSED_ON, as_floats, is_whole
 
@@ -30,6 +33,7 @@ WAYS_OUT = (
     "Three ways out: @nb.converts(torch.ops.{operator}) says what the operator is in the DSL; export_ncnn(g, inputs)"
     " beside the forward() of {module} says what the module is; nb.from_pnnx() lets pnnx convert the module"
 )
+_CONDITIONS = ("aten._assert_scalar", "aten.sym_constrain_range")
 _RANDOM = getattr(torch.Tag, "nondeterministic_seeded", None)
 _IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format", "half_to_float"}
 """Arguments that say where and how numbers are held. (A converter that has to know dtype takes it.)"""
@@ -51,6 +55,7 @@ class Walk:
         self.made: dict[str, list[Node]] = {}
         self._place: tuple[str, str | None] = ("", None)
         self._floats: dict[Value, Value] = {}
+        self.sizes = Symbols() if program is None else program.sizes
 
     def whole(self, inputs: dict[str, Any], known: dict[torch.fx.Node, Any] | None = None) -> list[Any]:
         """What the program returns, flat, its inputs being these. known: as of run()."""
@@ -71,6 +76,8 @@ class Walk:
                 known[node] = _attribute(module, node.target)
             elif node.op == "output":
                 return _resolved(node.args[0], known)
+            elif (size := self._size(node)) is not None:
+                known[node] = size
             else:
                 args, kwargs = _resolved(node.args, known), _resolved(node.kwargs, known)
                 if str(node.target) == TAP:
@@ -83,6 +90,15 @@ class Walk:
                 known[node] = self._placed(node, args, kwargs)
         raise AssertionError("a graph without an output")
 
+    def _size(self, node: torch.fx.Node) -> Any:
+        """What a node is that computes sizes, or states a condition of them; None for any other."""
+        val = node.meta.get("val")
+        if isinstance(val, torch.SymInt):
+            return self.sizes.of(val)
+        if isinstance(val, (torch.SymBool, torch.SymFloat)):
+            return Missing("forward() computes with a size what is no size: a truth value, or a float")
+        return Missing("no result") if str(node.target).startswith(_CONDITIONS) else None
+
     def _placed(self, node: torch.fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         scope, source = self._place
         before, self.g.source = self.g.source, source
@@ -91,6 +107,11 @@ class Walk:
                 return self._call(node, args, kwargs)
         except BuildError as error:
             raise self._explained(error, node.target, args) from error
+        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if not any(isinstance(n, Size) for n in _sizes_in((args, kwargs))):
+                raise
+            what = f"an open size where a number is meant: {str(error).splitlines()[0]}"
+            raise self._explained(OpenSizeError(what), node.target, args) from error
         finally:
             self.g.source = before
 
@@ -111,16 +132,19 @@ class Walk:
         if any(isinstance(a, Complex) for a in _leaves((args, kwargs))):
             return self._complex(node, target, args, kwargs)
         if not any(isinstance(a, Tensor) for a in _leaves((args, kwargs))):
+            if any(isinstance(a, (Lazy, Size)) for a in _leaves((args, kwargs))):
+                return self._lazy(node, target, args, kwargs)
             return self._computed(target, args, kwargs)
+        args, kwargs = tree_map(lambda a: in_net(self.g, a) if isinstance(a, Lazy) else a, (args, kwargs))
         key = key_of(target)
         if key is not None:
             converter = CONVERTERS[key]
-            if not (key in PASSED_ON or (key in CASTS and not call_of(node).dtype.is_floating_point)):
+            if not (key in PASSED_ON or (key in CASTS and not self._call_of(node).dtype.is_floating_point)):
                 args, kwargs = tree_map(self._as_number, (args, kwargs))
             return self._noted(key, lambda: self._converted(converter, node, target, args, kwargs))
         if _RANDOM in getattr(target, "tags", ()):
             raise _random()
-        graph, inputs = taken_apart(target, args, kwargs)
+        graph, inputs = taken_apart(target, args, kwargs, self.sizes)
         try:
             return self.run(graph, inputs, graph.owning_module)
         except BuildError as error:
@@ -139,6 +163,9 @@ class Walk:
                     self.g.tap(result.value, loose=True)
         return result
 
+    def _call_of(self, node: torch.fx.Node) -> Call:
+        return call_of(node, self.sizes)
+
     def _as_number(self, x: Any) -> Any:
         return as_floats(self.g, x, self._floats) if is_whole(x) else x
 
@@ -149,7 +176,7 @@ class Walk:
             raise BuildError("complex numbers", expected=sorted(COMPLEX), got=str(target), fix=fix)
         converter = Converter(COMPLEX[key], None, True)
         bound = _bound(converter, target, args, kwargs)
-        return self._noted(f"complex {key}", lambda: converter.function(self.g, call_of(node), *bound))
+        return self._noted(f"complex {key}", lambda: converter.function(self.g, self._call_of(node), *bound))
 
     def _noted(self, key: str, convert: Callable[[], Any]) -> Any:
         """What a converter makes, which is kept in self.made."""
@@ -171,6 +198,16 @@ class Walk:
                 raise _random()
             return result
 
+    def _lazy(self, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that depends on sizes, and on no input else."""
+
+        def make(at: Mapping[str, int]) -> Any:
+            return self._computed(target, at_sizes(args, at), at_sizes(kwargs, at))
+
+        call = self._call_of(node)
+        need(len(call.shapes) == 1, "several results that follow from sizes alone", got=list(call.shapes))
+        return Lazy(make, call.shape, call.dtype)
+
     def _higher(self, target: Any, args: tuple[Any, ...]) -> Any:
         """Contexts of torch, such as no_grad(): what is called inside of them."""
         name = target.name()
@@ -188,7 +225,7 @@ class Walk:
     def _converted(
         self, converter: Converter, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        call = call_of(node)
+        call = self._call_of(node)
         if len(call.shapes) == 1 and 0 in call.shape:  # of no numbers each is known
             return torch.zeros(call.shape, dtype=call.dtype)
         bound = _bound(converter, target, args, kwargs)
@@ -237,7 +274,7 @@ class Walk:
 
 def converted_call(g: Graph, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """What a function of torch returns of Tensors and constants, flat."""
-    graph, given = traced(function, args, kwargs)
+    graph, given = traced(function, args, kwargs, Symbols())
     returned = Walk(g, None).run(graph, given, graph.owning_module)
     return list(_leaves(returned))
 
@@ -247,9 +284,9 @@ def _random() -> BuildError:
     return BuildError("random numbers", expected="the same result each time", fix=fix)
 
 
-def call_of(node: torch.fx.Node) -> Call:
+def call_of(node: torch.fx.Node, sizes: Symbols) -> Call:
     made = [t for t in _leaves(node.meta.get("val")) if isinstance(t, torch.Tensor)]
-    shapes = tuple(tuple(int(n) for n in t.shape) for t in made)
+    shapes = tuple(map(sizes.shape, made))
     taken = {user.args[1] for user in node.users if user.target is operator.getitem and _taken(user)}
     whole = any(user.target is not operator.getitem for user in node.users)
     used = tuple(whole or i in taken for i in range(len(made)))
@@ -330,6 +367,11 @@ def _attribute(module: Any, path: str) -> Any:
     for part in path.split("."):
         module = getattr(module, part)
     return module
+
+
+def _sizes_in(structure: Any) -> Iterable[Any]:
+    for item in _leaves(structure):
+        yield from item.shape if isinstance(item, (Tensor, Lazy)) else [item]
 
 
 def _leaves(structure: Any) -> Iterable[Any]:

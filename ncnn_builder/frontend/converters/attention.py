@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from ...ir import Graph, Value
+from ...open_shapes import shape_at
 from ...ops.common import need
 from ...ops.sequences.attention import scaled_dot_product_attention
+from ...sizes import is_open
 from ..blobs import as_tensor, constant, stored, view
 from ..broadcast import expanded, scalar
 from ..layout import Shape, Tensor, broadcast, tensor
+from ..lazy import Lazy, in_net
 from ..registry import Call, on_tensors
 from .truth import chosen
 
@@ -44,12 +49,22 @@ def _attention(
         values.append(stored(g, t, (math.prod(outer), *t.shape[-2:])))
     if is_causal:
         need(mask is None, "a mask beside a causal one", argument="attn_mask", expected=None)
-        mask = torch.ones(rows, columns, dtype=torch.bool).tril()
+        if is_open((rows, columns)):
+            mask = in_net(g, Lazy(partial(_causal, rows, columns), (rows, columns), torch.float32))
+        else:
+            mask = torch.ones(rows, columns, dtype=torch.bool).tril()
     if mask is not None:
         values.append(_mask(g, mask, heads, rows, columns))
     factor = None if scale is None else scalar(scale)
     value = scaled_dot_product_attention(g, values, factor)[0]
     return tensor(value, node.shape, node.dtype)
+
+
+def _causal(rows: int, columns: int, at: Mapping[str, int]) -> torch.Tensor:
+    """What is added to the scores of these sizes."""
+    mask = torch.ones(*shape_at((rows, columns), at), dtype=torch.bool).tril()
+    added: torch.Tensor = _added(None, mask)
+    return added
 
 
 def _mask(g: Graph, mask: Any, heads: Shape, rows: int, columns: int) -> Value:
@@ -67,7 +82,7 @@ def _mask(g: Graph, mask: Any, heads: Shape, rows: int, columns: int) -> Value:
     return stored(g, expanded(g, mask, shape), dims)
 
 
-def _added(g: Graph, mask: Any) -> Any:
+def _added(g: Any, mask: Any) -> Any:
     """Of truth values, which are true where keys are looked at: 0 there, and what no softmax sees elsewhere."""
     if isinstance(mask, torch.Tensor):
         return torch.zeros(mask.shape).masked_fill(~mask, -math.inf)

@@ -10,9 +10,11 @@ from ...ops.common import need
 from ...ops.shapes.crop import crop
 from ...ops.shapes.pad import pad
 from ...ops.shapes.shape import concat
+from ...sizes import is_open, most
 from ..blobs import around, sample, stored
 from ..layout import MOST_DIMS, Tensor, tensor
 from ..registry import Call, on_tensors
+from .parts import part
 
 _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 _SIDES = (("left", "right"), ("top", "bottom"), ("front", "behind"))
@@ -41,12 +43,14 @@ def _replicate(g: Graph, node: Call, x: Tensor, sides: Sequence[int]) -> Tensor:
 
 def padded(g: Graph, x: Tensor, sides: Sequence[int], mode: str, value: float = 0.0) -> Tensor:
     """torch's F.pad: sides (before, after) of the last axis, of the one in front of it, and so on."""
+    if is_open(sides):
+        return _open(g, x, sides, mode, value)
     pairs = [(int(a), int(b)) for a, b in zip(sides[::2], sides[1::2], strict=True)]
     borders = [*[(0, 0)] * (x.rank - len(pairs)), *reversed(pairs)]
     if not any(a or b for a, b in borders):
         return x
     shape = tuple(n + a + b for n, (a, b) in zip(x.shape, borders, strict=True))
-    need(min(shape) > 0, "nothing is left", argument="pad", got=list(sides))
+    need(all(n > 0 for n in shape), "nothing is left", argument="pad", got=list(sides))
     if mode in _MODES:
         batch = x.rank > 1 and borders[0] == (0, 0) and x.shape[0] in (1, x.n)
         inner, around_inner = (x.shape[1:], borders[1:]) if batch else (x.shape, borders)
@@ -58,6 +62,19 @@ def padded(g: Graph, x: Tensor, sides: Sequence[int], mode: str, value: float = 
         if before or after:
             x = _along(g, x, axis, before, after, mode, value)
     return x
+
+
+def _open(g: Graph, x: Tensor, sides: Sequence[int], mode: str, value: float) -> Tensor:
+    """Borders that follow an open size: the widest that they can be, and what is too much cropped."""
+    widest = [most(n) for n in sides]
+    bounded, got = None not in widest, list(sides)
+    need(bounded, "a border without a largest", argument="pad", expected="as (8 - h % 8) % 8", got=got)
+    wide = [n or 0 for n in widest]
+    y = padded(g, x, wide, mode, value)
+    for i in range(len(sides) // 2):
+        axis, (before, after) = x.rank - 1 - i, (wide[2 * i] - sides[2 * i], wide[2 * i + 1] - sides[2 * i + 1])
+        y = part(g, y, axis, before, y.shape[axis] - after)
+    return y
 
 
 def _in_one(shape: Sequence[int], borders: Borders) -> bool:

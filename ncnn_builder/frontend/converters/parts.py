@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir import Graph
+from ...open_shapes import lesser
 from ...ops.pools.pool_windows import pool_windows
 from ...ops.shapes.crop import crop
 from ...ops.shapes.orders import flip
 from ...ops.shapes.shape import concat
 from ...ops.shapes.slices import copyto, slice
+from ...sizes import is_open
 from ..axes import along, along_all
 from ..blobs import as_tensor, view
 from ..layout import Tensor, axis_of
@@ -84,21 +86,35 @@ def reversed_along(g: Graph, x: Tensor, dims: Sequence[int]) -> Tensor:
 @on_tensors("aten.select.int", "aten.select_copy")
 def _select(g: Graph, node: Call, x: Tensor, dim: int, index: int) -> Tensor:
     dim = axis_of(x, dim)
-    index %= x.shape[dim]
+    index += x.shape[dim] if index < 0 else 0
     return view(g, part(g, x, dim, index, index + 1), node.shape)
 
 
 @on_tensors("aten.slice.Tensor", "aten.slice_copy")
 def _slice(g: Graph, node: Call, x: Tensor, dim: int, start: int | None, end: int | None, step: int) -> Tensor:
     dim = axis_of(x, dim)
-    places = range(x.shape[dim])[start:end:step]
-    return every(g, x, dim, places.start, len(places), step)
+    if not is_open((x.shape[dim], start or 0, end or 0)):
+        places = range(x.shape[dim])[start:end:step]
+        return every(g, x, dim, places.start, len(places), step)
+    begin, to = (_clamped(n, x.shape[dim]) for n in (start or 0, _ALL if end is None else end))
+    return every(g, x, dim, begin, (to - begin + step - 1) // step, step)
+
+
+_ALL = 1 << 31
+"""An end that torch writes for the end of any axis."""
+
+
+def _clamped(n: int, size: int) -> int:
+    """Where a place that may count from the end, or lie behind it, is on an axis of this open size."""
+    if not is_open((n,)) and n >= _ALL:
+        return size
+    return lesser(n if n >= 0 else size + n, size)
 
 
 @on_tensors("aten.narrow")
 def _narrow(g: Graph, node: Call, x: Tensor, dim: int, start: int, length: int) -> Tensor:
     dim = axis_of(x, dim)
-    start %= x.shape[dim]
+    start += x.shape[dim] if start < 0 else 0
     return part(g, x, dim, start, start + length)
 
 

@@ -16,8 +16,11 @@ import numpy as np
 import torch
 
 from ...ir import Graph, Value
+from ...open_shapes import shape_at, some_sizes
 from ...ops.arithmetic.channelwise import matmul
+from ...ops.common import need
 from ...ops.resampling.resample import interpolate
+from ...sizes import is_open
 from ..blobs import constant, reshaped
 from ..registry import Call, converts
 
@@ -55,13 +58,13 @@ def _resized(
     g: Graph, x: Value, mode: str, size: Sequence[int], scales: Scales, align: bool, *, antialias: bool
 ) -> Value:
     """x (C, W), (C, H, W) or (C, D, H, W) with its last axes of these sizes."""
-    forms: list[float | int] = []  # per axis: a scale, which is a float, or a size
-    places = _nearest(mode, x.shape[1:], size, scales) if mode.startswith("nearest") else [None] * len(size)
-    for n, m, scale, place in zip(x.shape[1:], size, scales, places, strict=True):
-        form = None if antialias else _form(mode, n, m, scale, align, place)
-        if form is None:
+    if is_open((*x.shape, *size)):
+        forms = _open_forms(mode, x.shape[1:], size, scales, align, antialias=antialias)
+    else:
+        found = _forms(mode, x.shape[1:], size, scales, align, antialias=antialias)
+        if any(form is None for form in found):
             return _by_matrices(g, x, mode, size, scales, align, antialias=antialias)
-        forms.append(form)
+        forms = [form for form in found if form is not None]
     if len(forms) == 3:
         return _volume(g, x, mode, size, forms, align)
     if len({type(form) for form in forms}) > 1:  # a layer takes sizes or scales
@@ -69,6 +72,41 @@ def _resized(
         rows = _layer(g, reshaped(g, x, (c * h, w)), mode, forms[1:], align)
         return _layer(g, reshaped(g, rows, (c, h, size[1])), mode, [forms[0], size[1]], align)
     return _layer(g, x, mode, forms, align)
+
+
+def _forms(
+    mode: str, sizes: Sequence[int], to: Sequence[int], scales: Scales, align: bool, *, antialias: bool
+) -> list[float | int | None]:
+    """Per axis a scale, which is a float, or a size; None where ncnn's layer computes neither."""
+    if antialias:
+        return [None] * len(to)
+    places = _nearest(mode, sizes, to, scales) if mode.startswith("nearest") else [None] * len(to)
+    each = zip(sizes, to, scales, places, strict=True)
+    return [_form(mode, n, m, scale, align, place) for n, m, scale, place in each]
+
+
+def _open_forms(
+    mode: str, sizes: Sequence[int], to: Sequence[int], scales: Scales, align: bool, *, antialias: bool
+) -> list[float | int]:
+    """Likewise for open sizes: of one kind at all that are tried, as is asked of torch at each."""
+    tried = [
+        _forms(mode, shape_at(sizes, at), shape_at(to, at), scales, align, antialias=antialias)
+        for at in some_sizes((*sizes, *to))
+    ]
+    forms: list[float | int] = []
+    for m, *found in zip(to, *tried, strict=True):
+        kinds = {form if isinstance(form, float) or form is None else int for form in found}
+        one_kind = len(kinds) == 1 and None not in kinds
+        need(
+            one_kind,
+            "resized by another rule at each size, as no layer of ncnn does",
+            argument="size, scale_factor",
+            expected="a rule of torch that ncnn has, for all sizes",
+            got=[list(map(str, sizes)), list(map(str, to)), list(scales)],
+        )
+        (kind,) = kinds
+        forms.append(kind if isinstance(kind, float) else m)
+    return forms
 
 
 def _layer(g: Graph, x: Value, mode: str, forms: Sequence[float | int], align: bool) -> Value:

@@ -1,0 +1,261 @@
+"""Open sizes between torch and us: torch.export's symbols and conditions, our names and their bounds."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import operator
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+
+from ..errors import BuildError
+from ..open_shapes import as_size, evaluated, lesser, solved
+from ..sizes import Name, OpenSizeError, Size, bounds, is_open, names_of, terms_of
+
+Dynamic = Mapping[str, Mapping[int, Any]]
+"""Argument of forward() -> axis -> its size: a text as ``h``, ``8*h``, ``h=64..512``, or a Size."""
+_LARGEST = 1 << 20
+
+
+@dataclass
+class Symbols:
+    """The open sizes of a program.
+
+    shapes      placeholder -> its shape
+    known       symbol of torch -> our size
+    conditions  what torch took for granted when it traced the example, and could not prove of all sizes
+    """
+
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    known: dict[Any, int] = field(default_factory=dict)
+    conditions: list[Any] = field(default_factory=list)
+    ours: dict[str, Any] = field(default_factory=dict)  # name -> torch's SymInt
+    fakes: Any = None  # the mode in which tensors have these sizes and no numbers
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        return names_of(*itertools.chain.from_iterable(self.shapes.values()))
+
+    def of(self, n: Any) -> int:
+        """Our size of torch's int or SymInt."""
+        if not self.shapes:  # none is open: those of the example, also of a program that torch has kept open
+            return int(n)
+        return self._of(n.node.expr) if isinstance(n, torch.SymInt) else int(n)
+
+    def shape(self, t: torch.Tensor) -> tuple[int, ...]:
+        return tuple(self.of(n) for n in t.shape)
+
+    def symint(self, n: int) -> Any:
+        """Torch's size of ours."""
+        return evaluated(n, self.ours) if isinstance(n, Size) else n
+
+    def placeholder(self, name: str, val: torch.Tensor, shape: Sequence[int]) -> None:
+        """An input whose shape torch has with symbols. Raises BuildError where torch made a number of a size."""
+        self.shapes[name] = tuple(shape)
+        self.fakes = getattr(val, "fake_mode", None)
+        for axis, (n, theirs) in enumerate(zip(shape, val.shape, strict=True)):
+            if not isinstance(n, Size):
+                continue
+            if not isinstance(theirs, torch.SymInt) or not theirs.node.expr.free_symbols:
+                raise BuildError(
+                    f"the size {n} of {name} (axis {axis}) is open, and forward() works for one only",
+                    expected="a forward() that computes with x.shape",
+                    got=str(theirs),
+                )
+            (ours,), (symbol,) = names_of(n), tuple(theirs.node.expr.free_symbols)
+            factor, more = (theirs.node.expr.coeff(symbol, i) for i in (1, 0))
+            value = (n - int(more)) // int(factor)
+            before = self.known.setdefault(symbol, value)
+            assert before == value, (symbol, before, value)
+            self.ours.setdefault(ours.name, solved(n, ours, theirs))
+
+    def _of(self, e: Any) -> int:
+        """Our size of an expression of sympy."""
+        kind = type(e).__name__
+        if e.is_Integer:
+            return int(e)
+        if e.is_Symbol:
+            if e not in self.known:
+                raise OpenSizeError("a size that follows from numbers of the inputs", got=str(e))
+            return self.known[e]
+        if kind == "Add":
+            return sum(map(self._of, e.args))
+        if kind == "Mul":
+            return self._product(e)
+        if kind == "Pow" and e.exp.is_Integer and e.exp > 0:
+            return math.prod([self._of(e.base)] * int(e.exp))
+        if kind in ("FloorDiv", "CleanDiv"):
+            return self._of(e.args[0]) // self._of(e.args[1])
+        if kind in ("Mod", "PythonMod"):
+            return self._of(e.args[0]) % self._of(e.args[1])
+        if kind == "Min":
+            first, *others = map(self._of, e.args)
+            for other in others:
+                first = lesser(first, other)
+            return first
+        if kind == "Max":
+            first, *others = map(self._of, e.args)
+            for other in others:
+                first = -lesser(-first, -other)
+            return first
+        if kind in ("FloorToInt", "TruncToInt", "floor"):
+            return self._scaled(e.args[0])
+        raise OpenSizeError("a size that is no sum, product or floor division of others", got=str(e))
+
+    def _product(self, e: Any) -> int:
+        over, under, rest = 1, 1, []
+        for factor in e.args:
+            if factor.is_Rational and not factor.is_Integer:
+                over, under = over * int(factor.p), under * int(factor.q)
+            else:
+                rest.append(self._of(factor))
+        whole: int = over * math.prod(rest)
+        if whole % under != 0:
+            raise OpenSizeError("a size that is divided with a remainder", got=str(e))
+        return whole // under
+
+    def _scaled(self, e: Any) -> int:
+        """The whole part of a size times a float, which has few digits so that the product is exact."""
+        over, under, size = 1, 1, None
+        for factor in e.args if type(e).__name__ in ("Mul", "FloatMul") else (e,):
+            if factor.is_Float or factor.is_Rational:
+                a, b = float(factor).as_integer_ratio()
+                over, under = over * a, under * b
+            elif type(factor).__name__ == "ToFloat" and size is None:
+                size = self._of(factor.args[0])
+            elif size is None and factor.is_integer:
+                size = self._of(factor)
+            else:
+                raise OpenSizeError("a size that floats say", got=str(e))
+        if size is None or over > 1 << 10:
+            raise OpenSizeError("a size times a factor that is rounded", expected="a factor as 2 or 0.5", got=str(e))
+        return size * over // under
+
+    # -- which sizes to try --------------------------------------------------------------------------------
+
+    def tried(self, example: Mapping[str, int], most: int = 8) -> list[dict[str, int]]:
+        """Sizes at which a net is run: the smallest, another, and for each condition sizes where it does not hold."""
+        names = self.names
+        chosen = [{n.name: n.least for n in names}, next(iter(_drawn(names, example, 1)))]
+        for holds in self._tests():
+            if any(not holds(at) for at in chosen):
+                continue
+            broken = next((at for at in _drawn(names, example, 200) if not holds(at)), None)
+            if broken is not None and len(chosen) < most:
+                chosen.append(broken)
+        return [at for i, at in enumerate(chosen) if at != dict(example) and at not in chosen[:i]]
+
+    def _tests(self) -> Iterator[Callable[[Mapping[str, int]], bool]]:
+        """The conditions as functions of the names' values, each once, without those that hold for all."""
+        seen = set()
+        for condition in self.conditions:
+            compare = _RELATIONS.get(type(condition).__name__)
+            if compare is None:
+                yield partial(self._by_torch, condition)
+                continue
+            try:
+                a, b = map(self._of, condition.args)
+            except OpenSizeError:
+                yield partial(self._by_torch, condition)
+                continue
+            if (compare, a, b) not in seen and is_open((a, b)):
+                seen.add((compare, a, b))
+                yield partial(_holds, compare, a, b)
+
+    def _by_torch(self, condition: Any, at: Mapping[str, int]) -> bool:
+        return bool(condition.subs({s: evaluated(n, at) for s, n in self.known.items()}))
+
+
+_RELATIONS: dict[str, Callable[[int, int], bool]] = {
+    "Equality": operator.eq,
+    "Unequality": operator.ne,
+    "LessThan": operator.le,
+    "StrictLessThan": operator.lt,
+    "GreaterThan": operator.ge,
+    "StrictGreaterThan": operator.gt,
+}
+"""By the name of sympy's class."""
+
+
+def _holds(compare: Callable[[int, int], bool], a: int, b: int, at: Mapping[str, int]) -> bool:
+    return compare(evaluated(a, at), evaluated(b, at))
+
+
+def _drawn(names: Sequence[Name], example: Mapping[str, int], count: int) -> Iterator[dict[str, int]]:
+    """Sizes within the bounds, first about twice as large as the smallest, in the same order every time."""
+    rng = random.Random(1)
+    for i in range(count):
+        yield {
+            n.name: min(
+                n.most or _LARGEST, n.least + (1 + n.least % 7 + k if i == 0 else rng.randrange(2 * n.least + 12))
+            )
+            for k, n in enumerate(names)
+        }
+
+
+def checked(
+    dynamic: Dynamic, signature: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Argument of forward() -> its shape, with open sizes; of those that are tensors.
+
+    Raises BuildError for an argument or axis that there is not, and an example that is no such size.
+    """
+    names = list(inspect.signature(signature).parameters)
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    shapes: dict[str, tuple[int, ...]] = {n: tuple(t.shape) for n, t in given.items() if isinstance(t, torch.Tensor)}
+    at: dict[str, int] = {}
+    for name, axes in dynamic.items():
+        if name not in shapes:
+            raise BuildError("forward() has no such tensor", argument="dynamic", expected=sorted(shapes), got=name)
+        shape = list(shapes[name])
+        for axis, text in axes.items():
+            if not isinstance(axis, int) or not 0 <= axis < len(shape):
+                expected = f"an axis of {shape}"
+                raise BuildError(f"dynamic of {name}", argument="dynamic", expected=expected, got=axis)
+            try:
+                size = as_size(text)
+            except TypeError:
+                size = 0
+            held = names_of(size)
+            if len(held) != 1 or solved(size, held[0], size) is None:
+                expected = 'a name, as "h", "8*h", "h=64..512"'
+                raise BuildError(f"dynamic of {name}", argument="dynamic", expected=expected, got=text)
+            value = solved(size, held[0], shape[axis])
+            inside = value is not None and held[0].least <= value <= (held[0].most or math.inf)
+            if not inside or at.setdefault(held[0].name, value) != value:
+                expected = f"{size}, {bounds(held[0])}"
+                raise BuildError(f"the example's {name}, axis {axis}", expected=expected, got=shape[axis])
+            shape[axis] = size
+        shapes[name] = tuple(shape)
+    found = {n.name: n for n in names_of(*itertools.chain.from_iterable(shapes.values()))}
+    for each in names_of(*itertools.chain.from_iterable(shapes.values())):
+        if found[each.name] != each:
+            got = f"{bounds(each)}, {bounds(found[each.name])}"
+            raise BuildError("one name with two bounds", argument="dynamic", got=got)
+    return shapes
+
+
+def dynamic_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """What torch.export is told: each name one Dim."""
+    made: dict[str, Any] = {}
+
+    def dim(n: int) -> Any:
+        (name,), terms = names_of(n), dict(terms_of(n))
+        factor, more = terms[(name,)], terms.get((), 0)
+        least = max(name.least, 2)  # torch takes a size of one for known
+        each = made.setdefault(name.name, torch.export.Dim(name.name, min=least, max=name.most))
+        scaled = factor * each if factor != 1 else each
+        return scaled + more if more else scaled
+
+    return {
+        name: {i: dim(n) for i, n in enumerate(shapes[name]) if isinstance(n, Size)}
+        if is_open(shapes.get(name, ()))
+        else None
+        for name in shapes
+    }

@@ -1,0 +1,154 @@
+"""Modules with open sizes: one net, equal to torch at every size, or an error that says which layer and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from open_nets import NETS
+from torch import nn
+
+import ncnn_builder as nb
+from ncnn_builder.__main__ import main
+from ncnn_builder.open_shapes import shape_at
+from ncnn_builder.parity import Report
+from ncnn_builder.parity.installed import ncnn_run
+from ncnn_builder.sizes import OpenSizeError
+
+
+def at_five_sizes(done: Any) -> list[dict[str, int]]:
+    names = done.graph.open_sizes
+    steps = [(0, 0), (1, 2), (5, 3), (8, 13), (21, 6)]
+    return [{n.name: n.least + step[i] for i, n in enumerate(names)} for step in steps]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_net_at_five_sizes(name: str, tmp_path: Path) -> None:
+    net = NETS[name]
+    torch.manual_seed(0)
+    model = net.make().eval()
+    done = nb.convert(model, (net.input(net.example),), tmp_path / name, dynamic=net.dynamic)
+    (port,) = done.inputs
+    runs, expected = [], []
+    for seed, at in enumerate(at_five_sizes(done)):
+        x = net.input(shape_at(port.shape, at), seed)
+        with torch.no_grad():
+            results = model(x)
+        expected.append([t.numpy() for t in (results if isinstance(results, tuple) else (results,))])
+        runs.append(
+            ({"in0": x.numpy()[0].astype(np.int32 if net.whole else np.float32)}, [p.name for p in done.outputs])
+        )
+    with ncnn_run(done.model, runs) as results:
+        for at, got, wanted in zip(at_five_sizes(done), results, expected, strict=True):
+            for p, want in zip(done.outputs, wanted, strict=True):
+                assert shape_at(p.shape, at) == want.shape
+                Report(f"{name} {at}").add_all({p.name: got[p.name]}, {p.name: want[0]}, 1e-3).check()
+    said = json.loads((tmp_path / f"{name}.json").read_text())
+    assert said["sizes"] == {n.name: {"least": n.least, "most": n.most} for n in done.graph.open_sizes}
+    assert said["inputs"][0]["shape"] == [n if isinstance(n, int) else str(n) for n in port.shape]
+
+
+class Call(nn.Module):
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Any) -> Any:
+        return self.function(x)
+
+
+HW = {"x": {2: "h", 3: "w"}}
+
+
+def positions(x: Any) -> Any:
+    return x + torch.arange(x.shape[3])
+
+
+def reversed_positions(x: Any) -> Any:
+    return x + torch.arange(x.shape[3] - 1, -1, -1)
+
+
+REFUSED = [
+    (lambda x: x / x.shape[2], HW, "aten.div"),
+    (positions, HW, "w, which has no largest"),
+    (reversed_positions, {"x": {2: "h", 3: "w=2..64"}}, "no part of a constant"),
+    (lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 4)), {"x": {2: "h=4..", 3: "w=4.."}}, "number|open size"),
+    (lambda x: x.repeat(1, 1, 1, x.shape[2]), HW, "aten.repeat"),
+    (lambda x: torch.cat([x] * x.shape[2], 1), HW, "does not take all sizes|works for one only"),
+    (lambda x: x, {"y": {2: "h"}}, "no such tensor.* got y"),
+    (lambda x: x * 2, {"x": {4: "h"}}, "an axis of"),
+    (lambda x: x * 2, {"x": {2: "h*w"}}, "bad size"),
+    (lambda x: x * 2, {"x": {2: 8}}, "a name, as"),
+    (lambda x: x * 2, {"x": {2: "h=20..40"}}, "the example's x, axis 2"),
+    (lambda x: x * 2, {"x": {2: "5*h"}}, "the example's x, axis 2"),
+    (lambda x: x * 2, {"x": {2: "h", 3: "h"}}, "the example's x, axis 3"),
+    (lambda x: x * 2, {"x": {0: "n"}}, "x, axis 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "dynamic", "says"), REFUSED)
+def test_what_does_not_fit_every_size_is_an_error(function: Any, dynamic: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(nb.BuildError, match=says):
+        nb.convert(Call(function).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic=dynamic)
+    assert list(tmp_path.iterdir()) == []
+
+
+BRANCHES = [
+    lambda x: F.relu(x) if x.shape[2] % 2 == 0 else x,
+    lambda x: F.relu(x) if x.shape[2] > 7 else x * 2,
+    lambda x: x[:, :, : x.shape[3]] * 2 if x.shape[2] >= x.shape[3] else F.relu(x),
+]
+
+
+@pytest.mark.parametrize("function", BRANCHES)
+def test_a_branch_by_a_size_is_found_by_running_its_other_side(function: Any, tmp_path: Path) -> None:
+    """Torch takes the example's side, and says what it took for granted."""
+    with pytest.raises((nb.ParityError, nb.BuildError), match=r"differs from torch|does not take all sizes"):
+        nb.convert(Call(function).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic=HW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_branch_that_all_sizes_take_is_none(tmp_path: Path) -> None:
+    done = nb.convert(
+        Call(BRANCHES[1]).eval(), (torch.randn(1, 4, 9, 12),), tmp_path / "a", dynamic={"x": {2: "h=8.."}}
+    )
+    assert done.outputs[0].shape[2] == done.inputs[0].shape[2]
+
+
+def test_two_inputs_share_a_size(tmp_path: Path) -> None:
+    class Two(nn.Module):
+        def forward(self, x: Any, y: Any) -> Any:
+            return torch.cat([x, F.interpolate(y, size=x.shape[2:])], 1)
+
+    args = (torch.randn(1, 2, 8, 9), torch.randn(1, 3, 16, 7))
+    dynamic = {"x": {2: "h", 3: "w"}, "y": {2: "2*h"}}
+    done = nb.convert(Two().eval(), args, tmp_path / "a", dynamic=dynamic)
+    assert [list(map(str, p.shape)) for p in done.inputs] == [["1", "2", "h", "w"], ["1", "3", "2*h", "7"]]
+    assert list(map(str, done.outputs[0].shape)) == ["1", "5", "h", "w"]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open_net_of_test.py").write_text(
+        "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    line = ["convert", "open_net_of_test:make", "--input", "input=1,3,16,20", "--out", str(tmp_path / "a")]
+    assert main([*line, "--dynamic", "input=2:h,3:w=8..64", "--example", "py"]) == 0
+    assert "[1, 4, (h + 1)//2, (w + 1)//2]" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a.json").read_text())["sizes"]["w"] == {"least": 8, "most": 64}
+    for bad in ("input", "input=h", "input=2:h,w", "z=2:h"):
+        assert main([*line, "--dynamic", bad]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_capture_alone_gives_a_graph_to_go_on_with() -> None:
+    g = nb.capture(nn.Conv2d(3, 4, 3, 2, 1).eval(), (torch.randn(1, 3, 16, 20),), dynamic={"input": {2: "h", 3: "w"}})
+    (y,) = g.outputs.values()
+    assert repr(y).endswith("[4, (h + 1)//2, (w + 1)//2]")
+    with pytest.raises(OpenSizeError):
+        int(y.shape[1])

@@ -1,0 +1,161 @@
+"""Networks of open sizes, of the kinds that ncnn's users run: what each takes, and which sizes are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Restorer(nn.Module):
+    """Convolutions, and a picture four times as large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, 1, 1)
+        self.body = nn.ModuleList(nn.Conv2d(8, 8, 3, 1, 1) for _ in range(2))
+        self.up = nn.Conv2d(8, 12, 3, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        y = z = self.first(x)
+        for conv in self.body:
+            z = F.leaky_relu(conv(z), 0.2) + z
+        z = F.interpolate(z + y, scale_factor=2, mode="nearest")
+        return F.pixel_shuffle(self.up(z), 2) + F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False)
+
+
+class UNet(nn.Module):
+    """Each level resized to the one that it came from, whatever its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 16, 3, 2, 1), nn.Conv2d(16, 16, 3, 2, 1)
+        self.norm = nn.GroupNorm(4, 16)
+        self.up, self.last = nn.Conv2d(32, 8, 3, 1, 1), nn.Conv2d(16, 3, 3, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        a = F.relu(self.a(x))
+        b = F.silu(self.norm(self.b(a)))
+        y = F.interpolate(F.gelu(self.c(b)), size=b.shape[2:], mode="bilinear", align_corners=False)
+        y = F.interpolate(self.up(torch.cat([y, b], 1)), size=a.shape[2:], mode="nearest")
+        return torch.sigmoid(self.last(torch.cat([y, a], 1)))
+
+
+class Detector(nn.Module):
+    """Boxes and scores of two grids, one behind the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        parts = [nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, 2, 1)]
+        self.fine, self.coarse = nn.Sequential(*parts, nn.SiLU()), nn.Conv2d(16, 16, 3, 2, 1)
+        self.heads = nn.ModuleList([nn.Conv2d(16, 9, 1), nn.Conv2d(16, 9, 1)])
+
+    def forward(self, x: Any) -> Any:
+        fine = self.fine(x)
+        grids = zip((fine, self.coarse(fine)), self.heads, strict=True)
+        rows = torch.cat([head(grid).flatten(2).permute(0, 2, 1) for grid, head in grids], 1)
+        return rows[..., :4].exp(), rows[..., 4:].sigmoid()
+
+
+class TextEncoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(100, 32), nn.Embedding(64, 32)
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=True)
+        self.body = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(32, 7)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.words(ids) + self.places(torch.arange(ids.shape[1]))[None]
+        return self.head(self.body(x))
+
+
+class Causal(nn.Module):
+    """The first rows of a table of places, and a mask that follows the length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(64, 32))
+        self.qkv, self.out = nn.Linear(32, 96), nn.Linear(32, 32)
+
+    def forward(self, x: Any) -> Any:
+        n, length, size = x.shape
+        x = x + self.places[:length]
+        q, k, v = self.qkv(x).view(n, length, 3, 4, 8).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).reshape(n, length, size))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.layers = getattr(nn, kind)(12, 20, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(40, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.layers(x)[0])
+
+
+class Windows(nn.Module):
+    """Attention in windows of 8 x 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.up = nn.Conv2d(3, 16, 3, 1, 1), nn.Conv2d(16, 12, 3, 1, 1)
+        self.norm, self.qkv, self.out = nn.LayerNorm(16), nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, x: Any) -> Any:
+        y = self.first(x)
+        n, c, h, w = y.shape
+        rows = y.permute(0, 2, 3, 1)
+        z = self.norm(rows).view(n, h // 8, 8, w // 8, 8, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 64, c)
+        q, k, v = self.qkv(z).reshape(-1, 64, 3, 2, 8).permute(2, 0, 3, 1, 4)
+        z = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(-1, 64, c))
+        z = z.view(n, h // 8, w // 8, 8, 8, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
+        return F.pixel_shuffle(self.up((rows + z).permute(0, 3, 1, 2)), 2)
+
+
+class Padded(nn.Module):
+    """Windows of 4 x 4 that look at each other alone, of a picture of any size: the net puts a border around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.mix, self.last = nn.Conv2d(3, 4, 3, 1, 1), nn.Linear(16, 16), nn.Conv2d(4, 3, 3, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        height, width = x.shape[2:]
+        y = self.first(F.pad(x, (0, (4 - width % 4) % 4, 0, (4 - height % 4) % 4), "reflect"))
+        n, c, h, w = y.shape
+        z = y.view(n, c, h // 4, 4, w // 4, 4).permute(0, 1, 2, 4, 3, 5).reshape(n, -1, 16)
+        z = self.mix(z).view(n, c, h // 4, w // 4, 4, 4).permute(0, 1, 2, 4, 3, 5).reshape(n, c, h, w)
+        return self.last(y + z)[:, :, :height, :width]
+
+
+@dataclass(frozen=True)
+class Net:
+    """make: the module; example: a shape; dynamic: as of convert(); whole: whole numbers below 100 are its input."""
+
+    make: Any
+    example: tuple[int, ...]
+    dynamic: dict[str, dict[int, str]]
+    whole: bool = False
+
+    def input(self, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+        g = torch.Generator().manual_seed(seed)
+        return torch.randint(0, 100, shape, generator=g) if self.whole else torch.randn(shape, generator=g)
+
+
+NETS = {
+    "restorer": Net(Restorer, (1, 3, 20, 24), {"x": {2: "h", 3: "w"}}),
+    "unet": Net(UNet, (1, 3, 21, 26), {"x": {2: "h=3..", 3: "w=3.."}}),
+    "detector": Net(Detector, (1, 3, 64, 96), {"x": {2: "h=16..", 3: "w=16.."}}),
+    "text": Net(TextEncoder, (1, 11), {"ids": {1: "n=2..64"}}, whole=True),
+    "causal": Net(Causal, (1, 11, 32), {"x": {1: "n=2..64"}}),
+    "gru": Net(lambda: Recurrent("GRU"), (1, 9, 12), {"x": {1: "n"}}),
+    "lstm": Net(lambda: Recurrent("LSTM"), (1, 9, 12), {"x": {1: "n"}}),
+    "windows": Net(Windows, (1, 3, 24, 32), {"x": {2: "8*h", 3: "8*w"}}),
+    "padded": Net(Padded, (1, 3, 21, 30), {"x": {2: "h=4..", 3: "w=4.."}}),
+}
