@@ -47,17 +47,22 @@ def _linear(own: Rule, x: Any, weight: Any, bias: Any = None) -> Any:
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
 
+def _like(own: Rule, x: Any) -> Any:
+    return torch.empty_like(x) if isinstance(x, FakeTensor) and x.dtype.is_floating_point else own(x)
+
+
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input"), _recurrent),
     "batch_norm.default": _batch_norm,
     "linear.default": _linear,
+    **dict.fromkeys(("hardswish.default", "hardsigmoid.default"), _like),
 }
 
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
     """While it is entered, the operators above are as said. Their real kernels are not touched."""
-    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    keys = torch._C.DispatchKey
     before: list[tuple[Any, dict[Any, Any]]] = []
     try:
         for name, rule in _RULES.items():
@@ -65,7 +70,9 @@ def shapes_only() -> Iterator[None]:
             operator: Any = getattr(getattr(torch.ops.aten, packet), overload)
             kernels = operator.py_kernels
             before.append((operator, dict(kernels)))
-            own = kernels or {composite: partial(operator._op_dk, composite)}
+            composite = operator.has_kernel_for_dispatch_key(keys.CompositeImplicitAutograd)
+            key = keys.CompositeImplicitAutograd if composite else keys.AutogradCPU
+            own = kernels or {key: partial(operator._op_dk, key)}
             kernels.update({key: partial(rule, kernel) for key, kernel in own.items()})
             operator._dispatch_cache.clear()
         yield

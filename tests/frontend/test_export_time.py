@@ -54,6 +54,10 @@ def linear(*shape: int, outputs: int = 4, bias: bool = True, inputs: int = 5) ->
     return call
 
 
+def like(name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
+    return lambda: getattr(torch.ops.aten, name).default(torch.empty(shape, dtype=dtype).transpose(0, -1))
+
+
 RNNS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 CALLS = {
     **{f"{n}.input {b} {d}": recurrent(n, b, d) for n in RNNS for b in (True, False) for d in (1, 2)},
@@ -65,6 +69,8 @@ CALLS = {
     "linear.default vector": linear(5),
     "linear.default rows": linear(2, 3, 5),
     "linear.default without bias": linear(2, 2, 3, 5, bias=False),
+    "hardswish.default": like("hardswish", 2, 3, 4),
+    "hardsigmoid.default": like("hardsigmoid", 2, 3, 4),
 }
 
 
@@ -106,7 +112,7 @@ def test_what_torch_refuses_is_refused_in_its_words(call: Callable[[], Any]) -> 
 
 def test_numbers_are_computed_still_and_torch_is_left_as_it_was() -> None:
     torch.manual_seed(0)
-    module, x = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).eval(), torch.randn(2, 4)
+    module, x = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Hardswish()).eval(), torch.randn(2, 4)
     operators = [getattr(getattr(torch.ops.aten, n.split(".")[0]), n.split(".")[1]) for n in _RULES]
     before = [dict(operator.py_kernels) for operator in operators]
     want = module(x)
