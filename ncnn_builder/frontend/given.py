@@ -86,15 +86,27 @@ def apart(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ..
     return given
 
 
+_NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool)
+
+
 def need_known_sizes(graph: torch.fx.Graph) -> None:
-    """Raises BuildError for an operator the size of whose result is known only when the net runs."""
+    """Raises BuildError for an operator whose result is a number of Python, or has a size, that is known only when the
+    net runs."""
     for node in graph.nodes:
-        if free_unbacked_symbols(node.meta.get("val")):
-            raise BuildError(
-                "the size of the result is known only when the net runs",
-                op=getattr(node.target, "name", lambda n=node: str(n.target))().replace("::", "."),
-                scope=scope_of(node) or None,
-                source=author_line(node),
-                expected="a size that follows from those of the inputs",
-                fix="Make its input an output of forward(), and go on from there outside of the net",
-            )
+        made = tree_flatten(node.meta.get("val"))[0]
+        if not any(free_unbacked_symbols(x) for x in made if isinstance(x, (torch.Tensor, *_NUMBERS))):
+            continue
+        where: dict[str, Any] = {
+            "op": getattr(node.target, "name", lambda n=node: str(n.target))().replace("::", "."),
+            "scope": scope_of(node) or None,
+            "source": author_line(node),
+        }
+        if any(isinstance(x, _NUMBERS) for x in made):
+            fix = "Leave out .item(), float() and int(): compute with the tensor itself"
+            raise BuildError("a number that is known only when the net runs", fix=fix, **where)
+        raise BuildError(
+            "the size of the result is known only when the net runs",
+            expected="a size that follows from those of the inputs",
+            fix="Make its input an output of forward(), and go on from there outside of the net",
+            **where,
+        )

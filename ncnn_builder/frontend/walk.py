@@ -144,7 +144,13 @@ class Walk:
             return self._noted(key, lambda: self._converted(converter, node, target, args, kwargs))
         if _RANDOM in getattr(target, "tags", ()):
             raise _random()
-        graph, inputs = taken_apart(target, args, kwargs, self.sizes)
+        try:
+            graph, inputs = taken_apart(target, args, kwargs, self.sizes)
+        except (BuildError, MemoryError):
+            raise
+        except Exception as error:  # torch's own, of a rule that does not fit these arguments
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise BuildError("ncnn has no layer for this operator, and torch cannot take it apart", got=said) from error
         try:
             return self.run(graph, inputs, graph.owning_module)
         except BuildError as error:

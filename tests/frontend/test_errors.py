@@ -48,6 +48,11 @@ class Item(Base):
         return self.conv(x)[:, : int(x.abs().max().item()) + 1]  # line
 
 
+class Scalar(Base):
+    def forward(self, x):
+        return self.conv(x) * x.max().item()  # line
+
+
 class OpenSize(Base):
     def forward(self, x):
         return self.conv(x), torch.nonzero(x)  # line
@@ -154,6 +159,7 @@ CASES = {
     Branch: ["forward() decides by numbers", "torch.where()"],
     Loop: ["forward() decides by numbers", "torch.where()"],
     Item: ["forward() decides by numbers"],
+    Scalar: ["aten.item", "a number that is known only when the net runs", "compute with the tensor itself"],
     OpenSize: ["aten.nonzero", "the size of the result is known only when the net runs", "an output of forward()"],
     Random: ["aten.randn", "random numbers", "an input of forward(), or a buffer"],
     Dropped: ["aten.dropout", "dropout in training mode", ".eval()"],
