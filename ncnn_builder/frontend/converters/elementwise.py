@@ -55,6 +55,12 @@ _activation("softshrink", "softshrink", "lambd")
 _activation("erf", "erf")
 
 
+@on_tensors("aten.erfc", "aten.special_erfc")
+def _erfc(g: Graph, node: Call, x: Tensor) -> Tensor:
+    """1 - erf(x): right to the last bits of 1, and 0 from x = 4 on, where erfc is below 2e-8."""
+    return elementwise(x, lambda v: binaryOp(g, [activation(g, v, "erf")[0], 1.0], "RSub"))
+
+
 @on_tensors("aten.elu")
 def _elu(g: Graph, node: Call, x: Tensor, alpha: float, scale: float, input_scale: float) -> Tensor:
     need(scale == 1 and input_scale == 1, "scaled", argument="scale", expected=1, got=(scale, input_scale))

@@ -18,12 +18,13 @@ SAMPLES: list[Sample] = [
         for name in ("relu6", "leaky_relu", "celu", "selu", "silu", "mish", "hardtanh", "hardsigmoid", "hardswish")
     ),
     *(Sample(name, getattr(F, name), ((1, 3, 5),)) for name in ("hardshrink", "softshrink", "elu", "gelu")),
+    Sample("special-erfc", torch.special.erfc, ((1, 3, 5),)),
     Sample("gelu-tanh", lambda x: F.gelu(x, approximate="tanh"), ((1, 3, 5),)),
     *(
         Sample(name, getattr(torch, name), ((1, 3, 5),))
         for name in (
             *("abs", "absolute", "neg", "floor", "ceil", "square", "exp", "sin", "cos", "tan", "atan", "tanh"),
-            *("round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "erf", "sigmoid"),
+            *("round", "trunc", "sign", "expm1", "sinh", "asinh", "cosh", "erf", "erfc", "sigmoid"),
         )
     ),
     *(
