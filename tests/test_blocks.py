@@ -53,8 +53,18 @@ def generator(kind: str, resolution: int, **more: Any) -> checkpoint.Generator:
     return checkpoint.build_generator(kind, kwargs, checkpoint.random_state(kind, kwargs, seed=3), "small")
 
 
+class Blurred(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(x, 3, 1, 1).relu()
+
+
+class Words(torch.nn.Module):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return ids.float() * 2
+
+
 def any_model() -> Names:
-    return {"model": torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), "x": torch.randn(1, 3, 8, 8)}
+    return {"model": Blurred().eval(), "x": torch.randn(1, 3, 16, 24)}
 
 
 def a_generator(resolution: int) -> Names:
@@ -132,13 +142,20 @@ class Doubled(torch.nn.Module):
 
 
 BEFORE: dict[str, dict[str, Callable[[Names], None]]] = {
+    "docs/convert.md": {
+        "done = nb.convert(model, (ids,)": lambda names: names.update(
+            model=Words().eval(), ids=torch.ones(1, 6).long()
+        ),
+        "done = nb.convert(model, (x,), 'out/net', dynamic={'x': {2: '8*h'": lambda names: names.update(any_model()),
+        "x = g.input": lambda names: names.update(g=nb.Graph()),
+    },
     "docs/python.md": {
         "pictures =": files_of_others,
         "m.image(w, transform": one_that_turns,
         "m.image(w, noise": one_with_open_noise,
         "y = nb.child": inside_export_ncnn,
         "diagnose(": lambda names: names.update(make=Doubled, x=np.ones((1, 3), np.float32)),
-    }
+    },
 }
 """Page -> how a statement begins -> what it is about, where the statements before are about something else."""
 
