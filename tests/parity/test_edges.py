@@ -3,6 +3,7 @@ and so does torch, or the declaration says where it departs."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from parity_support import (
@@ -134,3 +135,18 @@ def test_atan2_beside_its_cut(op: str) -> None:
         got = run_emitted(nb.compile_graph(g), inputs, ["y"])["y"]
         assert torch.isfinite(torch.as_tensor(expected)).numpy().tolist() == known.tolist()
         assert abs(got[known] - expected[known]).max() < 1e-5
+
+
+def test_atan2_of_numbers_whose_quotient_float32_does_not_hold() -> None:
+    """ncnn's is NaN there; beside it, and where one is exactly zero, it is right."""
+    a, b = np.full(16, 30, np.float32), np.float32([1e-30, 1e-37, 8e-38, 1e-38, -1e-38, -1e-37, 0, 1] * 2)
+    g = nb.Graph()
+    g.output("y", nb.binaryOp(g, [g.input("a", (16,)), g.input("b", (16,))], "Atan2"))
+    for dtype in (torch.float32, torch.float64):
+        (expected,) = g.nodes[-1].spec.reference(
+            [torch.tensor(a, dtype=dtype), torch.tensor(b, dtype=dtype)], g.nodes[-1].params, {}
+        )
+        assert torch.isfinite(expected).tolist() == [True, True, False, False, False, True, True, True] * 2
+    got = run_emitted(nb.compile_graph(g), {"a": a, "b": b}, ["y"])["y"]
+    known = torch.isfinite(expected).numpy()
+    assert np.abs(got[known] - expected.numpy()[known]).max() < 1e-5

@@ -24,6 +24,7 @@ BINARY = tuple(op.name for op in Binary)
 
 LEAST_BASE = 1e-30
 """Of a power with a fraction for exponent, or with one that is known only when the net runs."""
+_LARGEST = float(np.finfo(np.float32).max)
 _WHOLE = 2.0**24
 """Larger float32 numbers are all even: nobody means a power by them."""
 
@@ -42,7 +43,7 @@ class BinaryOp(OpSpec):
         " a row is right; the DSL makes whole powers of other layers, and limits other bases. fmod, the floor of a"
         " quotient, and remainder where it is whole: the vector code multiplies by an estimate of 1 / b, so that"
         " fmod(2, 2) may be 2. atan2 of a zero and a number below zero, or of two zeros: the sign of a zero"
-        " that was computed is not kept"
+        " that was computed is not kept; of numbers whose quotient float32 does not hold: the vector code is NaN"
     )
 
     type = "BinaryOp"
@@ -188,7 +189,8 @@ def _binary(torch: Any, op: int, a: Any, b: Any) -> Any:
 
 
 def _atan2(torch: Any, a: Any, b: Any) -> Any:
-    return torch.where((a == 0) & (b <= 0), torch.nan, torch.atan2(a, b))
+    beyond = (b != 0) & ((a / b).abs() > _LARGEST)
+    return torch.where((a == 0) & (b <= 0) | beyond, torch.nan, torch.atan2(a, b))
 
 
 def _pow(torch: Any, base: Any, exponent: Any) -> Any:
