@@ -35,6 +35,7 @@ LIGHT = [
     "stylegan.checkpoints.strays",
     "stylegan.checkpoints.torch_files",
     "stylegan.command_line",
+    "stylegan.configs",
     "stylegan.convert",
     "stylegan.dataset",
     "stylegan.dataset.__main__",
