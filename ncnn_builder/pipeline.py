@@ -30,6 +30,7 @@ from .passes.raise_bias_act import raise_bias_act
 from .passes.raise_filtered_lrelu import raise_filtered_lrelu
 from .passes.raise_modulation import raise_modulation
 from .passes.raise_norms import raise_norms
+from .passes.raise_rotary import raise_rotary
 from .passes.raise_row_norms import raise_row_norms
 from .passes.raise_upfirdn2d import raise_upfirdn2d
 from .passes.rows_by_gemm import rows_by_gemm
@@ -111,6 +112,8 @@ LOWERED: tuple[Pass, ...] = (
     Pass("sum_of_squares", sum_of_squares),
     # Behind sums of squares, which are part of it.
     Pass("raise_row_norms", raise_row_norms),
+    # Before attention, whose keys are turned by Permutes that the rotary positions leave together.
+    Pass("raise_rotary", raise_rotary),
     # Behind the folding of factors: those of the scores are taken as they are left.
     Pass("raise_attention", raise_attention),
     Pass("fuse_attention", fuse_attention),

@@ -142,11 +142,12 @@ def _spoiled(each: Pass) -> Pass:
                 floats = [k for k, v in node.params.items() if isinstance(v, float) and v not in (0.0, -1.0)]
                 if floats:
                     node.params = {**node.params, floats[0]: node.params[floats[0]] * 1.001}
-                elif node.weights:
+                    break
+                if node.weights:
                     node.weights = {k: w * np.float32(1.001) for k, w in node.weights.items()}
                     for value in node.outputs:
                         value.data = None if value.data is None else value.data * np.float32(1.001)
-                break
+                    break
         return after
 
     return dataclasses.replace(each, run=run)
@@ -157,7 +158,7 @@ GENERAL = sorted({each.name for each in (*BUILT, *LOWERED) if each.on is but_the
 
 
 def _network_of_everything() -> nb.Graph:
-    """A graph in which every one of the GENERAL passes has something to do, but those of ROWS."""
+    """A graph in which every one of the GENERAL passes has something to do, but those of ROWS and PARTS."""
 
     def build(g: nb.Graph, x: nb.Value, s: nb.Value) -> list[nb.Value]:
         length = nb.rsqrt(g, nb.really_reduction(g, nb.square(g, s), "ReduceSum", (0,), True), 1e-3)
@@ -216,12 +217,28 @@ def _rows_of_everything() -> nb.Graph:
     return graph_of(build, (3, 8))
 
 
+def _parts_of_everything() -> nb.Graph:
+    """A graph for the passes of PARTS."""
+
+    def build(g: nb.Graph, x: nb.Value) -> Any:
+        x = nb.really_reshape(g, x, (3, 2, 4))[0]
+        crossed = nb.concat(g, [*nb.unaryOp(g, x[..., 2:], "neg"), x[..., :2]], 3)
+        angles = np.arange(6).reshape(3, 1, 2)
+        cos, sin = (nb.memorydata(g, np.tile(make(angles), 2))[0] for make in (np.cos, np.sin))
+        terms = [nb.binaryOp(g, [v, by], "Mul")[0] for v, by in ((x, cos), (crossed[0], sin))]
+        y = nb.binaryOp(g, terms, "Add")[0]  # raise_rotary
+        return [nb.binaryOp(g, [y[..., :2], *nb.unaryOp(g, y[..., 2:], "tanh")], "Mul")[0]]
+
+    return graph_of(build, (1, 6, 4))
+
+
+PARTS = {"raise_rotary"}
 ROWS = {"raise_row_norms", "raise_attention", "fuse_attention", "rows_by_gemm", "share"}
 
 
 def test_every_pass_has_something_to_do_in_these_networks() -> None:
     fired: set[str] = set()
-    for g in (_network_of_everything(), _rows_of_everything()):
+    for g in (_network_of_everything(), _rows_of_everything(), _parts_of_everything()):
         lower_and_optimise(g, "fused", lambda name, a, b: fired.add(name) if a is not b else None)
         nb.compile_graph(g, "fused")
         inputs = inputs_of(g)
@@ -230,12 +247,17 @@ def test_every_pass_has_something_to_do_in_these_networks() -> None:
     assert fired >= set(GENERAL)
 
 
-@pytest.mark.parametrize("name", sorted(set(GENERAL) - {"no_ops", "canonical", "share"}))  # which make no numbers
+NO_NUMBERS = {"no_ops", "canonical", "share"}
+"""Passes that only move them."""
+
+
+@pytest.mark.parametrize("name", sorted(set(GENERAL) - NO_NUMBERS))
 def test_a_broken_pass_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for stage, passes in (("BUILT", BUILT), ("LOWERED", LOWERED)):
         spoiled = tuple(_spoiled(each) if each.name == name else each for each in passes)
         monkeypatch.setattr(pipeline, stage, spoiled)
-    g = _rows_of_everything() if name in ROWS else _network_of_everything()
+    make = _rows_of_everything if name in ROWS else _parts_of_everything if name in PARTS else _network_of_everything
+    g = make()
     inputs = inputs_of(g)
     expected = run_emitted(nb.compile_graph(g, ORACLE), inputs, ["y0"])
     got = run_emitted(nb.compile_graph(g, "fused"), inputs, ["y0"])
