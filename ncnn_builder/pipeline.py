@@ -16,6 +16,7 @@ from .errors import BuildError, VerifyError
 from .ir import Array, Graph
 from .passes.canonical import canonical
 from .passes.constant_folding import constant_folding
+from .passes.crops_to_slice import crops_to_slice
 from .passes.dead_code import dead_code
 from .passes.fold_gains import fold_gains
 from .passes.fold_scales import fold_scales
@@ -125,6 +126,8 @@ LOWERED: tuple[Pass, ...] = (
     Pass("rows_by_gemm", rows_by_gemm),
     # Behind all that take what has one reader: what is the same still, when they have found nothing, is made once.
     Pass("share", share),
+    # Behind it: the Crops of what was made several times are of one value now.
+    Pass("crops_to_slice", crops_to_slice),
     # Last: what other passes leave without a reader goes here.
     Pass("dead_code", dead_code, everywhere),
 )

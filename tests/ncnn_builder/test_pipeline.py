@@ -227,12 +227,12 @@ def _parts_of_everything() -> nb.Graph:
         cos, sin = (nb.memorydata(g, np.tile(make(angles), 2))[0] for make in (np.cos, np.sin))
         terms = [nb.binaryOp(g, [v, by], "Mul")[0] for v, by in ((x, cos), (crossed[0], sin))]
         y = nb.binaryOp(g, terms, "Add")[0]  # raise_rotary
-        return [nb.binaryOp(g, [y[..., :2], *nb.unaryOp(g, y[..., 2:], "tanh")], "Mul")[0]]
+        return [nb.binaryOp(g, [y[..., :2], *nb.unaryOp(g, y[..., 2:], "tanh")], "Mul")[0]]  # crops_to_slice
 
     return graph_of(build, (1, 6, 4))
 
 
-PARTS = {"raise_rotary"}
+PARTS = {"raise_rotary", "crops_to_slice"}
 ROWS = {"raise_row_norms", "raise_attention", "fuse_attention", "rows_by_gemm", "share"}
 
 
@@ -247,7 +247,7 @@ def test_every_pass_has_something_to_do_in_these_networks() -> None:
     assert fired >= set(GENERAL)
 
 
-NO_NUMBERS = {"no_ops", "canonical", "share"}
+NO_NUMBERS = {"no_ops", "canonical", "share", "crops_to_slice"}
 """Passes that only move them."""
 
 
