@@ -31,6 +31,7 @@ from .passes.raise_bias_act import raise_bias_act
 from .passes.raise_filtered_lrelu import raise_filtered_lrelu
 from .passes.raise_modulation import raise_modulation
 from .passes.raise_norms import raise_norms
+from .passes.raise_reorg import raise_reorg
 from .passes.raise_rotary import raise_rotary
 from .passes.raise_row_norms import raise_row_norms
 from .passes.raise_upfirdn2d import raise_upfirdn2d
@@ -115,6 +116,7 @@ LOWERED: tuple[Pass, ...] = (
     Pass("raise_row_norms", raise_row_norms),
     # Before attention, whose keys are turned by Permutes that the rotary positions leave together.
     Pass("raise_rotary", raise_rotary),
+    Pass("raise_reorg", raise_reorg),
     # Behind the folding of factors: those of the scores are taken as they are left.
     Pass("raise_attention", raise_attention),
     Pass("fuse_attention", fuse_attention),

@@ -221,6 +221,9 @@ def _parts_of_everything() -> nb.Graph:
     """A graph for the passes of PARTS."""
 
     def build(g: nb.Graph, x: nb.Value) -> Any:
+        every_second = lambda i, j: nb.max_pool2d(g, x[:, i : i + 5, j : j + 3], 1, 2)[0]
+        parts = [every_second(i, j) for j in (0, 1) for i in (0, 1)]
+        x = static_conv(g, nb.concat(g, parts, 1), _weight(0.5), padding=1)  # raise_reorg
         x = nb.really_reshape(g, x, (3, 2, 4))[0]
         crossed = nb.concat(g, [*nb.unaryOp(g, x[..., 2:], "neg"), x[..., :2]], 3)
         angles = np.arange(6).reshape(3, 1, 2)
@@ -232,7 +235,7 @@ def _parts_of_everything() -> nb.Graph:
     return graph_of(build, (1, 6, 4))
 
 
-PARTS = {"raise_rotary", "crops_to_slice"}
+PARTS = {"raise_rotary", "raise_reorg", "crops_to_slice"}
 ROWS = {"raise_row_norms", "raise_attention", "fuse_attention", "rows_by_gemm", "share"}
 
 
