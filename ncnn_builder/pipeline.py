@@ -116,6 +116,7 @@ LOWERED: tuple[Pass, ...] = (
     Pass("raise_row_norms", raise_row_norms),
     # Before attention, whose keys are turned by Permutes that the rotary positions leave together.
     Pass("raise_rotary", raise_rotary),
+    # Behind the folding into weights, of which it changes the order.
     Pass("raise_reorg", raise_reorg),
     # Behind the folding of factors: those of the scores are taken as they are left.
     Pass("raise_attention", raise_attention),

@@ -25,6 +25,14 @@ def test_crops_that_are_all_parts_are_a_slice(shape: tuple[int, ...], cuts: tupl
     same_on_ncnn(g, fires(crops_to_slice, g, ["Slice", *["MulConstant"] * len(cuts)]))
 
 
+def test_channels_that_ncnn_packs() -> None:
+    def build(g: Any, x: Any) -> Any:
+        return [nb.MulConstant(g, v, 2.0)[0] for v in crops(g, nb.activation(g, x, "relu"), 0, (0, 3), (3, 8), (8, 16))]
+
+    g = graph_of(build, (16, 3, 5))
+    same_on_ncnn(g, fires(crops_to_slice, g, ["ReLU", "Slice", "MulConstant", "MulConstant", "MulConstant"]))
+
+
 def test_outputs_and_taps_are_the_parts() -> None:
     def build(g: Any, x: Any) -> Any:
         with g.scope("second"):
