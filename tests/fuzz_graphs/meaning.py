@@ -41,7 +41,9 @@ EXACT = frozenset(
 
 _UNARY_JUMPS = frozenset(UNARY.index(op) for op in ("floor", "ceil", "round", "trunc", "sign"))
 _BINARY_JUMPS = frozenset(i for i, op in enumerate(BINARY) if op.endswith(("FMod", "FloorDivide", "Remainder")))
-JUMPS = frozenset(("GridSample", "PSROIPooling", "Quantize", "Requantize", "ROIAlign", "ROIPooling", "Threshold"))
+JUMPS = frozenset(
+    ("GridSample", "PSROIPooling", "Quantize", "Requantize", "ROIAlign", "ROIPooling", "Shrink", "Threshold")
+)
 
 
 FUNCTIONS = frozenset(
