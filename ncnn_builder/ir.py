@@ -193,7 +193,7 @@ class Graph:
             if not isinstance(n, Size):
                 continue
             names = names_of(n)
-            if len(names) != 1 or solved(n, names[0], n) is None or any_shape:
+            if len(names) != 1 or solved(n, names[0], n) is None or dict(n.terms)[(names[0],)] < 0 or any_shape:
                 expected = "sizes of one name each, as in (3, 'h', '8*w'), or any_shape=True"
                 raise BuildError(f"input {name}", argument="shape", expected=expected, got=list(shape))
             if (before := known.setdefault(names[0].name, names[0])) != names[0]:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _ncnn
+from . import _ncnn, open_sizes
 from ._ncnn import default_threads, memory_limit
 from .errors import BlobError, InputError, OptionError, brief
 from .isolated import IsolatedNet, check_possible
+from .open_sizes import OpenShape
 from .values import FloatArray as FloatArray
 from .values import number_of, whole_number
 
@@ -43,7 +44,8 @@ class Net:
             blob is a signal at once, one that writes near to it or leaves a part of its output unwritten a LayerError.
             For nets that nobody trusts, with isolate; a layer costs some microseconds more for each blob.
         any_shape: takes inputs of other shapes than the Input layers of the file state, off. ncnn does not look at what
-            they state, and many nets run at any size; what then does not fit is a LayerError.
+            they state, and many nets run at any size; what then does not fit is a LayerError. Nor does what a NAME.json
+            says of open sizes count then.
         isolate: runs the net in a process of its own, off: whatever ncnn does there, a crash, too much memory, a layer
             without end, is a CrashError here, and the next run starts anew. For nets of strangers. The numbers are
             the same; a run takes about 0.1 ms longer, and loading some hundredths of a second. It guards against
@@ -109,6 +111,9 @@ class Net:
         )
         self._inputs = self._net.inputs()
         self._outputs = self._net.outputs()
+        self._sizes = (
+            {} if any_shape else {n: s for n, s in open_sizes.stated(self._param).items() if n in self._inputs}
+        )
         readers = {blob: layer.type for layer in self.layers for blob in layer.bottoms}
         # The least number that an input of whole numbers may hold: Embed takes them for rows of its weight.
         self._least = {name: 0 if readers[name] == "Embed" else -(2**31) for name in self._net.index_inputs()}
@@ -127,7 +132,8 @@ class Net:
             name -> float32 array, outer first; its memory is reused by the net once the array is gone.
 
         Raises:
-            InputError: an input is missing, unknown, empty, NaN, of the wrong shape, or not of real numbers.
+            InputError: an input is missing, unknown, empty, NaN, of the wrong shape, or not of real numbers; of a net
+                of open sizes with what they may be (see `sizes`), before any layer runs.
             BlobError: no blob has that name, or `outputs` is not a list of names.
             LayerError: a layer failed, would have read outside its inputs, or left a part of its output unwritten; says
                 which, and its inputs.
@@ -144,6 +150,7 @@ class Net:
         if names is None or not all(isinstance(name, str) for name in names):
             raise BlobError("outputs must be a list of names", got=brief(outputs))
         arrays = {name: self._as_array(name, value) for name, value in inputs.items()}
+        open_sizes.check(self._sizes, {name: array.shape for name, array in arrays.items()})
         return self._net.run(arrays, names)
 
     def stop(self) -> None:
@@ -183,6 +190,13 @@ class Net:
     def inputs(self) -> dict[str, tuple[int, ...] | None]:
         """Input name -> shape, outer first; None where the file declares none."""
         return dict(self._inputs)
+
+    @property
+    def sizes(self) -> dict[str, OpenShape]:
+        """Input name -> shape, outer first, of inputs with open sizes: each size a number, or an OpenSize, which says
+        what is allowed, as ``8*h``. Known where the NAME.json that convert() or save() wrote stands beside NAME.param.
+        """
+        return dict(self._sizes)
 
     @property
     def outputs(self) -> list[str]:

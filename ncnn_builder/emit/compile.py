@@ -18,6 +18,7 @@ from .files import write_files
 from .foreign import Foreign
 from .half import AS_READ, WeightStorage, store
 from .layers import Layer, legalise
+from .stated import statement
 from .text import read_param, write_param
 
 
@@ -157,6 +158,7 @@ def save(
 ) -> EmittedModel:
     """Compile a graph and write both files, at once. Raises as compile_graph(), and EmitError for the files.
 
+    Where inputs have open sizes, a NAME.json beside NAME.param says their names and bounds, for load() and runtime.Net.
     A net that was read, and whose layers are what they were, keeps the text of its .param file: spaces, defaults that
     it leaves out, names of its Splits.
     """
@@ -165,5 +167,9 @@ def save(
     model = compile_graph(graph, target, weights=weights)
     if graph.read is not None and graph.read[1] == model.param:
         model.param = graph.read[0]
-    write_files({Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]})
+    files = {Path(param_path): [model.param.encode()], Path(bin_path): [model.bin]}
+    sizes = statement(model.param, model.bin, model.inputs, model.outputs)
+    if sizes is not None:
+        files[Path(param_path).with_suffix(".json")] = [sizes]
+    write_files(files)
     return model

@@ -17,6 +17,7 @@ from .foreign import Foreign
 from .layers import SURPRISES, Layer, legalise, module_of
 from .predecessor import as_today
 from .shapes import Shapes, broadcast, infer_shapes
+from .stated import stated
 from .syntax import ParamFile, parse
 from .text import LINT, error_at, read_layers, write_param
 from .wiring import wiring
@@ -34,9 +35,9 @@ def load(
 
     param_path: the text form, or the binary one (.param.bin). shapes: blob -> shape, outer first, no batch, for inputs
     whose shape the file does not say, such as ``{"in0": (3, 224, 224)}`` or ``(3, "h", "w")`` as of Graph.input(), and
-    for results of layers that no op declares. What follows from the inputs, and from the file's shape hints, is known
-    without; the rest stays unknown (Value.shape is ()), and then only the target `reference` can be compiled, which
-    changes no layer.
+    for results of layers that no op declares. What follows from the inputs, from the open sizes that a NAME.json beside
+    NAME.param says, and from the file's shape hints, is known without; the rest stays unknown (Value.shape is ()), and
+    then only the target `reference` can be compiled, which changes no layer.
 
     Blobs and layers keep their names, weights the form in which they are stored (float32, float16, bfloat16, int8).
     Split layers become uses of one Value. A BinaryOp of inputs of different ranks gets a Reshape that says what ncnn's
@@ -58,7 +59,8 @@ def load(
     if problems:
         raise error_at(what, problems[0].token, problems[0].what, fix=problems[0].fix)
     read_bin(read_bytes(bin_path), layers, fspath(bin_path))
-    given = _given(shapes or {}, layers, what)
+    said = stated(param_path, file.text.encode()) if file.text is not None else {}
+    given = _given({**said, **(shapes or {})}, layers, what)
     found = infer_shapes(layers, given)
     if found.problems:
         layer, reason = found.problems[0]

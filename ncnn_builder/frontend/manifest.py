@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,9 @@ from typing import Any
 import torch
 
 from ..emit import EmittedModel
-from ..sizes import Size, names_of
+from ..emit.stated import bounds_of, digests, texts_of
+from ..ir import Shape
+from ..sizes import names_of
 from ..version import __version__
 from .capture import Port
 
@@ -31,16 +32,13 @@ def manifest(
     names = names_of(*(n for p in inputs for n in p.shape))
     return {
         "schema": SCHEMA,
-        "inputs": [_port(p) for p in inputs],
-        "outputs": [_port(p) for p in outputs],
-        **({"sizes": {n.name: {"least": n.least, "most": n.most} for n in names}} if names else {}),
+        "inputs": [_port(p, model.inputs[p.name]) for p in inputs],
+        "outputs": [_port(p, model.outputs[p.name]) for p in outputs],
+        **({"sizes": bounds_of(names)} if names else {}),
         "target": target,
         "weights": model.weights.storage,
         "layers": model.layers,
-        "sha256": {
-            "param": hashlib.sha256(model.param.encode()).hexdigest(),
-            "bin": hashlib.sha256(model.bin).hexdigest(),
-        },
+        "sha256": digests(model.param, model.bin),
         "error": {"tolerance": tolerance, "outputs": dict(errors)} if errors is not None else None,
         "versions": {"ncnn_builder": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
@@ -50,7 +48,13 @@ def as_text(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _port(port: Port) -> dict[str, Any]:
+def _port(port: Port, blob: Shape) -> dict[str, Any]:
+    """shape: torch's; blob: what ncnn is given."""
     dtype = str(port.dtype).removeprefix("torch.")
-    shape = [str(n) if isinstance(n, Size) else n for n in port.shape]  # an open one is a sum of names
-    return {"name": port.name, "shape": shape, "dtype": dtype, "batch_axis": port.batch_axis}
+    return {
+        "name": port.name,
+        "shape": texts_of(port.shape),
+        "blob": texts_of(blob),
+        "dtype": dtype,
+        "batch_axis": port.batch_axis,
+    }

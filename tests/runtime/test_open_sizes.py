@@ -1,32 +1,114 @@
-"""A net of open sizes in the runtime: its memory does not grow with how often the size changes."""
+"""A net of open sizes in the runtime: it says which are allowed, and its memory does not grow with how often they
+change."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from torch import nn
 
 import ncnn_builder as nb
-from runtime import Net
+from runtime import InputError, Net, ParamError
+from runtime.open_sizes import OpenSize, described
 
 
-def test_memory_is_bounded_over_many_sizes(tmp_path: Path) -> None:
+def saved(folder: Path, *shapes: Any) -> tuple[Path, Path]:
+    """The sum of the channels of each input."""
     g = nb.Graph()
-    x = g.input("x", (3, "h", "w"))
+    values = [g.input(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    for i, x in enumerate(values):
+        g.output(f"y{i}", nb.reduction(g, x, "ReduceSum", 4, (1,), True))
+    nb.save(g, folder / "a.param", folder / "a.bin", target="stock")
+    return folder / "a.param", folder / "a.bin"
+
+
+def ones(*shape: int) -> Any:
+    return np.ones(shape, np.float32)
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_memory_does_not_grow_over_a_thousand_sizes(isolate: bool, tmp_path: Path) -> None:
+    g = nb.Graph()
+    x = g.input("x", (3, "h", "w=2..63"))
     y = nb.conv2d(g, x, nn.Conv2d(3, 8, 3, 2, 1))[0]
     g.output("y", nb.concat(g, [nb.interpolate(g, y, size=x.shape[1:]), x], 1))
     nb.save(g, tmp_path / "a.param", tmp_path / "a.bin", target="stock")
-    net = Net(tmp_path / "a.param", tmp_path / "a.bin", threads=1)
-    assert net.inputs == {"x": None}  # the file states no size
+    net = Net(tmp_path / "a.param", tmp_path / "a.bin", threads=1, isolate=isolate)
     rng = np.random.default_rng(0)
 
-    def run(count: int) -> int:
+    def most_held(count: int) -> int:
+        held = 0
         for _ in range(count):
             h, w = rng.integers(2, 64, 2)
-            assert net.run({"x": np.ones((3, h, w), np.float32)})["y"].shape == (11, h, w)
-        return sum(net.memory)
+            assert net.run({"x": ones(3, h, w)})["y"].shape == (11, h, w)
+            held = max(held, sum(net.memory))
+        return held
 
-    net.run({"x": np.ones((3, 64, 64), np.float32)})
-    few = run(100)
-    assert run(300) <= 2 * few
+    assert net.run({"x": ones(3, 64, 63)})["y"].shape == (11, 64, 63)
+    few = most_held(100)
+    assert most_held(1000) <= few
+
+
+def test_it_says_what_is_allowed(tmp_path: Path) -> None:
+    files = saved(tmp_path, (3, "h", "8*w=64..512"), (1, "2*h + 1", 4), (2, 5, 5))
+    net = Net(*files)
+    assert net.inputs == {"x0": None, "x1": None, "x2": (2, 5, 5)}
+    w = OpenSize(8, "w", 0, 8, 64)
+    assert net.sizes == {"x0": (3, OpenSize(1, "h", 0, 2, None), w), "x1": (1, OpenSize(2, "h", 1, 2, None), 4)}
+    assert described(net.sizes["x0"]) == "[3, h, 8*w], h from 2, w from 8 to 64"
+    assert (w.at(9), w.of(72), w.of(73), w.of(520)) == (72, 9, None, None)
+    good = {"x0": ones(3, 7, 64), "x1": ones(1, 15, 4), "x2": ones(2, 5, 5)}
+    assert net.run(good)["y0"].shape == (1, 7, 64)
+    for name, shape, says in [
+        ("x0", (3, 7, 60), r"input 'x0' has the wrong shape; expected \[3, h, 8\*w\], h from 2, w from 8 to 64; got"),
+        ("x0", (3, 1, 64), r"got \[3, 1, 64\]"),
+        ("x0", (3, 7, 520), r"got \[3, 7, 520\]"),
+        ("x0", (4, 7, 64), r"got \[4, 7, 64\]"),
+        ("x0", (7, 64), r"got \[7, 64\]"),
+        (
+            "x1",
+            (1, 17, 4),
+            r"expected \[1, 2\*h \+ 1, 4\], h from 2; 2\*h \+ 1 = 15, as h is 7 in x0; got \[1, 17, 4\]",
+        ),
+    ]:
+        with pytest.raises(InputError, match=says):
+            net.run({**good, name: ones(*shape)})
+    assert Net(*files, any_shape=True).run({**good, "x0": ones(3, 8, 61)})["y0"].shape == (1, 8, 61)
+
+
+def test_what_the_file_beside_it_says_is_of_this_net_or_nothing(tmp_path: Path) -> None:
+    param, weights = saved(tmp_path, (3, "h", "w"))
+    beside = tmp_path / "a.json"
+    said = json.loads(beside.read_text())
+    for other in ("", "[]", '"sizes"', "[" * 99999, json.dumps({**said, "sha256": {"param": "0" * 64}})):
+        beside.write_text(other)
+        assert Net(param, weights).sizes == {} and nb.load(param, weights).inputs[0].any_shape
+    beside.unlink()
+    assert Net(param, weights).run({"x0": ones(3, 1, 1)})["y0"].shape == (1, 1, 1)
+    for key, value in [
+        ("sizes", {"h": {"least": 2, "most": None}}),
+        ("sizes", {"h": {"least": -1, "most": None}, "w": {"least": 2, "most": None}}),
+        ("sizes", 5),
+        ("inputs", [{"name": "x0", "blob": [3, "h*w", 4]}]),
+        ("inputs", [{"name": "x0", "blob": [3, "h", None]}]),
+        ("inputs", [{}]),
+    ]:
+        beside.write_text(json.dumps({**said, key: value}))
+        with pytest.raises(ParamError, match=r"a\.json: its sizes are damaged"):
+            Net(param, weights)
+        if value != [{"name": "x0", "blob": [3, "h*w", 4]}]:
+            with pytest.raises(nb.ReadError, match=r"a\.json: its sizes are damaged"):
+                nb.load(param, weights)
+
+
+def test_a_net_that_is_read_has_the_names_that_its_author_gave(tmp_path: Path) -> None:
+    files = saved(tmp_path, (3, "h", "8*w=64..512"))
+    (x,) = nb.load(*files).inputs
+    assert x.open and not x.any_shape and list(map(str, x.shape)) == ["3", "h", "8*w"]
+    assert nb.load(*files, shapes={"x0": (3, 4, 64)}).inputs[0].shape == (3, 4, 64)
+    nb.save(nb.load(*files), tmp_path / "b.param", tmp_path / "b.bin")
+    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
