@@ -271,6 +271,10 @@ class Cast(OpSpec):
 
     type = "Cast"
     plain = False
+    departs = (
+        "to float16: a number below 2^-14 in size may become 0, and a tie may go either way (ncnn's code for the last "
+        "numbers of a row, float32_to_float16 in mat.cpp, does so; its vector code rounds as torch does)"
+    )
     params = (
         Param("type_from", 0, "int", "1 float32, 2 float16, 3 int8, 4 bfloat16"),
         Param("type_to", 1, "int", "likewise"),

@@ -133,6 +133,14 @@ void Net::run_layer(ncnn::Extractor& extractor, size_t number, const std::vector
         inputs.push_back(shapes[(size_t)bottom]);
         if (half && inputs.back().bits == 16)
             inputs.back().bits = 32;
+        if (inputs.back().dims == 0 &&
+            line.type == "Split") { // nothing was found, and is read more than once
+            for (int top : layer.tops) {
+                if (is_wanted[(size_t)top])
+                    results[top] = ncnn::Mat();
+            }
+            return;
+        }
         if (inputs.back().dims == 0)
             throw Fault(Kind::layer, "its input " + quoted(net->blobs()[(size_t)bottom].name) + " is empty");
     }

@@ -8,7 +8,7 @@ and is not compared: cancellation, a division by almost nothing, a number beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,8 @@ FUNCTIONS = frozenset(
 ABSOLUTE = 2e-7
 GATES = frozenset(("GELU", "Mish", "Swish"))
 """Products of a number and a function of it, which is off as those above are, and by so much of the number."""
+SUBNORMAL = 2.0**-14
+"""Numbers in float16 that ncnn keeps, or makes 0, by where they lie in a row."""
 MISH = 5
 """As an activation inside a layer (ncnn's fused_activation.h)."""
 
@@ -92,6 +94,9 @@ class Errors:
 
 DRAWN = ((0, 1), (0, -1), (1, 1))
 """Draw and sign of the errors that are tried. The second draw is for results of so few numbers that one says little."""
+MORE = tuple((draw, sign) for draw in range(2, 10) for sign in (1, -1))
+"""Those that are tried before a result is called wrong: of a sum of large numbers that a clip lets through in few
+places, three draws may all be small."""
 
 
 def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = None) -> dict[nb.Value, torch.Tensor]:
@@ -119,6 +124,8 @@ def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = No
             if rng is not None and moved and node.spec.type in FUNCTIONS:
                 gate = given[0].abs() if node.spec.type in GATES else 0
                 results = [r + ABSOLUTE * (1 + gate) * rng.drawn(*r.shape) for r in results]
+            if rng is not None and node.spec.type == "Cast":
+                results = [r + SUBNORMAL * rng.drawn(*r.shape) * (r.abs() < SUBNORMAL) for r in results]
             values.update(zip(node.outputs, results, strict=True))
     return values
 
@@ -176,10 +183,12 @@ def _disturbed(x: torch.Tensor, tolerance: float, rng: Errors) -> torch.Tensor:
     return x + tolerance * (x * noise[0] + 0.3 * x.abs().max() * noise[1] * (x != 0))
 
 
-def meaning(graph: nb.Graph, inputs: Mapping[str, Any], seed: int) -> dict[str, Expected]:
+def meaning(
+    graph: nb.Graph, inputs: Mapping[str, Any], seed: int, draws: Sequence[tuple[int, int]] = DRAWN
+) -> dict[str, Expected]:
     """Output or ``tap PATH`` -> what it is."""
     exact = evaluate(graph, inputs)
-    disturbed = [evaluate(graph, inputs, Errors(seed, draw, sign)) for draw, sign in DRAWN]
+    disturbed = [evaluate(graph, inputs, Errors(seed, draw, sign)) for draw, sign in draws]
     found = {}
     for name, value in {**graph.outputs, **{f"tap {path}": v for path, v in graph.taps.items()}}.items():
         found[name] = _expected(exact[value], [d[value] for d in disturbed])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
 from fuzz_graphs.__main__ import run
-from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, own, scratch, wheel
+from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, Wanted, own, scratch, wheel
 from fuzz_graphs.generate import program_of
 from fuzz_graphs.maker import Call, Maker, Refused
 from fuzz_graphs.meaning import meaning
@@ -196,6 +196,37 @@ def test_what_cannot_be_compared_is_not() -> None:
     expected = meaning(build(program)[0], draw(inputs, "normal", 1), 1)
     assert expected["y0"].allowed is None
     assert expected["y1"].allowed is not None and expected["y1"].allowed < 1e-3
+
+
+def test_more_draws_are_made_before_a_result_is_called_wrong() -> None:
+    """Of one number, few draws are far off."""
+    inputs = (Input("x0", (1,), draw="positive"),)
+    program = Program(inputs, (Step(("v0",), "nb.activation(g, x0 * 1.25, 'relu')"),), ("v0",))
+    case, graph = Case(program, 3, ("normal",)), build(program)[0]
+    x = draw(inputs, "normal", 3)
+    few = Wanted("", x, meaning(graph, x, 3), graph, 3)
+    first, last = few.results["y0"].allowed, few.once_more("y0").allowed
+    assert first is not None and last is not None and first * 1.05 < last < first * 4
+    for error, kind in (((first + last) / 2, None), (last * 1.1, "wrong")):
+
+        def off(*files: Path, error: float = error) -> Any:
+            return lambda inputs, blobs: {k: v + error for k, v in own(*files)(inputs, blobs).items()}
+
+        with scratch() as folder:
+            failure = Checker({"runtime": off}, Path(folder)).check(case)
+        assert (failure and failure.kind) == kind
+
+
+def test_halves_below_the_normal_ones_may_be_none() -> None:
+    """ncnn keeps them or not, by where in a row they lie."""
+    inputs = (Input("x0", (3,)),)
+    program = Program(
+        inputs, (Step(("v0",), "nb.cast(g, nb.cast(g, x0, 'float32', 'float16'), 'float16', 'float32')"),), ("v0",)
+    )
+    g = build(program)[0]
+    small = meaning(g, {"x0": np.full(3, 5e-5, np.float32)}, 1)["y0"]
+    beside = meaning(g, {"x0": np.array([5e-5, 1, 2], np.float32)}, 1)["y0"]
+    assert small.allowed is None and beside.allowed is not None and 2**-16 < beside.allowed < 2**-10
 
 
 def test_what_a_smaller_program_raises_is_no_end_of_shrinking() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from runtime_nets import everything, needs_bf16, raw, tagged, write_net
 
-from runtime import InputError, Net, OptionError, _ncnn
+from runtime import InputError, LayerError, Net, OptionError, _ncnn
 from runtime.net import layer_types, ncnn_version
 
 SQUARE = ("Input in 0 1 x", "Square square 1 1 x y")
@@ -214,6 +214,25 @@ def test_words_are_whole_numbers_behind_a_split_too(tmp_path: Path) -> None:
     results = net.run({"x": np.array([2, 0, 3])})
     np.testing.assert_array_equal(results["y"], table[[2, 0, 3]])
     np.testing.assert_array_equal(results["z"], np.float32([1, 0, 1.5]))
+
+
+def test_where_nothing_was_found_every_reader_gets_nothing(tmp_path: Path) -> None:
+    """ncnn runs a layer again whose blob is empty: its inputs are gone by then."""
+    boxes = (
+        "Yolov3DetectionOutput boxes 1 1 x found 0=2 1=2 2=7.5e-01 3=3.0e-01 -23304=4,1.0e+01,1.4e+01,2.3e+01,2.7e+01"
+    )
+    anchors = "-23305=2,0.0e+00,1.0e+00 -23306=1,3.2e+01"
+    split = "Split split 1 3 found a b c"
+    files = write_net(tmp_path, "Input in 0 1 x", f"{boxes} {anchors}", split, "Noop last 1 1 c d")
+    x = np.full((14, 2, 2), -3, np.float32)
+    for lightmode in (True, False):
+        got = Net(*files, threads=1, lightmode=lightmode).run({"x": x}, ["found", "a", "b"])
+        assert [got[name].size for name in ("found", "a", "b")] == [0, 0, 0]
+    with pytest.raises(LayerError, match=r"layer last \(Noop\): its input 'c' is empty"):
+        Net(*files, threads=1).run({"x": x}, ["d"])
+    x[4::7] = x[5::7] = 9
+    got = Net(*files, threads=1).run({"x": x}, ["a", "b", "d"])
+    assert got["a"].shape[1] == 6 and all(np.array_equal(got["a"], got[name]) for name in ("b", "d"))
 
 
 def test_numbers_to_be_scaled_go_as_whole_numbers(tmp_path: Path) -> None:
