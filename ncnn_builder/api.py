@@ -28,6 +28,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
     "ncnn_builder.frontend.convert": ("Converted", "convert"),
     "ncnn_builder.doctor": None,
     "ncnn_builder.parity": ("compare", "interpret", "runner", "smallest_failure", "torch_taps"),
+    "ncnn_builder.restorers": None,
     "runtime": None,
     "runtime.sdk": ("sdk_dir",),
     "stylegan.export": ("export_generator",),

@@ -10,13 +10,17 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..emit import STORAGES
 from ..errors import BuildError
 from ..targets import TARGETS
 
+if TYPE_CHECKING:
+    from .convert import Converted
+
 _EXAMPLES = ("py", "cpp")
+_CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
 def add_parsers(commands: Any) -> None:
@@ -45,7 +49,10 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
         description=description,
         epilog="Exit codes: 0 written, 2 it cannot be converted, or is not equal: nothing is written then.",
     )
-    p.add_argument("model", metavar="MODEL", help="MODULE:CALLABLE that returns a torch module, or a file.pt2")
+    told = "MODULE:CALLABLE that returns a torch module, or a file.pt2"
+    if not own:
+        told += "; or a checkpoint (.pth, .pt, .ckpt, .safetensors) of a restorer that the package spandrel recognises"
+    p.add_argument("model", metavar="MODEL", help=told)
     p.add_argument("--out", metavar="DIR/NAME", required=True, type=Path, help="the files without suffix")
     p.add_argument(
         "--input",
@@ -62,6 +69,17 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
             action="append",
             default=[],
             help="open sizes of an input, as in x=2:h,3:w, x=2:h=64..512 with bounds, x=2:8*h for multiples of 8",
+        )
+        p.add_argument(
+            "--size",
+            metavar="H,W",
+            help="of a checkpoint: the one size of pictures that the net is for, or ..512 for all up to that; default:"
+            " all that the network takes",
+        )
+        p.add_argument(
+            "--noise",
+            choices=("fixed", "input"),
+            help="of a checkpoint: what the network draws is held by the net (default), or are inputs noise0, ...",
         )
     p.add_argument("--target", choices=sorted(TARGETS), default="stock", help="default: stock, which any ncnn runs")
     p.add_argument("--weights", choices=sorted(set(STORAGES) - {"as read"}), default="fp32", help="default: fp32")
@@ -87,32 +105,59 @@ def _add(commands: Any, name: str, help: str, description: str, *, own: bool) ->
 
 def run(arguments: argparse.Namespace, *, own: bool) -> int:
     """Raises NcnnBuilderError for what cannot be converted, or is not equal."""
-    from .convert import convert
-
     examples = _split(arguments.example) or []
     if not set(examples) <= set(_EXAMPLES):
         raise BuildError("no such example", argument="--example", expected="py, cpp", got=arguments.example)
-    model = _model(arguments.model)
-    args = _inputs(model, arguments.input)
-    done = convert(
-        model,
-        args,
-        arguments.out,
-        target=arguments.target,
-        weights=arguments.weights,
-        inputs=_split(arguments.inputs),
-        outputs=_split(arguments.outputs),
-        check=not arguments.no_check,
-        tolerance=arguments.tolerance,
-        examples=examples,
-        own=own,
-        dump_passes=arguments.dump_passes,
-        forward_only=not own and arguments.forward_only,
-        dynamic=None if own else dict(map(_dynamic, arguments.dynamic)) or None,
-        progress=_told if sys.stderr.isatty() and not arguments.json else None,
+    options: dict[str, Any] = {
+        "target": arguments.target,
+        "weights": arguments.weights,
+        "check": not arguments.no_check,
+        "tolerance": arguments.tolerance,
+        "examples": examples,
+        "dump_passes": arguments.dump_passes,
+        "progress": _told if sys.stderr.isatty() and not arguments.json else None,
+    }
+    done = (
+        _restorer(arguments, options)
+        if not own and arguments.model.lower().endswith(_CHECKPOINTS)
+        else _any(arguments, own, options)
     )
     print(json.dumps(done.as_json(), indent=1) if arguments.json else done)
     return 0
+
+
+def _any(arguments: argparse.Namespace, own: bool, options: dict[str, Any]) -> Converted:
+    from .convert import convert
+
+    if not own:
+        _need_none(arguments, ("size", "noise"), "for checkpoints: of a module say --input and --dynamic")
+    model = _model(arguments.model)
+    return convert(
+        model,
+        _inputs(model, arguments.input),
+        arguments.out,
+        inputs=_split(arguments.inputs),
+        outputs=_split(arguments.outputs),
+        own=own,
+        forward_only=not own and arguments.forward_only,
+        dynamic=None if own else dict(map(_dynamic, arguments.dynamic)) or None,
+        **options,
+    )
+
+
+def _restorer(arguments: argparse.Namespace, options: dict[str, Any]) -> Converted:
+    from ..restorers import convert_restorer
+
+    given = ("input", "dynamic", "inputs", "outputs", "forward_only")
+    _need_none(arguments, given, "not for checkpoints, whose blobs are data and output: --size says their sizes")
+    noise = arguments.noise or "fixed"
+    return convert_restorer(arguments.model, arguments.out, size=arguments.size, noise=noise, **options)
+
+
+def _need_none(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    for name in names:
+        if getattr(arguments, name):
+            raise BuildError(why, argument="--" + name.replace("_", "-"), got=arguments.model)
 
 
 def _dynamic(text: str) -> tuple[str, dict[int, str]]:

@@ -79,6 +79,7 @@ def convert(
     dump_passes: str | PathLike[str] | None = None,
     progress: Callable[[str], None] | None = None,
     dynamic: Dynamic | None = None,
+    about: Callable[[Sequence[Port], Sequence[Port]], Mapping[str, Any]] | None = None,
 ) -> Converted:
     """Convert any module of torch to PATH.param, PATH.bin and PATH.json, proven equal by running them.
 
@@ -94,6 +95,7 @@ def convert(
     argument x names, which mean one size wherever they stand, and bounds, where not every size from 2 on will do;
     ``"8*h"`` is for multiples. The net is then compared at the example's sizes, at the smallest, at others, and where
     torch took something for granted that does not hold for all sizes, at sizes where it does not hold.
+    about: asked, with the ports of the inputs and of the outputs, what else PATH.json says.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
     bound = TOLERANCE.get(weights, 1e-4) if tolerance is None else tolerance
@@ -121,6 +123,7 @@ def convert(
             lent=True,
             dynamic=dynamic,
         )
+        more = about(made.inputs, made.outputs) if about is not None else {}
         told("compiling")
         model = _compiled(made, target, weights, dump_passes)
         if examples:
@@ -131,14 +134,17 @@ def convert(
         if report is not None and report.first is not None:
             told("looking for the cause")
             raise _unequal(module, made, report, report.first, args, named, target, weights)
-        content = manifest(
-            model,
-            made.inputs,
-            made.outputs,
-            target=target,
-            tolerance=bound,
-            errors=None if report is None else _errors(made, report),
-        )
+        content = {
+            **manifest(
+                model,
+                made.inputs,
+                made.outputs,
+                target=target,
+                tolerance=bound,
+                errors=None if report is None else _errors(made, report),
+            ),
+            **more,
+        }
         files = {".param": model.param.encode(), ".bin": model.bin, ".json": as_text(content)}
         for kind in examples:
             ports = [_at(made.inputs, made, args, named), _at(made.outputs, made, args, named)]
