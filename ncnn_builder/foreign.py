@@ -26,6 +26,12 @@ class Foreign(OpSpec):
     shapes: list[Shape]
     written: ClassVar[str]
 
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        return {} if self.base is None else self.base.weight_sizes(self.given)
+
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        return weight.tagged if self.base is None else self.base.is_tagged(weight, self.given)
+
     @property
     def in_files(self) -> str:
         return self.written
@@ -45,11 +51,5 @@ class Foreign(OpSpec):
                 return found
         return list(self.shapes)
 
-    def weight_sizes(self, params: Params) -> dict[str, int]:
-        return {} if self.base is None else self.base.weight_sizes(self.given)
-
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         return 0 if self.base is None else self.base.macs(inputs, outputs, self.given)
-
-    def is_tagged(self, weight: Weight, params: Params) -> bool:
-        return weight.tagged if self.base is None else self.base.is_tagged(weight, self.given)

@@ -105,26 +105,49 @@ class OpSpec:
     """Base of all declarations. Subclasses set the class attributes and define the methods."""
 
     type: ClassVar[str]  # the ncnn layer type, or the name of a composite op
+    departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
+    off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
+    custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
+    outside: ClassVar[bool] = False  # a layer of a user's own: whoever runs the net has it, by runtime.add_layers()
+    composite: ClassVar[bool] = False  # lowered by a target, never emitted
+    plain: ClassVar[bool] = True  # its blobs are numbers of float32, one beside the other: all that a constant can be
+    integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net, read by its like only
+    open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
     inputs: ClassVar[tuple[str, ...]] = ("x",)  # a name ending in "?" may be left out, in "*" may be repeated
     outputs: ClassVar[tuple[str, ...]] = ("y",)
     params: ClassVar[tuple[Param, ...]] = ()
     weights: ClassVar[tuple[Weight, ...]] = ()
-    custom: ClassVar[bool] = False  # a layer of custom_layers, not of ncnn
-    outside: ClassVar[bool] = False  # a layer of a user's own: whoever runs the net has it, by runtime.add_layers()
-    composite: ClassVar[bool] = False  # lowered by a target, never emitted
     left_out: ClassVar[Mapping[int, str]] = {}  # parameters of ncnn's layer that are never written: id -> why
     off_at: ClassVar[Mapping[int, int]] = {}  # those of left_out that are off at another number than 0
     unread: ClassVar[
         Mapping[int, str]
     ] = {}  # ids that converters write and ncnn's layer does not read: id -> what it is
-    off: ClassVar[str] = ""  # why an ncnn as it is usually built cannot run the layer
-    integer_input: ClassVar[bool] = False  # it reads whole numbers: an input of the net, read by its like only
-    open_length: ClassVar[bool] = False  # the first dimension of the results is the most it can be: data decide
-    plain: ClassVar[bool] = True  # its blobs are numbers of float32, one beside the other: all that a constant can be
-    departs: ClassVar[str] = ""  # where the layer does not compute its formula, or torch's: the reference says what
-    tolerance: ClassVar[Tolerance] = Tolerance()
     limits: ClassVar[tuple[str, ...] | None] = None  # what the layer can take, as limits.py says; () is anything
     checked_in_cpp: ClassVar[bool] = False  # runtime/src/checks_*.cpp says what no expression can
+    tolerance: ClassVar[Tolerance] = Tolerance()
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        """Number of elements of each weight that a layer with these parameters reads, in file order."""
+        return {}
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        """Shapes of those weights whose shape infer() does not compare with another: files hold them flat."""
+        return {}
+
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        """Whether a tag stands before this weight in a file, of a layer with these parameters."""
+        return weight.tagged
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Shapes of the outputs of a layer in a form that only files have; None where it is no such form.
+
+        Such a layer is kept word for word (see emit/foreign.py), so that no pass has to know the form. extra: what the
+        file says of the parameters in left_out; count: how many outputs it names. Raises BuildError where ncnn's layer
+        would fail.
+        """
+        return None
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         """Shapes of the outputs. Raises BuildError where the inputs do not fit."""
@@ -138,17 +161,6 @@ class OpSpec:
         """
         return []
 
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        """Shapes of the outputs of a layer in a form that only files have; None where it is no such form.
-
-        Such a layer is kept word for word (see emit/foreign.py), so that no pass has to know the form. extra: what the
-        file says of the parameters in left_out; count: how many outputs it names. Raises BuildError where ncnn's layer
-        would fail.
-        """
-        return None
-
     def one_shape(self, inputs: Sequence[Shape]) -> dict[int, Shape]:
         """Position of an input that may have several shapes -> the one that layers of ncnn alone can be made for."""
         return {}
@@ -156,29 +168,6 @@ class OpSpec:
     def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
         """The parameters of a layer that was read, those that ncnn takes from the inputs as they are there."""
         return params
-
-    def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
-        """What ncnn computes, on torch tensors without batch dimension; NaN where it gives no number to rely on."""
-        raise NotImplementedError
-
-    def nonsense(self, params: Params) -> str:
-        """At which ordinary numbers a layer with these parameters gives none to rely on; "" where it always does."""
-        return ""
-
-    def samples(self) -> list[Sample]:
-        raise NotImplementedError
-
-    def weight_sizes(self, params: Params) -> dict[str, int]:
-        """Number of elements of each weight that a layer with these parameters reads, in file order."""
-        return {}
-
-    def weight_shapes(self, params: Params) -> dict[str, Shape]:
-        """Shapes of those weights whose shape infer() does not compare with another: files hold them flat."""
-        return {}
-
-    def is_tagged(self, weight: Weight, params: Params) -> bool:
-        """Whether a tag stands before this weight in a file, of a layer with these parameters."""
-        return weight.tagged
 
     def canonical(self, inputs: Sequence[Shape], params: Params) -> Params:
         """The same layer in the one spelling that passes and lowerings know, where a file has another.
@@ -203,6 +192,17 @@ class OpSpec:
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         """Multiplications whose products are added up; none in what works element by element."""
         return 0
+
+    def reference(self, inputs: Sequence[Any], params: Params, weights: Mapping[str, Any]) -> list[Any]:
+        """What ncnn computes, on torch tensors without batch dimension; NaN where it gives no number to rely on."""
+        raise NotImplementedError
+
+    def nonsense(self, params: Params) -> str:
+        """At which ordinary numbers a layer with these parameters gives none to rely on; "" where it always does."""
+        return ""
+
+    def samples(self) -> list[Sample]:
+        raise NotImplementedError
 
     # -- derived -------------------------------------------------------------------------------------------
 

@@ -211,6 +211,31 @@ def test_files_are_short() -> None:
     assert [name for name in LONG if lines[name] <= MOST_LINES] == []
 
 
+def test_declarations_say_what_they_say_in_one_order() -> None:
+    """That of OpSpec. Helpers and data of their own stand where they are needed."""
+    said: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "ncnn_builder").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.ClassDef):
+                continue
+            marks = {n.id for n in (*node.bases, *node.decorator_list) if isinstance(n, ast.Name)}
+            if node.name == "OpSpec" or marks & {"OpSpec", "register", *said}:
+                said[node.name] = members(node)
+    order = said.pop("OpSpec")
+    assert len(said) > 80
+    kept = {name: [one for one in found if one in order] for name, found in said.items()}
+    assert {name: found for name, found in kept.items() if found != sorted(found, key=order.index)} == {}
+
+
+def members(node: ast.ClassDef) -> list[str]:
+    found: list[str] = []
+    for n in node.body:
+        target = n.targets[0] if isinstance(n, ast.Assign) else n.target if isinstance(n, ast.AnnAssign) else None
+        found += [n.name] if isinstance(n, ast.FunctionDef) and not n.decorator_list else []
+        found += [target.id] if isinstance(target, ast.Name) else []
+    return found
+
+
 def test_the_map_is_of_this_house() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
     shown, top = [], ""

@@ -54,6 +54,21 @@ class Quantised(OpSpec):
     base: ClassVar[OpSpec]
     term: ClassVar[str]
 
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        sizes = self.base.weight_sizes(self._of_base(params))
+        return {**sizes, **QUANTISED[self.base.type].sizes(params, params[self.term])} if sizes else {}
+
+    def weight_shapes(self, params: Params) -> dict[str, Shape]:
+        return self.base.weight_shapes(self._of_base(params))
+
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        return weight.name not in self.scales and self.base.is_tagged(weight, params)
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        return self.base.as_read(inputs, self._of_base(params), extra, count)
+
     @property
     def in_files(self) -> str:
         return self.base.in_files
@@ -69,21 +84,6 @@ class Quantised(OpSpec):
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         own = {k: w for k, w in weights.items() if k not in self.scales}
         return self.base.infer(inputs, self._of_base(params), own)
-
-    def weight_sizes(self, params: Params) -> dict[str, int]:
-        sizes = self.base.weight_sizes(self._of_base(params))
-        return {**sizes, **QUANTISED[self.base.type].sizes(params, params[self.term])} if sizes else {}
-
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        return self.base.as_read(inputs, self._of_base(params), extra, count)
-
-    def weight_shapes(self, params: Params) -> dict[str, Shape]:
-        return self.base.weight_shapes(self._of_base(params))
-
-    def is_tagged(self, weight: Weight, params: Params) -> bool:
-        return weight.name not in self.scales and self.base.is_tagged(weight, params)
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         return self.base.macs(inputs, outputs, params)

@@ -42,8 +42,8 @@ class Quantize(OpSpec):
     """
 
     type = "Quantize"
-    plain = False
     departs = "a tie goes away from zero, in torch's round() to even"
+    plain = False
     params = (Param("scale_data_size", 0, "int", "number of scales", 1),)
     weights = (Weight("scale", False, "[1] or [n]"),)
     limits = (
@@ -270,11 +270,11 @@ class Cast(OpSpec):
     """
 
     type = "Cast"
-    plain = False
     departs = (
         "to float16: a number below 2^-14 in size may become 0, and a tie may go either way (ncnn's code for the last "
         "numbers of a row, float32_to_float16 in mat.cpp, does so; its vector code rounds as torch does)"
     )
+    plain = False
     params = (
         Param("type_from", 0, "int", "1 float32, 2 float16, 3 int8, 4 bfloat16"),
         Param("type_to", 1, "int", "likewise"),

@@ -63,7 +63,6 @@ class Spectrogram(OpSpec):
         Param("normalized", 7, "int", "0 no, 1 by the size, 2 by the window"),
         Param("onesided", 8, "int", "1: only half of the frequencies", 1),
     )
-    tolerance = Tolerance(2e-5)
     limits = (
         "power in (0, 1, 2)",
         "1 <= n_fft <= 1048576",
@@ -78,6 +77,7 @@ class Spectrogram(OpSpec):
         "n_fft * ((x.w + n_fft) // hoplen + 1) <= int_max / 2",
         "n_fft**2 * ((x.w + n_fft) // hoplen + 1) <= work",
     )
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         p = params
@@ -220,7 +220,6 @@ class InverseSpectrogram(OpSpec):
         Param("center", 5, "int", "1: spectra with a border", 1),
         Param("normalized", 7, "int", "0 no, 1 by the size, 2 by the window"),
     )
-    tolerance = Tolerance(5e-5)
     limits = (
         "returns in (0, 1, 2)",
         "1 <= n_fft <= 1048576",
@@ -234,6 +233,7 @@ class InverseSpectrogram(OpSpec):
         "2 * (x.h * hoplen + 2 * n_fft) <= int_max",
         "n_fft**2 * x.h <= work",
     )
+    tolerance = Tolerance(5e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         p, x = params, inputs[0]

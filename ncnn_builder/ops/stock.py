@@ -33,11 +33,11 @@ class Scale(OpSpec):
         Param("bias_term", 1, "int", "1: there is a bias"),
     )
     weights = (Weight("scale", False, "[n]"), Weight("bias", False, "[n]"))
-    checked_in_cpp = True
     limits = (
         "size == -233 or size >= 1",
         "size != -233 or bias_term == 0",
     )
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         n = params["size"]
@@ -102,24 +102,15 @@ class InnerProduct(OpSpec):
         Param("activation_params", 10, "floats", ACTIVATION_DOCS["activation_params"], ()),
     )
     weights = (Weight("weight", True, "[out, in]"), Weight("bias", False, "[out]"))
-    checked_in_cpp = True
     limits = (
         "num_output >= 1",
         "weight_data_size >= 1 and weight_data_size % num_output == 0",
     )
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
         return {"weight": params["weight_data_size"], **bias}
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
-        x, out = inputs[0], params["num_output"]
-        need_rank(x, (1, 2), "x")
-        need_shape(weights["weight"].shape, (out, x[-1]), "weight")
-        need(params["weight_data_size"] == weights["weight"].size, "wrong size", argument="weight_data_size")
-        if params["bias_term"]:
-            need_shape(weights["bias"].shape, (out,), "bias")
-        return [(*x[:-1], out)]
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -131,6 +122,15 @@ class InnerProduct(OpSpec):
         expected = size // max(params["num_output"], 1)
         need(math.prod(x) == expected, "x does not fit the weight", argument="x", expected=expected, got=list(x))
         return [(params["num_output"],)]
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
+        x, out = inputs[0], params["num_output"]
+        need_rank(x, (1, 2), "x")
+        need_shape(weights["weight"].shape, (out, x[-1]), "weight")
+        need(params["weight_data_size"] == weights["weight"].size, "wrong size", argument="weight_data_size")
+        if params["bias_term"]:
+            need_shape(weights["bias"].shape, (out,), "bias")
+        return [(*x[:-1], out)]
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
         rows = outputs[0][0] if len(outputs[0]) == 2 else 1
@@ -185,8 +185,8 @@ class MatMul(OpSpec):
     type = "MatMul"
     inputs = ("a", "b")
     params = (Param("transpose_b", 0, "int", "1: b is [out, in]"),)
-    checked_in_cpp = True
     limits = ()
+    checked_in_cpp = True
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -327,12 +327,12 @@ class PixelShuffle(OpSpec):
 
     type = "PixelShuffle"
     params = (Param("factor", 0, "int", "r", 1), Param("mode", 1, "int", "order of the channels"))
-    checked_in_cpp = True
     limits = (
         "mode in (0, 1)",
         "1 <= factor <= 4096",
         "x.rank == 3",
     )
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, r = inputs[0], params["factor"]

@@ -37,6 +37,12 @@ class Shell(OpSpec):
     )
     weights = (Weight("weight", True, "[C, D, H, W]"), Weight("bias", False, "[C]"))
 
+    def weight_sizes(self, params: Any) -> dict[str, int]:
+        return {
+            "weight": params["weight_data_size"],
+            **({"bias": params["c"]} if params["bias_term"] else {}),
+        }
+
     def _shape(self, params: Any) -> Shape:
         c, d, h, w = (params[k] for k in "cdhw")
         dims = params["dims"]
@@ -67,12 +73,6 @@ class Shell(OpSpec):
             got=list(weights["bias"].shape) if "bias" in weights else None,
         )
         return [self._shape(params), *([(params["c"],)] if params["bias_term"] else [])]
-
-    def weight_sizes(self, params: Any) -> dict[str, int]:
-        return {
-            "weight": params["weight_data_size"],
-            **({"bias": params["c"]} if params["bias_term"] else {}),
-        }
 
     def constants(self, params: Any, weights: Mapping[str, Array]) -> list[Array]:
         return [

@@ -43,8 +43,8 @@ class PReLU(OpSpec):
     type = "PReLU"
     params = (Param("num_slope", 0, "int", "number of slopes"),)
     weights = (Weight("slope", False, "[num_slope]"),)
-    checked_in_cpp = True
     limits = ("num_slope >= 1",)
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"slope": params["num_slope"]}

@@ -38,6 +38,7 @@ class BinaryOp(OpSpec):
     18 remainder(b, a), which is C's: a - b * (a / b to the nearest whole number).
     """
 
+    type = "BinaryOp"
     departs = (
         "pow of a base of zero or below: the vector code is exp(b * log(a)), NaN or 2.4e38, and what is left over of"
         " a row is right; the DSL makes whole powers of other layers, and limits other bases. fmod, the floor of a"
@@ -45,17 +46,15 @@ class BinaryOp(OpSpec):
         " fmod(2, 2) may be 2. atan2 of a zero and a number below zero, or of two zeros: the sign of a zero"
         " that was computed is not kept; of numbers whose quotient float32 does not hold: the vector code is NaN"
     )
-
-    type = "BinaryOp"
     inputs = ("a", "b?")
     params = (
         Param("op", 0, "int", ", ".join(f"{i} {name.lower()}" for i, name in enumerate(BINARY))),
         Param("with_scalar", 1, "int", "1: the second operand is `b`", 0),
         Param("b", 2, "float", "the constant", 0.0),
     )
-    tolerance = Tolerance(2e-5)
-    checked_in_cpp = True
     limits = ("0 <= op <= 18",)
+    checked_in_cpp = True
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(0 <= params["op"] < len(BINARY), "unknown operation", argument="op", got=params["op"])

@@ -27,8 +27,8 @@ class Bias(OpSpec):
     type = "Bias"
     params = (Param("bias_data_size", 0, "int", "C"),)
     weights = (Weight("bias", False, "[C]"),)
-    checked_in_cpp = True
     limits = ("bias_data_size >= 1",)
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {"bias": params["bias_data_size"]}
@@ -87,11 +87,11 @@ class Eltwise(OpSpec):
         Param("op", 0, "int", "0 product, 1 sum, 2 maximum"),
         Param("coeffs", 1, "floats", "factors of a sum, one per input, or none", ()),
     )
-    checked_in_cpp = True
     limits = (
         "0 <= op <= 2",
         "op != 1 or len(coeffs) == 0 or len(coeffs) >= len(inputs)",
     )
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         for other in inputs[1:]:

@@ -35,13 +35,13 @@ class Reduction(OpSpec):
         Param("keepdims", 4, "int", "1: reduced axes stay, with one element", 0),
         Param("version", 5, "int", "1: axes do not count the batch", 0),
     )
-    tolerance = Tolerance(1e-5)
     limits = (
         "0 <= operation <= 10",
         "len(axes) <= 4",
         "reduce_all != 0 or x.rank == 1 or all(-x.rank <= a < x.rank for a in axes)",
         "reduce_all != 0 or x.rank != 1 or all(-1 <= a < 4 for a in axes)",
     )
+    tolerance = Tolerance(1e-5)
 
     def _axes(self, x: Shape, params: Any) -> tuple[int, ...]:
         if params["reduce_all"] or len(x) == 1:  # a vector is reduced whatever the axes are

@@ -22,8 +22,8 @@ class UnaryOp(Unary):
 
     type = "UnaryOp"
     params = (Param("op", 0, "int", ", ".join(f"{i} {name}" for i, name in enumerate(UNARY))),)
-    tolerance = Tolerance(2e-5)
     limits = ("0 <= op <= 27",)
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need(0 <= params["op"] < len(UNARY), "unknown operation", argument="op", got=params["op"])

@@ -50,10 +50,34 @@ class ConvBase(OpSpec):
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
         return {"weight": params["weight_data_size"], **bias}
 
-    def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
-        """A weight that is an input says its own sizes: a file may leave them out."""
-        said = self._of_weight(inputs, params)
-        return {**params, **said, "weight_data_size": math.prod(inputs[1])} if said else params
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
+        the kernel, whatever the parameters do."""
+        if self.custom:
+            return None
+        p = {**params, **self._of_weight(inputs, params)}
+        borders = [p[f"pad_{side}"] for side in ("top", "bottom", "left", "right")]
+        sized = self.transposed and p["output_w"] > 0 and p["output_h"] > 0
+        if min(borders) >= 0 and not sized and p == params:
+            return None
+        need_rank(inputs[0], (3,), "x")
+        need(p["dynamic_weight"] or self._fits(inputs[0], p), "x does not fit the weight", got=list(inputs[0]))
+        some = max(borders) > 0
+        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
+        if not some:
+            p |= dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0)
+        out = [self._size(n, a, p) for n, a in zip(inputs[0][1:], "hw", strict=True)]
+        if self.transposed and sized and not some:
+            how = {SAME_UPPER, SAME_LOWER}.intersection(borders)
+            need(bool(how), "an output size without SAME padding", argument="padding", expected=-233, got=borders)
+            full, out = out, [p["output_h"], p["output_w"]]
+            need(out[0] <= full[0] and out[1] <= full[1], "an output size that is too large", expected=full, got=out)
+        elif not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
+            out = [same_windows(n, p[f"stride_{a}"]) for n, a in zip(inputs[0][1:], "hw", strict=True)]
+        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(inputs[0]))
+        return [(p["num_output"], *out)]
 
     def _weight_shape(self, x: Shape, params: Params) -> Shape:
         groups, kernel = params.get("group", 1), (params["kernel_h"], params["kernel_w"])
@@ -89,34 +113,10 @@ class ConvBase(OpSpec):
         )
         return [(params["num_output"], *out)]
 
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
-        the kernel, whatever the parameters do."""
-        if self.custom:
-            return None
-        p = {**params, **self._of_weight(inputs, params)}
-        borders = [p[f"pad_{side}"] for side in ("top", "bottom", "left", "right")]
-        sized = self.transposed and p["output_w"] > 0 and p["output_h"] > 0
-        if min(borders) >= 0 and not sized and p == params:
-            return None
-        need_rank(inputs[0], (3,), "x")
-        need(p["dynamic_weight"] or self._fits(inputs[0], p), "x does not fit the weight", got=list(inputs[0]))
-        some = max(borders) > 0
-        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
-        if not some:
-            p |= dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0)
-        out = [self._size(n, a, p) for n, a in zip(inputs[0][1:], "hw", strict=True)]
-        if self.transposed and sized and not some:
-            how = {SAME_UPPER, SAME_LOWER}.intersection(borders)
-            need(bool(how), "an output size without SAME padding", argument="padding", expected=-233, got=borders)
-            full, out = out, [p["output_h"], p["output_w"]]
-            need(out[0] <= full[0] and out[1] <= full[1], "an output size that is too large", expected=full, got=out)
-        elif not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
-            out = [same_windows(n, p[f"stride_{a}"]) for n, a in zip(inputs[0][1:], "hw", strict=True)]
-        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(inputs[0]))
-        return [(p["num_output"], *out)]
+    def completed(self, inputs: Sequence[Shape], params: Params) -> Params:
+        """A weight that is an input says its own sizes: a file may leave them out."""
+        said = self._of_weight(inputs, params)
+        return {**params, **said, "weight_data_size": math.prod(inputs[1])} if said else params
 
     def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
         """What a weight that is an input says."""
@@ -173,8 +173,14 @@ class Convolution(ConvBase):
     """
 
     type = "Convolution"
+    params = (
+        *GEOMETRY,
+        Param("pad_value", 18, "float", "the border", 0.0),
+        Param("dynamic_weight", 19, "int", "1: weights are inputs"),
+    )
     left_out = INT8_LEFT_OUT
     unread = {7: "the number of groups, which pnnx writes and which is 1"}
+    checked_in_cpp = True
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -187,13 +193,6 @@ class Convolution(ConvBase):
             return [(p["num_output"],)]
         return super().as_read(inputs, params, extra, count)
 
-    params = (
-        *GEOMETRY,
-        Param("pad_value", 18, "float", "the border", 0.0),
-        Param("dynamic_weight", 19, "int", "1: weights are inputs"),
-    )
-    checked_in_cpp = True
-
     def samples(self) -> list[Sample]:
         return [*module_samples(), *bn_samples(), *functional_samples(groups=(1,))]
 
@@ -203,13 +202,13 @@ class ConvolutionDepthWise(ConvBase):
     """Convolution in groups: [out, C / groups, kh, kw]. ncnn: convolutiondepthwise.cpp."""
 
     type = "ConvolutionDepthWise"
-    left_out = INT8_LEFT_OUT
     params = (
         *GEOMETRY,
         GROUP,
         Param("pad_value", 18, "float", "the border", 0.0),
         Param("dynamic_weight", 19, "int", "1: weights are inputs"),
     )
+    left_out = INT8_LEFT_OUT
     checked_in_cpp = True
 
     def samples(self) -> list[Sample]:

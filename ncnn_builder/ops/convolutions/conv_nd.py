@@ -90,6 +90,35 @@ class ConvNd(OpSpec):
         bias = {"bias": params["num_output"]} if params["bias_term"] else {}
         return {"weight": params["weight_data_size"], **bias}
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
+        the kernel, whatever the parameters do."""
+        p = {**params, **self._of_weight(inputs, params)}
+        borders = [n for border in self._borders(p) for n in border]
+        sized = self.transposed and all(p[f"output_{a}"] > 0 for a, _, _ in AXES[: self.dims])
+        if min(borders) >= 0 and not sized and p == params:
+            return None
+        x, groups = inputs[0], p.get("group", 1)
+        need_rank(x, (self.dims + 1,), "x")
+        size = p["num_output"] * math.prod(self._each(p, "kernel")) * x[0] // groups
+        fits = bool(p.get("dynamic_weight")) or p["weight_data_size"] == size
+        need(fits, "x does not fit the weight", argument="x", expected=size, got=list(x))
+        some = max(borders) > 0
+        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
+        same = {SAME_UPPER, SAME_LOWER}
+        if not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
+            return [(p["num_output"], *map(same_windows, x[1:], self._each(p, "stride")))]
+        out = self._sizes(x, p, self._borders(p) if some else [(0, 0)] * self.dims)
+        if sized and not some:
+            need(bool(same & {*borders}), "an output size without SAME padding", expected=-233, got=borders)
+            full, out = out, list(self._each(p, "output"))
+            small = all(a <= b for a, b in zip(out, full, strict=True))
+            need(small, "an output size that is too large", expected=full, got=out)
+        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(x))
+        return [(p["num_output"], *out)]
+
     def _each(self, params: Params, name: str) -> tuple[int, ...]:
         """A parameter of each axis, outermost first."""
         return tuple(params[f"{name}_{letter}"] for letter, _, _ in reversed(AXES[: self.dims]))
@@ -122,35 +151,6 @@ class ConvNd(OpSpec):
         size = self._sizes(x, params, borders)
         need(all(n > 0 for n in size), "nothing is left", argument="x", expected="a larger input", got=list(x))
         return [(out, *size)]
-
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        """Borders that say how, not how much; the size of a transposed one's result; weights that are inputs and say
-        the kernel, whatever the parameters do."""
-        p = {**params, **self._of_weight(inputs, params)}
-        borders = [n for border in self._borders(p) for n in border]
-        sized = self.transposed and all(p[f"output_{a}"] > 0 for a, _, _ in AXES[: self.dims])
-        if min(borders) >= 0 and not sized and p == params:
-            return None
-        x, groups = inputs[0], p.get("group", 1)
-        need_rank(x, (self.dims + 1,), "x")
-        size = p["num_output"] * math.prod(self._each(p, "kernel")) * x[0] // groups
-        fits = bool(p.get("dynamic_weight")) or p["weight_data_size"] == size
-        need(fits, "x does not fit the weight", argument="x", expected=size, got=list(x))
-        some = max(borders) > 0
-        need(not some or min(borders) >= 0, "a border of both signs", argument="padding", got=borders)
-        same = {SAME_UPPER, SAME_LOWER}
-        if not self.transposed and set(borders) in ({SAME_UPPER}, {SAME_LOWER}):
-            return [(p["num_output"], *map(same_windows, x[1:], self._each(p, "stride")))]
-        out = self._sizes(x, p, self._borders(p) if some else [(0, 0)] * self.dims)
-        if sized and not some:
-            need(bool(same & {*borders}), "an output size without SAME padding", expected=-233, got=borders)
-            full, out = out, list(self._each(p, "output"))
-            small = all(a <= b for a, b in zip(out, full, strict=True))
-            need(small, "an output size that is too large", expected=full, got=out)
-        need(all(n > 0 for n in out), "nothing is left", argument="x", expected="a larger input", got=list(x))
-        return [(p["num_output"], *out)]
 
     def _of_weight(self, inputs: Sequence[Shape], params: Params) -> dict[str, int]:
         """What a weight that is an input says: there is one in one dimension only."""

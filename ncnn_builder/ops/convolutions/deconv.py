@@ -153,7 +153,6 @@ class FconvTranspose2d(ConvBase):
     type = "FconvTranspose2d"
     custom = True
     inputs = ("x", "w", "b?")
-    weights = ()
     params = (
         *GEOMETRY,
         GROUP,
@@ -161,6 +160,7 @@ class FconvTranspose2d(ConvBase):
         Param("output_pad_right", 18, "int", "columns added"),
         Param("output_pad_bottom", 19, "int", "rows added"),
     )
+    weights = ()
     transposed = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:

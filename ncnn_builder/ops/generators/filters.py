@@ -101,13 +101,6 @@ class FilteredLreluSpec(OpSpec):
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
         return {**_shape("fu", params), **_shape("fd", params)}
 
-    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
-        p = params
-        wide = out_shape(inputs[0], (p["up"],) * 2, (1, 1), p, _taps("fu", p), (1, 1))
-        return fir_macs(wide, _shape("fu", p).get("fu"), (p["up"],) * 2) + fir_macs(
-            outputs[0], _shape("fd", p).get("fd"), (1, 1)
-        )
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         x, p = inputs[0], params
         need_rank(x, (3,), "x")
@@ -116,6 +109,13 @@ class FilteredLreluSpec(OpSpec):
         if p["bias_data_size"] or "b" in weights:
             need_shape(weights["b"].shape if "b" in weights else (), (x[0],), "b")
         return [out_shape(x, (p["up"],) * 2, (p["down"],) * 2, p, _taps("fu", p), _taps("fd", p))]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        p = params
+        wide = out_shape(inputs[0], (p["up"],) * 2, (1, 1), p, _taps("fu", p), (1, 1))
+        return fir_macs(wide, _shape("fu", p).get("fu"), (p["up"],) * 2) + fir_macs(
+            outputs[0], _shape("fd", p).get("fd"), (1, 1)
+        )
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         fu, fd = (_shaped(name, params, weights) for name in ("fu", "fd"))
@@ -245,14 +245,14 @@ class Upfirdn2dSpec(OpSpec):
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
         return _shape("f", params)
 
-    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
-        return fir_macs(outputs[0], _shape("f", params).get("f"), (params["up_y"], params["up_x"]))
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p = params
         need_rank(inputs[0], (3,), "x")
         _check("f", p, weights)
         return [out_shape(inputs[0], (p["up_y"], p["up_x"]), (p["down_y"], p["down_x"]), p, _taps("f", p), (1, 1))]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        return fir_macs(outputs[0], _shape("f", params).get("f"), (params["up_y"], params["up_x"]))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         p = params

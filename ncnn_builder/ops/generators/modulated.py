@@ -75,15 +75,6 @@ class ModulatedConv2dLayer(OpSpec):
         shapes: dict[str, Shape] = {"weight": (p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"])}
         return shapes | ({"noise": _out_size(p)} if p["noise"] == Noise.CONSTANT else {})
 
-    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
-        """Of the convolution, for up 2 as a transposed one and the filter behind it, and of the demodulation."""
-        p, out = params, outputs[0]
-        pairs = p["num_output"] * p["num_input"]
-        pixels = out if p["up"] == 1 else inputs[0]
-        conv = pairs * p["kernel_h"] * p["kernel_w"] * math.prod(pixels[1:])
-        f = (p["filter_size"],) if p["filter_size"] else None
-        return int(conv + fir_macs(out, f, (1, 1)) + (pairs if p["demodulate"] else 0))
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p, x = params, inputs[0]
         need_shape(x, (p["num_input"], p["height"], p["width"]), "x")
@@ -103,6 +94,15 @@ class ModulatedConv2dLayer(OpSpec):
             need(name in weights and weights[name].size == size, "wrong size", argument=name, expected=size)
         need(p["bias_data_size"] in (0, out[0]), "wrong size", argument="bias", expected=out[0])
         return [out]
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the convolution, for up 2 as a transposed one and the filter behind it, and of the demodulation."""
+        p, out = params, outputs[0]
+        pairs = p["num_output"] * p["num_input"]
+        pixels = out if p["up"] == 1 else inputs[0]
+        conv = pairs * p["kernel_h"] * p["kernel_w"] * math.prod(pixels[1:])
+        f = (p["filter_size"],) if p["filter_size"] else None
+        return int(conv + fir_macs(out, f, (1, 1)) + (pairs if p["demodulate"] else 0))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, (x, styles) = functional(), params, inputs[:2]
@@ -267,11 +267,6 @@ class ToRGBLayer(OpSpec):
     def weight_shapes(self, params: Params) -> dict[str, Shape]:
         return {"weight": (params["num_output"], params["num_input"])}
 
-    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
-        """Of the 1x1 convolution, and of the filter that doubles the image."""
-        f = (params["filter_size"],) if params["filter_size"] else None
-        return int(params["num_input"] * math.prod(outputs[0]) + fir_macs(outputs[0], f, (2, 2)))
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Mapping[str, Array]) -> list[Shape]:
         p = params
         need_shape(inputs[0], (p["num_input"], p["height"], p["width"]), "x")
@@ -285,6 +280,11 @@ class ToRGBLayer(OpSpec):
             need(name in weights and weights[name].size == size, "wrong size", argument=name, expected=size)
         need(p["bias_data_size"] in (0, p["num_output"]), "wrong size", argument="bias", expected=p["num_output"])
         return [(p["num_output"], p["height"], p["width"])] * (1 + p["keep_rgb"])
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape], params: Params) -> int:
+        """Of the 1x1 convolution, and of the filter that doubles the image."""
+        f = (params["filter_size"],) if params["filter_size"] else None
+        return int(params["num_input"] * math.prod(outputs[0]) + fir_macs(outputs[0], f, (2, 2)))
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         x, styles = inputs[:2]

@@ -38,6 +38,7 @@ class Gemm(OpSpec):
         Param("constant_broadcast_type_c", 10, "int", "C: -1 none, 0 number, 1 [M], 2 [M, 1], 3 [M, N], 4 [1, N]"),
         Param("output_transpose", 14, "int", "1: the result is [N, M]"),
     )
+    weights = (Weight("A", True, "[M, K]"), Weight("B", True, "[K, N]"), Weight("C", True, "as its type says"))
     left_out = {
         11: "output_N1M: a result [M, 1, N]; unsqueeze() says it",
         12: "output_elempack: the packing is ncnn's own matter",
@@ -45,8 +46,6 @@ class Gemm(OpSpec):
         18: "quantize_term: quantised weights are made by ncnn's own tools",
         **dict.fromkeys((20, 21, 22), "constant_TILE: sizes of tiles, which ncnn chooses by itself"),
     }
-    weights = (Weight("A", True, "[M, K]"), Weight("B", True, "[K, N]"), Weight("C", True, "as its type says"))
-    checked_in_cpp = True
     limits = (
         "constant_a in (0, 1) and constant_b in (0, 1) and constant_c in (0, 1)",
         "constant_a == 0 or (constant_m >= 1 and constant_k >= 1)",
@@ -55,6 +54,7 @@ class Gemm(OpSpec):
         "max(constant_m, 1) * max(constant_k, 1) <= int_max and max(constant_n, 1) * max(constant_k, 1) <= int_max",
         "max(constant_m, 1) * max(constant_n, 1) <= int_max",
     )
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         m, n, k = (params[f"constant_{c}"] for c in "mnk")
@@ -240,9 +240,9 @@ class Einsum(OpSpec):
     type = "Einsum"
     inputs = ("x", "x*")
     params = (Param("equation", 0, "ints", "its characters", ()),)
-    tolerance = Tolerance(2e-5)
-    checked_in_cpp = True
     limits = ("len(equation) >= 2",)
+    checked_in_cpp = True
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         text = "".join(map(chr, params["equation"]))

@@ -55,8 +55,8 @@ class BatchNorm(OpSpec):
         Param("eps", 1, "float", "added to the variance", 0.0),
     )
     weights = tuple(Weight(name, False, "[channels]") for name in ("slope", "mean", "var", "bias"))
-    checked_in_cpp = True
     limits = ("channels >= 1",)
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         return {w.name: params["channels"] for w in self.weights}
@@ -141,8 +141,8 @@ class InstanceNorm(_Affine):
         Param("eps", 1, "float", "added to the variance", 0.001),
         Param("affine", 2, "int", "1: gamma and beta", 1),
     )
-    checked_in_cpp = True
     limits = ("affine == 0 or channels >= 1",)
+    checked_in_cpp = True
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -210,12 +210,12 @@ class GroupNorm(_Affine):
         Param("eps", 2, "float", "added to the variance", 0.001),
         Param("affine", 3, "int", "1: gamma and beta", 1),
     )
-    checked_in_cpp = True
     limits = (
         "group >= 1",
         "channels >= 0 and channels % group == 0",
         "affine == 0 or channels >= 1",
     )
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, n, groups = inputs[0], params["channels"], params["group"]
@@ -320,8 +320,8 @@ class LayerNorm(_Inner):
     """(x - mean) / sqrt(var + eps) over the innermost axes, * gamma + beta if affine. ncnn: layernorm.cpp."""
 
     type = "LayerNorm"
-    checked_in_cpp = True
     limits = ("affine == 0 or affine_size >= 1",)
+    checked_in_cpp = True
 
     def _norm(self, x: Any, axes: tuple[int, ...], eps: float) -> Any:
         return _normalised(x, axes, eps)
@@ -338,8 +338,8 @@ class RMSNorm(_Inner):
 
     type = "RMSNorm"
     weights = (Weight("gamma", False, "a factor for each"),)
-    checked_in_cpp = True
     limits = ("affine == 0 or affine_size >= 1",)
+    checked_in_cpp = True
 
     def _norm(self, x: Any, axes: tuple[int, ...], eps: float) -> Any:
         return x / (x.square().mean(axes, keepdim=True) + eps).sqrt()

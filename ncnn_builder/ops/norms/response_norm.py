@@ -220,8 +220,8 @@ class MVN(OpSpec):
         Param("across_channels", 1, "int", "1: over all channels together"),
         Param("eps", 2, "float", "added to the standard deviation", 0.0001),
     )
-    tolerance = Tolerance(2e-5)
     limits = ()
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3, 4), "x")

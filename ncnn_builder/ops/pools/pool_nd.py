@@ -26,6 +26,19 @@ class PoolNd(OpSpec):
 
     dims: ClassVar[int]
 
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
+        x, p, out = inputs[0], params, self._each(params, "out")
+        adaptive = bool(p["adaptive_pooling"]) and KEEP in out
+        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+            return None
+        need_rank(x, (self.dims + 1,), "x")
+        if adaptive:
+            return [(x[0], *(n if m == KEEP else m for n, m in zip(x[1:], out, strict=True)))]
+        return [(x[0], *map(same_windows, x[1:], self._each(p, "stride")))]
+
     def _each(self, params: Any, name: str) -> tuple[int, ...]:
         return tuple(params[f"{name}_{letter}"] for letter, _, _ in reversed(AXES[: self.dims]))
 
@@ -47,19 +60,6 @@ class PoolNd(OpSpec):
         out = tuple(windows(n, k, s, sum(b), p["pad_mode"] == 0) for n, k, s, b in sizes)
         need(all(n > 0 for n in out), "the window is larger than the input", argument="pool", got=list(x))
         return [(x[0], *out)]
-
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
-        x, p, out = inputs[0], params, self._each(params, "out")
-        adaptive = bool(p["adaptive_pooling"]) and KEEP in out
-        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
-            return None
-        need_rank(x, (self.dims + 1,), "x")
-        if adaptive:
-            return [(x[0], *(n if m == KEEP else m for n, m in zip(x[1:], out, strict=True)))]
-        return [(x[0], *map(same_windows, x[1:], self._each(p, "stride")))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, x, n = functional(), params, inputs[0][None], self.dims
@@ -196,8 +196,8 @@ class Pooling3D(PoolNd):
         Param("out_h", 18, "int", _DOCS["out"], same_as("out_w")),
         Param("out_d", 28, "int", _DOCS["out"], same_as("out_w")),
     )
-    checked_in_cpp = True
     limits = ("pooling_type in (0, 1)",)
+    checked_in_cpp = True
 
     def samples(self) -> list[Sample]:
         return self._samples((4, 5, 6))

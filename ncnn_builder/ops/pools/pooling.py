@@ -42,8 +42,22 @@ class Pooling(OpSpec):
         Param("pad_bottom", 15, "int", "rows below", same_as("pad_top")),
         Param("out_h", 18, "int", "output height of an adaptive pooling", same_as("out_w")),
     )
-    checked_in_cpp = True
     limits = ("pooling_type in (0, 1)",)
+    checked_in_cpp = True
+
+    def as_read(
+        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
+    ) -> list[Shape] | None:
+        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
+        p = params
+        adaptive = bool(p["adaptive_pooling"]) and KEEP in (p["out_h"], p["out_w"])
+        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+            return None
+        need_rank(inputs[0], (3,), "x")
+        sides = zip(inputs[0][1:], "hw", strict=True)
+        if adaptive:
+            return [(inputs[0][0], *(n if p[f"out_{a}"] == KEEP else p[f"out_{a}"] for n, a in sides))]
+        return [(inputs[0][0], *(same_windows(n, p[f"stride_{a}"]) for n, a in sides))]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         need_rank(inputs[0], (3,), "x")
@@ -59,20 +73,6 @@ class Pooling(OpSpec):
         ]
         need(all(n > 0 for n in out), "the window is larger than the input", got=list(inputs[0]))
         return [(c, out[0], out[1])]
-
-    def as_read(
-        self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
-    ) -> list[Shape] | None:
-        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
-        p = params
-        adaptive = bool(p["adaptive_pooling"]) and KEEP in (p["out_h"], p["out_w"])
-        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
-            return None
-        need_rank(inputs[0], (3,), "x")
-        sides = zip(inputs[0][1:], "hw", strict=True)
-        if adaptive:
-            return [(inputs[0][0], *(n if p[f"out_{a}"] == KEEP else p[f"out_{a}"] for n, a in sides))]
-        return [(inputs[0][0], *(same_windows(n, p[f"stride_{a}"]) for n, a in sides))]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         F, p, x = functional(), params, inputs[0][None]

@@ -25,7 +25,6 @@ class Interp(OpSpec):
 
     type = "Interp"
     inputs = ("x", "size?")
-    left_out = {9: "size_expr: an output size computed from the sizes of other blobs; here shapes are known"}
     params = (
         Param("resize_type", 0, "int", "1 nearest, 2 bilinear, 3 bicubic"),
         Param("height_scale", 1, "float", "used where output_height is 0", 1.0),
@@ -35,15 +34,10 @@ class Interp(OpSpec):
         Param("dynamic_target_size", 5, "int", "0; 1 would take the size of a second input"),
         Param("align_corner", 6, "int", "1: corners fall on corners"),
     )
-    tolerance = Tolerance(2e-5)
-    checked_in_cpp = True
+    left_out = {9: "size_expr: an output size computed from the sizes of other blobs; here shapes are known"}
     limits = ("0 <= resize_type <= 3",)
-
-    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
-        need_rank(inputs[0], (2, 3), "x")
-        size = self._size(inputs[0], params)
-        need(all(n > 0 for n in size), "nothing is left", argument="size, scale_factor", got=list(size))
-        return [size if len(inputs[0]) == 3 else (size[0], size[2])]
+    checked_in_cpp = True
+    tolerance = Tolerance(2e-5)
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -70,6 +64,12 @@ class Interp(OpSpec):
         need(h > 0 and w > 0, "nothing is left", argument="size, scale_factor", got=[h, w])
         need_rank(x, (1, 2, 3), "x")
         return [(x[0], w) if len(x) == 2 else (x[0], h, w)]
+
+    def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
+        need_rank(inputs[0], (2, 3), "x")
+        size = self._size(inputs[0], params)
+        need(all(n > 0 for n in size), "nothing is left", argument="size, scale_factor", got=list(size))
+        return [size if len(inputs[0]) == 3 else (size[0], size[2])]
 
     def _size(self, x: Shape, params: Params) -> Shape:
         """Of x, a vector being planes of one pixel: as the parameters say it, by scale unless both sides are said."""

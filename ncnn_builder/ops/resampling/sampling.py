@@ -28,13 +28,12 @@ class GridSample(OpSpec):
     padding_mode: 1 zeros, 2 border, 3 reflection. permute_fusion 1: the grid is (2, H', W') or (3, D', H', W').
     """
 
+    type = "GridSample"
     departs = (
         'a place in the middle between two pixels is rounded up by "nearest", where torch rounds to even; "reflection"'
         " reflects once, torch as often as a place below -5 or above 3 needs it, where with align_corner some of ncnn's"
         " code takes the border, and some zero"
     )
-
-    type = "GridSample"
     inputs = ("x", "grid")
     params = (
         Param("sample_type", 0, "int", "1 bilinear, 2 nearest, 3 bicubic", 1),
@@ -42,7 +41,6 @@ class GridSample(OpSpec):
         Param("align_corner", 2, "int", "1: -1 and 1 are the middles of the outer pixels"),
         Param("permute_fusion", 3, "int", "1: the coordinates are the outermost axis of the grid"),
     )
-    tolerance = Tolerance(3e-5)
     limits = (
         "sample_type in (1, 2, 3)",
         "padding_mode in (1, 2, 3)",
@@ -52,6 +50,7 @@ class GridSample(OpSpec):
         "(grid.w if permute_fusion == 0 else grid.c) == x.rank - 1",
         "x.c * (grid.total // (x.rank - 1)) <= int_max",
     )
+    tolerance = Tolerance(3e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, grid = inputs

@@ -42,7 +42,6 @@ class MultiHeadAttention(OpSpec):
         Param("attn_mask", 5, "int", "1: the last input is a mask"),
         Param("scale", 6, "float", "factor of q k^T", Derived("1 / sqrt(embed_dim / num_heads)", _default_scale)),
     )
-    left_out = {7: _KV_CACHE, 18: f"quantize_term: {_INT8}"}
     weights = tuple(
         Weight(f"{name}_{kind}", kind == "weight", doc)
         for name, doc in (
@@ -53,8 +52,9 @@ class MultiHeadAttention(OpSpec):
         )
         for kind in ("weight", "bias")
     )
-    tolerance = Tolerance(2e-5)
+    left_out = {7: _KV_CACHE, 18: f"quantize_term: {_INT8}"}
     checked_in_cpp = True
+    tolerance = Tolerance(2e-5)
 
     def _shapes(self, p: Any) -> dict[str, Shape]:
         embed, qdim = p["embed_dim"], p["weight_data_size"] // p["embed_dim"]
@@ -215,8 +215,8 @@ class SDPA(OpSpec):
         Param("scale", 6, "float", "factor of q k^T; 0: 1 / sqrt(size)", 0.0),
     )
     left_out = {7: _KV_CACHE, 18: f"int8_scale_term: {_INT8}"}
-    tolerance = Tolerance(2e-5)
     checked_in_cpp = True
+    tolerance = Tolerance(2e-5)
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         q, k, v = inputs[:3]

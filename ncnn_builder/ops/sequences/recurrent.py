@@ -31,14 +31,14 @@ class Recurrent(OpSpec):
     gates: ClassVar[int]
     bias_rows: ClassVar[int]
     states: ClassVar[int] = 1  # how many a layer keeps: hidden, and the cell of an LSTM
-    left_out = _INT8
     outputs: ClassVar[tuple[str, ...]] = ("y", "hidden")
-    tolerance = Tolerance(2e-5)
     weights: ClassVar[tuple[Weight, ...]] = (
         Weight("weight_xc", True, "[directions, gates * hidden, size]"),
         Weight("bias_c", True, "[directions, rows, hidden]"),
         Weight("weight_hc", True, "[directions, gates * hidden, num_output]"),
     )
+    left_out = _INT8
+    tolerance = Tolerance(2e-5)
 
     def _hidden(self, params: Any) -> int:
         return int(params.get("hidden_size", params["num_output"]))

@@ -34,8 +34,8 @@ class Embed(OpSpec):
         Param("bias_term", 2, "int", "1: there is a bias"),
         Param("weight_data_size", 3, "int", "input_dim * num_output"),
     )
-    left_out = {18: "int8_scale_term: quantised weights are made by ncnn's own tools"}
     weights = (Weight("weight", True, "[input_dim, num_output]"), Weight("bias", False, "[num_output]"))
+    left_out = {18: "int8_scale_term: quantised weights are made by ncnn's own tools"}
     limits = (
         "num_output >= 1 and input_dim >= 1",
         "weight_data_size == num_output * input_dim",

@@ -24,26 +24,25 @@ class Crop(OpSpec):
     """
 
     type = "Crop"
+    inputs = ("x", "like?")
+    params = (
+        Param("starts", 9, "ints", "first element, per axis", ()),
+        Param("ends", 10, "ints", "one past the last element, per axis", ()),
+        Param("axes", 11, "ints", "axes, outer first, without batch", ()),
+    )
     left_out = {
         **dict.fromkeys((0, 1, 2, 13), "offsets: what starts says as well"),
         **dict.fromkeys((3, 4, 5, 14), "output sizes: what ends says as well"),
         **dict.fromkeys((6, 7, 8, 15), "offsets from the end: what ends says as well"),
         **dict.fromkeys((19, 20, 21), "expressions of the sizes of other blobs; here shapes are known"),
     }
-    params = (
-        Param("starts", 9, "ints", "first element, per axis", ()),
-        Param("ends", 10, "ints", "one past the last element, per axis", ()),
-        Param("axes", 11, "ints", "axes, outer first, without batch", ()),
-    )
-    checked_in_cpp = True
     limits = (
         "len(axes) <= 4 and all(-4 <= a <= 3 for a in axes)",
         "len(starts) <= 4 and len(ends) == len(starts)",
         "len(axes) == 0 or len(axes) == len(starts)",
         "x.bits != 8",
     )
-
-    inputs = ("x", "like?")
+    checked_in_cpp = True
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
@@ -82,19 +81,6 @@ class Crop(OpSpec):
         need(inside, "it reaches outside", expected=f"part of {list(x)}", got={"offsets": offsets, "sizes": sizes})
         return [tuple(sizes)]
 
-    def ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
-        ranges = [(0, n) for n in x]
-        for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
-            n = x[axis]
-            first = 0 if start == -233 else start if start >= 0 else n + start
-            last = n if end == -233 else lesser(n, end if end > 0 else n + end)
-            ranges[axis] = (first, last)
-        return ranges
-
-    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
-        ends = dict(zip(params["axes"], params["ends"], strict=True))
-        return [{a for a, end in ends.items() if end > 0 and inputs[0][a] != others[0][a]}]
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x = inputs[0]
         counts = {len(params[k]) for k in ("starts", "ends", "axes")}
@@ -114,6 +100,19 @@ class Crop(OpSpec):
             expected=f"part of {list(x)}",
         )
         return [tuple(b - a for a, b in ranges)]
+
+    def ranges(self, x: Shape, params: Any) -> list[tuple[int, int]]:
+        ranges = [(0, n) for n in x]
+        for start, end, axis in zip(params["starts"], params["ends"], params["axes"], strict=True):
+            n = x[axis]
+            first = 0 if start == -233 else start if start >= 0 else n + start
+            last = n if end == -233 else lesser(n, end if end > 0 else n + end)
+            ranges[axis] = (first, last)
+        return ranges
+
+    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
+        ends = dict(zip(params["axes"], params["ends"], strict=True))
+        return [{a for a, end in ends.items() if end > 0 and inputs[0][a] != others[0][a]}]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [inputs[0][tuple(slice(a, b) for a, b in self.ranges(tuple(inputs[0].shape), params))]]

@@ -40,8 +40,8 @@ class Squeeze(OpSpec):
     """x without some of its dimensions of size 1; the last one stays. ncnn: squeeze.cpp, its array form (id 3)."""
 
     type = "Squeeze"
-    left_out = dict.fromkeys((0, 1, 2, 11), "a switch per dimension: what axes says as well")
     params = (Param("axes", 3, "ints", "axes, outer first, without batch", ()),)
+    left_out = dict.fromkeys((0, 1, 2, 11), "a switch per dimension: what axes says as well")
     limits = ()
 
     def as_read(

@@ -168,9 +168,6 @@ class Diag(OpSpec):
         "(x.w + abs(diagonal))**2 <= int_max if x.rank == 1 else -x.h < diagonal < x.w",
     )
 
-    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
-        return [{0}]  # of a matrix, as long as the shorter of its sides is
-
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, k = inputs[0], params["diagonal"]
         need_rank(x, (1, 2), "x")
@@ -179,6 +176,9 @@ class Diag(OpSpec):
         length = min(x[0] + min(k, 0), x[1] - max(k, 0))
         need(length > 0, "there is no such diagonal", argument="diagonal", expected=f"one of {list(x)}", got=k)
         return [(min(length, *x),)]
+
+    def cut_short(self, inputs: Sequence[Shape], others: Sequence[Shape], params: Params) -> list[set[int]]:
+        return [{0}]  # of a matrix, as long as the shorter of its sides is
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
         return [inputs[0].diag(params["diagonal"])]
@@ -212,8 +212,8 @@ class ShuffleChannel(OpSpec):
 
     type = "ShuffleChannel"
     params = (Param("group", 0, "int", "groups", 1), Param("reverse", 1, "int", "1: undo it"))
-    checked_in_cpp = True
     limits = ("group >= 1",)
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         x, groups = inputs[0], params["group"]

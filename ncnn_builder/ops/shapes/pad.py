@@ -36,11 +36,11 @@ class Padding(OpSpec):
         Param("behind", 8, "int", "channels (4-D: depth slices) after"),
     )
     weights = (Weight("per_channel_pad_data", False, "[channels of the result]: a constant for each"),)
-    checked_in_cpp = True
     limits = (
         "mode in (0, 1, 2)",
         "per_channel_pad_data_size >= 0",
     )
+    checked_in_cpp = True
 
     def weight_sizes(self, params: Params) -> dict[str, int]:
         size = params["per_channel_pad_data_size"]

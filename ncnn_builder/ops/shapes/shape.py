@@ -66,8 +66,8 @@ class Concat(OpSpec):
     type = "Concat"
     inputs = ("x", "x*")
     params = (Param("axis", 0, "int", "axis, outer first, without batch", 0),)
-    checked_in_cpp = True
     limits = ("-4 <= axis <= 3", "x.bits != 8")
+    checked_in_cpp = True
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
         first = inputs[0]
@@ -131,22 +131,21 @@ class Reshape(OpSpec):
     """The same numbers in another shape; dimensions that the shape lacks are -233. ncnn: reshape.cpp."""
 
     type = "Reshape"
-    left_out = {
-        6: "shape_expr: a shape computed from the sizes of other blobs; here shapes are known",
-        12: "input_batch_axis: there is no batch here",
-        13: "output_batch_axis: there is no batch here",
-    }
-    off_at = {12: 233, 13: 233}
+    inputs = ("x", "size*")
     params = (
         Param("w", 0, "int", "innermost dimension", -233),
         Param("h", 1, "int", "second dimension, or -233", -233),
         Param("c", 2, "int", "outermost of three or four, or -233", -233),
         Param("d", 11, "int", "third of four, or -233", -233),
     )
-    checked_in_cpp = True
+    left_out = {
+        6: "shape_expr: a shape computed from the sizes of other blobs; here shapes are known",
+        12: "input_batch_axis: there is no batch here",
+        13: "output_batch_axis: there is no batch here",
+    }
+    off_at = {12: 233, 13: 233}
     limits = ("x.bits != 8",)
-
-    inputs = ("x", "size*")
+    checked_in_cpp = True
 
     def _shape(self, x: Shape, params: Any) -> Shape:
         """What the parameters say, a -1 being the rest; the first dimension that is not there ends it."""

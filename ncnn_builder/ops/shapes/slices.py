@@ -40,8 +40,8 @@ class Slice(OpSpec):
         Param("axis", 1, "int", "axis, outer first, without batch"),
         Param("indices", 2, "ints", "where the parts after the first begin, instead of slices", ()),
     )
-    checked_in_cpp = True
     limits = ("-4 <= axis <= 3", "x.bits != 8")
+    checked_in_cpp = True
 
     def _sizes(self, n: int, params: Any) -> list[int]:
         if params["indices"]:
@@ -166,17 +166,17 @@ class CopyTo(OpSpec):
 
     type = "CopyTo"
     inputs = ("x", "part")
-    left_out = dict.fromkeys((0, 1, 2, 13), "offsets: what starts says as well")
     params = (
         Param("starts", 9, "ints", "first element, per axis", ()),
         Param("axes", 11, "ints", "axes, outer first, without batch", ()),
     )
-    checked_in_cpp = True
+    left_out = dict.fromkeys((0, 1, 2, 13), "offsets: what starts says as well")
     limits = (
         "len(axes) <= 4 and all(-4 <= a <= 3 for a in axes)",
         "len(starts) <= 4",
         "len(starts) == 0 or len(axes) == 0 or len(axes) == len(starts)",
     )
+    checked_in_cpp = True
 
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
