@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import UsageError
-from .keys import KEYS, MODES, StyleRanges
+from .keys import KEYS, MODES, Key, StyleRanges
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix
 from .values import FloatArray
@@ -111,12 +111,8 @@ class Request:
 
 def usage() -> str:
     """The text of --help."""
-    lines = [HEAD.format(modes="|".join(MODES), **MODES)]
-    for key in KEYS.values():
-        first, *more = key.help.split("\n")
-        lines.append(f"  {key.shown:<20} {first}\n")
-        lines.extend(f"{'':<23}{line}\n" for line in more)
-    return "".join(lines) + TAIL
+    head = HEAD.format(modes="|".join(MODES), **MODES)
+    return head + "".join(map(Key.line, KEYS.values())) + TAIL
 
 
 PREDECESSOR = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 from .errors import UsageError
 from .files import sweep, whole_file
 from .pictures import Picture, save_picture
-from .video import join, part_encoding, write_video
+from .strangers import printable
+from .video import Sound, join, part_encoding, write_video
 
 FORMAT = "ncnn-builder-frames"
 LEDGER = "frames.json"
@@ -92,8 +94,8 @@ class PartialVideo:
     computed is lost, whatever stops the process, and no more than a part of raw frames takes room.
     """
 
-    def __init__(self, out: Path, ledger: Ledger, fps: Fraction) -> None:
-        self._out, self._fps, self._total = out, fps, ledger.frames
+    def __init__(self, out: Path, ledger: Ledger, fps: Fraction, sound: Sound | None = None) -> None:
+        self._out, self._fps, self._total, self._sound = out, fps, ledger.frames, sound
         self._encoding = part_encoding(out.suffix)
         self.place = out.with_name(out.name + ".part")
         ledger.claim(self.place)
@@ -137,7 +139,7 @@ class PartialVideo:
             self._encode()
         firsts = range(0, self._total, FRAMES_OF_A_PART)
         joined = self.place / f"joined{self._out.suffix}"
-        join([self._part(first) for first in firsts], joined, self._fps)
+        join([self._part(first) for first in firsts], joined, self._fps, self._sound)
         joined.replace(self._out)
         shutil.rmtree(self.place)
 
@@ -147,6 +149,19 @@ class PartialVideo:
         if not self._next:
             shutil.rmtree(self.place)
         return self._next
+
+
+def fill(store: FrameDirectory | PartialVideo, pictures: Iterable[Picture], total: int) -> None:
+    """Takes the pictures for the frames that are missing; says what is kept where it is stopped."""
+    try:
+        for i, picture in zip(store.missing, pictures, strict=True):
+            store.add(i, picture)
+        store.finish()
+    except BaseException:
+        if kept := store.stop():
+            remark = f"{kept} of {total} frames are kept in {store.place}: the same command goes on with them"
+            print(printable(remark, keep=""), file=sys.stderr)
+        raise
 
 
 def _load(path: Path) -> Picture:

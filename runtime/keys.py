@@ -37,6 +37,11 @@ class Key:
     help: str
     modes: tuple[str, ...] = PAINTING
 
+    def line(self) -> str:
+        """Of --help, or several."""
+        first, *more = self.help.split("\n")
+        return f"  {self.shown:<20} {first}\n" + "".join(f"{'':<23}{line}\n" for line in more)
+
 
 def number(key: str, text: str) -> float:
     example = {"rotate": "20", "translate": "0.1,-0.05"}.get(key, "0.7")

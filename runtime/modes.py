@@ -12,7 +12,7 @@ import numpy as np
 from .arguments import Request
 from .errors import UsageError
 from .files import check_directory, check_file
-from .frames import FrameDirectory, Ledger, PartialVideo
+from .frames import FrameDirectory, Ledger, PartialVideo, fill
 from .journey import Journey, frame_count
 from .manifest import Manifest, is_manifest, load_manifest
 from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, save_picture, tiled
@@ -141,15 +141,7 @@ def a2b(request: Request) -> Path:
         print(f"{total - len(missing)} of {total} frames are there already", file=sys.stderr)
     shots = (Shot(i, journey.style(i), mixed, mixing) for i in missing)
     pictures = progress(renderer.pictures(shots), total, path.name, "frame", request.quiet, total - len(missing))
-    try:
-        for i, picture in zip(missing, pictures, strict=True):
-            store.add(i, picture)
-        store.finish()
-    except BaseException:
-        if kept := store.stop():
-            remark = f"{kept} of {total} frames are kept in {store.place}: the same command goes on with them"
-            print(printable(remark, keep=""), file=sys.stderr)
-        raise
+    fill(store, pictures, total)
     return path
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 from .errors import UsageError
 from .files import whole_file
 from .pictures import Picture
+from .strangers import open_regular
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,18 @@ GIF = Encoding("gif", "pal8", ".mkv")
 LOSSLESS = Encoding("ffv1", "bgr0", ".mkv")
 ENCODINGS = {".mp4": H264, ".mkv": H264, ".mov": H264, ".webm": VP9, ".gif": GIF}
 VIDEO_SUFFIXES = tuple(ENCODINGS)
+DEMUXERS = {".mp4": "mov", ".mov": "mov", ".mkv": "matroska", ".webm": "matroska", ".gif": "gif", ".avi": "avi"}
+"""Suffixes of videos that can be read -> FFmpeg's name of what reads them."""
 SAME_BYTES = {"fflags": "+bitexact"}  # Matroska would write a random number into each file
 MOST_GIF_FPS = 50  # browsers show faster ones slowly
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The audio streams of a file, as they are. start: seconds that lie before the first frame."""
+
+    path: Path
+    start: Fraction
 
 
 class VideoWriter:
@@ -127,32 +140,69 @@ def part_encoding(suffix: str) -> Encoding:
     return LOSSLESS if encoding is GIF else encoding
 
 
-def join(parts: list[Path], path: Path, fps: Fraction) -> None:
-    """Parts that `part_encoding` encoded, one after another, as one video; only a GIF is encoded anew."""
+def join(parts: list[Path], path: Path, fps: Fraction, sound: Sound | None = None) -> None:
+    """Parts that `part_encoding` encoded, one after another, as one video. A GIF is encoded anew, without sound."""
     if ENCODINGS[path.suffix.lower()] is GIF:
         write_video(path, fps, (frame for part in parts for frame in frames_of(part)))
         return
     av = import_av()
-    with whole_file(path) as temporary, av.open(str(temporary), mode="w", options=SAME_BYTES) as output:
-        stream, start = None, 0
-        for part in parts:
-            with av.open(str(part)) as source:
-                template = source.streams.video[0]
-                if stream is None:
-                    stream = output.add_stream_from_template(template)
-                    stream.time_base = 1 / fps
-                count = 0
-                for packet in source.demux(template):
-                    if packet.dts is None:  # marks the end
-                        continue
-                    # Containers round time; in frames it is whole again.
-                    unit = template.time_base * fps
-                    packet.pts = start + round(packet.pts * unit)
-                    packet.dts = start + round(packet.dts * unit)
-                    packet.duration, packet.time_base, packet.stream = 1, 1 / fps, stream
-                    output.mux(packet)
-                    count += 1
-                start += count
+    with whole_file(path) as temporary, ExitStack() as stack:
+        output = stack.enter_context(av.open(str(temporary), mode="w", options=SAME_BYTES))
+        with av.open(str(parts[0])) as first:
+            stream = output.add_stream_from_template(first.streams.video[0])
+        stream.time_base = 1 / fps
+        packets = _pictures(parts, stream, fps)
+        if sound is not None:
+            source = stack.enter_context(open_video(sound.path))
+            packets = heapq.merge(packets, _sounds(source, output, sound.start), key=lambda p: p.dts * p.time_base)
+        for packet in packets:
+            output.mux(packet)
+
+
+def _pictures(parts: list[Path], stream: Any, fps: Fraction) -> Iterator[Any]:
+    """The packets of all parts, as those of one stream."""
+    start = 0
+    for part in parts:
+        with import_av().open(str(part)) as source:
+            template = source.streams.video[0]
+            count = 0
+            for packet in source.demux(template):
+                if packet.dts is None:  # marks the end
+                    continue
+                # Containers round time; in frames it is whole again.
+                unit = template.time_base * fps
+                packet.pts = start + round(packet.pts * unit)
+                packet.dts = start + round(packet.dts * unit)
+                packet.duration, packet.time_base, packet.stream = 1, 1 / fps, stream
+                yield packet
+                count += 1
+            start += count
+
+
+def _sounds(source: Any, output: Any, start: Fraction) -> Iterator[Any]:
+    """The packets of all audio streams from a time on, which becomes 0."""
+    streams = {s.index: output.add_stream_from_template(s) for s in source.streams.audio}
+    for packet in source.demux(source.streams.audio):
+        if packet.dts is None:
+            continue
+        offset = round(start / packet.time_base)
+        packet.pts, packet.dts = packet.pts - offset, packet.dts - offset
+        if not start or packet.pts + packet.duration > 0:  # those before 0 start the decoder up
+            packet.stream = streams[packet.stream.index]
+            yield packet
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[Any]:
+    """A video of a stranger, read as what its suffix says. Raises UsageError, also for what goes wrong inside of the
+    block: no other kind is looked for, as some of them (playlists) open further files."""
+    av = import_av()
+    try:
+        with open_regular(path) as stream, av.open(stream, format=DEMUXERS[path.suffix.lower()]) as container:
+            yield container
+    except av.FFmpegError as error:
+        reason = error.strerror or str(error)
+        raise UsageError("not a video that can be read", file=str(path), reason=reason) from None
 
 
 def frames_of(path: Path) -> Iterator[Picture]:

@@ -1,0 +1,128 @@
+"""The command line of restorers: pictures, folders of them and videos, larger or better."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import NcnnError, UsageError
+from .files import check_file
+from .pictures import PICTURE_SUFFIXES
+from .progress import progress
+from .stopping import check_stop, unwind_on_sigterm
+from .strangers import printable
+from .upscaling.arguments import Request, parse, usage
+from .upscaling.clips import read_clip, upscale_clip
+from .upscaling.folder import Claim, Folder, find_pictures
+from .upscaling.photos import READ_SUFFIXES, PictureError, read_photo, write_photo
+from .upscaling.restorer import Restorer
+from .upscaling.upscaler import Upscaler, Window, upscaled
+from .video import DEMUXERS, VIDEO_SUFFIXES
+
+
+def run(request: Request) -> Path:
+    """Raises NcnnError for everything that is wrong, most of it before anything is computed."""
+    source, out = Path(request.source), request.out
+    if not source.exists():
+        raise UsageError("no such picture, folder or video", file=request.source)
+    if Path(out).exists() and os.path.samefile(source, out):
+        raise UsageError("IN and OUT are the same", got=out)
+    if source.is_dir():
+        return _folder(request, find_pictures(source, out, request.format))
+    if request.format is not None:
+        raise UsageError("format= is for folders: the suffix of OUT says it", got=f"format={request.given['format']}")
+    kind = source.suffix.lower()
+    if kind in DEMUXERS and (kind != ".gif" or Path(out).suffix.lower() in VIDEO_SUFFIXES):
+        path = check_file(out, VIDEO_SUFFIXES)
+        clip = read_clip(source)
+        return upscale_clip(clip, path, *_upscaler(request), _command(request), request.quiet)
+    if kind not in READ_SUFFIXES:
+        expected = " ".join((*READ_SUFFIXES, *DEMUXERS))
+        raise UsageError("an unknown kind of file", file=request.source, expected=expected, got=kind or "no suffix")
+    return _picture(request, source, check_file(out, PICTURE_SUFFIXES))
+
+
+def _picture(request: Request, source: Path, path: Path) -> Path:
+    photo = read_photo(source)
+
+    def watch(windows: list[Window]) -> Iterable[Window]:
+        return progress(windows, len(windows), path.name, "tile", request.quiet)
+
+    upscaler, _ = _upscaler(request)
+    write_photo(path, upscaled(photo, path, upscaler, watch), request.quality)
+    return path
+
+
+def _folder(request: Request, folder: Folder) -> Path:
+    """A picture that cannot be done is said and left out; in the end it is an error."""
+    upscaler, key = _upscaler(request)
+    Claim(key, _command(request)).claim(folder.target)
+    folder.prepare()
+    missing, total = folder.missing(), len(folder.pictures)
+    if folder.others:
+        upscaler.say(f"{folder.others} files of {folder.source} are no pictures by their names, and left out")
+    if len(missing) < total:
+        upscaler.say(f"{total - len(missing)} of {total} pictures are there already")
+    failed: list[PictureError] = []
+    for source, target in progress(missing, total, folder.target.name, "picture", request.quiet, total - len(missing)):
+        check_stop()
+        try:
+            write_photo(target, upscaled(read_photo(source), target, upscaler), request.quality)
+        except PictureError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            failed.append(error)
+    if failed:
+        raise UsageError(f"{len(failed)} of {total} pictures could not be done", got=f"first {failed[0]}")
+    return folder.target
+
+
+def _upscaler(request: Request) -> tuple[Upscaler, str]:
+    """With a hash of the net and of the settings that results depend on."""
+
+    def say(remark: str) -> None:
+        if not request.quiet:
+            print(printable(remark, keep=""), file=sys.stderr)
+
+    restorer = Restorer(request.model, request.threads, request.isolate)
+    upscaler = Upscaler(restorer, request.tile, request.overlap, request.memory << 20, say)
+    settings = (restorer.digest, request.tile, request.overlap, request.format, request.quality)
+    return upscaler, hashlib.sha256(repr(settings).encode()).hexdigest()
+
+
+def _command(request: Request) -> str:
+    keys = [f"{key}={value}" for key, value in request.given.items()]
+    return printable(shlex.join(["python", "-m", "runtime.upscale", request.source, request.out, *keys]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        unwind_on_sigterm()
+    if any(argument in ("-h", "--help", "help") for argument in arguments):
+        print(usage(), end="")
+        return 0
+    try:
+        result = run(parse(arguments))
+    except NcnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # the disk is full, a file vanished
+        print(printable(f"error: {error}", keep=""), file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(printable(str(result)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
