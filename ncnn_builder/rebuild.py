@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from .errors import VerifyError
 from .ir import Graph, Node, Shape, Value
+from .sizes import is_open
 
 Rewrite = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
 """(new graph, old node, its inputs in the new graph) -> its outputs there, or None to keep the node as it is."""
@@ -43,8 +45,10 @@ def rebuild(
             outputs = rewrite(new, node, inputs)
             if outputs is None:
                 outputs = copy_node(new, node, inputs)
-            elif masked:
-                _swallow(new.nodes[begin:], node, mapping)
+            else:
+                _need_open_sizes(node, outputs, made_by)
+                if masked:
+                    _swallow(new.nodes[begin:], node, mapping)
         mapping.update(zip(node.outputs, outputs, strict=True))
     new.source, new.made_by, new.mask = None, None, 0
     for name, value in graph.outputs.items():
@@ -52,6 +56,19 @@ def rebuild(
     new.taps = {path: mapping[value] for path, value in graph.taps.items() if value in mapping}
     new.loose = graph.loose & new.taps.keys()
     return new
+
+
+def _need_open_sizes(node: Node, outputs: Sequence[Value], made_by: str) -> None:
+    """Raises VerifyError where an open size has become another one, or a known one: a fault of the rewrite."""
+    for old, value in zip(node.outputs, outputs, strict=True):
+        if is_open(old.shape) and value.shape != old.shape:
+            raise VerifyError(
+                f"{made_by}: what takes the place of {old.name} has another shape",
+                **dict(op=node.spec.type, node=node.name, scope=node.scope or None, source=node.source),
+                expected=list(old.shape),
+                got=list(value.shape),
+                fix="It takes a size for known that is open",
+            )
 
 
 def _swallow(made: list[Node], node: Node, mapping: Mapping[Value, Value]) -> None:

@@ -51,6 +51,22 @@ def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int,
                 raise VerifyError(f"{stage}: {kind} {name} is no value of this graph", got=value)
 
 
+def same_sizes(before: Graph, after: Graph, *, stage: str) -> None:
+    """Check that a step took no size for known which is open: what is there before and after it, outputs, taps and
+    values by name, has the shape that it had.
+
+    Raises VerifyError, which is for our own faults, or those of whoever wrote the step.
+    """
+    values = {v.name: v for v in after.values()}
+    kept = [(f"output {name}", v, after.outputs.get(name)) for name, v in before.outputs.items()]
+    kept += [(f"tap {path}", v, after.taps.get(path)) for path, v in before.taps.items()]
+    kept += [(v.name, v, values.get(v.name)) for v in before.values() if is_open(v.shape)]
+    for what, old, new in kept:
+        if new is not None and old.shape and new.shape != old.shape:
+            got, fix = list(new.shape), "The step takes a size for known that is open" if is_open(old.shape) else None
+            raise VerifyError(f"{stage}: {what} has another shape", expected=list(old.shape), got=got, fix=fix)
+
+
 def _verify_node(node: Node, stage: str, lowered: bool, before: dict[int, Array], finite: dict[int, Array]) -> None:
     spec = node.spec
     if registry.get(spec.type) is not spec and not spec.foreign:

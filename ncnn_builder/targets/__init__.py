@@ -13,7 +13,7 @@ from ..openness import others_of
 from ..opspec import OpSpec, spec_of
 from ..rebuild import rebuild
 from ..sizes import OpenSizeError
-from ..verify import verify
+from ..verify import same_sizes, verify
 from . import fused, reference, stock
 
 Lowering = Callable[[Graph, Node, list[Value]], "Sequence[Value] | None"]
@@ -97,6 +97,7 @@ def lower(graph: Graph, target: str, finite: dict[int, Array] | None = None) -> 
         if _must_go(node.spec, target):
             raise _error(target, node, "has lowerings that make each other's ops, without end")
     verify(lowered, stage=f"after lowering to {target}", lowered=True, finite=finite)
+    same_sizes(graph, lowered, stage=f"after lowering to {target}")
     return lowered
 
 

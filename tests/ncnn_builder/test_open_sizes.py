@@ -14,7 +14,9 @@ from ncnn_builder import pipeline
 from ncnn_builder.ir import Node
 from ncnn_builder.open_shapes import shape_at
 from ncnn_builder.opspec import spec_of
-from ncnn_builder.sizes import open_size
+from ncnn_builder.passes.match import rewrite_all
+from ncnn_builder.rebuild import rebuild
+from ncnn_builder.sizes import OpenSizeError, open_size
 from ncnn_builder.verify import verify
 
 SPECS = [s for s in nb.registry.values() if not s.off and s.type != "Input" and any(x.inputs for x in s.samples())]
@@ -117,29 +119,89 @@ def test_a_lowering_that_needs_a_size_names_op_and_size() -> None:
     assert caught.value.op == "CoordConcat"
 
 
-def test_a_pass_that_bakes_a_size_in_is_found() -> None:
-    """Control: a pass that puts what it has seen at one size in the place of what follows the input."""
+def resized(g: nb.Graph, x: nb.Value, y: nb.Value) -> nb.Value:
+    """Of a size that nothing behind it shows."""
+    return nb.global_pool(g, nb.sin(g, nb.interpolate(g, x, size=y.shape[1:])), "AveragePool")[0]
+
+
+def pair() -> nb.Graph:
     g = nb.Graph()
-    x = g.input("x", (3, "h", "w"))
-    g.output("y", nb.reduction(g, x, "ReduceSum", 4, (2,), True))
+    y = resized(g, g.input("x", (3, "h", "w")), g.input("y", (1, "2*h", "v")))
+    g.output("z", y)
+    return g
 
-    def baked(graph: nb.Graph) -> nb.Graph:
+
+def baked(graph: nb.Graph) -> nb.Graph:
+    """What it has seen at one size, in the place of what follows the input."""
+    new = nb.Graph(graph.name)
+    new.input("x", (3, "h", "w"))
+    new.output("y", nb.memorydata(new, [[[1.0] * 8] * 8]))
+    return new
+
+
+def size_as_parameter(graph: nb.Graph) -> nb.Graph:
+    node = graph.nodes[0]
+    new = nb.Graph(graph.name)
+    x = new.input("x", (3, "h", "w"))
+    copy = Node(spec_of("Reduction"), "r", [x], {**node.params, "operation": x.shape[1]}, {}, "", "here", "a pass")
+    new.output("y", new.adopt(copy, [("r", node.outputs[0].shape)])[0])
+    return new
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [(baked, "output y has another shape"), (size_as_parameter, "parameter operation is the open size h")],
+)
+def test_a_pass_that_bakes_a_size_in_is_found(step: Any, says: str) -> None:
+    """Control."""
+    g = nb.Graph()
+    g.output("y", nb.reduction(g, g.input("x", (3, "h", "w")), "ReduceSum", 4, (2,), True))
+    with pytest.raises(nb.VerifyError, match=says):
+        pipeline.run_passes(g, [pipeline.Pass("it", step)], "stock")
+
+
+def sixteen(new: nb.Graph, node: nb.Node, inputs: list[nb.Value]) -> Any:
+    """A size of today."""
+    if not node.spec.type.startswith("Interp"):
+        return None
+    return nb.interpolate(new, inputs[0], size=(16, 16))
+
+
+def test_a_size_that_is_baked_in_where_no_output_shows_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: a pass that rebuilds, a rule, a pass of another kind, and a lowering."""
+    says = r"has another shape.*expected \[3, 2\*h, v\]; got \[3, 16, 16\].*takes a size for known that is open"
+    rebuilt = pipeline.Pass("it", lambda graph: rebuild(graph, sixteen, "a pass"))
+    with pytest.raises(nb.VerifyError, match=f"a pass: what takes the place of .*{says}"):
+        pipeline.run_passes(pair(), [rebuilt], "stock")
+
+    def by_hand(graph: nb.Graph) -> nb.Graph:
         new = nb.Graph(graph.name)
-        new.input("x", (3, "h", "w"))
-        new.output("y", nb.memorydata(new, [[[1.0] * 8] * 8]))
+        new.avoid(())
+        x, _ = (new.input(v.name, v.shape) for v in graph.inputs)
+        first = graph.nodes[0].outputs[0].name
+        copy = Node(spec_of("Interp"), "i", [x], interp_params(), {}, "", "here", "a pass")
+        y = new.adopt(copy, [(first, (3, 16, 16))])[0]
+        new.output("z", nb.global_pool(new, nb.sin(new, y), "AveragePool")[0])
         return new
 
-    def size_as_parameter(graph: nb.Graph) -> nb.Graph:
-        node = graph.nodes[0]
-        new = nb.Graph(graph.name)
-        x = new.input("x", (3, "h", "w"))
-        copy = Node(spec_of("Reduction"), "r", [x], {**node.params, "operation": x.shape[1]}, {}, "", "here", "a pass")
-        new.output("y", new.adopt(copy, [("r", node.outputs[0].shape)])[0])
-        return new
+    with pytest.raises(nb.VerifyError, match=f"after pass it: .*{says}"):
+        pipeline.run_passes(pair(), [pipeline.Pass("it", by_hand)], "stock")
+    rule = pipeline.Pass("it", lambda graph: rewrite_all(graph, lambda g, n, m: sixteen(g, n, list(n.inputs)), "it"))
+    assert pipeline.run_passes(graph := pair(), [rule], "stock") is graph  # a rule does not take place
+    monkeypatch.setitem(nb.TARGETS["stock"], "Interp/sized", sixteen)
+    with pytest.raises(nb.VerifyError, match=f"target stock: what takes the place of .*{says}"):
+        nb.compile_graph(pair(), "stock")
 
-    for step, says in (
-        (baked, "output y has another shape"),
-        (size_as_parameter, "parameter operation is the open size h"),
-    ):
-        with pytest.raises(nb.VerifyError, match=says):
-            pipeline.run_passes(g, [pipeline.Pass("it", step)], "stock")
+
+def interp_params() -> Any:
+    g = nb.Graph()
+    nb.interpolate(g, g.input("x", (3, 8, 8)), size=(16, 16))
+    return g.nodes[0].params
+
+
+def test_a_pass_that_asks_for_the_number_of_an_open_size_is_an_error() -> None:
+    def mean(graph: nb.Graph) -> nb.Graph:
+        return rebuild(graph, lambda new, node, inputs: [inputs[0] * (1.0 / node.inputs[0].shape[1])], "it")
+
+    with pytest.raises(OpenSizeError, match=r"a number is asked for.* got h"):
+        pipeline.run_passes(pair(), [pipeline.Pass("it", mean)], "stock")
