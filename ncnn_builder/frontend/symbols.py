@@ -13,6 +13,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch._dynamo.source import ConstantSource
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from ..errors import BuildError
 from ..open_shapes import as_size, evaluated, lesser, solved
@@ -37,6 +40,33 @@ class Symbols:
     conditions: list[Any] = field(default_factory=list)
     ours: dict[str, Any] = field(default_factory=dict)  # name -> torch's SymInt
     fakes: Any = None  # the mode in which tensors have these sizes and no numbers
+    guards: Sequence[Any] = ()  # what torch takes for granted in that mode, where it has no program
+
+    @classmethod
+    def of_names(cls, names: Sequence[Name], example: Mapping[str, int] | None = None) -> Symbols:
+        """Those of a graph that somebody builds by hand, of which torch has no program. example: sizes that decide
+        what torch cannot tell of all; see broken()."""
+        sizes = cls()
+        if not names:
+            return sizes
+        env = ShapeEnv()
+        sizes.fakes, sizes.guards = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True), env.guards
+        for i, name in enumerate(names):
+            ours, source = Size((((name,), 1),)), ConstantSource(name.name)
+            hint = (example or {}).get(name.name, min(name.least + 5 + 2 * i, name.most or _LARGEST))
+            symbol = env.create_symbol(hint, source, DimDynamic.DYNAMIC, None)
+            known = env.var_to_range[symbol]
+            env.var_to_range[symbol] = type(known)(max(name.least, 2), name.most or known.upper)
+            sizes.ours[name.name] = env.create_symintnode(symbol, hint=hint, source=source)
+            sizes.known[symbol] = ours
+            sizes.shapes[name.name] = (ours,)
+        return sizes
+
+    def broken(self) -> Iterator[dict[str, int]]:
+        """Sizes at which something does not hold that torch took for granted while it traced."""
+        self.conditions = [guard.expr for guard in self.guards]
+        for holds in self._tests():
+            yield from itertools.islice((at for at in _drawn(self.names, {}, 200) if not holds(at)), 1)
 
     @property
     def names(self) -> tuple[Name, ...]:

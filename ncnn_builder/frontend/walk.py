@@ -280,9 +280,19 @@ class Walk:
 
 def converted_call(g: Graph, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """What a function of torch returns of Tensors and constants, flat."""
-    graph, given = traced(function, args, kwargs, Symbols())
-    returned = Walk(g, None).run(graph, given, graph.owning_module)
-    return list(_leaves(returned))
+    walk = Walk(g, None)
+    walk.sizes = Symbols.of_names(g.open_sizes)
+    graph, given = traced(function, args, kwargs, walk.sizes)
+    for at in walk.sizes.broken():  # of strides and the like mostly, by which no operator is another one
+        other, _ = traced(function, args, kwargs, Symbols.of_names(g.open_sizes, at))
+        if str(other) != str(graph):
+            raise OpenSizeError(
+                "torch computes something else at some sizes",
+                expected="the same operators at all sizes",
+                got=", ".join(f"{name}={n}" for name, n in at.items()),
+                fix='Give the sizes bounds within which they are, as in "h=64..512", or multiples, as in "8*h"',
+            )
+    return list(_leaves(walk.run(graph, given, graph.owning_module)))
 
 
 def _random() -> BuildError:

@@ -13,7 +13,9 @@ import torch
 from parity_support import run_emitted
 
 import ncnn_builder as nb
+from ncnn_builder.frontend.layout import tensor
 from ncnn_builder.frontend.named import FUNCTIONS, LISTS, METHODS
+from ncnn_builder.frontend.walk import converted_call
 from ncnn_builder.parity import Report
 from ncnn_builder.values import Operators
 
@@ -216,3 +218,29 @@ def test_sizes_that_are_open() -> None:
     assert x.relu().shape == (3, 8, 8)
     with pytest.raises(nb.BuildError, match="one size only"):
         x.roll(1, -1)
+
+
+def test_open_sizes_stay_open() -> None:
+    g = nb.Graph()
+    x = g.input("x", (4, "h", "w=4.."))
+    h, w = x.shape[1:]
+    y = nb.leaky_relu(g, nb.conv2d(g, x, torch.nn.Conv2d(4, 8, 3, 1, 1)), 0.2)[0]
+    assert y.shape == (8, h, w)
+    assert nb.max_pool2d(g, y, 2)[0].shape == (8, h // 2, w // 2)  # torch asks whether w // 2 is 1: of strides
+    assert nb.stack(g, [y, y], 1)[0].shape == (8, 2, h, w) and nb.cat(g, [y, x], 0)[0].shape == (12, h, w)
+    assert y.reshape(8, -1).softmax(1).transpose(0, 1).shape == (h * w, 8)
+    assert y.mean((1, 2)).shape == (8,) and nb.where(g, y > 0, y, y * 2)[0].shape == (8, h, w)
+    assert nb.narrow(g, y, 2, 0, 4)[0].shape == (8, h, 4)
+    with pytest.raises(nb.BuildError, match="narrow"):
+        nb.narrow(g, y, 1, 0, 4)
+
+
+def test_a_function_that_goes_two_ways_by_an_open_size_is_refused() -> None:
+    g = nb.Graph()
+    x = g.input("x", (4, "h", "w"))
+
+    def either(t: torch.Tensor) -> torch.Tensor:
+        return t * 2 if t.shape[1] > 6 else t.sin()
+
+    with pytest.raises(nb.BuildError, match=r"something else at some sizes.* got h=\d"):
+        converted_call(g, either, (tensor(x, x.shape, torch.float32),), {})
