@@ -6,7 +6,7 @@ decided for every size within the bounds, or it is an OpenSizeError, which says 
 
 - ``<``, ``>`` and the like: true or false where all sizes within the bounds agree;
 - ``==``: whether both are always the same, so that ``!=`` is: not always;
-- ``int()``, an index, a float: never, as the size of today would be baked in.
+- ``int()``, an index, a float, computing with one: never, as the size of today would be baked in.
 
 Sizes are not negative, and a name is at least 2 unless it says otherwise: a size of 1 broadcasts, which is another net.
 """
@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .errors import BuildError
@@ -84,25 +85,22 @@ class Size(_Int):
     # -- computing -----------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> int:
-        return _combined(self, other, 1) if _is_size(other) else NotImplemented
+        return _combined(self, other, 1) if _is_size(other) else self._no(other)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> int:
-        return _combined(self, other, -1) if _is_size(other) else NotImplemented
+        return _combined(self, other, -1) if _is_size(other) else self._no(other)
 
     def __rsub__(self, other: Any) -> int:
-        return _combined(other, self, -1) if _is_size(other) else NotImplemented
+        return _combined(other, self, -1) if _is_size(other) else self._no(other)
 
     def __neg__(self) -> int:
         return self * -1
 
-    def __pos__(self) -> int:
-        return self
-
     def __mul__(self, other: Any) -> int:
         if not _is_size(other):
-            return NotImplemented
+            return self._no(other)
         made: dict[Monomial, int] = {}
         for (a, m), (b, n) in itertools.product(terms_of(self), terms_of(other)):
             key = _sorted(a + b)
@@ -112,16 +110,16 @@ class Size(_Int):
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> int:
-        return quotient(self, other) if _is_size(other) else NotImplemented
+        return quotient(self, other) if _is_size(other) else self._no(other)
 
     def __rfloordiv__(self, other: Any) -> int:
-        return quotient(other, self) if _is_size(other) else NotImplemented
+        return quotient(other, self) if _is_size(other) else self._no(other)
 
     def __mod__(self, other: Any) -> int:
-        return self - (self // other) * other if _is_size(other) else NotImplemented
+        return self - (self // other) * other if _is_size(other) else self._no(other)
 
     def __rmod__(self, other: Any) -> int:
-        return other - (other // self) * self if _is_size(other) else NotImplemented
+        return other - (other // self) * self if _is_size(other) else self._no(other)
 
     def __divmod__(self, other: Any) -> tuple[int, int]:
         return self // other, self % other
@@ -138,19 +136,22 @@ class Size(_Int):
         return self._hash
 
     def __lt__(self, other: Any) -> bool:
-        return _less(self, other, "<") if _is_size(other) else NotImplemented
+        return _less(self, other, "<") if _is_size(other) else self._no(other)
 
     def __le__(self, other: Any) -> bool:
-        return not _less(other, self, "<") if _is_size(other) else NotImplemented
+        return not _less(other, self, "<") if _is_size(other) else self._no(other)
 
     def __gt__(self, other: Any) -> bool:
-        return _less(other, self, "<") if _is_size(other) else NotImplemented
+        return _less(other, self, "<") if _is_size(other) else self._no(other)
 
     def __ge__(self, other: Any) -> bool:
-        return not _less(self, other, "<") if _is_size(other) else NotImplemented
+        return not _less(self, other, "<") if _is_size(other) else self._no(other)
 
     def __bool__(self) -> bool:
         return self > 0
+
+    def _no(self, other: Any) -> Any:
+        return self._unknown() if isinstance(other, Real) else NotImplemented  # with a float, it would be a number
 
     def _unknown(self, *_: Any) -> NoReturn:
         raise OpenSizeError(
@@ -246,8 +247,7 @@ def _sorted(atoms: Monomial) -> Monomial:
 
 
 def _in_brackets(n: int) -> str:
-    text = str(n)
-    return text if re.fullmatch(r"\w+", text) else f"({text})"
+    return str(n) if re.fullmatch(r"\w+", str(n)) else f"({n})"
 
 
 @lru_cache(maxsize=65536)

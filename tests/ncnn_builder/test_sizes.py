@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +110,11 @@ def test_what_is_decided() -> None:
     assert shape_at((3, 8 * H, H // 2), {"h": 5}) == (3, 40, 2)
 
 
-@pytest.mark.parametrize("ask", [int, float, range, math.ceil, lambda n: [0, 1][n], lambda n: n / 2, lambda n: 2 / n])
+NUMBERS = [int, float, range, math.ceil, lambda n: [0, 1][n], lambda n: n / 2, lambda n: 2 / n]
+FLOATS = [lambda n: 0.5 * n, lambda n: n + 0.5, lambda n: n // 0.5, lambda n: n < 0.5, lambda n: np.float32(2) - n]
+
+
+@pytest.mark.parametrize("ask", [*NUMBERS, *FLOATS])
 def test_no_number_is_made_of_it(ask: Callable[[Any], Any]) -> None:
     with pytest.raises(OpenSizeError, match=r"known only when the net runs; got h\. ") as caught:
         ask(H)
