@@ -8,11 +8,13 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from . import calls_layers, calls_numbers, calls_samples, calls_shapes  # noqa: F401  (they fill CALLS)
-from .maker import CALLS, Broken, Call, Maker, Refused
+from . import calls_layers, calls_numbers, calls_samples, calls_shapes, calls_sizes, sized  # noqa: F401  (they fill CALLS)
+from .maker import CALLS, Broken, Call, Maker, Refused, shape_of
 from .program import Input, Program, Shape
 
 DEEPEST = 10
+ANY, NAMED = 0.1, 0.5
+"""Below the one an input is of any shape, above the other it has open sizes."""
 ORDERED = sorted(CALLS, key=lambda each: (each[1].__module__, each[1].__qualname__))
 """Whatever was imported first: a case follows from its seed alone."""
 
@@ -30,10 +32,15 @@ def try_calls(maker: Maker, calls: Sequence[tuple[float, Call]], wanted: int) ->
 def program_of(seed: int, calls: Sequence[tuple[float, Call]] = ORDERED) -> Program:
     """The program of a seed, made of these calls."""
     rng = random.Random(seed)
-    maker = Maker(rng, open_input=rng.random() < 0.15)
+    kind = rng.random()
+    named = [sized.drawn(rng, shape_of(rng, 3, 3, 3, 2, 1, 4))] if kind > NAMED else []
+    maker = Maker(rng, open_input=kind < ANY, named=named)
     if maker.open_input:
         maker.input(maker.any_shape(3, 3, 3, 2))
-    for _ in range(rng.choice((0, 1, 1, 2)) if maker.inputs else rng.choice((1, 1, 2, 2, 3))):
+    elif named:
+        maker.input(maker.open_shape())
+    more = (0, 0, 0, 1) if named else (0, 1, 1, 2) if maker.inputs else (1, 1, 2, 2, 3)
+    for _ in range(rng.choice(more)):
         maker.input(maker.any_shape())
     try:
         try_calls(maker, calls, rng.randint(3, DEEPEST))
@@ -57,7 +64,7 @@ def finished(maker: Maker) -> Program:
         outputs += [rng.choice(made)]
     outputs = list(dict.fromkeys(outputs)) if rng.random() < 0.9 else outputs
     taps = tuple(rng.sample(made, min(len(made), rng.randint(1, 2)))) if rng.random() < 0.3 else ()
-    program = Program(tuple(maker.inputs), tuple(maker.steps), tuple(outputs), taps)
+    program = Program(tuple(maker.inputs), tuple(maker.steps), tuple(outputs), taps, tuple(maker.sizes[1:]))
     if any(i.open for i in maker.inputs):
         program = replace(program, sizes=tuple(_other_sizes(rng, maker.inputs)))
     return program.tidy()

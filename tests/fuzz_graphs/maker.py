@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 import ncnn_builder as nb
+from ncnn_builder.open_shapes import evaluated
+from ncnn_builder.sizes import Size, names_of
 
+from . import sized
 from .program import Input, Shape, Step, draw, run_step
 
 GREATEST = 1e3
@@ -43,23 +46,37 @@ def call(weight: float = 1.0) -> Callable[[Call], Call]:
     return add
 
 
+def shape_of(rng: random.Random, *ranks: int) -> Shape:
+    """A shape of one of these ranks."""
+    rank = rng.choice(ranks or (1, 2, 3, 3, 3, 4))
+    channels = rng.choice((1, 2, 3, 4, 5, 8, 8, 12, 16))
+    if rank == 1:
+        return (rng.choice((1, 3, 4, 7, 8, 12, 16)),)
+    sides = tuple(rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)) for _ in range(rank - 1))
+    return (channels, *(min(n, 4) if rank == 4 else n for n in sides))
+
+
 class Maker:
     """A program that grows; the graph and its numbers grow along."""
 
-    def __init__(self, rng: random.Random, *, open_input: bool = False) -> None:
+    def __init__(self, rng: random.Random, *, open_input: bool = False, named: Sequence[Sequence[int]] = ()) -> None:
+        """open_input: the first one is of any shape. named: shapes with open sizes of the first ones."""
         self.rng, self.g = rng, nb.Graph("fuzz")
         self.inputs: list[Input] = []
         self.steps: list[Step] = []
         self.values: dict[str, nb.Value] = {}
         self.numbers: dict[nb.Value, torch.Tensor] = {}
         self.open_input = open_input
+        self.named = list(named)
+        self.sizes = sized.numbers(rng, names_of(*(n for shape in named for n in shape)), 4) if named else []
         self._seen = 0
         self._count = 0
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
     def shape(self, name: str) -> Shape:
-        return self.values[name].shape
+        """That of the example; an open size prints as what it is at every size."""
+        return sized.spoken(name, self.values[name].shape, self.sizes[0] if self.sizes else {})
 
     def low(self, name: str) -> float:
         return float(self.numbers[self.values[name]].min())
@@ -73,7 +90,7 @@ class Maker:
         return [
             n
             for n, v in self.values.items()
-            if n not in whole and fits(v.shape) and not (v.producer and v.producer.spec.open_length)
+            if n not in whole and fits(self.shape(n)) and not (v.producer and v.producer.spec.open_length)
         ]
 
     def pick(self, *ranks: int, fits: Callable[[Shape], bool] = lambda shape: True) -> str:
@@ -96,7 +113,7 @@ class Maker:
             return self.rng.choice(found)
         shape = self.rng.choice(shapes)
         kind = self.rng.random()
-        if kind < 0.5 and len(self.inputs) < 4:
+        if (kind < 0.5 and len(self.inputs) < 4) or any(isinstance(n, sized.Spoken) for n in shape):
             return self.input(shape)
         if kind < 0.8:
             return self.do(f"nb.memorydata(g, w({self.seed()}, *{shape}))")
@@ -136,12 +153,7 @@ class Maker:
         return self.rng.choice([round(self.rng.uniform(low, high), 2), round((low + high) / 2, 1), low, high])
 
     def any_shape(self, *ranks: int) -> Shape:
-        rank = self.rng.choice(ranks or (1, 2, 3, 3, 3, 4))
-        channels = self.rng.choice((1, 2, 3, 4, 5, 8, 8, 12, 16))
-        if rank == 1:
-            return (self.rng.choice((1, 3, 4, 7, 8, 12, 16)),)
-        sides = tuple(self.rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 9)) for _ in range(rank - 1))
-        return (channels, *(min(n, 4) if rank == 4 else n for n in sides))
+        return shape_of(self.rng, *ranks)
 
     def factors(self, n: int, rank: int) -> Shape:
         """n as a product of so many numbers."""
@@ -154,6 +166,11 @@ class Maker:
         self.rng.shuffle(found)
         return tuple(found)
 
+    def open_shape(self) -> Shape:
+        """The next of the shapes with open sizes."""
+        shape = self.named.pop(0)
+        return tuple(sized.Spoken(evaluated(n, self.sizes[0]), str(n), n) if isinstance(n, Size) else n for n in shape)
+
     # -- what grows ---------------------------------------------------------------------------------------------------
 
     def input(self, shape: Shape, kind: str = "normal") -> str:
@@ -161,9 +178,14 @@ class Maker:
             raise Refused
         name = f"x{len(self.inputs)}"
         is_open = self.open_input and not self.inputs
-        made = Input(name, tuple(shape), kind, is_open)
+        named = sized.named(shape)
+        if named is None:
+            raise Refused  # a size that no input can say
+        made = Input(
+            name, tuple(map(int, shape)), kind, is_open, named if any(isinstance(n, str) for n in named) else ()
+        )
         self.inputs.append(made)
-        self.values[name] = self.g.input(name, made.shape, any_shape=is_open)
+        self.values[name] = self.g.input(name, made.named or made.shape, any_shape=is_open)
         self.numbers[self.values[name]] = torch.from_numpy(draw([made], "normal", len(self.inputs))[name]).double()
         return name
 

@@ -17,6 +17,9 @@ from torch import nn
 
 import ncnn_builder as nb
 from ncnn_builder.builder import append, filled, inputs_of
+from ncnn_builder.open_shapes import as_size, shape_at
+
+from .sized import Named, names_in
 
 Shape = tuple[int, ...]
 
@@ -26,18 +29,22 @@ Shape = tuple[int, ...]
 
 def w(seed: int, *shape: int) -> np.ndarray:
     """Numbers for a weight [out, in, ...]: a layer with them neither grows nor shrinks what it gets."""
+    shape = tuple(map(int, shape))  # an open size is none that numbers can have
     numbers = np.random.default_rng(seed).standard_normal(shape) / max(1.0, np.prod(shape[1:])) ** 0.5
     return numbers.astype(np.float32)
 
 
 def p(seed: int, *shape: int) -> np.ndarray:
     """Positive numbers: variances, scales."""
-    return (np.random.default_rng(seed).random(shape) + 0.5).astype(np.float32)
+    return (np.random.default_rng(seed).random(tuple(map(int, shape))) + 0.5).astype(np.float32)
 
 
 def module(seed: int, kind: type[nn.Module], *args: Any, **kwargs: Any) -> nn.Module:
     """A module of torch with numbers that follow from the seed, also where torch's are all 0 or 1."""
     torch.default_generator.manual_seed(seed)
+    for number in [n for arg in (*args, *kwargs.values()) for n in (arg if isinstance(arg, tuple) else (arg,))]:
+        if not isinstance(number, (bool, float, str, type(None))):
+            int(number)  # an open size is none that a module can have
     made = kind(*args, **kwargs).eval()
     for name, tensor in [*made.named_parameters(), *made.named_buffers()]:
         if tensor.is_floating_point() and tensor.ndim == 1:
@@ -84,12 +91,26 @@ _NAMESPACE: dict[str, Any] = {"nb": nb, "nn": nn, "np": np, "torch": torch} | {f
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the graph. draw: what its numbers are, as a Sample says it. open: any_shape."""
+    """An input of the graph. draw: what its numbers are, as a Sample says it. open: any_shape. named: its shape with
+    names for open sizes; shape is that of the example then."""
 
     name: str
     shape: Shape
     draw: str = "normal"
     open: bool = False
+    named: Named = ()
+
+    @property
+    def said(self) -> str:
+        """How the program gives it."""
+        return f"g.input({self.name!r}, {self.named or self.shape}{', any_shape=True' if self.open else ''})"
+
+    def at(self, size: Mapping[str, Any]) -> Input:
+        """With this shape, or with these numbers for the names."""
+        shape = tuple(size.get(self.name, self.shape))
+        if self.named:
+            shape = shape_at(tuple(map(as_size, self.named)), size)
+        return replace(self, shape=shape, open=False, named=())
 
 
 @dataclass(frozen=True)
@@ -108,13 +129,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """inputs, then steps in order; outputs and taps are names of values. sizes: other shapes of the open inputs."""
+    """inputs, then steps in order; outputs and taps are names of values. sizes: other shapes of inputs of any shape,
+    or other numbers for the names."""
 
     inputs: tuple[Input, ...]
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
     taps: tuple[str, ...] = ()
-    sizes: tuple[Mapping[str, Shape], ...] = field(default=(), hash=False)
+    sizes: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
     def tidy(self) -> Program:
         """Without what no output or tap needs."""
@@ -125,24 +147,26 @@ class Program:
                 needed |= step.reads
                 steps.insert(0, step)
         inputs = tuple(i for i in self.inputs if i.name in needed)
+        needed |= {n.name for i in inputs for n in names_in(i.named)}
         sizes = tuple({k: v for k, v in size.items() if k in needed} for size in self.sizes)
         return replace(self, inputs=inputs, steps=tuple(steps), sizes=tuple(s for s in sizes if s))
 
-    def at(self, size: Mapping[str, Shape]) -> Program:
-        """The program whose open inputs have these shapes."""
-        inputs = tuple(replace(i, shape=tuple(size.get(i.name, i.shape)), open=False) for i in self.inputs)
-        return replace(self, inputs=inputs, sizes=())
+    def at(self, size: Mapping[str, Any]) -> Program:
+        """The program whose open inputs have these shapes, or whose names these numbers."""
+        return replace(self, inputs=tuple(i.at(size) for i in self.inputs), sizes=())
 
     @property
     def weight(self) -> tuple[int, ...]:
         """How large it is to a reader: shrinking makes this smaller."""
         numbers = sum(int(np.prod(i.shape)) for i in self.inputs)
-        return (len(self.steps), len(self.inputs), len(self.outputs), len(self.taps), numbers, len(str(self.steps)))
+        names = sum(isinstance(n, str) for i in self.inputs for n in i.named)
+        counts = (len(self.steps), len(self.inputs), len(self.outputs), len(self.taps))
+        return (*counts, names, numbers, len(str(self.steps)))
 
     def lines(self) -> list[str]:
         found = ["g = nb.Graph()"]
         for i in self.inputs:
-            found.append(f"{i.name} = g.input({i.name!r}, {i.shape}{', any_shape=True' if i.open else ''})")
+            found.append(f"{i.name} = {i.said}")
         found += [f"{', '.join(step.names)} = {step.text}" for step in self.steps]
         for name in self.taps:
             found += [f'with g.scope("{name}_tap"):', f"    g.tap({name})"]
@@ -174,7 +198,7 @@ def run_step(g: nb.Graph, step: Step, values: dict[str, nb.Value]) -> list[nb.Va
 def build(program: Program) -> tuple[nb.Graph, dict[str, nb.Value]]:
     """The graph, and its values by name."""
     g = nb.Graph("fuzz")
-    values = {i.name: g.input(i.name, i.shape, any_shape=i.open) for i in program.inputs}
+    values = {i.name: g.input(i.name, i.named or i.shape, any_shape=i.open) for i in program.inputs}
     for step in program.steps:
         run_step(g, step, values)
     for name in program.taps:

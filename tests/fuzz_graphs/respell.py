@@ -35,14 +35,21 @@ AXES = {
 """Parameters that ncnn counts from the end as well: `if (axis < 0) axis += dims` in each of these layers."""
 
 
-def respell(text: str, seed: int, spellings: Sequence[str], used: set[str] | None = None) -> str:
-    """The text in other words; a spelling acts on about half of the places that it could. used: gets those that did."""
+def respell(
+    text: str,
+    seed: int,
+    spellings: Sequence[str],
+    used: set[str] | None = None,
+    given: Mapping[str, tuple[int, ...]] | None = None,
+) -> str:
+    """The text in other words; a spelling acts on about half of the places that it could. used: gets those that did.
+    given: shapes of the inputs that are open."""
     if not spellings:
         return text
     used = set() if used is None else used
     rng = random.Random(seed)
     head, counts, *lines = text.splitlines()
-    shapes = infer_shapes(read_param(text)).blobs if {"axes", "reshapes"}.intersection(spellings) else {}
+    shapes = infer_shapes(read_param(text), given).blobs if {"axes", "reshapes"}.intersection(spellings) else {}
     made = [_line(line, rng, spellings, shapes, used) for line in lines]
     if "order" in spellings and rng.random() < 0.5:
         before, made = made, _reordered(made, rng)
@@ -132,15 +139,15 @@ def _from_the_end(
 
 
 def _reshape(entries: list[str], before: tuple[int, ...], after: tuple[int, ...], rng: random.Random) -> list[str]:
-    """One of the numbers -1, or those that stay 0."""
+    """One of the numbers -1, or those that stay 0; an expression stays as it is."""
     keys = dict(zip({1: "0", 2: "10", 3: "210", 4: ("2", "11", "1", "0")}.get(len(after), ""), after, strict=False))
     kept = [key for (key, n), m in zip(keys.items(), before, strict=False) if n == m and len(before) == len(after)]
     words = dict(entry.split("=") for entry in entries)
-    if not set(keys).issubset(words) or rng.random() < 0.4:
+    if not keys or not set(keys).issubset(words) or "6" in words or rng.random() < 0.4:
         return entries
     if kept and rng.random() < 0.5:
         words.update((key, "0") for key in kept if rng.random() < 0.7)
-    else:
+    elif "-1" not in words.values():
         words[rng.choice(list(keys))] = "-1"
     return [f"{key}={value}" for key, value in words.items()]
 

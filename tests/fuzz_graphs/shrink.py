@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from ncnn_builder.sizes import is_open
+
 from .compare import Case, Failure
 from .program import Input, Program, Shape, Step, build
 
@@ -85,6 +87,8 @@ def _programs(program: Program) -> Iterator[Program]:
             yield replace(program, sizes=(size,))
     if any(i.open for i in program.inputs) and not program.sizes:
         yield replace(program, inputs=tuple(replace(i, open=False) for i in program.inputs))
+    if any(i.named for i in program.inputs):
+        yield replace(program, inputs=tuple(replace(i, named=()) for i in program.inputs), sizes=())
     yield from _without_steps(program)
     yield from _other_inputs(program)
     yield from _simpler_steps(program)
@@ -103,7 +107,7 @@ def _without_steps(program: Program) -> Iterator[Program]:
                 if values[other].shape == shape:
                     yield _replaced(program, at, name, other)
             fresh = Input(f"x{90 + at}", shape)
-            if fresh.name not in values and len(step.names) == 1:
+            if fresh.name not in values and len(step.names) == 1 and not is_open(shape):
                 yield _replaced(replace(program, inputs=(*program.inputs, fresh)), at, name, fresh.name)
 
 
@@ -128,7 +132,12 @@ def _replaced(program: Program, at: int, name: str, other: str) -> Program:
 
 def _other_inputs(program: Program) -> Iterator[Program]:
     for i, one in enumerate(program.inputs):
-        for shape in _shapes(one.shape):
+        for axis, n in enumerate(one.named):  # a name less
+            if isinstance(n, str):
+                named = (*one.named[:axis], one.shape[axis], *one.named[axis + 1 :])
+                fewer = replace(one, named=named if any(isinstance(n, str) for n in named) else ())
+                yield replace(program, inputs=(*program.inputs[:i], fewer, *program.inputs[i + 1 :]))
+        for shape in _shapes(one.shape) if not one.named else ():
             inputs = (*program.inputs[:i], replace(one, shape=shape), *program.inputs[i + 1 :])
             yield replace(program, inputs=inputs)
 
