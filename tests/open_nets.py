@@ -60,6 +60,25 @@ class Detector(nn.Module):
         return rows[..., :4].exp(), rows[..., 4:].sigmoid()
 
 
+class Proposals(nn.Module):
+    """Windows that hang over the end or not, as the size falls, and a softmax over channels of places, of which there
+    is one where the picture is smallest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.halve = nn.MaxPool2d(2, 2, ceil_mode=True)
+        self.padded = nn.MaxPool2d(3, 2, 1, ceil_mode=True)
+        self.mean = nn.AvgPool2d(3, 2, 1, ceil_mode=True)
+        self.inner = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+        self.score, self.box = nn.Conv2d(8, 2, 1), nn.Linear(8, 4)
+
+    def forward(self, x: Any) -> Any:
+        x = self.second(self.halve(self.first(x)))
+        pooled = [pool(x) for pool in (self.padded, self.mean, self.inner)]
+        return torch.cat([self.score(y).softmax(1) for y in pooled], 1), self.box(sum(pooled).permute(0, 2, 3, 1))
+
+
 class TextEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -152,6 +171,7 @@ NETS = {
     "restorer": Net(Restorer, (1, 3, 20, 24), {"x": {2: "h", 3: "w"}}),
     "unet": Net(UNet, (1, 3, 21, 26), {"x": {2: "h=3..", 3: "w=3.."}}),
     "detector": Net(Detector, (1, 3, 64, 96), {"x": {2: "h=16..", 3: "w=16.."}}),
+    "proposals": Net(Proposals, (1, 3, 31, 40), {"x": {2: "h=7..", 3: "w=7.."}}),
     "text": Net(TextEncoder, (1, 11), {"ids": {1: "n=2..64"}}, whole=True),
     "causal": Net(Causal, (1, 11, 32), {"x": {1: "n=2..64"}}),
     "gru": Net(lambda: Recurrent("GRU"), (1, 9, 12), {"x": {1: "n"}}),

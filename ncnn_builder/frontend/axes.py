@@ -88,8 +88,8 @@ def along_all(g: Graph, tensors: Sequence[Tensor], dim: int, *, parts: bool = Fa
     own = [(t.value.shape, _dimension(t.value.shape, outer, t.shape[dim], 1)) for t in turned]
     if parts:
         own += [(t.value.shape, _dimension(t.value.shape, outer, t.shape[dim], inner)) for t in turned]
-    around: list[int] = [outer] if outer > 1 else []
-    at, step, behind = len(around), inner if parts else 1, [inner] if inner > 1 and not parts else []
+    around: list[int] = [outer] if outer != 1 else []
+    at, step, behind = len(around), inner if parts else 1, [inner] if inner != 1 and not parts else []
     for shape, found in own:
         if found is not None:
             at, step = found

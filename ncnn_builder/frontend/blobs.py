@@ -126,7 +126,7 @@ def elementwise(t: Tensor, layer: Callable[[Value], Any], dtype: Any = None) -> 
 def around(g: Graph, t: Tensor, dim: int) -> tuple[Value, int]:
     """A blob [outer, axis, inner] around one of torch's axes, or without those that are 1; and which one it is."""
     outer, size, inner = math.prod(t.shape[:dim]), t.shape[dim], math.prod(t.shape[dim + 1 :])
-    dims = [*([outer] if outer > 1 else []), size, *([inner] if inner > 1 else [])]
+    dims = [*([outer] if outer != 1 else []), size, *([inner] if inner != 1 else [])]
     return stored(g, t, dims), 0 if outer == 1 else 1
 
 

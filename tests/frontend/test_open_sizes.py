@@ -78,6 +78,7 @@ REFUSED = [
     (positions, HW, "w, which has no largest"),
     (reversed_positions, {"x": {2: "h", 3: "w=2..64"}}, "no part of a constant"),
     (lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 4)), {"x": {2: "h=4..", 3: "w=4.."}}, "number|open size"),
+    (lambda x: F.max_pool2d(x, 2, 3, 1, ceil_mode=True), HW, "aten.max_pool2d.* depends on the size"),
     (lambda x: x.repeat(1, 1, 1, x.shape[2]), HW, "aten.repeat"),
     (lambda x: torch.cat([x] * x.shape[2], 1), HW, "does not take all sizes|works for one only"),
     (lambda x: x, {"y": {2: "h"}}, "no such tensor.* got y"),

@@ -72,7 +72,7 @@ def _mask(g: Graph, mask: Any, heads: Shape, rows: int, columns: int) -> Value:
     if mask.dtype is torch.bool:
         mask = _added(g, mask)
     outer = tuple(mask.shape[:-2])
-    every = math.prod(outer) > 1
+    every = math.prod(outer) != 1
     shape = (*heads, rows, columns) if every else (rows, columns)
     dims = (math.prod(heads), rows, columns) if every else (rows, columns)
     if isinstance(mask, torch.Tensor):

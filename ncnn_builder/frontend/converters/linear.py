@@ -22,7 +22,7 @@ def _linear(g: Graph, node: Call, x: Any, weight: Any, bias: Any) -> Tensor:
     """Over the last axis: the others are rows of one matrix."""
     if isinstance(weight, torch.Tensor) and isinstance(x, Tensor) and not isinstance(bias, Tensor):
         rows = math.prod(x.shape[:-1])
-        value = stored(g, x, (rows, x.shape[-1]) if rows > 1 else x.shape[-1:])
+        value = stored(g, x, (rows, x.shape[-1]) if rows != 1 else x.shape[-1:])
         return tensor(linear(g, value, SimpleNamespace(weight=weight, bias=bias))[0], node.shape, node.dtype)
     turned = permuted(weight, tuple(reversed(range(weight.rank)))) if isinstance(weight, Tensor) else weight.T
     y = product(g, x, turned, node.dtype)

@@ -47,7 +47,7 @@ def _by_constant(g: Graph, x: Tensor, weight: torch.Tensor, dtype: Any, bias: An
     """x @ weight (+ bias): InnerProduct of rows."""
     shape = (*x.shape[:-1], *weight.shape[1:])
     rows = math.prod(x.shape[:-1])
-    value = stored(g, x, (rows, x.shape[-1]) if rows > 1 else x.shape[-1:])
+    value = stored(g, x, (rows, x.shape[-1]) if rows != 1 else x.shape[-1:])
     weight = weight.reshape(weight.shape[0], -1).T.contiguous()
     return tensor(linear(g, value, SimpleNamespace(weight=weight, bias=bias))[0], shape, dtype)
 

@@ -121,7 +121,7 @@ def _inner(
 
 
 def _matrix(rows: int, size: int) -> Shape:
-    return (rows, size) if rows > 1 else (size,)
+    return (rows, size) if rows != 1 else (size,)
 
 
 def _tail(dims: Shape, size: int) -> Shape:

@@ -77,7 +77,7 @@ def pieces(g: Graph, x: Tensor, dim: int, sizes: Sequence[int]) -> tuple[Tensor,
 def reversed_along(g: Graph, x: Tensor, dims: Sequence[int]) -> Tensor:
     """torch's flip."""
     for dim in dims:
-        if x.shape[dim] > 1:
+        if x.shape[dim] != 1:
             a = along(g, x, dim)
             x = a.made(flip(g, a.value, [a.at + 1])[0])
     return x

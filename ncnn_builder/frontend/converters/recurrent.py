@@ -84,7 +84,7 @@ def _rnn_relu_cell(g: Graph, node: Call, x: Any, hidden: Any, w_x: Any, w_h: Any
         if isinstance(t, torch.Tensor) and not t.any() and bias is None:
             continue
         t = as_tensor(g, t)
-        rows = stored(g, t, t.shape if t.shape[0] > 1 else t.shape[-1:])
+        rows = stored(g, t, t.shape if t.shape[0] != 1 else t.shape[-1:])
         parts.append(linear(g, rows, SimpleNamespace(weight=weight, bias=bias))[0])
     total = parts[0] if len(parts) == 1 else binaryOp(g, parts, "Add")[0]
     return tensor(activation(g, total, "relu")[0], node.shape, node.dtype)

@@ -178,7 +178,7 @@ def _by_matrices(
         if inner == 1:
             x = matmul(g, [reshaped(g, x, (outer, n)), constant(g, matrix.T.contiguous())])[0]
         else:
-            left = constant(g, matrix[None].expand(outer, -1, -1).contiguous() if outer > 1 else matrix[None])
+            left = constant(g, matrix[None].expand(outer, -1, -1).contiguous() if outer != 1 else matrix[None])
             x = matmul(g, [left, reshaped(g, x, (outer, n, inner))])[0]
         shape[axis] = m
         x = reshaped(g, x, shape)

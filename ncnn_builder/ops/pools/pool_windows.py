@@ -5,6 +5,9 @@ border. ncnn's pad_mode 0 does that for all axes or none, and counts what hangs 
 each axis is border of its own behind, with pad_mode 1, which is exact for a maximum, where ncnn's border is the least
 float32, and for an average that leaves out the border. Where the average counts it, which torch does with the border
 that was asked for and not with the overhang, that border is put around by Padding first.
+
+Where the size is open, so is the overhang: then pad_mode 0 has it, if no window can begin behind the input. The last
+one begins by less than a stride behind n + padding - kernel, so never where stride + padding <= kernel.
 """
 
 from __future__ import annotations
@@ -16,10 +19,15 @@ from typing import Any
 from ...builder import append, filled
 from ...ir import Graph, Value
 from ...opspec import spec_of
+from ...sizes import OpenSizeError
 from ..arithmetic.binary import binaryOp
 from ..common import need, need_rank, windows
 from ..convolutions.conv_nd import AXES
 from ..shapes.pad import pad
+from .pool_reference import FULL
+
+VALID = 1
+"""pad_mode: whole windows only."""
 
 
 def pool_windows(
@@ -41,8 +49,14 @@ def pool_windows(
     dims = len(kernel)
     need_rank(x.shape, (dims + 1,), "x")
     need(divisor is None or divisor != 0, "bad divisor", argument="divisor_override", got=divisor)
-    borders = list(zip(padding, _behind(x.shape[1:], kernel, stride, padding, ceil), strict=True))
-    hangs_over = any(after != before for before, after in borders)
+    mode = VALID
+    try:
+        borders = list(zip(padding, _behind(x.shape[1:], kernel, stride, padding, ceil), strict=True))
+    except OpenSizeError:
+        if any(s + p > k for k, s, p in zip(kernel, stride, padding, strict=True)):
+            raise
+        mode, borders = FULL, [(n, n) for n in padding]
+    hangs_over = mode == FULL or any(after != before for before, after in borders)
     if divisor is not None:
         border_counts = True  # then ncnn divides by the size of the window, whatever it covers
     elif not any(n for border in borders for n in border):
@@ -56,7 +70,7 @@ def pool_windows(
             x = pad(g, x, **sides)[0]
             borders = [(0, after - before) for before, after in borders]
     name = "count_include_pad" if dims == 2 else "avgpool_count_include_pad"
-    given = {"pooling_type": int(average), "pad_mode": 1, name: int(border_counts)}
+    given = {"pooling_type": int(average), "pad_mode": mode, name: int(border_counts)}
     for i, (letter, before, after) in enumerate(reversed(AXES[:dims])):
         given |= {f"kernel_{letter}": kernel[i], f"stride_{letter}": stride[i]}
         given |= {f"pad_{before}": borders[i][0], f"pad_{after}": borders[i][1]}
