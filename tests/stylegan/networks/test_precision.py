@@ -15,7 +15,7 @@ from stylegan.training.loss import PHASES
 from stylegan.training.settings import default_settings
 from stylegan.training.trainer import Trainer
 
-V3 = (NETWORKS["t"][0], NETWORKS["t"][1] | {"num_layers": 4})
+V3 = (NETWORKS["s"][0], NETWORKS["s"][1] | {"num_layers": 4})
 FAMILIES = {"v2ada": NETWORKS["skip"], "v2ada resnet": NETWORKS["resnet"], "v3": V3}
 
 

@@ -13,7 +13,7 @@ import torch
 from golden_files import load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_support import GOLDENS, latents, network
+from network_support import GOLDENS, NETWORKS, latents, network
 
 from stylegan.checkpoints import checkpoint
 from stylegan.errors import ProjectionError
@@ -165,10 +165,15 @@ def test_a_distance_that_is_not_finite() -> None:
 # -- pictures found again ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "steps"), [("v2ada_skip_64", 200), ("v3_t_64", 30)])
-def test_a_picture_of_the_network_is_found_again(name: str, steps: int) -> None:
+def golden_sized(name: str) -> checkpoint.Generator:
+    """With other weights than the golden's."""
     family, kwargs = GOLDENS[name], load_golden(name).meta["init_kwargs"]
-    G = checkpoint.build_generator(family, kwargs, checkpoint.random_state(family, kwargs, seed=0), name)
+    return checkpoint.build_generator(family, kwargs, checkpoint.random_state(family, kwargs, seed=0), name)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("v2ada_skip_64", 200), ("t-24", 60)])
+def test_a_picture_of_the_network_is_found_again(name: str, steps: int) -> None:
+    G = network(name) if name in NETWORKS else golden_sized(name)
     before = {key: value.clone() for key, value in G.state_dict().items()}
     target = picture(G)
     found = project(G, target, settings=Settings(steps=steps))
