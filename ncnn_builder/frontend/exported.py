@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.export.graph_signature import ConstantArgument
 from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from ..errors import BuildError
+from .assigned import assignments
 from .given import need_known_sizes
 from .inplace import without_writes
 from .marks import Leaf, marked
@@ -65,7 +66,8 @@ def export(
     for strict in (False, True):
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
-            with _quiet(), torch.no_grad(), shapes_only(), marks as leaves:  # as a net is run, should forward() ask
+            assigned = nullcontext() if strict else assignments(module)
+            with _quiet(), torch.no_grad(), shapes_only(), assigned, marks as leaves:  # as a net is run, should it ask
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict, **options)
                 return program_of(exported, leaves, shapes)
         except BuildError:

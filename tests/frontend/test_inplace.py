@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import ncnn_builder as nb
 from ncnn_builder.frontend.exported import program_of
 from ncnn_builder.frontend.inplace import without_writes
 
@@ -49,3 +50,26 @@ def test_writes_are_taken_out_and_mean_the_same(name):
     order = [n.name for n in program.graph.nodes if n.op == "placeholder"]
     got = module(*(given.get(n, x) for n in order))
     assert torch.equal(got[0] if isinstance(got, (tuple, list)) else got, net(x))
+
+
+class Fused(nn.Module):
+    """Two branches that become one convolution, at every call."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.one = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 3, 1), nn.Conv2d(2, 3, 3, padding=1)
+
+    def forward(self, x):
+        self.fused = self.a.weight.data.clone() + F.pad(self.b.weight.data, (1, 1, 1, 1))
+        self.one.weight.data = self.fused.contiguous()
+        self.one.bias.data = self.a.bias.data + self.b.bias.data
+        return self.one(x)
+
+
+def test_a_parameter_that_is_assigned(tmp_path):
+    torch.manual_seed(0)
+    model, x = Fused().eval(), torch.randn(1, 2, 5, 6)
+    done = nb.convert(model, (x,), tmp_path / "net")
+    assert done.model.layers == 2  # the weights are numbers of one convolution
+    with torch.no_grad():
+        assert torch.allclose(model(x), model.a(x) + model.b(x), atol=1e-6)  # it is as it was
