@@ -37,7 +37,9 @@ def run(net: Any, job: Path) -> dict[str, Any]:
         if extractor.input(name, mat.clone()) != 0:
             raise RuntimeError(f"input({name}) failed")
     results: dict[str, Any] = {}
-    for name in names:
+    # ncnn drops a blob after its last use, so that one is asked for before those that are made of it.
+    order = {blob.name: i for i, blob in enumerate(net.blobs())}
+    for name in sorted(names, key=lambda name: order.get(name, len(order))):
         code, blob = extractor.extract(name)
         if code != 0:
             raise RuntimeError(f"extract({name}) returned {code}")

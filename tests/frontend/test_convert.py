@@ -187,3 +187,25 @@ def test_the_graph_that_is_returned_has_weights_of_its_own(tmp_path):
         for p in module.parameters():
             p.zero_()
     assert nb.compile_graph(done.graph, "stock").bin == (tmp_path / "net.bin").read_bytes()
+
+
+class Early(nn.Module):
+    """Returns, last, what it is done with before the first is made."""
+
+    def forward(self, x):
+        gate = x.sigmoid() - 0.5
+        return (x + 1) * gate, gate
+
+
+class WithEarly(Net):
+    def __init__(self):
+        super().__init__()
+        self.early = Early()
+
+    def forward(self, x):
+        return self.conv(self.early(self.conv(x))[0])
+
+
+def test_results_of_a_module_in_whatever_order(tmp_path):
+    done = nb.convert(WithEarly().eval(), X, tmp_path / "net")
+    assert {"early:0", "early:1"} <= {c.name for c in done.checked.modules}
