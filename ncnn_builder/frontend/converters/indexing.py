@@ -197,6 +197,8 @@ def _from_table(g: Graph, node: Call, x: torch.Tensor, dim: int, index: Tensor) 
 
 @on_tensors("aten.scatter.src", "aten.scatter.value", "aten.scatter_add")
 def _scatter(g: Graph, node: Call, x: Any, dim: int, index: Any, source: Any) -> Tensor:
+    if isinstance(index, Tensor) and (ones := _one_hot(g, node, x, dim, index, source)) is not None:
+        return ones
     need_known(index)
     dim, x = dim % len(node.shape), as_tensor(g, x)
     add = node.operator.startswith("aten.scatter_add")
@@ -212,3 +214,21 @@ def _scatter(g: Graph, node: Call, x: Any, dim: int, index: Any, source: Any) ->
         return put(g, x, source, dim, places, add=add)
     flat, values = (view(g, t, (math.prod(t.shape),)) for t in (x, source))
     return view(g, put(g, flat, values, 0, places, add=add), node.shape)
+
+
+def _one_hot(g: Graph, node: Call, x: Any, dim: int, index: Tensor, value: Any) -> Tensor | None:
+    """One number put into each row of a constant that is one number everywhere: codes of a codebook. None: no such."""
+    dim %= len(node.shape)
+    row = [n if i == dim else 1 for i, n in enumerate(node.shape)]
+    rows = tuple(1 if i == dim else n for i, n in enumerate(node.shape))
+    if node.operator.startswith("aten.scatter_add") or not isinstance(x, torch.Tensor) or index.shape != rows:
+        return None
+    if isinstance(value, (Tensor, torch.Tensor)) or not bool((x == x.flatten()[0]).all()):
+        return None
+    places = torch.arange(float(node.shape[dim])).reshape(row)
+    ones, rest = compared(g, "eq", index, places, node.shape), float(x.flatten()[0])
+    if (rest, float(value)) == (0.0, 1.0):
+        return ones
+    return arithmetic(
+        g, arithmetic(g, ones, float(value) - rest, "Mul", node.shape, node.dtype), rest, "Add", node.shape, node.dtype
+    )
