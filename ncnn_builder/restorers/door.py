@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from ..errors import BuildError
+from ..errors import BuildError, NcnnBuilderError, ParityError
 from ..frontend.capture import Port
 from ..frontend.convert import Converted, convert
 from ..sizes import OpenSizeError
 from .checkpoint import read
 from .network import Restorer, recognised
 from .noise import Steady, SteadyPainter
-from .picture_sizes import PictureSizes, sizes_for
+from .picture_sizes import LEASTS, PictureSizes, sizes_for
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2}
 """Of the output's largest magnitude, which is about 1: a quarter of a level of 8 bits."""
@@ -50,44 +50,66 @@ def convert_restorer(
         raise BuildError("no such noise", argument="noise", expected=" or ".join(NOISE), got=noise)
     state = checkpoint if isinstance(checkpoint, Mapping) else read(Path(checkpoint))
     restorer = recognised(state, registry)
-    sizes = sizes_for(restorer, size)
+    bound = TOLERANCE.get(weights) if tolerance is None else tolerance
+    failed: NcnnBuilderError | None = None
+    for sizes in dict.fromkeys(sizes_for(restorer, size, smallest) for smallest in LEASTS):
+        try:
+            return _converted(restorer, sizes, path, noise, tolerance=bound, weights=weights, **options)
+        except (BuildError, ParityError) as error:
+            if not sizes.open or not _by_size(error):
+                raise
+            failed = error
+            if _NO_BOUND in str(error):
+                break
+    assert failed is not None
+    fix = "as size='..512'" if _NO_BOUND in str(failed) else "as size=256 or size='480,640'"
+    raise BuildError(
+        f"{restorer.architecture} is no net for pictures of any size: {failed}",
+        argument="size",
+        fix=f"Say {'up to which it has to hold' if _NO_BOUND in str(failed) else 'which'}, {fix}",
+    ) from failed
+
+
+_NO_BOUND = "which has no largest"
+"""What lazy.py says of numbers that follow from an open size."""
+
+
+def _by_size(error: NcnnBuilderError) -> bool:
+    """Whether this is for the sizes that are open: what the front end refuses of them, or what differs at some."""
+    return isinstance(error, OpenSizeError) or error.argument == "dynamic" or "The cause: the sizes" in str(error)
+
+
+def _converted(
+    restorer: Restorer, sizes: PictureSizes, path: str | PathLike[str], noise: str, **options: Any
+) -> Converted:
     pictures = _examples(restorer, sizes)
+    names = list(_PICTURES[: len(pictures)])
     kind = SteadyPainter if restorer.masked else Steady
     try:
         module = kind(restorer.module, pictures, as_inputs=noise == "input").eval()
     except Exception as error:  # whatever forward() may raise of a picture that it does not take
-        said = f"of {sizes.height} x {sizes.width} forward() says: {' '.join(str(error).split())[:200]}"
-        raise (
-            _one_size(restorer, said)
-            if sizes.open
-            else BuildError(f"{restorer.architecture} does not take this size", argument="size", got=said)
-        ) from error
-    drawn = module.drawn if module.as_inputs else []
+        said = f"{sizes.height} x {sizes.width}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        what = f"{restorer.architecture} does not take this size"
+        raise BuildError(what, argument="dynamic" if sizes.open else "size", got=said) from error
     if module.drawn and sizes.open:
-        raise _one_size(restorer, f"it draws {len(module.drawn)} tensors of noise, which have one size")
-    names = list(_PICTURES[: len(pictures)])
+        what = f"{restorer.architecture} draws {len(module.drawn)} tensors of noise, which have one size"
+        raise BuildError(what, argument="dynamic")
+    drawn = module.drawn if module.as_inputs else []
 
     def about(inputs: Sequence[Port], outputs: Sequence[Port]) -> dict[str, Any]:
         _need_scale(restorer, inputs[0], outputs)
         return {"restorer": _described(restorer, sizes)}
 
-    try:
-        return convert(
-            module,
-            (*pictures, *drawn),
-            path,
-            inputs=[*names, *(f"noise{i}" for i in range(len(drawn)))],
-            outputs=["output"],
-            tolerance=TOLERANCE.get(weights) if tolerance is None else tolerance,
-            weights=weights,
-            dynamic=dict.fromkeys(names, sizes.dynamic(restorer)) if sizes.open else None,
-            about=about,
-            **options,
-        )
-    except BuildError as error:
-        if sizes.open and (isinstance(error, OpenSizeError) or error.argument == "dynamic"):
-            raise _one_size(restorer, str(error)) from error
-        raise
+    return convert(
+        module,
+        (*pictures, *drawn),
+        path,
+        inputs=[*names, *(f"noise{i}" for i in range(len(drawn)))],
+        outputs=["output"],
+        dynamic=dict.fromkeys(names, sizes.dynamic(restorer)) if sizes.open else None,
+        about=about,
+        **options,
+    )
 
 
 def _examples(restorer: Restorer, sizes: PictureSizes) -> tuple[torch.Tensor, ...]:
@@ -126,14 +148,3 @@ def _described(restorer: Restorer, sizes: PictureSizes) -> dict[str, Any]:
         "size": None if sizes.open else [sizes.height, sizes.width],
         "tiling": restorer.tiling,
     }
-
-
-def _one_size(restorer: Restorer, why: str) -> BuildError:
-    bounded = "which has no largest" in why
-    return BuildError(
-        f"{restorer.architecture} is no net for pictures of any size: {why}",
-        argument="size",
-        fix="Say up to which it has to hold, as size='..512'"
-        if bounded
-        else "Say which, as size=256 or size='480,640'",
-    )

@@ -62,7 +62,7 @@ class Steady(torch.nn.Module):
         with torch.no_grad(), torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
             with _Draws(noted):
-                network(*pictures)
+                network(*(p.clone() for p in pictures))
         if not as_inputs:
             for i, t in enumerate(self.drawn):
                 self.register_buffer(f"noise{i}", t)
@@ -73,7 +73,7 @@ class Steady(torch.nn.Module):
     def steady(self, pictures: Sequence[torch.Tensor], noise: Sequence[torch.Tensor]) -> Any:
         order = iter(noise if self.as_inputs else [getattr(self, f"noise{i}") for i in range(len(self.drawn))])
         with _Draws(lambda draw: next(order)):
-            return self.network(*pictures)
+            return self.network(*(p.clone() for p in pictures))  # some write into what they are given
 
 
 class SteadyPainter(Steady):

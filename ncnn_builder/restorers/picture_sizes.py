@@ -11,8 +11,9 @@ from .network import Restorer
 
 _EXAMPLE = 24
 """Pixels of the example, at least, by which an open net is captured."""
-_LEAST = 2
-"""A picture of one pixel in height or width broadcasts, which is another net."""
+LEASTS = (16, 65)
+"""Pixels of the smallest picture, where nobody says it. Networks go other ways where a map of theirs has one pixel, as
+after being halved six times: those take the second."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class PictureSizes:
     height: int
     width: int
     open: bool
-    least: int = _LEAST
+    least: int = 2
     most: int | None = None
 
     def dynamic(self, restorer: Restorer) -> dict[int, str]:
@@ -33,9 +34,9 @@ class PictureSizes:
         return {2 + i: f"{step}*{name}={bounds}" if step > 1 else f"{name}={bounds}" for i, name in enumerate(names)}
 
 
-def sizes_for(restorer: Restorer, size: str | int | tuple[int, int] | None) -> PictureSizes:
+def sizes_for(restorer: Restorer, size: str | int | tuple[int, int] | None, smallest: int = LEASTS[0]) -> PictureSizes:
     """size: None for all that the network takes; "..512" or "64..512" for bounds; a number, "480,640" or (480, 640) of
-    height and width for one. Raises BuildError for one that the network does not take."""
+    height and width for one. smallest: where nobody says it. Raises BuildError for what the network does not take."""
     text = "" if size is None else ",".join(map(str, size)) if isinstance(size, tuple) else str(size)
     found = re.fullmatch(r"(?P<least>\d*)\.\.(?P<most>\d*)|(?P<height>\d+)(,(?P<width>\d+))?|", text)
     if found is None:
@@ -48,7 +49,8 @@ def sizes_for(restorer: Restorer, size: str | int | tuple[int, int] | None) -> P
         _need(height == width or not restorer.square, restorer, text)
         return PictureSizes(height, width, open=False)
     step = restorer.multiple_of
-    least = -(-max(int(found["least"] or 0), restorer.minimum, _LEAST) // step) * step
+    asked = int(found["least"] or 0) or max(smallest, 2 * step if 1 < step <= smallest else 0)
+    least = -(-max(asked, restorer.minimum, 2) // step) * step
     most = int(found["most"]) // step * step if found["most"] else None
     _need(most is None or most >= least, restorer, text)
     height = max(least + step, -(-_EXAMPLE // step) * step)

@@ -54,13 +54,14 @@ class Compact(nn.Module):
 
 
 class Halves(nn.Module):
-    """Even sizes only: half as large and back."""
+    """Even sizes only: half as large and back; it writes into the picture."""
 
     def __init__(self) -> None:
         super().__init__()
         self.down, self.up = nn.Conv2d(3, 8, 2, stride=2), nn.ConvTranspose2d(8, 3, 2, stride=2)
 
     def forward(self, x):
+        x -= 0.5
         return x + self.up(self.down(x)), x.mean()
 
 
@@ -173,7 +174,7 @@ def test_a_net_of_any_size_that_says_what_it_is(tmp_path, name):
         "scale": scale,
         "input_channels": 3,
         "output_channels": 3,
-        "minimum": 2,
+        "minimum": 16,
         "maximum": None,
         "multiple_of": step,
         "square": False,
@@ -181,17 +182,17 @@ def test_a_net_of_any_size_that_says_what_it_is(tmp_path, name):
         "tiling": "supported",
     }
     assert [p["name"] for p in told["inputs"] + told["outputs"]] == ["data", "output"]
-    assert done.manifest["sizes"]["h"] == {"least": 2 // step, "most": None}
-    for height, width in ((2, 2), (6, 14), (32, 10)):
+    assert done.manifest["sizes"]["h"] == {"least": 16 // step, "most": None}
+    for height, width in ((16, 16), (18, 34), (40, 20)):
         x = torch.rand(1, 3, height, width)
         with torch.no_grad():
-            want = described._call_fn(described.model.eval(), x)
+            want = described._call_fn(described.model.eval(), x.clone())
         got = ran(tmp_path / "net", data=x[0].numpy())
         assert got.shape == (3, scale * height, scale * width)
         np.testing.assert_allclose(got, want[0].numpy(), atol=1e-4)
 
 
-def test_a_bound(tmp_path):
+def test_smaller_pictures_and_a_bound(tmp_path):
     convert_restorer(state_of("Compact"), tmp_path / "net", size="8..64", registry=Registry())
     told = json.loads((tmp_path / "net.json").read_text())
     assert (told["restorer"]["minimum"], told["restorer"]["maximum"]) == (8, 64)
@@ -243,7 +244,7 @@ def test_noise_has_one_size(tmp_path):
 def test_a_mask_is_the_second_input(tmp_path):
     convert_restorer(state_of("Paints"), tmp_path / "net", registry=Registry())
     rng = np.random.default_rng(0)
-    x, none = rng.random((3, 9, 12), np.float32), np.zeros((1, 9, 12), np.float32)
+    x, none = rng.random((3, 19, 22), np.float32), np.zeros((1, 19, 22), np.float32)
     np.testing.assert_allclose(ran(tmp_path / "net", data=x, mask=none), x, atol=1e-6)
 
 
@@ -288,7 +289,7 @@ def test_the_command(here, capsys, file):
         torch.save(state, file)
     assert main(["convert", file, "--out", "x4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["restorer"]["architecture"] == "Dense"
-    assert ran("x4", data=np.zeros((3, 5, 7), np.float32)).shape == (3, 20, 28)
+    assert ran("x4", data=np.zeros((3, 16, 21), np.float32)).shape == (3, 64, 84)
 
 
 class Runs:
