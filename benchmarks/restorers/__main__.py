@@ -1,0 +1,72 @@
+"""Every architecture of spandrel with random weights: `python -m benchmarks.restorers` writes docs/restorers.md.
+
+Needs spandrel, spandrel_extra_arches and ncnn's wheel. Each network becomes a checkpoint that spandrel recognises, and
+goes through the door that users take (benchmarks.restorers.trial). `python -m benchmarks.restorers SPAN HAT` tries
+these again and leaves the other rows as they are; --page only writes the page of the results that are there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare import RESULTS, Parser
+from benchmarks.report import write_json
+from benchmarks.restorers.networks import NETWORKS
+from benchmarks.restorers.page import PAGE, page
+from benchmarks.restorers.trial import trial
+
+RESULT = RESULTS / "restorers.json"
+LIMIT = 1200
+"""Seconds of processor time that one network may take."""
+
+
+def tried(name: str) -> dict[str, Any]:
+    """The row of one network, in a process of its own: what one leaves behind is no matter to the next."""
+    with tempfile.TemporaryDirectory(prefix="ncnn-builder-bench-") as folder:
+        row = Path(folder) / "row.json"
+        child = os.fork()  # torch and spandrel are imported once
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            try:
+                row.write_text(json.dumps(trial(name, Path(folder))))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        return json.loads(row.read_text()) if row.exists() else {"failed": f"stopped after {LIMIT} s"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = Parser(description=__doc__, prog="python -m benchmarks.restorers")
+    parser.add_argument("networks", metavar="ID", nargs="*", help=f"default: all of {', '.join(NETWORKS)}")
+    parser.add_argument("--json", type=Path, default=RESULT, help="the results, which are added to")
+    parser.add_argument("--page", action="store_true", help="try nothing")
+    arguments = parser.parse_args(argv)
+    unknown = sorted(set(arguments.networks) - NETWORKS.keys())
+    if unknown:
+        parser.error(f"no such network: {', '.join(unknown)}")
+    if not arguments.page:
+        warnings.simplefilter("ignore")
+        for package in ("spandrel", "spandrel_extra_arches"):
+            importlib.import_module(package)
+        for name in arguments.networks or NETWORKS:
+            print(name, end=" ", flush=True)
+            row = tried(name)
+            print(json.dumps(row), flush=True)
+            rows = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+            write_json({n: r for n in NETWORKS if (r := row if n == name else rows.get(n))}, arguments.json)
+    PAGE.write_text(page(json.loads(arguments.json.read_text())))
+    print(PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

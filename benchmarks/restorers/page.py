@@ -1,0 +1,42 @@
+"""docs/restorers.md, made of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "restorers.md"
+CORRECT = 1e-3
+SIZES = {"any": "any", "up to": "any up to a bound", "one": "one"}
+
+
+def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    good = [row for row in rows.values() if row.get("error", 1) <= CORRECT]
+    count = {kind: sum(row["sizes"] == kind for row in good) for kind in SIZES}
+    lines = [
+        "# Checkpoints of restorers",
+        "",
+        "`python -m ncnn_builder convert x4plus.pth --out x4plus` ([how](convert.md#checkpoints-of-restorers)) of",
+        "every architecture of spandrel 0.4.2 and spandrel_extra_arches 0.2.0: small ones where the class allows it,",
+        "with random weights, on plain ncnn beside torch, at several sizes. Error: the largest, of the output's",
+        f"largest magnitude. {len(good)} of {len(rows)} convert within 1e-3: {count['any']} for pictures of any size,"
+        f" {count['up to']} for any up to a",
+        f"bound (`--size ..512`), {count['one']} for one size (`--size 512`).",
+        "`python -m benchmarks.restorers` wrote this page.",
+        "",
+        "| architecture | for | sizes | error | layers | why not, or why not any size |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        why = row.get("failed") or row.get("not_open") or ""
+        cells = [name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")]
+        cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
+        lines.append(f"| {' | '.join([*cells, _short(why)])} |")
+    return "\n".join([*lines, ""])
+
+
+def _short(why: str) -> str:
+    """One cell, that a reader takes in."""
+    plain = " ".join(why.replace("|", "/").replace("<", "").split())
+    return plain if len(plain) <= 240 else plain[:240].rsplit(" ", 1)[0] + " ..."
