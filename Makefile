@@ -42,7 +42,7 @@ test: setup-dev
 check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(PYTEST) -q -m "not slow and not long"
+	$(PYTEST) -q -m "not slow and not long and not real"
 
 lint: setup-dev
 	$(BIN)/ruff check .

