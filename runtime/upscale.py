@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ._ncnn import memory_limit
 from .errors import NcnnError, UsageError
 from .files import check_file
 from .pictures import PICTURE_SUFFIXES
@@ -41,7 +42,7 @@ def run(request: Request) -> Path:
         clip = read_clip(source)
         return upscale_clip(clip, path, *_upscaler(request), _command(request), request.quiet)
     if kind not in READ_SUFFIXES:
-        expected = " ".join((*READ_SUFFIXES, *DEMUXERS))
+        expected = " ".join(dict.fromkeys((*READ_SUFFIXES, *DEMUXERS)))
         raise UsageError("an unknown kind of file", file=request.source, expected=expected, got=kind or "no suffix")
     return _picture(request, source, check_file(out, PICTURE_SUFFIXES))
 
@@ -88,7 +89,9 @@ def _upscaler(request: Request) -> tuple[Upscaler, str]:
             print(printable(remark, keep=""), file=sys.stderr)
 
     restorer = Restorer(request.model, request.threads, request.isolate)
-    upscaler = Upscaler(restorer, request.tile, request.overlap, request.memory << 20, say)
+    upscaler = Upscaler(
+        restorer, request.tile, request.overlap, request.memory << 20 if request.memory else memory_limit() // 4, say
+    )
     settings = (restorer.digest, request.tile, request.overlap, request.format, request.quality)
     return upscaler, hashlib.sha256(repr(settings).encode()).hexdigest()
 

@@ -58,7 +58,9 @@ KEYS = {
         "pixels that a tile shows around what is kept of it; default: how far the\n"
         "net looks, by its layers, or measured where that is far or not known",
     ),
-    "memory": Key(whole(16, 1 << 24), "memory=1024", "megabytes that a tile may take, as a small one shows"),
+    "memory": Key(
+        whole(16, 1 << 24), "memory=N", "megabytes that a tile may take; default: a quarter of the machine's"
+    ),
     "format": Key(suffix, "format=png", "of a folder's pictures: png, jpg, webp, tif or bmp; default: as they were"),
     "quality": Key(whole(1, 100), "quality=95", "of .jpg and .webp"),
     "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),
@@ -80,7 +82,7 @@ class Request:
     model: str = ""
     tile: Tile = AUTO
     overlap: int | None = None
-    memory: int = 1024
+    memory: int | None = None
     format: str | None = None
     quality: int = 95
     threads: int | None = None

@@ -98,7 +98,7 @@ class Restorer:
         """(pixels that a window has to show around what is kept of it, the most that the rest then still changes).
 
         The reach, where it is known and small. Else measured on a picture of our own that is cut off more and more far
-        away: the distance beyond which nothing changes by half a level, and as much again for other pictures.
+        away: the distance beyond which nothing changes by half a level.
         """
         if self.reach is not None and self.reach.pixels <= NEAR:
             return self.reach.pixels, 0.0
@@ -112,8 +112,8 @@ class Restorer:
         change = np.abs(whole - self.run(np.ascontiguousarray(picture[:, :, cut:]))).max(axis=(0, 1))
         by_pixel = change.reshape(-1, f.scale).max(axis=1)
         far = np.flatnonzero(by_pixel > SEEN)
-        reached = 2 * (int(far[-1]) + 1) if far.size else 0
-        return (reached, 0.0) if reached <= seen // 2 else (FAR, float(by_pixel[FAR:].max()))
+        reached = int(far[-1]) + 1 if far.size else 0
+        return (reached, 0.0) if reached <= seen * 3 // 4 else (FAR, float(by_pixel[FAR:].max()))
 
 
 def _files(model: str) -> tuple[Path, Path, Path]:

@@ -45,6 +45,7 @@ class Upscaler:
         self._tile, self._memory, self.say = tile, memory, say
         self._overlap = overlap
         self._area: int | None = None
+        self._mentioned = False
 
     def upscale(self, picture: Pixels, watch: Watch = lambda windows: windows) -> Pixels:
         """[h, w, 1 or 3] -> [scale * h, scale * w, the same] of the same type, in colour where the net makes colour of
@@ -54,6 +55,7 @@ class Upscaler:
             grid, most, padded = self._plan(height, width)
             whole = _padded(picture, *padded)
             places = windows(grid, whole.shape[0], whole.shape[1], most)
+            self._mention_waste(places)
             result = np.empty((self.scale * height, self.scale * width, self._channels(channels)), picture.dtype)
             for rows, columns in watch(places):
                 part = self._restore(whole[rows.start : rows.stop, columns.start : columns.stop])
@@ -97,11 +99,32 @@ class Upscaler:
                 got=f"an overlap of {grid.overlap}, windows at multiples of {grid.align}",
             )
         least = grid.smallest()
+        if self._tile == AUTO and min(least, tall) * min(least, wide) > (self._area or 0) and f.tiling:
+            raise self._no_room(least)
         longest = (
             tall if tall <= most[0] else max(most[0] // align * align, least),
             wide if wide <= most[1] else max(most[1] // align * align, least),
         )
         return grid, longest, (tall, wide)
+
+    def _no_room(self, least: int) -> UsageError:
+        needed = self._memory * least**2 // max(self._area or 1, 1)
+        return UsageError(
+            f"tiles of {least} x {least} pixels, which an overlap of {self._overlap} needs, do not fit into memory",
+            expected=f"about memory={(needed >> 20) + 1}",
+            got=f"memory={self._memory >> 20}",
+            fix="Give more memory=, or a smaller overlap= at the cost of seams",
+        )
+
+    def _mention_waste(self, places: list[Window]) -> None:
+        computed = sum((r.stop - r.start) * (c.stop - c.start) for r, c in places)
+        kept = sum((r.last - r.first) * (c.last - c.first) for r, c in places)
+        if 2 * kept < computed and not self._mentioned:
+            self._mentioned = True
+            self.say(
+                f"tiles show {self._overlap} pixels around what is kept of them, so that {kept * 100 // computed} % of "
+                "them is: more memory=, a larger tile= or a smaller overlap= is faster"
+            )
 
     def _side(self, tall: int, wide: int) -> int:
         """Of a square window."""

