@@ -39,7 +39,7 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "ncnn_builder.Graph": ("input", "inputs", "nodes", "output", "outputs", "scope", "tap", "taps"),
-    "ncnn_builder.Matcher": ("interior", "private", "readers"),
+    "ncnn_builder.Matcher": ("interior", "need", "private", "readers"),
     "ncnn_builder.Node": ("inputs", "name", "outputs", "params", "scope", "source", "spec", "weights"),
     "ncnn_builder.OpSpec": ("infer", "macs", "reference", "samples", "weight_sizes"),
     "ncnn_builder.Value": ("data", "name", "producer", "shape", "uses", *METHODS),

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from .errors import BuildError
 from .ir import Array, Graph
+from .opspec import OpSpec
 from .passes.canonical import canonical
 from .passes.constant_folding import constant_folding
 from .passes.crops_to_slice import crops_to_slice
@@ -23,7 +24,7 @@ from .passes.fold_scales import fold_scales
 from .passes.fuse_activation import fuse_activation
 from .passes.fuse_attention import fuse_attention
 from .passes.fuse_modulated import fuse_modulated
-from .passes.match import Rewrite, rewrite_all
+from .passes.match import Rewrite
 from .passes.merge_elementwise import merge_elementwise
 from .passes.no_ops import no_ops
 from .passes.raise_attention import raise_attention
@@ -146,8 +147,8 @@ def rewrites(name: str, *, stage: str = "lowered", targets: Collection[str] = ()
     It is asked for every node, until nothing is found any more. Where the node is the last one of its pattern, it makes
     the node's outputs in another way, with functions of the DSL on the graph, and returns their Values; else None. It
     touches nothing else: what nobody reads any longer goes. matcher.interior(value, "Type") is the node that makes a
-    value which nobody else wants. A rewrite that has not looked at a parameter which is off its default does not take
-    place.
+    value which nobody else wants; matcher.need(condition, why) leaves the pattern alone where it does not hold, and
+    --dump-passes says why. A rewrite that has not looked at a parameter which is off its default does not take place.
 
     stage: "built", the graph as its author wrote it, before all other passes; or "lowered", the layers that will be
     emitted, behind them. targets: those on which it runs; by default all but "reference", which is the oracle.
@@ -162,14 +163,20 @@ def rewrites(name: str, *, stage: str = "lowered", targets: Collection[str] = ()
 
     def put(rewrite: _Rewrite) -> _Rewrite:
         on = only(*targets) if targets else but_the_oracle
-        OWN[stage].append(Pass(name, lambda graph: rewrite_all(graph, rewrite, name), on))
+        rules = Rules(name)
+        rules.on(OpSpec)(lambda matcher, node: rewrite(matcher.new, node, matcher))
+        OWN[stage].append(Pass(name, rules, on))
         return rewrite
 
     return put
 
 
-REFUSALS = {each.name: each.run.refusals for each in (*BUILT, *LOWERED) if isinstance(each.run, Rules)}
-"""Name of a pass -> what its pattern was not found in, and why."""
+def refusals(name: str, graph: Graph) -> dict[str, str]:
+    """Name of a node that the pass of this name looked at -> why it stays as it is; {} of what is no pass of rules."""
+    passes = (*BUILT, *LOWERED, *OWN["built"], *OWN["lowered"])
+    found = [each.run for each in passes if each.name == name and isinstance(each.run, Rules)]
+    return found[0].refusals(graph) if found else {}
+
 
 Observe = Callable[[str, Graph, Graph], None]
 """(name of the step, graph before, graph after): told of every step, before its result is verified."""

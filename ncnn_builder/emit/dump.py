@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..ir import Graph
-from ..pipeline import REFUSALS
+from ..pipeline import refusals
 from .files import write_files
 
 _OURS = re.compile(r"\d\d_\w+\.(before|after|unchanged|refused)\.txt")
@@ -33,8 +33,7 @@ class Dump:
         else:
             self._texts[f"{name}.before.txt"] = f"{before}\n"
             self._texts[f"{name}.after.txt"] = f"{after}\n"
-        reasons = REFUSALS[step](after) if step in REFUSALS else {}
-        if reasons:
+        if reasons := refusals(step, after):
             self._texts[f"{name}.refused.txt"] = "".join(f"{node}: {why}\n" for node, why in reasons.items())
 
     def write(self) -> None:

@@ -93,7 +93,15 @@ class Matcher:
 
     def interior(self, value: Value, *types: str) -> Node | None:
         """As maybe(), of types by their names: for a user's pass, of ops of their own too."""
-        return self.maybe(value, *(type(spec_of(name)) for name in types))
+        try:
+            return self.maker(value, *(type(spec_of(name)) for name in types))
+        except NoMatch as reason:
+            self.why = self.why or str(reason)
+            return None
+
+    def need(self, condition: object, reason: str) -> None:
+        """For what has to hold where the pattern is: where it does not, a user's pass leaves the node as it is."""
+        need(condition, reason)
 
     def make(
         self, op: type[OpSpec], inputs: ValueLike, weights: Mapping[str, Array | None] | None = None, /, **params: Any

@@ -132,6 +132,23 @@ def test_a_pass_runs_everywhere_but_on_the_oracle(tmp_path: Any) -> None:
     assert any("merge_caps.after" in path.name for path in tmp_path.rglob("*"))
 
 
+def test_why_a_pass_did_nothing_is_shown(tmp_path: Any) -> None:
+    def needs(g: nb.Graph, node: nb.Node, matcher: Any) -> Any:
+        if node.spec.type == "SoftCap" and matcher.interior(node.inputs[0], "SoftCap"):
+            matcher.need(node.params["cap"] < 1, f"the cap {node.params['cap']} is large")
+        return None
+
+    nb.rewrites("merge_small", targets=["stock"])(needs)
+    graph = twice()
+    nb.compile_graph(graph, "stock", dump=tmp_path / "large")
+    (said,) = (tmp_path / "large").glob("*_merge_small.refused.txt")
+    assert said.read_text() == f"{graph.nodes[1].name}: the cap 2.0 is large\n"
+    graph.output("z", graph.nodes[0].outputs[0])
+    nb.compile_graph(graph, "stock", dump=tmp_path / "read")
+    (said,) = (tmp_path / "read").glob("*_merge_small.refused.txt")
+    assert "somebody else reads" in said.read_text()
+
+
 def test_a_converter_of_ones_own_op() -> None:
     function = soft_cap()
 
