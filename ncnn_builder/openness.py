@@ -4,8 +4,8 @@ An input of any shape has at run time a shape that nobody knows now, and so has 
 makes a certain size of every size, as global pooling does, or takes one size only, as a matrix product does of the
 columns of its input. What is made for the sizes of today must not take the place of what works for all. Whether it
 does is not argued but tried: shape rules are asked for other shapes, one axis twice as long, a little longer, shorter,
-longer by a number that keeps its halves, thirds and quarters whole, or one axis more or less. The shapes that a value
-has then are Value.others; a value that has always the same has none.
+longer by a number that keeps its halves, thirds and quarters whole, one axis more or less, or two exchanged. The shapes
+that a value has then are Value.others; a value that has always the same has none.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def others_of_input(shape: Shape) -> tuple[Shape, ...]:
             tried.append(tuple(sizes))
     tried.append((2, *shape) if rank < 4 else shape)
     tried.append(shape[1:] if rank > 1 else shape)
+    tried.append((*shape[:-2], *shape[:-3:-1]))  # a plane of one row is one of one column for who counts its numbers
     return tuple(tried)
 
 

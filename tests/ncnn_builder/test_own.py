@@ -141,11 +141,11 @@ def test_why_a_pass_did_nothing_is_shown(tmp_path: Any) -> None:
     nb.rewrites("merge_small", targets=["stock"])(needs)
     graph = twice()
     nb.compile_graph(graph, "stock", dump=tmp_path / "large")
-    (said,) = (tmp_path / "large").glob("*_merge_small.refused.txt")
+    (said,) = (tmp_path / "large").rglob("*_merge_small.refused.txt")
     assert said.read_text() == f"{graph.nodes[1].name}: the cap 2.0 is large\n"
     graph.output("z", graph.nodes[0].outputs[0])
     nb.compile_graph(graph, "stock", dump=tmp_path / "read")
-    (said,) = (tmp_path / "read").glob("*_merge_small.refused.txt")
+    (said,) = (tmp_path / "read").rglob("*_merge_small.refused.txt")
     assert "somebody else reads" in said.read_text()
 
 

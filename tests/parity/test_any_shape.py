@@ -161,6 +161,23 @@ def test_a_lowering_that_computes_with_the_size_of_today_names_the_op() -> None:
     assert caught.value.op == "CoordConcat"
 
 
+def test_noise_of_one_row_is_noise_of_one_column_as_well() -> None:
+    """AddNoise counts the numbers of its plane: it takes [1, 2] for a picture of two rows and one column."""
+    g = nb.Graph()
+    x, styles = g.input("x", (5, 1, 2), any_shape=True), g.input("styles", (5,))
+    weight = nb.F4DOp1D(g, [nb.shell(g, [], np.ones((1, 5, 3, 3), np.float32)), styles], 1, "Mul")
+    plane = nb.really_reshape(g, nb.shell(g, [], np.ones((1, 1, 1, 2), np.float32)), (1, 2))
+    y = nb.AddNoise(g, [nb.Fconv2d(g, [x, weight], 1, 1), plane])
+    assert y[0].open and {(1, 2, 1)} <= set(y[0].others)
+    g.output("y", y)
+    with pytest.raises(nb.BuildError, match="holds for one size only"):
+        nb.compile_graph(g, "fused")  # the layer that would do it all is made for one size
+    model = nb.compile_graph(g, "reference")
+    for shape in ((5, 1, 2), (5, 2, 1)):
+        given = {"x": np.ones(shape, np.float32), "styles": np.ones(5, np.float32)}
+        assert run_emitted(model, given, ["y"])["y"].shape == (1, *shape[1:])
+
+
 def test_a_file_that_says_no_size_but_hints(tmp_path: Path) -> None:
     """Id 30 says the shapes of one run; the Input says none."""
     path = tmp_path / "a.param"
