@@ -20,6 +20,7 @@ from ..errors import BuildError
 from .assigned import assignments
 from .given import need_known_sizes
 from .inplace import without_writes
+from .kept import spared
 from .marks import Leaf, marked
 from .shapes_only import shapes_only
 from .symbols import Dynamic, Symbols, checked, dynamic_shapes
@@ -67,7 +68,8 @@ def export(
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
             assigned = nullcontext() if strict else assignments(module)
-            with _quiet(), torch.no_grad(), shapes_only(), assigned, marks as leaves:  # as a net is run, should it ask
+            # Without gradients: as a net is run, should it ask.
+            with _quiet(), torch.no_grad(), shapes_only(), spared(module), assigned, marks as leaves:
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict, **options)
                 return program_of(exported, leaves, shapes)
         except BuildError:

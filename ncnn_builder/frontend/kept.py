@@ -1,0 +1,67 @@
+"""What torch.export does to a module that it looks at, and the author's module is spared.
+
+forward() may put a tensor into an attribute of its module, as in self.mean = self.mean.type_as(x). In an export that is
+a tensor without numbers, and some versions of torch leave it there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+_LISTS: dict[type[nn.Module], Callable[[list[tuple[str, nn.Module]]], nn.Module]] = {
+    nn.ModuleList: lambda items: nn.ModuleList(module for _, module in items),
+    nn.Sequential: lambda items: nn.Sequential(OrderedDict(items)),
+}
+
+
+@contextmanager
+def spared(module: nn.Module) -> Iterator[None]:
+    """While torch.export runs forward() of this module."""
+    with attributes_kept(module), lists_cut():
+        yield
+
+
+@contextmanager
+def attributes_kept(module: nn.Module) -> Iterator[None]:
+    """Whatever is assigned inside to attributes of the module and of those in it is undone."""
+    held = [(part, dict(vars(part))) for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, before in held:
+            now = vars(part)
+            for name in now.keys() - before.keys():
+                del now[name]
+            now.update({name: value for name, value in before.items() if now.get(name, held) is not value})
+
+
+@contextmanager
+def lists_cut() -> Iterator[None]:
+    """Lists of modules can be cut inside, as in self.blocks[1:].
+
+    torch 2.4 exports a module behind proxies of a class AttrProxy, whose slices it makes of that class with too few
+    arguments.
+    """
+    own = {kind: kind.__getitem__ for kind in _LISTS}
+
+    def cut(kind: type[nn.Module]) -> Callable[[Any, Any], Any]:
+        def getitem(self: Any, index: Any) -> Any:
+            proxy = any(base.__name__ == "AttrProxy" for base in type(self).__mro__)
+            if isinstance(index, slice) and proxy:
+                return _LISTS[kind](list(self._modules.items())[index])
+            return own[kind](self, index)
+
+        return getitem
+
+    for kind in _LISTS:
+        kind.__getitem__ = cut(kind)
+    try:
+        yield
+    finally:
+        for kind, method in own.items():
+            kind.__getitem__ = method

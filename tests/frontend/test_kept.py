@@ -1,0 +1,67 @@
+"""A module that was exported is the module that it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import ncnn_builder as nb
+from ncnn_builder.frontend.kept import attributes_kept, lists_cut
+
+
+class Means(nn.Module):
+    """As restorers do: a tensor that is no buffer, brought to the type of the input at each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = torch.full((1, 3, 1, 1), 0.25)
+        self.inner = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.mean = self.mean.type_as(x)
+        self.inner.seen = x
+        return self.inner(x - self.mean)
+
+
+def test_what_forward_assigns_is_gone_after_the_export() -> None:
+    module, x = Means().eval(), torch.ones(1, 3, 4, 4)
+    mean, expected = module.mean, Means.forward(module, x).detach()
+    module.inner.seen = "before"
+    graph = nb.capture(module, x)
+    assert module.mean is mean and module.inner.seen == "before" and "forward" not in vars(module)
+    assert [node.spec.type for node in graph.nodes][-1] == "Convolution"
+    assert torch.equal(module(x), expected)
+
+
+def test_an_error_inside_leaves_the_attributes_too() -> None:
+    module = Means()
+    before = dict(vars(module))
+    with pytest.raises(KeyError), attributes_kept(module):
+        module.mean, module.other = None, 1
+        del module.training
+        raise KeyError
+    assert vars(module).keys() == before.keys() and all(vars(module)[k] is v for k, v in before.items())
+
+
+class AttrProxy:
+    """As torch 2.4 has it."""
+
+    def __init__(self, base: Any, path: str) -> None:
+        self.__class__ = type(type(base).__name__, (type(self), type(base)), {})
+        self.__dict__ = base.__dict__
+
+
+@pytest.mark.parametrize("kind", [nn.ModuleList, lambda parts: nn.Sequential(*parts)])
+def test_a_list_behind_a_proxy_is_cut(kind: Any) -> None:
+    parts = [nn.ReLU(), nn.Tanh(), nn.Sigmoid()]
+    plain, proxy = kind(parts), AttrProxy(kind(parts), "blocks")
+    with pytest.raises(TypeError, match="path"):
+        proxy[1:]
+    with lists_cut():
+        assert list(proxy[1:]) == parts[1:] and list(plain[1:]) == parts[1:] and list(proxy[::-2]) == parts[::-2]
+        assert proxy[0] is parts[0] and type(plain[1:]) is type(plain)
+    with pytest.raises(TypeError, match="path"):
+        proxy[1:]
