@@ -60,6 +60,7 @@ LONG = {
     "test_project",
     "test_projector",
     "test_properties",
+    "test_restorers",
     "test_rewrite",
     "test_rounding",
     "test_shipped",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,14 @@ def write_net(
 
     down: a stride, so that sizes are multiples of it.
     """
+    for suffix, data in _files(scale, channels, outputs, size, down).items():
+        path.with_suffix(suffix).write_bytes(data)
+    return path
+
+
+@cache
+def _files(scale: int, channels: int, outputs: int, size: tuple[int, int] | None, down: int) -> dict[str, bytes]:
+    """Suffix -> content. To build a net of open sizes takes longer than most of the tests."""
     torch.manual_seed(scale + channels)
     g = nb.Graph()
     x = g.input("data", (channels, *(size or (16, 16))), any_shape=size is None)
@@ -32,8 +42,9 @@ def write_net(
     if channels == outputs and down == 1:
         y = nb.interpolate(g, x, scale_factor=scale, mode="nearest") * 0.8 + y * 0.2
     g.output("output", y)
-    nb.save(g, path.with_suffix(".param"), path.with_suffix(".bin"), target="stock")
-    return path
+    with tempfile.TemporaryDirectory() as folder:
+        nb.save(g, Path(folder, "net.param"), Path(folder, "net.bin"), target="stock")
+        return {file.suffix: file.read_bytes() for file in Path(folder).iterdir()}
 
 
 def write_manifest(path: Path, **changes: object) -> None:
