@@ -44,6 +44,18 @@ class UNet(nn.Module):
         return torch.sigmoid(self.last(torch.cat([y, a], 1)))
 
 
+class Denoiser(nn.Module):
+    """A picture, and how noisy it is, which is one number everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 3, 3, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        level = torch.zeros(1, 1, *x.shape[2:]).to(x) + 15 / 255
+        return self.conv(torch.cat([x, level], 1)) + torch.full((x.shape[3],), 0.5)
+
+
 class Detector(nn.Module):
     """Boxes and scores of two grids, one behind the other."""
 
@@ -170,6 +182,7 @@ class Net:
 NETS = {
     "restorer": Net(Restorer, (1, 3, 20, 24), {"x": {2: "h", 3: "w"}}),
     "unet": Net(UNet, (1, 3, 21, 26), {"x": {2: "h=3..", 3: "w=3.."}}),
+    "denoiser": Net(Denoiser, (1, 3, 20, 24), {"x": {2: "h", 3: "w"}}),
     "detector": Net(Detector, (1, 3, 64, 96), {"x": {2: "h=16..", 3: "w=16.."}}),
     "proposals": Net(Proposals, (1, 3, 31, 40), {"x": {2: "h=7..", 3: "w=7.."}}),
     "text": Net(TextEncoder, (1, 11), {"ids": {1: "n=2..64"}}, whole=True),

@@ -2,6 +2,7 @@
 
 They are computed when somebody asks for them at certain sizes. A net has them at the largest, of which it crops the
 part that is needed: right where the smaller ones are the beginnings of the largest, which is tried at several sizes.
+What is one number everywhere has no largest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from ..errors import BuildError
 from ..ir import Graph
 from ..open_shapes import evaluated, shape_at, some_sizes
+from ..ops.resampling.resample import interpolate
 from ..ops.shapes.crop import crop
 from ..sizes import OpenSizeError, Size, names_of
 from .blobs import constant
@@ -46,8 +48,21 @@ def at_sizes(item: Any, at: Mapping[str, int]) -> Any:
     return item
 
 
+def _everywhere(x: Lazy) -> float | None:
+    """The number that it is everywhere, at all sizes that are tried."""
+    found = {number for at in some_sizes(x.shape) for number in x.make(at).unique().tolist()}
+    return float(found.pop()) if len(found) == 1 else None
+
+
 def in_net(g: Graph, x: Lazy) -> Tensor:
     """It as a blob. Raises BuildError for one without a largest, or whose smaller ones are not the beginning of it."""
+    dims: Sequence[int] = [n for n in x.shape if n != 1] or [1]
+    outer, picture = ([1] * (3 - len(dims)) + list(dims))[:-2], dims[-2:]
+    number = _everywhere(x) if len(outer) == 1 and not isinstance(outer[0], Size) else None
+    if number is not None:
+        one = constant(g, torch.full((outer[0], 1, 1), number), [outer[0], 1, 1])
+        size = (picture[0], picture[1]) if len(picture) > 1 else (1, picture[0])
+        return tensor(interpolate(g, one, size, None, "nearest")[0], x.shape, x.dtype)
     names = names_of(*x.shape)
     unbounded = [n.name for n in names if n.most is None]
     if unbounded:
@@ -73,7 +88,6 @@ def in_net(g: Graph, x: Lazy) -> Tensor:
                 expected="that those of a smaller size are the first of a larger one's",
                 got=list(x.shape),
             )
-    dims: Sequence[int] = [n for n in x.shape if n != 1] or [1]
     blob = constant(g, whole, [n for n in shape_at(dims, most)])
     axes = [i for i, n in enumerate(dims) if isinstance(n, Size)]
     value = crop(g, blob, [0] * len(axes), [dims[i] for i in axes], axes)[0]
