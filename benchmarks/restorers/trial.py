@@ -35,7 +35,7 @@ def trial(name: str, folder: Path) -> dict[str, Any]:
         if size == UP_TO and "no largest" not in row["not_open"]:
             continue
         try:
-            done = convert_restorer(dict(state), folder / "net", size=size)
+            done = convert_restorer(dict(state), folder / "net", size=size, check="outputs")
         except Exception as error:  # of ours, or a fault of ours
             kind = "" if isinstance(error, NcnnBuilderError) else f"fault: {type(error).__name__}: "
             row["failed" if size == one else "not_open"] = kind + _said(error)

@@ -48,8 +48,13 @@ def checked(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     tolerance: float,
+    *,
+    modules_too: bool = True,
 ) -> Checked:
-    """Each output at the given inputs and at some drawn ones, each module at the given ones, ncnn against torch."""
+    """Each output at the given inputs and at some drawn ones, each module at the given ones, ncnn against torch.
+
+    modules_too: False for the outputs alone.
+    """
     draws, now = draws_of(args, kwargs), made.sizes_of(args, kwargs)
     titles = ["given", *(f"draw {i + 1}" for i in range(DRAWS))]
     leaves, structure = tree_flatten((tuple(args), dict(kwargs)))
@@ -58,7 +63,7 @@ def checked(
         draws.append(tree_unflatten(_resized(made, leaves, at), structure))
     feeds = [feeds_of(made, a, k) for a, k in draws]
     names = [p.name for p in made.outputs]
-    parts = _parts(made, model, now)
+    parts = _parts(made, model, now) if modules_too else []
     runs: list[Run] = [(each, names) for each in feeds]
     runs += [(feeds[0], list(dict.fromkeys(model.taps[path] for path in part))) for part in parts]
     outputs: list[Comparison] = []

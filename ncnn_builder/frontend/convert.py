@@ -71,7 +71,7 @@ def convert(
     weights: str = "fp32",
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
-    check: bool = True,
+    check: bool | str = True,
     tolerance: float | None = None,
     examples: Sequence[str] = (),
     own: bool = False,
@@ -85,7 +85,8 @@ def convert(
 
     args: a tensor, or a tuple of what forward() takes, by which its shapes are known; kwargs likewise. The blobs are
     in0, in1, ... and out0, out1, ... unless `inputs` and `outputs` name them. target: "stock" runs on any ncnn.
-    weights: "fp32" or "fp16". check=False writes without running. tolerance: of each output's largest magnitude.
+    weights: "fp32" or "fp16". check=False writes without running, check="outputs" compares no modules, of which a large
+    net has more numbers than memory holds, so that it is run many times. tolerance: of each output's largest magnitude.
     examples: "py", "cpp": programs PATH.py and PATH.cpp that run the net with plain ncnn. own: ask the module's own
     export_ncnn(), where it has one; forward_only: do not even ask those of the modules inside, as is done otherwise,
     but capture what their forward() computes. dump_passes: a folder for the graph as text before and after every step,
@@ -98,6 +99,8 @@ def convert(
     about: asked, with the ports of the inputs and of the outputs, what else PATH.json says.
     Raises BuildError for what cannot be converted and ParityError for what is not equal; nothing is written then.
     """
+    if check not in (True, False, "outputs"):
+        raise BuildError("no such check", argument="check", expected="True, False or 'outputs'", got=check)
     bound = TOLERANCE.get(weights, 1e-4) if tolerance is None else tolerance
     place, told = Path(path), progress or (lambda step: None)
     unknown = sorted(set(examples) - set(EXAMPLES))
@@ -130,7 +133,8 @@ def convert(
             _need_plain_ncnn(model)
         if check:
             told("comparing with torch")
-        report = checked(module, made, model, args, named, bound) if check else None
+        outputs_alone = check == "outputs"
+        report = checked(module, made, model, args, named, bound, modules_too=not outputs_alone) if check else None
         if report is not None and report.first is not None:
             told("looking for the cause")
             raise _unequal(module, made, report, report.first, args, named, target, weights)

@@ -50,7 +50,7 @@ def at_sizes(item: Any, at: Mapping[str, int]) -> Any:
 
 def _everywhere(x: Lazy) -> float | None:
     """The number that it is everywhere, at all sizes that are tried."""
-    found = {number for at in some_sizes(x.shape) for number in x.make(at).unique().tolist()}
+    found = {number for at in some_sizes(x.shape) for number in set(x.make(at).flatten().tolist())}
     return float(found.pop()) if len(found) == 1 else None
 
 

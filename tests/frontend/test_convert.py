@@ -72,6 +72,13 @@ def test_names_and_no_check(tmp_path):
         nb.convert(Net(), X, tmp_path / "m", outputs=["a"])
 
 
+def test_outputs_alone_are_compared(tmp_path):
+    done = nb.convert(Net(), X, tmp_path / "net", check="outputs")
+    assert len(done.checked.outputs) == 9 and done.checked.modules == ()
+    with pytest.raises(nb.BuildError, match="no such check"):
+        nb.convert(Net(), X, tmp_path / "net", check="modules")
+
+
 def test_taps_are_the_modules_results():
     net = Net()
     made = captured(net, X)
