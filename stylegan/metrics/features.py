@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stylegan._torch import Tensor, functional, torch
-from stylegan.checkpoints import feature_files
+from stylegan.checkpoints import efficientnet, feature_files
 from stylegan.checkpoints.feature_files import INCEPTION, VGG16, FeatureFile, FeatureFileError, Official, first_line
 from stylegan.errors import MetricError
 from stylegan.metrics import inception
@@ -96,6 +96,23 @@ class StateDictFeatures(Features):
         return found
 
 
+class EfficientNetFeatures(Features):
+    """What EfficientNet-Lite0 tells ImageNet's classes by; the weights are a package's. Raises MetricError."""
+
+    def __init__(self) -> None:
+        try:
+            self._network, self.key = efficientnet.installed()
+        except FeatureFileError as error:
+            raise MetricError(str(error)) from None
+        self.description = f"{efficientnet.DESCRIPTION} (sha256 {self.key[:16]}...)"
+
+    def to(self, device: torch.device) -> None:
+        self._network.to(device)
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        return self._network.features(efficientnet.prepared(pictures))
+
+
 class FixedFeatures(Features):
     """Features without a network: the layout of colours, and statistics of fixed random convolutions. 496 numbers.
 
@@ -140,11 +157,13 @@ def choose(named: str | None, metric: str) -> tuple[Features, str]:
     """The features for a metric, and why its figures are not comparable with published ones (else empty).
 
     named: a TorchScript file, which is executed, or a state_dict of inception-2015-12-05.pth, which is not; "inception"
-    or "vgg16", an official file; "fixed"; None: the official file of the metric from the cache or the network, and else
-    the fixed ones. Raises MetricError.
+    or "vgg16", an official file; "fixed"; "efficientnet", whose weights are a package's; None: the official file of the
+    metric from the cache or the network, and else the fixed ones. Raises MetricError.
     """
     if named == FIXED:
         return FixedFeatures(), "features without a network"
+    if named == efficientnet.WORD:
+        return EfficientNetFeatures(), f"features of another network than {OFFICIAL[metric].description}"
     wanted = OFFICIAL[metric]
     try:
         if named is not None and named not in _FROM_WORDS:

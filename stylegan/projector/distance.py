@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from stylegan._torch import Tensor, functional, torch
-from stylegan.checkpoints import feature_files
+from stylegan.checkpoints import efficientnet, feature_files
 from stylegan.checkpoints.feature_files import VGG16, FeatureFile, FeatureFileError, first_line
 from stylegan.errors import ProjectionError
 
@@ -124,12 +124,33 @@ class NetworkDistance(Distance):
         return found.float()
 
 
+class EfficientNetDistance(Distance):
+    """The maps of EfficientNet-Lite0, each pixel's channels of length one as in LPIPS (Zhang et al. 2018, "The
+    unreasonable effectiveness of deep features"), with no weights of their own; a mean over places and maps."""
+
+    description = f"features of {efficientnet.DESCRIPTION}"
+
+    def __init__(self) -> None:
+        try:
+            self._network, self.sha256 = efficientnet.installed()
+        except FeatureFileError as error:
+            raise ProjectionError(str(error)) from None
+
+    def to(self, device: torch.device) -> None:
+        self._network.to(device)
+
+    def _features(self, picture: Tensor) -> Tensor:
+        maps = self._network.maps(efficientnet.prepared(picture.expand(-1, 3, -1, -1)))
+        parts = [functional.normalize(x, eps=1e-6).flatten(1) / math.sqrt(len(maps) * x[0, 0].numel()) for x in maps]
+        return torch.cat(parts, dim=1)
+
+
 def choose(named: str | None, channels: int) -> tuple[Distance, str]:
     """The distance, and why it is not the official network's although nothing else was named (else empty).
 
-    named: a TorchScript file, which is executed; "pixels"; "vgg16", the official file; None: that file from the cache
-    or the network, and else the pixels. The official file is executed only if its hash is the known one.
-    channels: of the pictures; a network takes 1 or 3. Raises ProjectionError.
+    named: a TorchScript file, which is executed; "pixels"; "efficientnet", whose weights are a package's; "vgg16", the
+    official file; None: that file from the cache or the network, and else the pixels. The official file is executed
+    only if its hash is the known one. channels: of the pictures; a network takes 1 or 3. Raises ProjectionError.
     """
     if named == PIXELS:
         return PixelDistance(), ""
@@ -138,6 +159,8 @@ def choose(named: str | None, channels: int) -> tuple[Distance, str]:
         if named is not None:
             raise ProjectionError(f"features {named}: {reason}: choose --features {PIXELS}")
         return PixelDistance(), reason
+    if named == efficientnet.WORD:
+        return EfficientNetDistance(), ""
     try:
         if named not in (None, OFFICIAL):
             assert named is not None

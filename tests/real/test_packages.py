@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 import ncnn_builder as nb
 from runtime import Net
+from stylegan.checkpoints.efficientnet import EfficientNetLite0
 
-from .networks import EfficientNetLite0, Speech, Styles
+from .networks import Speech, Styles
 from .packages import file, need
 from .speech import spoken
 
