@@ -13,9 +13,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch._dynamo.source import ConstantSource
-from torch._subclasses import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from ..errors import BuildError
 from ..open_shapes import as_size, evaluated, lesser, solved
@@ -49,6 +46,10 @@ class Symbols:
         sizes = cls()
         if not names:
             return sizes
+        from torch._dynamo.source import ConstantSource  # seconds, which nobody else has to wait
+        from torch._subclasses import FakeTensorMode
+        from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+
         env = ShapeEnv()
         sizes.fakes, sizes.guards = FakeTensorMode(shape_env=env, allow_non_fake_inputs=True), env.guards
         for i, name in enumerate(names):
