@@ -149,6 +149,40 @@ class Windows(nn.Module):
         return F.pixel_shuffle(self.up((rows + z).permute(0, 3, 1, 2)), 2)
 
 
+class Shifted(nn.Module):
+    """Attention in windows of 4 x 4 that are shifted by 2, as Swin's: a mask that follows from the size says which
+    pixels are no neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 3, 3, 1, 1)
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    @staticmethod
+    def windows(x: Any) -> Any:
+        n, h, w, c = x.shape
+        return x.view(n, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+
+    def mask(self, height: int, width: int) -> Any:
+        parts = torch.zeros(1, height, width, 1)
+        cuts = (slice(0, -4), slice(-4, -2), slice(-2, None))
+        for i, rows in enumerate(cuts):
+            for j, columns in enumerate(cuts):
+                parts[:, rows, columns, :] = 3 * i + j
+        part = self.windows(parts).squeeze(-1)
+        other = part.unsqueeze(1) - part.unsqueeze(2)
+        return other.masked_fill(other != 0, -100.0).masked_fill(other == 0, 0.0)
+
+    def forward(self, x: Any) -> Any:
+        rows = self.first(x).permute(0, 2, 3, 1)
+        n, h, w, c = rows.shape
+        q, k, v = self.qkv(self.windows(rows.roll((-2, -2), (1, 2)))).reshape(-1, 16, 3, 2, 4).permute(2, 0, 3, 1, 4)
+        scores = (q * 0.5) @ k.transpose(-2, -1) + self.mask(h, w).unsqueeze(1)
+        z = self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(-1, 16, c))
+        z = z.view(n, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
+        return self.last((rows + z.roll((2, 2), (1, 2))).permute(0, 3, 1, 2))
+
+
 class Padded(nn.Module):
     """Windows of 4 x 4 that look at each other alone, of a picture of any size: the net puts a border around."""
 
@@ -190,5 +224,6 @@ NETS = {
     "gru": Net(lambda: Recurrent("GRU"), (1, 9, 12), {"x": {1: "n"}}),
     "lstm": Net(lambda: Recurrent("LSTM"), (1, 9, 12), {"x": {1: "n"}}),
     "windows": Net(Windows, (1, 3, 24, 32), {"x": {2: "8*h", 3: "8*w"}}),
+    "shifted": Net(Shifted, (1, 3, 12, 20), {"x": {2: "4*h=8..256", 3: "4*w=8..256"}}),
     "padded": Net(Padded, (1, 3, 21, 30), {"x": {2: "h=4..", 3: "w=4.."}}),
 }

@@ -207,14 +207,22 @@ class Walk:
     def _lazy(self, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on sizes, and on no input else."""
 
-        def make(at: Mapping[str, int]) -> Any:
-            return self._computed(target, at_sizes(args, at), at_sizes(kwargs, at))
+        held: dict[str, Any] = {}
 
-        call = self._call_of(node)
+        def make(at: Mapping[str, int]) -> Any:
+            if held.get("at") != at:  # the last one is asked for again, by all that is made of it
+                held.update(at=at, made=self._computed(target, at_sizes(args, at), at_sizes(kwargs, at)))
+            return held["made"]
+
+        def again() -> Any:
+            given = tree_map(lambda a: in_net(self.g, a) if isinstance(a, Lazy) else a, (args, kwargs))
+            return self._call(node, *given)
+
+        call, made_of = self._call_of(node), any(isinstance(a, Lazy) for a in _leaves((args, kwargs)))
         if not call.shapes:  # a check of torch's, of which nothing comes
             return None
         need(len(call.shapes) == 1, "several results that follow from sizes alone", got=list(call.shapes))
-        return Lazy(make, call.shape, call.dtype)
+        return Lazy(make, call.shape, call.dtype, again if made_of else None)
 
     def _higher(self, target: Any, args: tuple[Any, ...]) -> Any:
         """Contexts of torch, such as no_grad(): what is called inside of them."""

@@ -87,7 +87,7 @@ def _need_plain(layer: Node) -> None:
     x = layer.inputs[0]
     need(layer.params["activation_type"] == Fused.NONE, "an activation")
     need(not layer.stored, "a weight that is stored in a file's own way")
-    need(len(x.shape) == 2 and not x.open, "sizes that follow an input of any shape")
+    need(len(x.shape) == 2 and not x.others, "sizes that follow an input of any shape")
 
 
 def _projected(m: Matcher, value: Value, heads: int, size: int) -> _Projected:

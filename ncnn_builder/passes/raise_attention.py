@@ -38,7 +38,7 @@ def _attention(m: Matcher, node: Node) -> Made:
     q, more = _scaled(m, product.inputs[0])
     k, v = product.inputs[1], node.inputs[1]
     need(all(len(x.shape) == 3 and x.shape[0] == q.shape[0] for x in (q, k, v)), "heads that are broadcast")
-    need(not any(x.open for x in (q, k, v)), "sizes that follow an input of any shape")
+    need(not any(x.others for x in (q, k, v)), "sizes that follow an input of any shape")
     if not product.params["transpose_b"]:
         k = _turned_back(m, k)
     inputs = [q, k, v, *([] if mask is None else [mask])]
@@ -72,5 +72,5 @@ def _turned_back(m: Matcher, k: Value) -> Value:
     if reshape is None:
         need(permutation(3, order) == (0, 2, 1), "keys that are turned in another way")
         return x
-    need(x.shape == (rows, heads * size) and not x.open and permutation(2, order) == (1, 0), "keys of another shape")
+    need(x.shape == (rows, heads * size) and not x.others and permutation(2, order) == (1, 0), "keys of another shape")
     return really_permute(m.new, really_reshape(m.new, x, (rows, heads, size)), HEADS_IN_FRONT)[0]

@@ -38,7 +38,7 @@ def _length(m: Matcher, node: Node) -> Made:
         for x, factor in orders(node, op):
             try:
                 eps = _root(m, factor, x, inverse=op == Binary.Mul)
-                need(len(x.shape) > 1 and not x.open, "a vector, or rows that follow an input of any shape")
+                need(len(x.shape) > 1 and not x.others, "a vector, or rows that follow an input of any shape")
                 return m.make(RMSNorm, x, affine_size=x.shape[-1], eps=eps, affine=0)
             except NoMatch as why:
                 reason = reason or str(why)
@@ -86,7 +86,7 @@ def _centred(m: Matcher, norm: Node) -> Made:
     expect(mean.inputs[0] is x)
     _need_rows(mean, Reduce.Mean)
     need(mean.params["coeff"] == 1 and not norm.params["affine"], "a factor")
-    need(norm.params["affine_size"] == x.shape[-1] and not x.open, "rows that follow an input of any shape, or parts")
+    need(norm.params["affine_size"] == x.shape[-1] and not x.others, "rows that follow an input of any shape, or parts")
     return m.make(LayerNorm, x, **{**norm.params, "affine": 0})
 
 

@@ -110,6 +110,25 @@ def test_what_holds_for_one_size_only_is_an_error(build: Any, op: str) -> None:
     assert caught.value.op == op and "h" in str(caught.value)
 
 
+def test_parts_of_an_open_axis_are_one_slice_where_that_can_be() -> None:
+    g = nb.Graph()
+    x = g.input("x", (4, "2*h=8..", "w=8.."))
+    _, h, w = x.shape
+    for made, slices, indices in [
+        (nb.tensor_split(g, x, 2, 2), (-233, -233), ()),
+        (nb.slice(g, x, h // 2, 2), (-233, -233), ()),
+        (nb.slice(g, x, [2, (w - 2) // 1], 3), (2, -233), ()),
+        (nb.slice(g, x, [w - 2, 2], 3), (), (-2,)),
+        (nb.slice(g, x, [1, w - 3, 2], 3), (), (1, -2)),
+    ]:
+        node = made[0].producer
+        assert node is not None and (node.params["slices"], node.params["indices"]) == (slices, indices)
+    assert [v.producer.spec.type for v in nb.slice(g, x, [h // 2 - 1, h // 2 + 1], 2)] == ["Crop/sized"] * 2
+    for wrong in ([w, 1], [w - 1], [w - 9, 9]):
+        with pytest.raises(nb.BuildError):
+            nb.slice(g, x, wrong, 3)
+
+
 def test_a_lowering_that_needs_a_size_names_op_and_size() -> None:
     g = nb.Graph()
     g.output("y", nb.coordconcat(g, g.input("x", (3, "h", "w"))))

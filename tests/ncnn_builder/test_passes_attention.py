@@ -100,6 +100,14 @@ def test_no_attention(other: dict[str, Any]) -> None:
     refuses(raise_attention, graph_of(lambda g, *x: attention(g, *x, **other), *SHAPES))
 
 
+def test_open_lengths_are_attention() -> None:
+    g = nb.Graph()
+    shapes = ((HEADS, "t", SIZE), (HEADS, "s", SIZE), (HEADS, "s", 3))
+    g.output("y", attention(g, *(g.input(name, shape) for name, shape in zip("qkv", shapes, strict=True)))[0])
+    made = raise_attention(g)
+    assert [node.spec.type for node in made.nodes] == ["SDPA"] and made.outputs["y"].shape == g.outputs["y"].shape
+
+
 def test_heads_that_are_broadcast_are_no_attention() -> None:
     refuses(raise_attention, graph_of(attention, SHAPES[0], (1, KEYS, SIZE), (1, KEYS, 3)))
 

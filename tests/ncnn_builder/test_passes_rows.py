@@ -148,7 +148,14 @@ def test_an_activation_stays_in_its_layer() -> None:
     refuses(rows_by_gemm, g)
 
 
-def test_an_open_number_of_rows_stays() -> None:
+def test_rows_of_an_open_number_are_gemms() -> None:
+    g = nb.Graph()
+    g.output("y", inner_product(g, g.input("x", ("n", 6)), normal(5, 6), None))
+    made = rows_by_gemm(g)
+    assert [node.spec.type for node in made.nodes] == ["Gemm"] and made.outputs["y"].shape == g.outputs["y"].shape
+
+
+def test_rows_of_any_shape_stay() -> None:
     g, w = nb.Graph("open"), normal(5, 6)
     g.output("y", inner_product(g, g.input("x", (3, 6), any_shape=True), w, None))
     refuses(rows_by_gemm, g)

@@ -85,7 +85,18 @@ def halves(g: nb.Graph, x: nb.Value) -> Any:
     return nb.crop(g, y, [y.shape[1] // 2, (y.shape[2] - 1) // 2], [y.shape[1], y.shape[2] - 1], [1, 2])
 
 
-NETS = [restorer, unet, there_and_back, cut, halves]
+def parts(g: nb.Graph, x: nb.Value) -> Any:
+    """Equal shares, places counted from either end, and parts of sizes that only Crops can say."""
+    y = nb.interpolate(g, nb.conv2d(g, x, SAME), scale_factor=2)[0]
+    _, h, w = y.shape
+    a, b = nb.tensor_split(g, y, 2, 2)
+    c, d = nb.slice(g, y, [2, w - 2], 3)
+    y = nb.concat(g, [nb.concat(g, [b, a], 2), nb.concat(g, [d, c], 3)], 1)[0]
+    top, rest, last = nb.slice(g, y, [h // 2 - 1, h - h // 2, 1], 2)
+    return nb.concat(g, [last, top, rest], 2)
+
+
+NETS = [restorer, unet, there_and_back, cut, halves, parts]
 
 
 @pytest.mark.parametrize("build", NETS)

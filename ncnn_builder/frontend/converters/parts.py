@@ -164,7 +164,7 @@ def _roll(g: Graph, node: Call, x: Tensor, shifts: Sequence[int], dims: Sequence
 
 def _rolled(g: Graph, x: Tensor, shift: int, dim: int) -> Tensor:
     size = x.shape[dim]
-    shift %= size
+    shift = shift % size if isinstance(size, int) else shift + size * (shift < 0)
     return joined(g, pieces(g, x, dim, [size - shift, shift])[::-1], dim) if shift else x
 
 

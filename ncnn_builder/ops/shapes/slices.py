@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
 from ...builder import ValueLike, append, inputs_of, integer, integers, one
-from ...ir import Graph, Params, Shape, Values
+from ...ir import Graph, Params, Shape, Value, Values
 from ...opspec import OpSpec, Param, Sample, dsl, register, spec_of
+from ...sizes import Size, is_open
 from ..common import by_axis, need, shape_id
+from .crop import crop
 
 
 def axis_of(dim: Any, rank: int, argument: str = "dim") -> int:
@@ -127,7 +129,8 @@ class Slice(OpSpec):
 
 @dsl
 def slice(g: Graph, bottom_names: ValueLike, split_size_or_sections: Any, dim: SupportsFloat = 0) -> Values:
-    """torch's split: parts of a size (the last may be smaller), or of these sizes; dim counts the batch.
+    """torch's split: parts of a size (the last may be smaller), or of these sizes; dim counts the batch. Where the
+    axis is open, their number has to be known, and sizes may be open as well.
 
     (split() here is the predecessor's: the same Value several times.)
     """
@@ -135,12 +138,10 @@ def slice(g: Graph, bottom_names: ValueLike, split_size_or_sections: Any, dim: S
     axis = axis_of(dim, len(x.shape))
     n = x.shape[axis]
     if hasattr(split_size_or_sections, "__len__"):
-        sizes = integers(split_size_or_sections, "split_size_or_sections")
-    else:
-        size = integer(split_size_or_sections, "split_size_or_sections")
-        need(size >= 1, "bad size", argument="split_size_or_sections", expected=">= 1", got=size)
-        sizes = (*(size,) * (n // size), *((n % size,) if n % size else ()))
-    return append(g, spec_of("Slice"), x, {"slices": sizes, "axis": axis, "indices": ()})
+        return _cut(g, x, axis, [_size(size, "split_size_or_sections") for size in split_size_or_sections])
+    size = _size(split_size_or_sections, "split_size_or_sections")
+    need(size >= 1, "bad size", argument="split_size_or_sections", expected=">= 1", got=size)
+    return _cut(g, x, axis, (*(size,) * (n // size), *((n % size,) if n % size else ())))
 
 
 @dsl
@@ -154,10 +155,35 @@ def tensor_split(g: Graph, bottom_names: ValueLike, indices_or_sections: Any, di
     else:
         parts = integer(indices_or_sections, "indices_or_sections")
         need(1 <= parts <= n, "bad number", argument="indices_or_sections", expected=f"1 to {n}", got=parts)
+        if is_open((n,)) and n % parts == 0:
+            return _cut(g, x, axis, (n // parts,) * parts)
         cuts = tuple(i * (n // parts) + min(i, n % parts) for i in range(1, parts))
     if not cuts:
         return Values([x])
     return append(g, spec_of("Slice"), x, {"slices": (), "axis": axis, "indices": cuts})
+
+
+def _size(n: Any, argument: str) -> int:
+    return n if isinstance(n, Size) else integer(n, argument)
+
+
+def _cut(g: Graph, x: Value, axis: int, sizes: Sequence[int]) -> Values:
+    """Parts of these sizes. Open ones are shares of the rest, or begin at a place that is known from one of the ends;
+    else each part is a Crop of its own."""
+    if not is_open(sizes):
+        return append(g, spec_of("Slice"), x, {"slices": tuple(sizes), "axis": axis, "indices": ()})
+    n, begins = x.shape[axis], list(itertools.accumulate(sizes, initial=0))
+    need(begins[-1] == n, "the parts do not fit", argument="sizes", expected=f"{n} together", got=list(sizes))
+    shares = [
+        (n - begin) // (len(sizes) - i) == size for i, (begin, size) in enumerate(zip(begins, sizes, strict=False))
+    ]
+    if all(share or not is_open((size,)) for share, size in zip(shares, sizes, strict=True)):
+        slices = tuple(-233 if is_open((size,)) else size for size in sizes)
+        return append(g, spec_of("Slice"), x, {"slices": slices, "axis": axis, "indices": ()})
+    cuts = tuple(begin - n if is_open((begin,)) else begin for begin in begins[1:-1])
+    if not is_open(cuts):
+        return append(g, spec_of("Slice"), x, {"slices": (), "axis": axis, "indices": cuts})
+    return Values(crop(g, x, [begin], [end], [axis])[0] for begin, end in itertools.pairwise(begins))
 
 
 @register
