@@ -73,10 +73,14 @@ def reversed_positions(x: Any) -> Any:
     return x + torch.arange(x.shape[3] - 1, -1, -1)
 
 
+def centred_positions(x: Any) -> Any:
+    return x + (torch.arange(x.shape[3]) - x.shape[3] // 2)
+
+
 REFUSED = [
     (lambda x: x / x.shape[2], HW, "aten.div"),
     (positions, HW, "w, which has no largest"),
-    (reversed_positions, {"x": {2: "h", 3: "w=2..64"}}, "no part of a constant"),
+    (centred_positions, {"x": {2: "h", 3: "w=2..64"}}, "no part of a constant"),
     (lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 4)), {"x": {2: "h=4..", 3: "w=4.."}}, "number|open size"),
     (lambda x: F.max_pool2d(x, 2, 3, 1, ceil_mode=True), HW, "aten.max_pool2d.* depends on the size"),
     (lambda x: x.repeat(1, 1, 1, x.shape[2]), HW, "aten.repeat"),
@@ -112,6 +116,13 @@ def test_a_branch_by_a_size_is_found_by_running_its_other_side(function: Any, tm
     with pytest.raises((nb.ParityError, nb.BuildError), match=r"differs from torch|does not take all sizes"):
         nb.convert(Call(function).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic=HW)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_a_smaller_size_may_be_the_last_of_a_larger_one(tmp_path: Path) -> None:
+    done = nb.convert(
+        Call(reversed_positions).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic={"x": {3: "w=2..64"}}
+    )
+    assert done.outputs[0].shape == done.inputs[0].shape
 
 
 def test_a_branch_that_all_sizes_take_is_none(tmp_path: Path) -> None:
