@@ -36,6 +36,8 @@ ENCODINGS = {".mp4": H264, ".mkv": H264, ".mov": H264, ".webm": VP9, ".gif": GIF
 VIDEO_SUFFIXES = tuple(ENCODINGS)
 DEMUXERS = {".mp4": "mov", ".mov": "mov", ".mkv": "matroska", ".webm": "matroska", ".gif": "gif", ".avi": "avi"}
 """Suffixes of videos that can be read -> FFmpeg's name of what reads them."""
+BT601, LIMITED = 6, 1
+"""What FFmpeg makes of RGB: the matrix and the range of its luma, by the numbers that streams hold."""
 SAME_BYTES = {"fflags": "+bitexact"}  # Matroska would write a random number into each file
 MOST_GIF_FPS = 50  # browsers show faster ones slowly
 
@@ -87,6 +89,8 @@ class VideoWriter:
         self._stream = self._container.add_stream(encoding.codec, rate=self._fps, options=dict(encoding.options))
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = encoding.pixels
+        if encoding.pixels == "yuv420p":  # players take large videos that say nothing for BT.709
+            self._stream.codec_context.colorspace, self._stream.codec_context.color_range = BT601, LIMITED
         if encoding is GIF:
             self._palette = _palette_graph(width, height, self._fps)
 

@@ -71,6 +71,16 @@ def test_frames_times_and_sound(here: Path, capsys: Captured) -> None:
     assert sorted(os.listdir(here)) == ["in.mp4", "out.mp4", "x2.bin", "x2.param"]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv"])
+def test_a_video_says_what_its_colours_are(here: Path, suffix: str) -> None:
+    """Players take what says nothing and is 720 pixels high for BT.709, and this is not."""
+    write_clip(here / "in.mp4", [0, 1])
+    assert main(["in.mp4", f"out{suffix}", *QUICK]) == 0
+    with av.open(f"out{suffix}") as container:
+        frame = next(container.decode(video=0))
+        assert frame.colorspace in (5, 6) and frame.color_range == 1  # both numbers of BT.601
+
+
 def test_sound_that_the_container_does_not_take(here: Path, capsys: Captured) -> None:
     write_clip(here / "in.mp4", [0, 1, 2], "aac")
     assert main(["in.mp4", "out.webm", *QUICK]) == 0
