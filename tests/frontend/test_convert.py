@@ -54,7 +54,9 @@ def test_files_and_what_is_compared(tmp_path):
     done = nb.convert(Net(), X, tmp_path / "net")
     said = json.loads((tmp_path / "net.json").read_text())
     assert [p["name"] for p in said["outputs"]] == ["out0", "out1", "out2"]
-    assert said["inputs"] == [{"name": "in0", "shape": [1, 3, 6, 5], "dtype": "float32", "batch_axis": 0}]
+    assert said["inputs"] == [
+        {"name": "in0", "shape": [1, 3, 6, 5], "blob": [3, 6, 5], "dtype": "float32", "batch_axis": 0}
+    ]
     assert [p["shape"] for p in said["outputs"]] == [[1, 3, 6, 5], [1, 3, 6, 2], [1, 6, 5, 3]]
     assert max(said["error"]["outputs"].values()) < 1e-5
     assert len(done.checked.outputs) == 9, "three outputs at three inputs"
