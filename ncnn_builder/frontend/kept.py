@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-_LISTS: dict[type[nn.Module], Callable[[list[tuple[str, nn.Module]]], nn.Module]] = {
+_LISTS: dict[Any, Callable[[list[tuple[str, nn.Module]]], nn.Module]] = {
     nn.ModuleList: lambda items: nn.ModuleList(module for _, module in items),
     nn.Sequential: lambda items: nn.Sequential(OrderedDict(items)),
 }
@@ -49,7 +49,7 @@ def lists_cut() -> Iterator[None]:
     """
     own = {kind: kind.__getitem__ for kind in _LISTS}
 
-    def cut(kind: type[nn.Module]) -> Callable[[Any, Any], Any]:
+    def cut(kind: Any) -> Callable[[Any, Any], Any]:
         def getitem(self: Any, index: Any) -> Any:
             proxy = any(base.__name__ == "AttrProxy" for base in type(self).__mro__)
             if isinstance(index, slice) and proxy:

@@ -56,9 +56,12 @@ class PoolNd(OpSpec):
             need(min(out) >= 1, "bad size", argument="output_size", expected="positive numbers", got=list(out))
             return [(x[0], *out)]
         need(p["pad_mode"] in (0, 1), "unknown pad_mode", argument="pad_mode", expected="0 or 1", got=p["pad_mode"])
-        sizes = zip(x[1:], self._each(p, "kernel"), self._each(p, "stride"), self._borders(p), strict=True)
-        out = tuple(windows(n, k, s, sum(b), p["pad_mode"] == 0) for n, k, s, b in sizes)
-        need(all(n > 0 for n in out), "the window is larger than the input", argument="pool", got=list(x))
+        each = zip(x[1:], self._each(p, "kernel"), self._each(p, "stride"), self._borders(p), strict=True)
+        sizes = [(n, k, s, sum(b)) for n, k, s, b in each]
+        out = tuple(windows(*size, p["pad_mode"] == FULL) for size in sizes)
+        # ncnn counts what hangs over by a remainder, which is negative where not even one window fits.
+        fits = all(windows(*size, False) > 0 for size in sizes)
+        need(fits, "the window is larger than its padded input", argument="pool", got=list(x))
         return [(x[0], *out)]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:

@@ -67,11 +67,14 @@ class Pooling(OpSpec):
         if params["adaptive_pooling"]:
             return [(c, params["out_h"], params["out_w"])]
         p = params
-        out = [
-            windows(n, p[f"kernel_{a}"], p[f"stride_{a}"], p[before] + p[after], p["pad_mode"] == 0)
+        sizes = [
+            (n, p[f"kernel_{a}"], p[f"stride_{a}"], p[before] + p[after])
             for n, a, before, after in ((h, "h", "pad_top", "pad_bottom"), (w, "w", "pad_left", "pad_right"))
         ]
-        need(all(n > 0 for n in out), "the window is larger than the input", got=list(inputs[0]))
+        out = [windows(*size, p["pad_mode"] == FULL) for size in sizes]
+        # ncnn counts what hangs over by a remainder, which is negative where not even one window fits.
+        fits = all(windows(*size, False) > 0 for size in sizes)
+        need(fits, "the window is larger than its padded input", got=list(inputs[0]))
         return [(c, out[0], out[1])]
 
     def reference(self, inputs: Any, params: Any, weights: Any) -> list[Any]:
