@@ -49,8 +49,8 @@ class _Block(nn.Module):
         self.adds, self.wider = stride == 1 and ins == outs, wider
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.wider != 1 else x
-        y = self._bn2(self._project_conv(functional.relu6(self._bn1(self._depthwise_conv(y)))))
+        inner = functional.relu6(self._bn0(self._expand_conv(x))) if self.wider != 1 else x
+        y: Tensor = self._bn2(self._project_conv(functional.relu6(self._bn1(self._depthwise_conv(inner)))))
         return x + y if self.adds else y
 
 
