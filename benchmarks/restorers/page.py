@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.restorers.networks import NETWORKS
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "restorers.md"
 CORRECT = 1e-3
 SIZES = {"any": "any", "up to": "any up to a bound", "one": "one"}
@@ -33,6 +35,9 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
         cells = [name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")]
         cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
         lines.append(f"| {' | '.join([*cells, _short(why)])} |")
+    missing = [name for name in NETWORKS if name not in rows]
+    if missing:
+        lines += ["", f"Not tried yet: {', '.join(missing)}."]
     return "\n".join([*lines, ""])
 
 

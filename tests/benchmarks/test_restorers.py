@@ -1,0 +1,31 @@
+"""The table of restorers: what its rows say."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.compare import RESULTS
+from benchmarks.restorers.networks import NETWORKS
+from benchmarks.restorers.page import CORRECT, PAGE, page
+
+ROWS = {
+    "A": {"purpose": "SR", "sizes": "any", "error": 1e-6, "layers": 7},
+    "B": {"purpose": "SR", "sizes": "one", "error": 2e-6, "layers": 9, "not_open": "a | bar"},
+    "C": {"failed": "not built"},
+}
+
+
+def test_a_row_for_each_network():
+    text = page(ROWS)
+    assert "2 of 3 convert within 1e-3: 1 for pictures of any size, 0 for any up to a\nbound" in text
+    whole = ["| A | SR | any | 1e-06 | 7 |  |", "| B | SR | one | 2e-06 | 9 | a / bar |"]
+    for row in (*whole, "| C |  | none |  |  | not built |"):
+        assert row in text.splitlines()
+    assert "\nNot tried yet: Compact, " in text
+
+
+def test_the_page_is_that_of_the_results():
+    rows = json.loads((RESULTS / "restorers.json").read_text())
+    assert PAGE.read_text() == page(rows)
+    assert list(rows) == [n for n in NETWORKS if n in rows]
+    assert all(row["error"] <= CORRECT for row in rows.values() if "error" in row)
