@@ -98,7 +98,7 @@ REFUSED = {
     "Interp i 1 1 x y 3=4 4=4": "ncnn writes nothing",
     "Interp i 1 1 x y 0=1 5=1": "the second input is missing",
     "Noop n 1 2 x y z": "more outputs than inputs",
-    "Pooling p 1 1 x y 1=9 5=1": "larger than the input",
+    "Pooling p 1 1 x y 1=9 5=1": "larger than its padded input",
 }
 
 
