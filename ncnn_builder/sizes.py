@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, cast
 
 from .errors import BuildError
 
@@ -100,7 +100,7 @@ class Size(_Int):
 
     def __mul__(self, other: Any) -> int:
         if not _is_size(other):
-            return self._no(other)
+            self._no(other)
         made: dict[Monomial, int] = {}
         for (a, m), (b, n) in itertools.product(terms_of(self), terms_of(other)):
             key = _sorted(a + b)
@@ -215,7 +215,7 @@ def bounds(name: Name) -> str:
 # -- the normal form -----------------------------------------------------------------------------------------
 
 
-def _is_size(n: object) -> bool:
+def _is_size(n: object) -> TypeGuard[int]:
     return isinstance(n, (int, Size)) or hasattr(n, "__index__")
 
 
