@@ -95,7 +95,7 @@ SKIPS = {
     "matplotlib is not installed": "the extra [bench]",
     "make is not installed": "pytest by hand, without the Makefile",
     "the extra [video] is not installed": "only the extra [dev] brings all that is tested",
-    "the extra [restorers] is not installed": "only the extra [dev] brings all that is tested",
+    "the extra [restorers] is not installed": "it needs the torchvision of one build of torch: not in [dev]",
     "reads Linux's /proc": "another system",
     "limits addresses as Linux does": "another system",
     "uses Linux's /proc": "another system",

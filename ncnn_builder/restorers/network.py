@@ -10,7 +10,10 @@ import torch
 
 from ..errors import BuildError
 
-_NEEDED = "Restorers need the package spandrel: pip install 'ncnn-builder[restorers]'"
+_NEEDED = (
+    "Restorers need the package spandrel: pip install 'ncnn-builder[restorers]', with the torchvision that was "
+    "compiled for the torch that is there"
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _installed() -> Any:
     """The architectures of spandrel, and of spandrel_extra_arches where that is installed."""
     try:
         import spandrel
-    except ImportError as error:
+    except (ImportError, OSError, RuntimeError) as error:  # the last two of a torchvision for another torch
         raise BuildError("spandrel cannot be imported", got=str(error), fix=_NEEDED) from error
     try:
         from spandrel_extra_arches import EXTRA_REGISTRY
