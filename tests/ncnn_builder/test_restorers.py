@@ -338,7 +338,9 @@ def test_a_torchvision_for_another_torch(here, capsys, monkeypatch):
     monkeypatch.syspath_prepend(here)
     monkeypatch.delitem(sys.modules, "spandrel")
     said = refused(capsys, "x4.pth")
-    assert "operator torchvision::nms does not exist" in said and "the torchvision that was compiled" in " ".join(said.split())
+    assert "operator torchvision::nms does not exist" in said and "the torchvision that was compiled" in " ".join(
+        said.split()
+    )
 
 
 def test_spandrel_itself(tmp_path):
