@@ -199,6 +199,20 @@ class Padded(nn.Module):
         return self.last(y + z)[:, :, :height, :width]
 
 
+class Patches(nn.Module):
+    """A convolution of pieces of 8 x 8, as many as there are: each is a sample of ncnn's batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        n, c, h, w = x.shape
+        y = x.reshape(n, c, h // 8, 8, w // 8, 8).permute(0, 2, 4, 1, 3, 5).reshape(-1, c, 8, 8)
+        y = F.relu(self.conv(y)).reshape(n, h // 8, w // 8, 5, 8, 8)
+        return y.permute(0, 3, 1, 4, 2, 5).reshape(n, 5, h, w)
+
+
 @dataclass(frozen=True)
 class Net:
     """make: the module; example: a shape; dynamic: as of convert(); whole: whole numbers below 100 are its input."""
@@ -225,5 +239,6 @@ NETS = {
     "lstm": Net(lambda: Recurrent("LSTM"), (1, 9, 12), {"x": {1: "n"}}),
     "windows": Net(Windows, (1, 3, 24, 32), {"x": {2: "8*h", 3: "8*w"}}),
     "shifted": Net(Shifted, (1, 3, 12, 20), {"x": {2: "4*h=8..256", 3: "4*w=8..256"}}),
+    "patches": Net(Patches, (1, 3, 24, 16), {"x": {2: "8*h", 3: "8*w"}}),
     "padded": Net(Padded, (1, 3, 21, 30), {"x": {2: "h=4..", 3: "w=4.."}}),
 }

@@ -15,6 +15,7 @@ from ..emit.foreign import Foreign
 from ..ir import Array, Graph, Params, Shape, Value
 from ..ops.common import need
 from ..opspec import spec_of
+from ..sizes import Size
 
 MOST_SAMPLE_DIMS = 3
 """Of a sample that Reshape makes: it counts the batch among its four numbers."""
@@ -41,7 +42,10 @@ def out_of_batch(g: Graph, value: Value, n: int, dims: Sequence[int]) -> Value:
 
 def _reshape(g: Graph, value: Value, written: Shape, shape: Shape, axes: dict[int, int]) -> Value:
     names = {1: "w", 2: "hw", 3: "chw", 4: "cdhw"}[len(written)]
-    given = {**dict.fromkeys("whcd", _ABSENT), **dict(zip(names, written, strict=True))}
+    rest = sum(isinstance(n, Size) for n in written)
+    need(rest < 2, "more than one size of a batch is open, and ncnn computes one", expected="one", got=list(written))
+    numbers = [-1 if isinstance(n, Size) else n for n in written]
+    given = {**dict.fromkeys("whcd", _ABSENT), **dict(zip(names, numbers, strict=True))}
     ids = {p.name: p.id for p in spec_of("Reshape").params}
     words = [f"{ids[name]}={given[name]}" for name in "whcd"] + [f"{i}={axis}" for i, axis in axes.items()]
     fields: dict[str, Any] = {
