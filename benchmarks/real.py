@@ -94,6 +94,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
+    if args.what == "faces" and not Path(f"{args.name}_mean.npy").is_file():
+        parser.error(f"{args.name}_mean.npy is not here. PYTHONPATH=examples python -m ffhq --out faces.png writes it")
     with tempfile.TemporaryDirectory() as work:
         makes = faces(args.name) if args.what == "faces" else upscale(args.model, args.size, Path(work))
         found = in_turn(makes, args.threads, args.rounds)

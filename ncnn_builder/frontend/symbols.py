@@ -241,6 +241,11 @@ def checked(
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     shapes: dict[str, tuple[int, ...]] = {n: tuple(t.shape) for n, t in given.items() if isinstance(t, torch.Tensor)}
     at: dict[str, int] = {}
+    if not isinstance(dynamic, Mapping) or not all(isinstance(axes, Mapping) for axes in dynamic.values()):
+        expected = 'argument -> axis -> size, as {"x": {2: "h", 3: "w"}}'
+        raise BuildError(
+            "open sizes that are not said by name and axis", argument="dynamic", expected=expected, got=dynamic
+        )
     for name, axes in dynamic.items():
         if name not in shapes:
             raise BuildError("forward() has no such tensor", argument="dynamic", expected=sorted(shapes), got=name)

@@ -96,6 +96,13 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize("dynamic", ["x", ["x"], {"x": "h"}, {"x": [2, 3]}])
+def test_open_sizes_are_said_by_name_and_axis(dynamic: Any, tmp_path: Path) -> None:
+    with pytest.raises(nb.BuildError, match=r"by name and axis; expected argument -> axis -> size"):
+        nb.convert(Call(torch.relu).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic=dynamic)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("function", "dynamic", "says"), REFUSED)
 def test_what_does_not_fit_every_size_is_an_error(function: Any, dynamic: Any, says: str, tmp_path: Path) -> None:
     with pytest.raises(nb.BuildError, match=says):
