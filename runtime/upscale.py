@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ._ncnn import memory_limit
-from .errors import NcnnError, UsageError
+from .command import answer
+from .errors import UsageError
 from .files import check_file
 from .pictures import PICTURE_SUFFIXES
 from .progress import progress
-from .stopping import check_stop, unwind_on_sigterm
+from .stopping import check_stop
 from .strangers import printable
 from .upscaling.arguments import Request, parse, usage
 from .upscaling.clips import read_clip, upscale_clip
@@ -103,28 +104,7 @@ def _command(request: Request) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if argv is None:
-        unwind_on_sigterm()
-    if any(argument in ("-h", "--help", "help") for argument in arguments):
-        print(usage(), end="")
-        return 0
-    try:
-        result = run(parse(arguments))
-    except NcnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # the disk is full, a file vanished
-        print(printable(f"error: {error}", keep=""), file=sys.stderr)
-        return 2
-    except MemoryError:
-        print("error: out of memory", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    print(printable(str(result)))
-    return 0
+    return answer(argv, usage, lambda arguments: run(parse(list(arguments))))
 
 
 if __name__ == "__main__":
