@@ -26,12 +26,6 @@ class Foreign(OpSpec):
     shapes: list[Shape]
     written: ClassVar[str]
 
-    def weight_sizes(self, params: Params) -> dict[str, int]:
-        return {} if self.base is None else self.base.weight_sizes(self.given)
-
-    def is_tagged(self, weight: Weight, params: Params) -> bool:
-        return weight.tagged if self.base is None else self.base.is_tagged(weight, self.given)
-
     @property
     def in_files(self) -> str:
         return self.written
@@ -43,6 +37,12 @@ class Foreign(OpSpec):
     @property
     def arity(self) -> tuple[int, float]:
         return 0, float("inf")
+
+    def weight_sizes(self, params: Params) -> dict[str, int]:
+        return {} if self.base is None else self.base.weight_sizes(self.given)
+
+    def is_tagged(self, weight: Weight, params: Params) -> bool:
+        return weight.tagged if self.base is None else self.base.is_tagged(weight, self.given)
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         if self.base is not None and inputs and all(inputs):

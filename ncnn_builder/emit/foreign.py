@@ -54,6 +54,18 @@ class Quantised(OpSpec):
     base: ClassVar[OpSpec]
     term: ClassVar[str]
 
+    @property
+    def in_files(self) -> str:
+        return self.base.in_files
+
+    @property
+    def foreign(self) -> bool:
+        return True
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        return QUANTISED[self.base.type].scales
+
     def weight_sizes(self, params: Params) -> dict[str, int]:
         sizes = self.base.weight_sizes(self._of_base(params))
         return {**sizes, **QUANTISED[self.base.type].sizes(params, params[self.term])} if sizes else {}
@@ -68,18 +80,6 @@ class Quantised(OpSpec):
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:
         return self.base.as_read(inputs, self._of_base(params), extra, count)
-
-    @property
-    def in_files(self) -> str:
-        return self.base.in_files
-
-    @property
-    def foreign(self) -> bool:
-        return True
-
-    @property
-    def scales(self) -> tuple[str, ...]:
-        return QUANTISED[self.base.type].scales
 
     def infer(self, inputs: Sequence[Shape], params: Params, weights: Mapping[str, Array]) -> list[Shape]:
         own = {k: w for k, w in weights.items() if k not in self.scales}
