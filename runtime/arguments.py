@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import UsageError
-from .keys import KEYS, MODES, Key, StyleRanges
+from .keys import KEYS, MODES, Key, StyleRanges, read_words
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix
 from .values import FloatArray
@@ -126,28 +125,8 @@ PREDECESSOR = {
 
 def parse(arguments: list[str]) -> Request:
     """Raises UsageError for an unknown or repeated key, a bad value or mode, or a wrong number of seeds."""
-    given: dict[str, str] = {}
-    plain: list[str] = []
-    quiet = False
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if argument in ("-q", "--quiet"):
-            quiet = True
-        elif not equals or "/" in key or "\\" in key:  # a path may hold '='
-            if argument.startswith("-"):
-                raise UsageError(f"unknown option {argument}", fix="Arguments are key=value and seeds; see --help")
-            plain.append(argument)
-        elif key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, 1)
-            fix = f"Did you mean {near[0]}=?" if near else None
-            raise UsageError(f"unknown key {key}=", expected=" ".join(KEYS), fix=fix)
-        elif key in given:
-            raise UsageError(f"{key}= is given twice")
-        elif not value:
-            raise UsageError(f"{key}= has no value")
-        else:
-            given[key] = value
-
+    words = read_words(arguments, KEYS, takes="key=value and seeds")
+    given, plain = words.given, words.plain
     mode = given.get("mode")
     if mode not in MODES:
         fix = PREDECESSOR.get(mode or "", "See --help")
@@ -157,7 +136,7 @@ def parse(arguments: list[str]) -> Request:
         if mode not in modes:
             belongs = " and ".join(f"mode={m}" for m in modes) if len(modes) < 4 else "the modes that make pictures"
             raise UsageError(f"{key}= belongs to {belongs}, not to mode={mode}")
-    request = Request(mode, given, quiet=quiet)
+    request = Request(mode, given, quiet=words.quiet)
     for key, value in given.items():
         setattr(request, {"class": "label_class"}.get(key, key), KEYS[key].read(key, value))
     if mode == "info":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -41,6 +42,45 @@ class Key:
         """Of --help, or several."""
         first, *more = self.help.split("\n")
         return f"  {self.shown:<20} {first}\n" + "".join(f"{'':<23}{line}\n" for line in more)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A command line by its words. given: the keys as they were written; plain: what is no key=value; quiet: -q."""
+
+    given: dict[str, str]
+    plain: list[str]
+    quiet: bool
+
+
+def read_words(arguments: Sequence[str], keys: Mapping[str, Key], *, takes: str, else_fix: str | None = None) -> Words:
+    """key=value in any order, -q, and words by themselves, which a path may be that holds '='.
+
+    takes: what the command takes, for who gives it an option; else_fix: what to do about a key that is like no other.
+    Raises UsageError for an unknown or repeated key, one without a value, and an option that there is not.
+    """
+    given: dict[str, str] = {}
+    plain: list[str] = []
+    quiet = False
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if argument in ("-q", "--quiet"):
+            quiet = True
+        elif not equals or "/" in key or "\\" in key:  # a path may hold '='
+            if argument.startswith("-"):
+                raise UsageError(f"unknown option {argument}", fix=f"Arguments are {takes}; see --help")
+            plain.append(argument)
+        elif key not in keys:
+            near = difflib.get_close_matches(key, keys, 1)
+            fix = f"Did you mean {near[0]}=?" if near else else_fix
+            raise UsageError(f"unknown key {key}=", expected=" ".join(keys), fix=fix)
+        elif key in given:
+            raise UsageError(f"{key}= is given twice")
+        elif not value:
+            raise UsageError(f"{key}= has no value")
+        else:
+            given[key] = value
+    return Words(given, plain, quiet)
 
 
 def number(key: str, text: str) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
-from ..keys import Key, text, truth, whole
+from ..keys import Key, read_words, text, truth, whole
 from .upscaler import AUTO, WORDS, Tile
 
 HEAD = """\
@@ -97,27 +96,9 @@ def usage() -> str:
 
 def parse(arguments: list[str]) -> Request:
     """Raises UsageError for an unknown or repeated key, a bad value, or paths that are missing or too many."""
-    given: dict[str, str] = {}
-    paths: list[str] = []
-    quiet = False
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if argument in ("-q", "--quiet"):
-            quiet = True
-        elif not equals or "/" in key or "\\" in key:  # a path may hold '='
-            if argument.startswith("-"):
-                raise UsageError(f"unknown option {argument}", fix="Arguments are two paths and key=value; see --help")
-            paths.append(argument)
-        elif key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, 1)
-            fix = f"Did you mean {near[0]}=?" if near else "A path that holds '=' is written ./NAME"
-            raise UsageError(f"unknown key {key}=", expected=" ".join(KEYS), fix=fix)
-        elif key in given:
-            raise UsageError(f"{key}= is given twice")
-        elif not value:
-            raise UsageError(f"{key}= has no value")
-        else:
-            given[key] = value
+    else_fix = "A path that holds '=' is written ./NAME"
+    words = read_words(arguments, KEYS, takes="two paths and key=value", else_fix=else_fix)
+    given, paths = words.given, words.plain
     if len(paths) != 2:
         got = " ".join(paths) or "none"
         raise UsageError("a wrong number of paths", expected="IN and OUT", got=got, fix="See --help")
@@ -125,7 +106,7 @@ def parse(arguments: list[str]) -> Request:
         raise UsageError("a path is empty")
     if "model" not in given:
         raise UsageError("there is no model", expected="model=PATH of a .param and a .bin file", fix="See --help")
-    request = Request(paths[0], paths[1], given, quiet=quiet)
+    request = Request(paths[0], paths[1], given, quiet=words.quiet)
     for key, value in given.items():
         setattr(request, key, KEYS[key].read(key, value))
     return request
