@@ -13,14 +13,14 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from . import checkout
 from .errors import NcnnBuilderError
 from .frontend.named import METHODS
 from .version import API
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
+PAGE = checkout.path("docs/api.md")
 
 PUBLIC: dict[str, tuple[str, ...] | None] = {
     "ncnn_builder": None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from . import registry
+from . import checkout, registry
+from .errors import NcnnBuilderError
 from .limits import table
 
-HEADER = Path(__file__).resolve().parent.parent / "custom_layers" / "param_ids.h"
-LIMITS = HEADER.parent.parent / "runtime" / "src" / "op_limits_table.cpp"
+HEADER = checkout.path("custom_layers/param_ids.h")
+LIMITS = checkout.path("runtime/src/op_limits_table.cpp")
 
 
 def limits_table() -> str:
@@ -62,7 +62,15 @@ def param_ids() -> str:
     return "\n".join(lines)
 
 
+def main() -> int:
+    try:
+        for path, text in ((HEADER, param_ids()), (LIMITS, limits_table())):
+            sys.stdout.write(f"{checkout.write(path, text)}\n")
+    except NcnnBuilderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    for path, text in ((HEADER, param_ids()), (LIMITS, limits_table())):
-        path.write_text(text)
-        sys.stdout.write(f"{path}\n")
+    sys.exit(main())

@@ -13,15 +13,16 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import api, registry
+from . import api, checkout, registry
 from .builder import inputs_of
+from .errors import NcnnBuilderError
 from .frontend import table
 from .frontend.named import FUNCTIONS, METHODS
 from .ir import Node, Shape
 from .opspec import Derived, OpSpec, Param, Sample, functions
 from .traced import Traced
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "ops.md"
+PAGE = checkout.path("docs/ops.md")
 EXAMPLES = 3
 
 
@@ -181,21 +182,18 @@ def written(path: Path) -> str:
 
 
 def write_ops() -> Path:
-    PAGE.write_text(page(measured_in(written(PAGE))))
-    return PAGE
+    return checkout.write(PAGE, page(measured_in(written(PAGE))))
 
 
 def write_operators() -> Path:
     from .frontend.samples import FAMILIES, of
 
     shown = [(family, sample, table.sampled(sample)[1]) for family in FAMILIES for sample in of(family)]
-    table.PAGE.write_text(table.page(shown, table.measured_in(written(table.PAGE))))
-    return table.PAGE
+    return checkout.write(table.PAGE, table.page(shown, table.measured_in(written(table.PAGE))))
 
 
 def write_api() -> Path:
-    api.PAGE.write_text(api.written())
-    return api.PAGE
+    return checkout.write(api.PAGE, api.written())
 
 
 PAGES = {"ops": write_ops, "api": write_api, "operators": write_operators}
@@ -209,4 +207,8 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except NcnnBuilderError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

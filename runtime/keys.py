@@ -171,7 +171,11 @@ def one_seed(key: str, text: str) -> Seed:
 
 KEYS = {
     "mode": Key(word(*MODES), "mode=WORD", "what to make, see above", tuple(MODES)),
-    "model": Key(text, "model=PATH", "the bundle, PATH/NAME or PATH/NAME.json (default: the newest one here)"),
+    "model": Key(
+        text,
+        "model=PATH",
+        "the bundle, PATH/NAME or PATH/NAME.json (default: the newest one here); faces comes with the package",
+    ),
     "seeds": Key(parse_seeds, "seeds=LIST", "the seeds, such as 85,100,0-20", ("image", "mix", "a2b")),
     "rows": Key(parse_seeds, "rows=LIST", "grid: the seeds of the rows, which keep their colours", ("grid",)),
     "cols": Key(parse_seeds, "cols=LIST", "grid: the seeds of the columns, which give the styles", ("grid",)),

@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import BundleError, byte_count
 from .json_reader import Reader
+from .migration import migrated
 from .strangers import open_regular, read_regular
 
 FORMAT = "ncnn-builder-bundle"
@@ -22,6 +23,9 @@ KEYS = (
     *("truncation", "noise", "transform", "weights", "graphs", "files", "made_by"),
 )
 FORMAT_VERSION = 2
+"""Raised when a key is renamed or gets another meaning; runtime/migration.py then reads the one before."""
+SHIPPED = Path(__file__).with_name("models")
+"""Bundles that come with the package: `model=faces` where the working directory has no faces.json."""
 STORAGES = ("fp32", "fp16")
 NOISE_MODES = ("const", "none", "random", "input")
 MOST_BYTES = 1 << 24
@@ -151,11 +155,16 @@ def _sha256(path: Path) -> str:
 
 
 def manifest_path(model: str | os.PathLike[str]) -> Path:
-    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest. Raises BundleError where there is no NAME."""
+    """`dir/NAME` or `dir/NAME.json` -> the path of the manifest. Raises BundleError where there is no NAME.
+
+    A NAME alone that is not here is one of those that come with the package, if it has such a one.
+    """
     path = Path(model)
     if path.name in ("", ".."):
         raise BundleError("not the name of a model", expected="PATH/NAME or PATH/NAME.json", got=repr(os.fspath(model)))
-    return path if path.suffix == ".json" else path.with_name(path.name + ".json")
+    path = path if path.suffix == ".json" else path.with_name(path.name + ".json")
+    shipped = SHIPPED / path.name
+    return shipped if path == Path(path.name) and not path.exists() and shipped.is_file() else path
 
 
 def is_manifest(path: Path) -> bool:
@@ -176,7 +185,8 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
     """Reads and checks a manifest; the files that it lists are not looked at.
 
     Raises:
-        BundleError: it is missing, not JSON, not ours, of a newer format, or has a missing or bad key.
+        BundleError: it is missing, not JSON, not ours, of a newer format, or has a missing or bad key. Those of
+            earlier formats are read as what they mean in this one.
     """
     path = manifest_path(model)
     try:
@@ -205,13 +215,14 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
             got=f"version {version}",
             fix="Install a newer version of this project",
         )
+    reader = migrated(reader, version, FORMAT_VERSION)
     missing = [key for key in KEYS if key not in reader.table]
-    if version < FORMAT_VERSION or missing:
+    if missing:
         raise BundleError(
-            "the bundle is of an older format" if version < FORMAT_VERSION else "the manifest lacks keys",
+            "the manifest lacks keys",
             file=str(path),
-            expected=f"version {FORMAT_VERSION}, with {', '.join(missing) or 'all its keys'}",
-            got=f"version {version}, without them" if missing else f"version {version}",
+            expected=f"version {FORMAT_VERSION}, with {', '.join(missing)}",
+            got=f"version {version}, without them",
             fix="Export it again",
         )
     weights = reader.at("weights")
@@ -225,7 +236,7 @@ def load_manifest(model: str | os.PathLike[str]) -> Manifest:
         target=reader.text("target"),
         noise=_read_noise(reader.at("noise")),
         truncation=bool(reader.value("truncation", bool, "true or false")),
-        transform=None if data["transform"] is None else reader.matrix("transform", 3),
+        transform=None if reader.table["transform"] is None else reader.matrix("transform", 3),
         z_dim=reader.number("z_dim", low=0, high=LARGEST),
         c_dim=reader.number("c_dim", low=0, high=LARGEST),
         w_dim=reader.number("w_dim", low=1, high=LARGEST),

@@ -14,7 +14,7 @@ from .errors import UsageError
 from .files import check_directory, check_file
 from .frames import FrameDirectory, Ledger, PartialVideo, fill
 from .journey import Journey, frame_count
-from .manifest import Manifest, is_manifest, load_manifest
+from .manifest import SHIPPED, Manifest, is_manifest, load_manifest
 from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, save_picture, tiled
 from .progress import progress
 from .recipe import PREFIX, read_recipe, recipe, show
@@ -183,8 +183,10 @@ def _names(seeds: list[Seed]) -> list[str]:
 def choose_model(request: Request, suffix: str) -> Manifest:
     """The manifest of model=, or the newest one here. Raises UsageError where its pictures cannot be written so."""
     manifest = load_manifest(request.model or newest_model(Path.cwd()))
-    if request.model is None and not request.quiet:
-        print(printable(f"model: {manifest.path.name}", keep=""), file=sys.stderr)
+    shipped = manifest.path.parent == SHIPPED
+    if (request.model is None or shipped) and not request.quiet:
+        origin = ", which comes with the package" if shipped else ""
+        print(printable(f"model: {manifest.path.name}{origin}", keep=""), file=sys.stderr)
     channels = manifest.img_channels
     if channels not in (1, 3, 4) or (suffix.lower() in VIDEO_SUFFIXES and channels == 4):
         raise UsageError(f"pictures of {channels} channels cannot be written as {suffix}")
@@ -199,6 +201,6 @@ def newest_model(directory: Path) -> Path:
     if not found:
         raise UsageError(
             f"there is no model in {directory}",
-            fix="Export one here, or give model=PATH/NAME (--help tells more)",
+            fix="Export one here, or give model=PATH/NAME, or model=faces, which comes with the package",
         )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -10,9 +10,9 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .. import checkout
 from ..opspec import registry
 from ..targets import lower
 from ..traced import Traced
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .capture import Captured
     from .samples import Sample
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "operators.md"
+PAGE = checkout.path("docs/operators.md")
 LAYOUT = {"Reshape", "Permute", "MemoryData", "really_reshape", "really_permute", "memorydata"}
 """What brings a tensor, or a constant, to where it is needed: an operator's own only where it is always there."""
 

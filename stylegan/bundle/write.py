@@ -16,6 +16,7 @@ from stylegan.networks.configs import Config
 from stylegan.networks.graphs import mapping_graph, noise_input_name, synthesis_graph
 
 NOISE_MODES = ("const", "none", "random", "input")
+FORMAT_VERSION = 2
 NCNN_VERSION = "1.0.20261020"
 
 
@@ -77,7 +78,7 @@ def export_generator(
         }
     manifest = {
         "format": "ncnn-builder-bundle",
-        "format_version": 2,
+        "format_version": FORMAT_VERSION,
         "name": out.name,
         "family": G.family,
         "config": config.name if config else None,
