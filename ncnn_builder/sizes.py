@@ -190,7 +190,7 @@ def open_size(name: str, least: int = LEAST, most: int | None = None) -> int:
 
 def is_open(shape: Iterable[int]) -> bool:
     """Whether any of these sizes is known only when the net runs."""
-    return any(isinstance(n, Size) for n in shape)
+    return any([isinstance(n, Size) for n in shape])  # a list: shapes are short, and this is asked very often
 
 
 def terms_of(n: int) -> Iterator[tuple[Monomial, int]]:

@@ -7,7 +7,7 @@ import numpy as np
 from .errors import BuildError, VerifyError
 from .ir import Array, Graph, Node, Value
 from .opspec import registry
-from .sizes import is_open
+from .sizes import Size, is_open
 
 
 def verify(graph: Graph, *, stage: str, lowered: bool = False, finite: dict[int, Array] | None = None) -> None:
@@ -76,7 +76,7 @@ def _verify_node(node: Node, stage: str, lowered: bool, before: dict[int, Array]
     if set(node.params) != {p.name for p in spec.params}:
         raise _error(node, stage, "parameters do not match the declaration")
     for name, value in node.params.items():
-        if is_open(value if isinstance(value, tuple) else (value,)):
+        if isinstance(value, Size) or (isinstance(value, tuple) and is_open(value)):
             raise _error(node, stage, f"parameter {name} is the open size {value}, which no file can say")
     for name, data in node.weights.items():
         if spec.foreign and data.dtype == np.int8:

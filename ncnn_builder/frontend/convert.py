@@ -16,6 +16,7 @@ from ..ir import Graph
 from ..open_shapes import shape_at
 from ..opspec import registry
 from ..parity.compare import Comparison
+from ..parity.installed import expect_jobs
 from .capture import Captured, Port, asked, captured
 from .cause import Found, cause_of
 from .check import Checked, checked, draws_of
@@ -114,6 +115,8 @@ def convert(
     try:
         module, args, named, program = asked(module, args, kwargs)
         told("capturing")
+        if check and target == "stock":  # else layers of ours may be in it, which the wheel does not have
+            expect_jobs()
         made = captured(
             module,
             args,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +17,7 @@ from ..errors import BuildError, ParityError
 from ..opspec import registry
 from .bisect import Runner
 from .runner import runner
+from .wheel_process import run_jobs, start
 
 Job: TypeAlias = "tuple[EmittedModel, Mapping[str, Any], Sequence[str]]"
 Run: TypeAlias = "tuple[Mapping[str, Any], Sequence[str]]"
@@ -26,8 +25,6 @@ Run: TypeAlias = "tuple[Mapping[str, Any], Sequence[str]]"
 _Result = TypeVar("_Result", bound=Mapping[str, Any])
 Batch: TypeAlias = Callable[[EmittedModel, Sequence[Mapping[str, Any]], Sequence[str]], "list[dict[str, Any]]"]
 """(model, several times its inputs, output names) -> outputs of each time."""
-_JOBS = Path(__file__).with_name("wheel_jobs.py")
-_TIMEOUT = 900.0
 
 
 def installed_ncnn() -> Batch:
@@ -87,6 +84,12 @@ def _without_errors(results: Sequence[_Result | str], outputs: Sequence[str]) ->
     return [r for r in results if not isinstance(r, str)]
 
 
+def expect_jobs() -> None:
+    """For who will ask for a run soon: the process of the wheel, where it is installed, starts meanwhile."""
+    if importlib.util.find_spec("ncnn") is not None:
+        start()
+
+
 def one_by_one(run: Runner) -> Batch:
     return lambda model, inputs, outputs: [run(model, each, list(outputs)) for each in inputs]
 
@@ -128,11 +131,7 @@ def wheel_run(jobs: Sequence[Job]) -> Iterator[list[Mapping[str, Any] | str]]:
                 if key in inputs and shape and inputs[key].ndim == len(shape) + 1:
                     arrays[f"batch:{key}"] = arrays.pop(f"in:{key}")
             np.savez(job.with_suffix(".npz"), outputs=np.array(list(outputs)), **arrays)
-        command = [sys.executable, "-I", str(_JOBS), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-        if done.returncode != 0:
-            said = (done.stdout + done.stderr).strip()[-500:] or "nothing said"
-            raise ParityError(f"the process with the ncnn wheel broke off with code {done.returncode}", got=said)
+        run_jobs(folder)
         yield [_result(folder / f"{i:05d}", files) for i in range(len(jobs))]
 
 

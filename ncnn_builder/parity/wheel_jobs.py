@@ -1,10 +1,11 @@
-"""Run in a process of its own, `python -I wheel_jobs.py FOLDER`: plain ncnn from PyPI and numpy, nothing of ours.
+"""Run in a process of its own, `python -I wheel_jobs.py`: plain ncnn from PyPI and numpy, nothing of ours.
 
-FOLDER holds NUMBER.param, NUMBER.bin and NUMBER.npz with the inputs as in:NAME (batch:NAME, where the first axis is
-ncnn's batch) and the names of the outputs; beside
-them NUMBER.out.npz is written, and NUMBER.error where ncnn reports one.
+Each line of its input names a folder, and is answered with the line `done`. The folder holds NUMBER.param, NUMBER.bin
+and NUMBER.npz with the inputs as in:NAME (batch:NAME, where the first axis is ncnn's batch) and the names of the
+outputs; beside them NUMBER.out.npz is written, and NUMBER.error where ncnn reports one.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,9 @@ def run(net: Any, job: Path) -> dict[str, Any]:
     return results
 
 
-if __name__ == "__main__":
+def run_all(folder: Path) -> None:
     loaded: tuple[Any, Path] = (None, Path())  # the net, and its file: several jobs may have one
-    for path in sorted(p for p in Path(sys.argv[1]).glob("*.npz") if not p.name.endswith(".out.npz")):
+    for path in sorted(p for p in folder.glob("*.npz") if not p.name.endswith(".out.npz")):
         try:
             model = path.with_suffix(".param").resolve()
             if loaded[1] != model:
@@ -60,3 +61,11 @@ if __name__ == "__main__":
             path.with_suffix(".error").write_text(str(error))
     ours = sorted(n for n in sys.modules if n.split(".")[0] in ("ncnn_builder", "runtime", "stylegan", "torch"))
     assert not ours, f"not plain ncnn: {ours}"
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what ncnn prints is no answer
+    for line in sys.stdin:
+        run_all(Path(line.rstrip("\n")))
+        print("done", file=answers, flush=True)

@@ -44,6 +44,8 @@ class Rules:
         return put
 
     def __call__(self, graph: Graph) -> Graph:
+        if OpSpec not in self._rules and not any(type(node.spec) in self._rules for node in graph.nodes):
+            return graph
         return rewrite_all(graph, self._ask, self.name)
 
     def refusals(self, graph: Graph) -> dict[str, str]:
@@ -53,8 +55,7 @@ class Rules:
         return why
 
     def _ask(self, new: Graph, node: Node, matcher: Matcher) -> Made:
-        rules = [*self._rules.get(type(node.spec), ()), *self._rules.get(OpSpec, ())]
-        for rule in rules:
+        for rule in (*self._rules.get(type(node.spec), ()), *self._rules.get(OpSpec, ())):
             try:
                 made: Made = rule(matcher, node)
             except NoMatch as reason:
