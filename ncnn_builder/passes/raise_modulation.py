@@ -35,6 +35,7 @@ from ..ops import layers as ops
 from ..ops.enums import Binary, Fused
 from ..ops.generators.fir import PADDINGS, border_behind
 from ..ops.shapes.shape import really_reshape
+from ..sizes import is_open
 from .affine import orders
 from .match import Matcher, NoMatch, Refused, expect, is_a, need
 from .modulated_weight import IN_OUT, OUT_IN, Modulated, is_modulated, modulated
@@ -102,6 +103,7 @@ def _upsampling(m: Matcher, fir: Node) -> Made:
 
 def _need_bare(conv: Node) -> None:
     p = conv.params
+    need(not any(is_open(x.shape) for x in conv.inputs), "a size that is open, for which no kernel of ours is made")
     need(len(conv.inputs) == 2 and not p["bias_term"] and p.get("dynamic_weight", 1), "a bias")
     need(p["activation_type"] == Fused.NONE, "an activation")
     need(p["dilation_h"] == p["dilation_w"] == 1, "a dilation")

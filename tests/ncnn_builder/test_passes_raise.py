@@ -323,6 +323,14 @@ def test_groups_are_no_modulated_convolution() -> None:
     refuses(raise_modulation, g)
 
 
+def test_of_an_open_size_it_stays_a_convolution() -> None:
+    """Our kernels are made for one size: raised, a net that compiles would be refused (seed 48014052 of the fuzz)."""
+    g = graph_of(conv(), (6, 5, "w"), STYLES)
+    assert any("a size that is open" in why for why in raise_modulation.refusals(g).values())
+    refuses(raise_modulation, g)
+    nb.compile_graph(g, "fused")
+
+
 def test_another_weight_is_seen() -> None:
     """Control: raising with the weight turned round changes the numbers, and the comparison notices."""
     g = graph_of(conv(), PICTURE, STYLES)
