@@ -217,6 +217,32 @@ def test_more_draws_are_made_before_a_result_is_called_wrong() -> None:
         assert (failure and failure.kind) == kind
 
 
+def test_equal_numbers_are_off_by_equal_errors() -> None:
+    """And no sum over them averages those out, nor the roundings in their own sum. Others are not let off."""
+    norm = "nb.layer_norm(g, x0, nn.LayerNorm((256,), 1.0)) + 1.0"
+    steps = (Step(("v0",), norm), Step(("v1",), "nb.reduction(g, v0, 'ReduceSum', 3, (1, 2))"))
+    program = Program((Input("x0", (8, 256)),), steps, ("v0", "v1"))
+    graph, grown = build(program)[0], {}
+    numbers = {"equal": np.full((8, 256), 40.0, np.float32), "normal": draw(program.inputs, "normal", 1)["x0"]}
+    for kind, array in numbers.items():
+        wanted = Wanted("", {"x0": array}, meaning(graph, {"x0": array}, 1), graph, 1)
+        for name in ("y0", "y1"):
+            first, last = wanted.results[name].allowed, wanted.once_more(name).allowed
+            assert first is not None and last is not None
+            grown[kind, name] = last / first
+    assert 2 < grown["equal", "y0"] < 8 < grown["equal", "y1"] and grown["normal", "y0"] < 1.5, grown
+
+
+def test_what_is_no_number_times_nothing_is_not_compared() -> None:
+    """Zeros are put between an input's numbers and a filter keeps those alone: 0 * NaN, or no term at all."""
+    steps = (
+        Step(("v0",), "nb.rsqrt(g, x0 - x0) * 0.0"),
+        Step(("v1",), "nb.Upfirdn2d(g, v0, w(0, 1), 2, 2, (-1, 0, -1, 0))"),
+    )
+    program = Program((Input("x0", (1, 2, 2)),), steps, ("v1",))
+    assert meaning(build(program)[0], draw(program.inputs, "normal", 1), 1)["y0"].allowed is None
+
+
 def test_halves_below_the_normal_ones_may_be_none() -> None:
     """ncnn keeps them or not, by where in a row they lie."""
     inputs = (Input("x0", (3,)),)
