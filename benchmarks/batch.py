@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.compare import Parser, positive
 from ncnn_builder import TARGETS
 from runtime import Model
-from runtime.batch import in_order
+from runtime.at_once import in_order
 from stylegan.checkpoints.checkpoint import build_generator, random_state
 from stylegan.errors import ConfigError
 from stylegan.export import export_generator

@@ -1,56 +1,62 @@
-"""Several pictures at the same time, one core each: a small picture leaves the threads of one net little to share."""
+"""The command line for very many pictures: seeds by the million, on all cores, in shards."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from .batching.arguments import Batch, parse, usage
+from .batching.job import claim
+from .batching.maker import plan
+from .batching.stores import Store, open_store
+from .batching.verify import verify
+from .batching.workers import made_by_workers
+from .command import answer
+from .modes import choose_model
+from .net import check_threads
+from .progress import progress
+from .strangers import printable
 
-SMALL = 256  # pixels: up to this width a picture at a time on each core is the faster way
-MOST_THREADS_OF_MANY = 4  # of each larger picture where several are made
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, 1 where --verify finds a fault, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C;
+    SIGTERM exits with 143."""
+    return answer(argv, usage, run)
 
 
-def share_threads(threads: int, pictures: int, resolution: int) -> tuple[int, int]:
-    """(threads for each picture, pictures at the same time) for so many pictures on so many threads."""
-    each = 1 if resolution <= SMALL else min(threads, MOST_THREADS_OF_MANY)
-    at_once = min(pictures, threads // each)
-    return (threads, 1) if at_once < 2 else (each, at_once)
+def run(arguments: Sequence[str]) -> object:
+    """Raises NcnnError for everything that is wrong, and Refuted."""
+    batch = parse(list(arguments))
+    store = open_store(batch.out)
+    return verify(store, batch.request.quiet) if batch.verify else make(batch, store)
 
 
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], at_once: int, stop: Callable[[], None] = lambda: None
-) -> Iterator[Result]:
-    """work(item) for each item, in the order of the items, `at_once` of them at the same time.
-
-    Items are taken as results are: no more than at_once + 1 results wait. An exception of `work` comes out at its
-    place; nothing further is begun then, nor when the caller stops. Where it is interrupted, or the caller stops,
-    `stop` ends what is being worked on, so that nobody has to wait for it.
-    """
-    if at_once < 2:
-        yield from map(work, items)
-        return
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(at_once, thread_name_prefix="picture") as pool:
+def make(batch: Batch, store: Store) -> str:
+    """Makes the shards that are not there."""
+    quiet = batch.request.quiet
+    store.check()
+    order = plan(batch, choose_model(batch.request, ".png"))
+    with store.held():
+        job = claim(store, order.job)
+        store.sweep()
+        missing, total = job.missing(store), len(job.seeds)
+        done = total - job.count(missing)
+        if done and not quiet:
+            print(f"{done} of {total} pictures are there already", file=sys.stderr)
+        workers = min(batch.workers or check_threads(None), len(missing))
         try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > at_once:
-                    yield waiting[0].result()
-                    waiting.popleft()
-            while waiting:
-                yield waiting[0].result()
-                waiting.popleft()
-        except Exception:
-            raise
+            with closing(made_by_workers(replace(order, job=job), missing, workers)) as pictures:
+                for _ in progress(pictures, total, batch.out, "picture", quiet, done):
+                    pass
         except BaseException:
-            running = [future for future in waiting if not future.cancel()]
-            while wait(running, timeout=0.05).not_done:
-                stop()
+            store.sweep()  # of workers that had to be killed
+            remark = f"{total - job.count(job.missing(store))} of {total} pictures are kept in {batch.out}"
+            print(printable(f"{remark}: the same command goes on with them", keep=""), file=sys.stderr)
             raise
-        finally:
-            for future in waiting:
-                future.cancel()
+    return batch.out
+
+
+if __name__ == "__main__":
+    sys.exit(main())

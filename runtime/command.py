@@ -10,11 +10,15 @@ from .stopping import unwind_on_sigterm
 from .strangers import printable
 
 
+class Refuted(Exception):
+    """What a command was asked to prove is not so: for stdout, with exit status 1."""
+
+
 def answer(argv: list[str] | None, usage: Callable[[], str], work: Callable[[Sequence[str]], object]) -> int:
     """Prints what `work` makes of the arguments, or the text of --help.
 
-    Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143. argv: by
-    default those of the process.
+    Returns 0, 1 where it is Refuted, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM ends
+    it with 143. argv: by default those of the process.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if argv is None:
@@ -24,6 +28,9 @@ def answer(argv: list[str] | None, usage: Callable[[], str], work: Callable[[Seq
         return 0
     try:
         result = work(arguments)
+    except Refuted as findings:
+        print(printable(str(findings)))
+        return 1
     except NcnnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

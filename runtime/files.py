@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,24 +12,65 @@ from pathlib import Path
 
 from .errors import UsageError
 
+FOLDER = ".unfinished"  # suffix of a folder that is not whole
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` at the end, or disappears if the block raises."""
+def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
+    """A path beside `path` to write to; it becomes `path` at the end, or disappears if the block raises.
+
+    durable: it is on the disk by then, and stays when the machine stops.
+    """
     # Named before it is made, so that Ctrl-C finds no moment between the two in which it would be forgotten.
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         temporary.open("xb").close()
         yield temporary
+        if durable:
+            _to_disk(temporary)
         temporary.replace(path)
+        if durable:
+            _to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """As `whole_file`, durable: a folder for files, which takes the place of one that is there."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}{FOLDER}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.iterdir():  # all are written: the system has begun with the first
+            _to_disk(file)
+        _to_disk(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+        _to_disk(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """A file, or the names in a folder: POSIX has that alone."""
+    if os.name != "posix" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sweep(directory: Path) -> None:
-    """Removes what `whole_file` left in a directory of ours when its process was killed."""
+    """Removes what `whole_file` and `whole_folder` left in a directory of ours when their process was killed."""
     for unfinished in directory.glob(".*-????????.*"):
-        unfinished.unlink(missing_ok=True)
+        if unfinished.suffix == FOLDER and unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
 
 
 def check_file(out: str, suffixes: tuple[str, ...]) -> Path:

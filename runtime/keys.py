@@ -46,26 +46,39 @@ class Key:
 
 @dataclass(frozen=True)
 class Words:
-    """A command line by its words. given: the keys as they were written; plain: what is no key=value; quiet: -q."""
+    """A command line by its words. given: the keys as they were written; plain: what is no key=value; quiet: -q;
+    options: those of the command that were given."""
 
     given: dict[str, str]
     plain: list[str]
     quiet: bool
+    options: set[str]
 
 
-def read_words(arguments: Sequence[str], keys: Mapping[str, Key], *, takes: str, else_fix: str | None = None) -> Words:
+def read_words(
+    arguments: Sequence[str],
+    keys: Mapping[str, Key],
+    *,
+    takes: str,
+    else_fix: str | None = None,
+    options: Sequence[str] = (),
+) -> Words:
     """key=value in any order, -q, and words by themselves, which a path may be that holds '='.
 
-    takes: what the command takes, for who gives it an option; else_fix: what to do about a key that is like no other.
-    Raises UsageError for an unknown or repeated key, one without a value, and an option that there is not.
+    takes: what the command takes, for who gives it an option; else_fix: what to do about a key that is like no other;
+    options: of the command, beside -q. Raises UsageError for an unknown or repeated key, one without a value, and an
+    option that there is not.
     """
     given: dict[str, str] = {}
     plain: list[str] = []
     quiet = False
+    chosen: set[str] = set()
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if argument in ("-q", "--quiet"):
             quiet = True
+        elif argument in options:
+            chosen.add(argument)
         elif not equals or "/" in key or "\\" in key:  # a path may hold '='
             if argument.startswith("-"):
                 raise UsageError(f"unknown option {argument}", fix=f"Arguments are {takes}; see --help")
@@ -80,7 +93,7 @@ def read_words(arguments: Sequence[str], keys: Mapping[str, Key], *, takes: str,
             raise UsageError(f"{key}= has no value")
         else:
             given[key] = value
-    return Words(given, plain, quiet)
+    return Words(given, plain, quiet, chosen)
 
 
 def number(key: str, text: str) -> float:

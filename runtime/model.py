@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .batch import in_order
+from .at_once import in_order
 from .errors import BundleError, InputError, brief
 from .manifest import Manifest, load_manifest
 from .net import FloatArray, Net, check_threads

@@ -80,7 +80,7 @@ class Process:
         if self._ended:
             what, got = f"the net was stopped while {when}: {self._ended}", None
         else:
-            what, got = f"the net's process ended while {when}", _status(self._process.returncode)
+            what, got = f"the net's process ended while {when}", how_it_ended(self._process.returncode)
         return CrashError(what, file=self._param, line=line, layer=name, layer_type=type_, got=got, reason=said or None)
 
     def end(self, why: str | None) -> str:
@@ -125,7 +125,8 @@ def _finish(owner: int, process: subprocess.Popen[bytes], control: socket.socket
         process.returncode = 0  # of the process that this one was forked from, whose business it is
 
 
-def _status(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """The exit status of a process, negative for a signal, in words."""
     if code >= 0:
         return f"exit status {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

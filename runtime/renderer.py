@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from .arguments import Request
-from .batch import in_order, share_threads
+from .at_once import in_order, share_threads
 from .errors import UsageError
 from .manifest import Manifest
 from .model import Model, RandomWeightsWarning
 from .net import check_threads
 from .pictures import Picture
-from .seeds import W_AVG, Seed, read_latent
+from .seeds import W_AVG, Latent, Seed, read_latent
 from .stopping import check_stop
 from .values import FloatArray
 
@@ -46,7 +46,7 @@ class Renderer:
         distinct = dict.fromkeys(seeds)
         latents = {seed: read_latent(seed, manifest) for seed in distinct if seed.text != W_AVG}
         needs_label = request.label_class is not None or any(kind == "z" for kind, _ in latents.values())
-        label = request.label(manifest.c_dim) if needs_label else None
+        self._label = request.label(manifest.c_dim) if needs_label else None
 
         threads, self._at_once = share_threads(check_threads(request.threads), pictures, manifest.img_resolution)
         with warnings.catch_warnings():
@@ -55,23 +55,28 @@ class Renderer:
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
-        self._styles: dict[Seed, FloatArray] = {}
-        for seed in distinct:
-            if seed.text == W_AVG:
-                w = self.model.truncate(self.model.w_avg, request.trunc, request.cutoff)
-            elif latents[seed][0] == "w":
-                w = self.model.truncate(latents[seed][1], request.trunc, request.cutoff)
-            else:
-                w = self.model.mapping(latents[seed][1], request.trunc, label, request.cutoff)
-            self._styles[seed] = w
+        self._styles = {seed: self._style(latents.get(seed)) for seed in distinct}
 
     @property
     def noise(self) -> str:
         return self._request.noise or self.model.noise_choices[0]
 
     def style(self, seed: Seed) -> FloatArray:
-        """[w_dim], or [num_ws, w_dim] where its layers have styles of their own."""
-        return self._styles[seed]
+        """[w_dim], or [num_ws, w_dim] where its layers have styles of their own.
+
+        That of a seed which the renderer was not made with is computed here, and not kept.
+        """
+        known = self._styles.get(seed)
+        return self._style(read_latent(seed, self._manifest)) if known is None else known
+
+    def _style(self, latent: Latent | None) -> FloatArray:
+        """None: the mean style."""
+        request, model = self._request, self.model
+        if latent is None:
+            return model.truncate(model.w_avg, request.trunc, request.cutoff)
+        if latent[0] == "w":
+            return model.truncate(latent[1], request.trunc, request.cutoff)
+        return model.mapping(latent[1], request.trunc, self._label, request.cutoff)
 
     def styles(self, seeds: Iterable[Seed]) -> list[FloatArray]:
         """The styles in one shape: all [num_ws, w_dim] if one of them is."""

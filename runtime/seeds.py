@@ -35,6 +35,8 @@ NOT_WHOLE = (
 )
 """What reading a damaged .npy or .npz file raises."""
 NUMBERS = re.compile(r"([0-9]{1,12})(?:[-_]([0-9]{1,12}))?", re.ASCII)
+Latent = tuple[Literal["z", "w"], FloatArray]
+"""("z", [z_dim]), or ("w", [w_dim] or [num_ws, w_dim])."""
 
 
 @dataclass(frozen=True)
@@ -78,26 +80,33 @@ def parse_seeds(key: str, text: str) -> list[Seed]:
     """`85,100,0-20,seeds/458.bin,w_avg` in the order given; 0_20 is a range too. Raises UsageError."""
     seeds: list[Seed] = []
     for part in text.split(","):
-        found = NUMBERS.fullmatch(part)
-        if not part or (part[0].isdigit() and not found and not Path(part).suffix):
+        if not part or (part[0].isdigit() and not NUMBERS.fullmatch(part) and not Path(part).suffix):
             expected = f"numbers, ranges, {W_AVG} and files, such as {key}=85,100,0-20,seeds/458.bin"
             raise UsageError(f"{key}= is not a list of seeds", expected=expected, got=text)
-        if not found:
+        if not (numbers := parse_range(key, part)):
             seeds.append(Seed(part))
             continue
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last < first or last > LARGEST_SEED:
-            what = f"{key}={part} is an empty range" if last < first else f"{key}={part} is too large"
-            expected = f"{last}-{first}" if last < first else f"0 to {LARGEST_SEED}"
-            raise UsageError(what, expected=expected)
-        if len(seeds) + last - first >= MOST_SEEDS:
+        if len(seeds) + len(numbers) > MOST_SEEDS:
             raise UsageError(f"{key}= has too many seeds", expected=f"at most {MOST_SEEDS} at a time")
-        seeds.extend(Seed(str(number)) for number in range(first, last + 1))
+        seeds.extend(Seed(str(number)) for number in numbers)
     return seeds
 
 
-def read_latent(seed: Seed, manifest: Manifest) -> tuple[Literal["z", "w"], FloatArray]:
-    """("z", [z_dim]) from a number or a seed file, ("w", [w_dim] or [num_ws, w_dim]) from .npy or .npz.
+def parse_range(key: str, part: str) -> range:
+    """A number, or a range of them with both ends; nothing where it is neither. Raises UsageError."""
+    found = NUMBERS.fullmatch(part)
+    if not found:
+        return range(0)
+    first, last = int(found[1]), int(found[2] or found[1])
+    if last < first or last > LARGEST_SEED:
+        what = f"{key}={part} is an empty range" if last < first else f"{key}={part} is too large"
+        expected = f"{last}-{first}" if last < first else f"0 to {LARGEST_SEED}"
+        raise UsageError(what, expected=expected)
+    return range(first, last + 1)
+
+
+def read_latent(seed: Seed, manifest: Manifest) -> Latent:
+    """Of a number, a seed file, .npy or .npz.
 
     Raises SeedError. w_avg is the model's affair.
     """

@@ -18,7 +18,7 @@ PROGRAM = """
 import sys, threading
 import numpy as np
 from runtime import Net
-from runtime.batch import in_order
+from runtime.at_once import in_order
 from runtime.stopping import unwind_on_sigterm
 
 unwind_on_sigterm()

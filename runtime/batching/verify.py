@@ -1,0 +1,78 @@
+"""Reads all pictures of a place and proves that each seed is there once, as it was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from ..command import Refuted
+from ..progress import progress
+from .job import BOOKS, NOTE, Job, read_job, read_json
+from .maker import KIND
+from .stores import Store
+
+MOST_LINES = 50
+
+
+def verify(store: Store, quiet: bool) -> str:
+    """What was proven, in a sentence. Raises Refuted with what is wrong and where, UsageError where there is no job."""
+    job = read_job(store)
+    shards = progress(job.shards, len(job.shards), "verify", "shard", quiet)
+    found = [*_strangers(store, job), *(line for shard in shards for line in _shard(store, job, shard))]
+    count = len(job.seeds)
+    if found:
+        more = [f"and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
+        raise Refuted("\n".join([f"{len(found)} faults:", *found[:MOST_LINES], *more]))
+    return (
+        f"{count} pictures of {len(job.shards)} shards, seeds {job.seeds}: each is there once, every SHA-256 is right"
+    )
+
+
+def _strangers(store: Store, job: Job) -> Iterator[str]:
+    """What is in the place and belongs to no shard."""
+    places = {job.place(shard) for shard in job.shards} | {BOOKS}
+    books = {job.index(shard) for shard in job.shards} | {NOTE}
+    for name in sorted(store.names() - places):
+        yield f"{name}: it is of no shard"
+    for name in sorted(f"{BOOKS}/{name}" for name in store.names(BOOKS)):
+        if name not in books:
+            yield f"{name}: it is of no shard"
+
+
+def _shard(store: Store, job: Job, shard: int) -> Iterator[str]:
+    wanted = {job.name(seed): str(seed) for part in job.seeds_of(shard).ranges for seed in part}
+    try:
+        index = read_json(store, job.index(shard), KIND)
+        hashes = dict(index["sha256"])
+        key = index["key"]
+    except FileNotFoundError:
+        yield f"{job.says(shard)}: it is missing"
+        return
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        yield f"{job.index(shard)}: it is damaged; reason: {error}"
+        return
+    if key != job.key:
+        yield f"{job.index(shard)}: it is of another job"
+    yield from _differences(job.index(shard), "seed", wanted.values(), hashes)
+    place, seen = job.place(shard), list[str]()
+    try:
+        for name, data in job.form.read(store, place):
+            seen.append(name)
+            expected = hashes.get(wanted.get(name, ""))
+            if expected and hashlib.sha256(data).hexdigest() != expected:
+                yield f"{place}/{name}: its SHA-256 is not the one that was written"
+    except (OSError, ValueError) as error:
+        yield f"{place}: it cannot be read to its end; reason: {error}"
+    yield from _differences(place, "picture", wanted, seen)
+
+
+def _differences(where: str, what: str, wanted: Iterable[str], found: Iterable[str]) -> Iterator[str]:
+    """Each wanted one has to be found once, and nothing else."""
+    there = list(found)
+    once = set(there)
+    wished = list(wanted)
+    yield from (f"{where}: {what} {name} is missing" for name in wished if name not in once)
+    yield from (f"{where}: {what} {name} does not belong there" for name in sorted(once.difference(wished)))
+    if len(there) > len(once):
+        twice = sorted({name for name in there if there.count(name) > 1})
+        yield from (f"{where}: {what} {name} is there twice" for name in twice)

@@ -1,0 +1,115 @@
+"""Processes of this machine that make shards. One that dies is replaced, and its shard made again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from ..errors import CrashError
+from ..process import how_it_ended
+from ..stopping import unwind_on_sigterm
+from .maker import Maker, Order
+
+MOST_DEATHS = 3  # of workers over one shard
+PATIENCE = 10.0  # seconds for a worker to leave after SIGTERM: a picture's time
+START = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ncnn hold
+
+
+def made_by_workers(order: Order, shards: Sequence[int], workers: int) -> Generator[int, None, None]:
+    """Makes the shards; gives 1 for each picture, once, as they are made.
+
+    Raises what a worker raises, and CrashError for a shard over which workers die.
+    """
+    waiting, deaths, counted = deque(shards), Counter[int](), Counter[int]()
+    crew: dict[Connection, _Worker] = {}
+    try:
+        while True:
+            for worker in crew.values():
+                worker.take(waiting)
+            while waiting and len(crew) < workers:
+                worker = _Worker(order)
+                crew[worker.end] = worker
+                worker.take(waiting)
+            busy = [end for end, worker in crew.items() if worker.shard is not None]
+            if not busy:
+                return
+            for end in wait(busy):
+                assert isinstance(end, Connection)
+                shard = crew[end].shard
+                assert shard is not None
+                try:
+                    said = end.recv()
+                except (EOFError, OSError):
+                    deaths[shard] += 1
+                    how = crew.pop(end).gone()
+                    if deaths[shard] == MOST_DEATHS:
+                        what = f"{order.job.says(shard)} has ended {MOST_DEATHS} workers"
+                        raise CrashError(what, got=how, fix="If memory is short, give fewer workers=") from None
+                    waiting.appendleft(shard)
+                    continue
+                if isinstance(said, Exception):
+                    raise said
+                if said is None:
+                    crew[end].shard = None
+                elif said > counted[shard]:
+                    counted[shard] = said
+                    yield 1
+    finally:
+        for worker in crew.values():
+            worker.process.terminate()
+        for worker in crew.values():
+            worker.leave()
+
+
+class _Worker:
+    """shard: what it works on."""
+
+    def __init__(self, order: Order) -> None:
+        self.shard: int | None = None
+        self.end, other = START.Pipe()
+        self.process: BaseProcess = START.Process(target=_work, args=(other, order), daemon=True)
+        self.process.start()
+        other.close()
+
+    def take(self, waiting: deque[int]) -> None:
+        """The next shard, if it has none. One that is dead already is found so when it is asked."""
+        if self.shard is None and waiting:
+            self.shard = waiting.popleft()
+            with suppress(OSError):
+                self.end.send(self.shard)
+
+    def gone(self) -> str:
+        """How its process ended."""
+        self.end.close()
+        self.process.join()
+        return how_it_ended(self.process.exitcode or 0)
+
+    def leave(self) -> None:
+        self.process.join(PATIENCE)
+        self.process.kill()
+        self.gone()
+
+
+def _work(end: Connection, order: Order) -> None:
+    """A worker's whole life. It ends with whom it works for: then nobody reads the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, which all get
+    unwind_on_sigterm()
+    maker = None
+    while True:
+        try:
+            shard = end.recv()
+        except EOFError:
+            return
+        try:
+            maker = maker or Maker(order)
+            maker.make(shard, end.send)
+            end.send(None)
+        except BrokenPipeError:
+            return
+        except Exception as error:
+            end.send(error)
