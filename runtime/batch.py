@@ -51,10 +51,12 @@ def make(batch: Batch, store: Store) -> str:
                 for _ in progress(pictures, total, batch.out, "picture", quiet, done):
                     pass
         except BaseException:
-            store.sweep()  # of workers that had to be killed
-            remark = f"{total - job.count(job.missing(store))} of {total} pictures are kept in {batch.out}"
-            print(printable(f"{remark}: the same command goes on with them", keep=""), file=sys.stderr)
+            if kept := total - job.count(job.missing(store)):
+                remark = f"{kept} of {total} pictures are kept in {batch.out}: the same command goes on with them"
+                print(printable(remark, keep=""), file=sys.stderr)
             raise
+        finally:
+            store.sweep()  # of workers that were killed
     return batch.out
 
 

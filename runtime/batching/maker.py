@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arguments import Request
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..manifest import Manifest, load_manifest
 from ..pictures import encoded
 from ..recipe import FIELDS, PREFIX, recipe
@@ -85,7 +85,10 @@ class Maker:
         if mix:
             shot = replace(shot, w1=renderer.style(mix), mixing=renderer.mixing())
         text = _recipe(self._request, self._manifest, renderer, own, number)
-        (picture,) = renderer.pictures([shot])
+        try:
+            (picture,) = renderer.pictures([shot])
+        except InputError as error:
+            raise InputError(f"seed {seed}: {error}") from None
         name, suffix = self._job.name(seed), self._job.form.picture
         return Entry(seed, name, encoded(picture, suffix, text), text[PREFIX + "command"])
 
