@@ -22,8 +22,6 @@ A shard is there whole or not at all: what was stopped or killed goes on when th
 picture is left out or made twice. --verify reads them all and says what is wrong (exit status 1).
 
   format=png, webp    PLACE/00000/seed000085.png ...: a folder for each shard
-  format=webdataset   PLACE/00000.tar ...: a PNG and a JSON file for each seed
-  format=parquet      PLACE/00000.parquet ...: columns seed and image, as the package datasets reads them
   PLACE/_batch        what was asked for, and the SHA-256 of each picture, a file for each shard
 
 keys:
@@ -34,7 +32,7 @@ TAIL = """\
 
 examples:
   python -m runtime.batch model=faces seeds=0-999999 out=pictures/ trunc=0.7
-  python -m runtime.batch model=cats seeds=0-99999 out=s3://bucket/cats format=webdataset workers=16
+  python -m runtime.batch model=cats seeds=0-99999,458000 out=cats format=webp shard=500 workers=16
   python -m runtime.batch --verify out=pictures/
 """
 OF_THE_MACHINE = ("workers",)
@@ -51,7 +49,7 @@ HELP = {
 }
 KEYS = {
     "seeds": Key(read_numbers, "seeds=RANGES", "the seeds: numbers and ranges, such as 0-999999 or 0-99,458"),
-    "out": Key(text, "out=PLACE", "a folder, or an address that fsspec knows, such as s3://bucket/faces"),
+    "out": Key(text, "out=PLACE", "a folder, new or of the same command"),
     "format": Key(word(*FORMATS), "format=png", " ".join(FORMATS)),
     "shard": Key(whole(1, 10**6), "shard=N", "pictures of a shard; default: a sixteenth of them all, at most 1000"),
     **{key: replace(RUN_KEYS[key], help=HELP.get(key, RUN_KEYS[key].help)) for key in OF_THE_PICTURE},
@@ -61,6 +59,7 @@ KEYS = {
 }
 LARGEST_SHARD = 1000
 FEWEST_SHARDS = 16
+MOST_SHARDS = 10**6  # names in one folder
 
 
 @dataclass
@@ -95,7 +94,7 @@ def parse(arguments: list[str]) -> Batch:
         raise UsageError(f"{words.plain[0]} is no key=value", expected="seeds=RANGES", fix="See --help")
     given = words.given
     if "out" not in given:
-        raise UsageError("there is no out=", expected="out=PLACE, a folder or an address", fix="See --help")
+        raise UsageError("there is no out=", expected="out=PLACE, a folder", fix="See --help")
     of_the_picture = {key: value for key, value in given.items() if key in OF_THE_PICTURE}
     request = Request("mix" if "mix" in given else "image", of_the_picture, quiet=words.quiet)
     batch = Batch(request, given["out"], given, verify="--verify" in words.options)
@@ -112,4 +111,6 @@ def parse(arguments: list[str]) -> Batch:
         if key in given and request.mix is None:
             raise UsageError(f"{key}= is about the seed that is mixed in", expected="mix=", got="no mix=")
     batch.shard = batch.shard or min(LARGEST_SHARD, -(-len(batch.seeds) // FEWEST_SHARDS))
+    if (fewest := -(-len(batch.seeds) // MOST_SHARDS)) > batch.shard:
+        raise UsageError("there are too many shards", expected=f"shard={fewest} or more", got=f"shard={batch.shard}")
     return batch

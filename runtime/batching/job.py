@@ -70,8 +70,10 @@ class Job:
         return f"shard {self.title(shard)} (seeds {self.seeds_of(shard)})"
 
     def missing(self, store: Store) -> list[int]:
-        there = store.names(BOOKS)
-        return [shard for shard in self.shards if f"{self.title(shard)}.json" not in there]
+        """Shards of which the pictures or the file that says what they are is not there."""
+        places, books = store.names(), store.names(BOOKS)
+        names = ((shard, self.place(shard), Path(self.index(shard)).name) for shard in self.shards)
+        return [shard for shard, place, book in names if place not in places or book not in books]
 
     def note(self) -> dict[str, object]:
         return {"kind": KIND, "version": VERSION, **vars(self), "seeds": str(self.seeds)}
@@ -109,7 +111,7 @@ def read_job(store: Store) -> Job:
         recipe = {str(key): str(value) for key, value in found["recipe"].items()}
         word(*FORMATS)("format", texts["format"])
     except FileNotFoundError:
-        raise UsageError("there are no pictures of this command", expected=f"a place with {NOTE}") from None
+        raise UsageError("out= holds no pictures of this command", expected=f"a place with {NOTE}") from None
     except (ValueError, KeyError, AttributeError, RecursionError, UsageError) as error:
         fix = "Delete the place, and begin again"
         raise UsageError("the note of this place is damaged", file=NOTE, reason=str(error), fix=fix) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ..command import Refuted
@@ -22,7 +23,8 @@ def verify(store: Store, quiet: bool) -> str:
     count = len(job.seeds)
     if found:
         more = [f"and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
-        raise Refuted("\n".join([f"{len(found)} faults:", *found[:MOST_LINES], *more]))
+        cure = f"To have a shard made again, delete its file in {BOOKS} and give the command: {job.command}"
+        raise Refuted("\n".join([f"{len(found)} faults:", *found[:MOST_LINES], *more, cure]))
     return (
         f"{count} pictures of {len(job.shards)} shards, seeds {job.seeds}: each is there once, every SHA-256 is right"
     )
@@ -58,8 +60,8 @@ def _shard(store: Store, job: Job, shard: int) -> Iterator[str]:
     try:
         for name, data in job.form.read(store, place):
             seen.append(name)
-            expected = hashes.get(wanted.get(name, ""))
-            if expected and hashlib.sha256(data).hexdigest() != expected:
+            digest = hashlib.sha256(data).hexdigest()
+            if hashes.get(wanted.get(name, ""), digest) != digest:
                 yield f"{place}/{name}: its SHA-256 is not the one that was written"
     except (OSError, ValueError) as error:
         yield f"{place}: it cannot be read to its end; reason: {error}"
@@ -68,11 +70,7 @@ def _shard(store: Store, job: Job, shard: int) -> Iterator[str]:
 
 def _differences(where: str, what: str, wanted: Iterable[str], found: Iterable[str]) -> Iterator[str]:
     """Each wanted one has to be found once, and nothing else."""
-    there = list(found)
-    once = set(there)
-    wished = list(wanted)
-    yield from (f"{where}: {what} {name} is missing" for name in wished if name not in once)
-    yield from (f"{where}: {what} {name} does not belong there" for name in sorted(once.difference(wished)))
-    if len(there) > len(once):
-        twice = sorted({name for name in there if there.count(name) > 1})
-        yield from (f"{where}: {what} {name} is there twice" for name in twice)
+    there, wished = Counter(iter(found)), list(wanted)
+    yield from (f"{where}: {what} {name} is missing" for name in wished if name not in there)
+    yield from (f"{where}: {what} {name} does not belong there" for name in sorted(there.keys() - wished))
+    yield from (f"{where}: {what} {name} is there twice" for name, times in sorted(there.items()) if times > 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections import Counter, deque
-from collections.abc import Generator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -73,7 +75,8 @@ class _Worker:
         self.shard: int | None = None
         self.end, other = START.Pipe()
         self.process: BaseProcess = START.Process(target=_work, args=(other, order), daemon=True)
-        self.process.start()
+        with _deaf():
+            self.process.start()
         other.close()
 
     def take(self, waiting: deque[int]) -> None:
@@ -95,9 +98,23 @@ class _Worker:
         self.gone()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is begun here never hears Ctrl-C, which a terminal sends to all: not while it imports either."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # it comes with the first process, and lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(end: Connection, order: Order) -> None:
     """A worker's whole life. It ends with whom it works for: then nobody reads the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, which all get
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where _deaf() is not to be had
     unwind_on_sigterm()
     maker = None
     while True:
@@ -112,4 +129,5 @@ def _work(end: Connection, order: Order) -> None:
         except BrokenPipeError:
             return
         except Exception as error:
-            end.send(error)
+            with suppress(BrokenPipeError):
+                end.send(error)

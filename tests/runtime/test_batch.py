@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from batch_support import files, goes_on, made_here, order_of
+from batch_support import claimed, files, goes_on, made_here, order_of
 from runtime_nets import write_bundle
 
 from runtime.batch import main
@@ -30,8 +30,11 @@ def verified(capsys: pytest.CaptureFixture[str], out: str = "p") -> list[str]:
     status = main(["--verify", f"out={out}", "-q"])
     said = capsys.readouterr().out.splitlines()
     assert status == (1 if len(said) > 1 else 0), said
-    assert said[0] == f"{len(said) - 1} faults:" if status else "each is there once" in said[0]
-    return said[1:]
+    if status:
+        assert said[0] == f"{len(said) - 2} faults:" and said[-1].startswith("To have a shard made again, delete its")
+    else:
+        assert "each is there once" in said[0]
+    return said[1:-1]
 
 
 def test_a_job(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,11 +157,11 @@ def test_a_shard_is_whole_or_not_there_wherever_it_is_stopped(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = ("seeds=3-4", "shard=2", "out=p")
-    made_here(*job)
-    want = files("p")
+    order = made_here(*job)
+    want, maker = files("p"), Maker(order)
     for steps in itertools.count():
         shutil.rmtree("p")
-        maker = Maker(order_of(*job))
+        claimed(order)
         with monkeypatch.context() as patch:
             stop_after(patch, steps)
             try:
@@ -168,7 +171,7 @@ def test_a_shard_is_whole_or_not_there_wherever_it_is_stopped(
                 pass
         if faults := verified(capsys):
             assert faults[0] == "shard 00000 (seeds 3-4): it is missing"
-            goes_on(*job)
+            goes_on(order)
         assert verified(capsys) == [] and files("p") == want
     assert files("p") == want and steps > 15
 
@@ -262,6 +265,8 @@ def in_index(edit: Callable[[dict[str, object]], object]) -> Callable[[], object
         (in_index(lambda said: said.update(key="x")), "_batch/00001.json: it is of another job"),
         (in_index(lambda said: said.update(sha256={"5": "0"})), "_batch/00001.json: seed 6 is missing"),
         (in_index(lambda said: said["sha256"].update({"3": "0"})), "_batch/00001.json: seed 3 does not belong there"),
+        (in_index(lambda said: said["sha256"].update({"5": ""})), "00001/seed0005.png: its SHA-256 is not the one"),
+        (in_index(lambda said: said["sha256"].update({"5": None})), "00001/seed0005.png: its SHA-256 is not the one"),
         (in_index(lambda said: said.update(sha256=5)), "_batch/00001.json: it is damaged"),
     ],
 )
@@ -274,10 +279,22 @@ def test_verify_finds(
     assert any(line.startswith(finds) for line in verified(capsys))
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda: shutil.rmtree("p/00001"), lambda: Path("p/_batch/00001.json").unlink()], ids=["shard", "index"]
+)
+def test_what_was_deleted_is_made_again(place: Path, damage: Callable[[], object]) -> None:
+    """That of a damaged shard is how --verify says that it is mended."""
+    order = made_here(*SMALL)
+    want = files("p")
+    damage()
+    goes_on(order)
+    assert files("p") == want
+
+
 def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--verify", "out=p"]) == 2
     assert capsys.readouterr().err == (
-        "error: there are no pictures of this command; expected a place with _batch/job.json\n"
+        "error: out= holds no pictures of this command; expected a place with _batch/job.json\n"
     )
     made_here(*SMALL)
     for text in ("{", "[]", '{"kind": "ncnn-builder-batch", "version": 1}', '{"kind": "ncnn-builder-batch"}'):
@@ -308,6 +325,8 @@ def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["seeds=0-5,9,3-4", "out=p"], "seeds= has a seed twice; expected each once; got 3"),
         (["seeds=0-5", "out=p", "format=jpg"], "format= is none of its words; expected png or webp"),
         (["seeds=0-5", "out=p", "shard=0"], "shard= is not a fitting number"),
+        (["seeds=0-4294967295", "out=p"], "there are too many shards; expected shard=4295 or more; got shard=1000"),
+        (["seeds=-5-2", "out=p"], "seeds= is not a list of numbers"),
         (["seeds=0-5", "out=p", "workers=0"], "workers= is not a fitting number"),
         (["seeds=0-5", "out=p", "trunc=much"], "trunc= is not a number"),
         (["seeds=0-5", "out=p", "cutoff=4"], "cutoff= is out of range; expected 0 to 3; got 4"),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,9 @@ from batch_support import files, made_here, order_of
 
 from runtime import CrashError
 from runtime.batch import main
+from runtime.batching import workers as workers_module
 from runtime.batching.stores import open_store
-from runtime.batching.workers import MOST_DEATHS, made_by_workers
+from runtime.batching.workers import MOST_DEATHS, _work, _Worker, made_by_workers
 
 JOB = ("seeds=0-39", "shard=10", "out=p")
 
@@ -91,6 +93,30 @@ def test_what_a_worker_raises_stops_the_job(place: Path, capsys: pytest.CaptureF
     assert not multiprocessing.active_children()
 
 
+def test_a_worker_never_hears_what_a_terminal_sends_to_all(place: Path) -> None:
+    """From its first moment on: one that is about to import would print a traceback."""
+    worker = _Worker(order_of(*JOB))
+    try:
+        assert worker.process.pid
+        os.kill(worker.process.pid, signal.SIGINT)
+        worker.take(deque([0]))
+        assert [worker.end.recv() for _ in range(11)] == [*range(1, 11), None]
+    finally:
+        worker.process.terminate()
+        worker.leave()
+
+
+def test_a_worker_without_a_parent_ends_in_silence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody hears what is wrong then, such as that the next job has swept away what this one writes."""
+    order = order_of(*JOB)
+    monkeypatch.setattr(workers_module, "unwind_on_sigterm", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    end, other = workers_module.START.Pipe()
+    end.send(0)
+    end.close()
+    _work(other, replace(order, model=place / "nosuch.json"))
+
+
 def start(job: tuple[str, ...] = JOB, limit: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "runtime.batch", "model=tiny", *job, "workers=2"],
@@ -112,7 +138,8 @@ def test_a_job_that_is_killed_goes_on(want: dict[str, bytes]) -> None:
     running = start()
     wait_for("p/_batch/job.json", running)
     os.kill(running.pid, signal.SIGKILL)
-    running.communicate()  # until the last of the workers has closed its stderr
+    _, err = running.communicate()  # until the last of the workers has closed its stderr
+    assert "Traceback" not in err
     assert main(["model=tiny", *JOB, "workers=2", "-q"]) == 0
     assert whole(want)
 
@@ -134,18 +161,18 @@ def test_a_signal_stops_it_cleanly(want: dict[str, bytes], number: int, code: in
 
 
 def test_a_full_disk(place: Path) -> None:
-    """As far as a process can have one to itself: no file may be larger than 16 KB, which the list of a shard is.
+    """As far as a process can have one to itself: no file may be larger than 8 KB, which the list of a shard is.
 
     What is there stays, and the job goes on."""
-    job = ("seeds=0-599", "shard=300", "out=p")
+    job = ("seeds=0-239", "shard=120", "out=p")
     made_here(*job)
     want = files("p")
     Path("p").rename("undisturbed")
     made_here(*job, shards=[1])
-    _, err = start(job, limit=1 << 14).communicate()
+    _, err = start(job, limit=1 << 13).communicate()
     done, kept, error = err.splitlines()
-    assert done == "300 of 600 pictures are there already"
-    assert kept == "300 of 600 pictures are kept in p: the same command goes on with them"
+    assert done == "120 of 240 pictures are there already"
+    assert kept == "120 of 240 pictures are kept in p: the same command goes on with them"
     assert error == "error: [Errno 27] File too large"
     assert not Path("p/_batch/00000.json").exists() and not [name for name in files("p") if "/." in f"/{name}"]
     assert main(["model=tiny", *job, "workers=1", "-q"]) == 0
