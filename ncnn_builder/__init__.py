@@ -113,8 +113,9 @@ from .ops.matrices.matrix import einsum, gemm
 from .ops.norms.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.norms.response_norm import local_response_norm, mvn, normalize
 from .ops.number_types import cast, dequantize, packing, quantize, requantize
+from .ops.pools.fitted import adaptive_avg_pool2d, adaptive_max_pool2d
 from .ops.pools.pool_nd import global_pool, pooling1d, pooling3d, statistics_pooling
-from .ops.pools.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
+from .ops.pools.pooling import pooling
 from .ops.resampling.resample import down2, interpolate, up2, up4
 from .ops.resampling.sampling import deform_conv2d, grid_sample
 from .ops.sequences.attention import multihead_attention, rotary_embed, scaled_dot_product_attention

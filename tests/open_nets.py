@@ -213,6 +213,25 @@ class Patches(nn.Module):
         return y.permute(0, 3, 1, 4, 2, 5).reshape(n, 5, h, w)
 
 
+class Pooled(nn.Module):
+    """Pooling into parts whose number follows the size, of whole axes, and of one axis alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.rows = nn.Conv2d(3, 3, 3, 1, 1), nn.AdaptiveMaxPool2d((None, 3))
+
+    def forward(self, x: Any) -> Any:
+        h, w = x.shape[2:]
+        fine = F.adaptive_max_pool2d(x, (h // 4, w // 4))
+        coarse = F.adaptive_avg_pool2d(x, (h // 8, 5))
+        y = F.interpolate(self.conv(fine), size=(h, w)) + F.interpolate(coarse, size=(h, w))
+        gate = F.avg_pool2d(x, x.shape[2:], None, 0, False, True) + F.max_pool2d(input=x, kernel_size=(h, 2)).mean(
+            3, True
+        )
+        columns = F.avg_pool2d(x, (h, 3), (h, 2), (0, 1), ceil_mode=False, count_include_pad=False)
+        return y * torch.sigmoid(gate), self.rows(x), columns
+
+
 @dataclass(frozen=True)
 class Net:
     """make: the module; example: a shape; dynamic: as of convert(); whole: whole numbers below 100 are its input."""
@@ -240,5 +259,6 @@ NETS = {
     "windows": Net(Windows, (1, 3, 24, 32), {"x": {2: "8*h", 3: "8*w"}}),
     "shifted": Net(Shifted, (1, 3, 12, 20), {"x": {2: "4*h=8..256", 3: "4*w=8..256"}}),
     "patches": Net(Patches, (1, 3, 24, 16), {"x": {2: "8*h", 3: "8*w"}}),
+    "pooled": Net(Pooled, (1, 3, 24, 16), {"x": {2: "8*h", 3: "8*w"}}),
     "padded": Net(Padded, (1, 3, 21, 30), {"x": {2: "h=4..", 3: "w=4.."}}),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -44,14 +44,16 @@ class _Assignments(TorchFunctionMode):
 
 
 @contextmanager
-def assignments(module: torch.nn.Module) -> Iterator[None]:
-    """While torch.export runs forward() of this module."""
+def assignments(module: torch.nn.Module, *others: TorchFunctionMode) -> Iterator[None]:
+    """While torch.export runs forward() of this module. others: what else sees the calls of torch's functions."""
     own = module.__dict__.get("forward")
     forward = module.forward
 
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
-        with _Assignments():
+        with ExitStack() as modes:
+            for mode in (*others, _Assignments()):
+                modes.enter_context(mode)
             return forward(*args, **kwargs)
 
     module.forward = run

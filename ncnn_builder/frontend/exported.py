@@ -18,10 +18,12 @@ from torch.fx._lazy_graph_module import _use_lazy_graph_module
 
 from ..errors import BuildError
 from .assigned import assignments
+from .baked import Baked, baked_sizes, need_none
 from .given import need_known_sizes
 from .inplace import without_writes
 from .kept import spared
 from .marks import Leaf, marked
+from .open_pools import OpenPools
 from .shapes_only import shapes_only
 from .symbols import Dynamic, Symbols, checked, dynamic_shapes
 from .where import author_line, forward_line, python_line
@@ -65,16 +67,21 @@ def export(
     shapes = checked(dynamic, module.forward, args, kwargs or {}) if dynamic else None
     options = {} if shapes is None else {"dynamic_shapes": dynamic_shapes(shapes), **_DEFERRED}
     for strict in (False, True):
+        baked: list[Baked] = []
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
-            assigned = nullcontext() if strict else assignments(module)
+            assigned = nullcontext() if strict else assignments(module, *([] if shapes is None else [OpenPools()]))
+            numbers = nullcontext(baked) if shapes is None else baked_sizes()
             # Without gradients: as a net is run, should it ask.
-            with _quiet(), torch.no_grad(), shapes_only(), spared(module), assigned, marks as leaves:
+            with _quiet(), torch.no_grad(), shapes_only(), spared(module), assigned, marks as leaves, numbers as baked:
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict, **options)
-                return program_of(exported, leaves, shapes)
+            program = program_of(exported, leaves, shapes)
+            need_none(baked, type(module).__name__)
+            return program
         except BuildError:
             raise
         except Exception as error:  # whatever forward() may raise
+            need_none(baked, type(module).__name__)
             failed = failed or error
     assert failed is not None
     raise _refusal(module, failed) from failed

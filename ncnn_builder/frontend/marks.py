@@ -21,9 +21,9 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 TAP, LEAF = "ncnn_builder.tap.default", "ncnn_builder.leaf.default"
 
-_library: Any = torch.library.Library("ncnn_builder", "DEF")  # type: ignore[no-untyped-call]
-_library.define("tap(Tensor x, str path) -> Tensor")
-_library.define("leaf(Tensor[] xs, int number) -> Tensor[]")
+library: Any = torch.library.Library("ncnn_builder", "DEF")  # type: ignore[no-untyped-call]
+library.define("tap(Tensor x, str path) -> Tensor")
+library.define("leaf(Tensor[] xs, int number) -> Tensor[]")
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def _no_numbers(xs: Sequence[torch.Tensor], number: int) -> list[torch.Tensor]:
 
 
 for _name, _real, _fake in (("tap", _same, _like), ("leaf", _no_numbers, _no_numbers)):
-    _library.impl(_name, _real, "CompositeExplicitAutograd")
-    _library.impl(_name, _fake, "Meta")
+    library.impl(_name, _real, "CompositeExplicitAutograd")
+    library.impl(_name, _fake, "Meta")
 
 
 def _noted(path: str, t: torch.Tensor) -> bool:

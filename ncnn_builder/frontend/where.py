@@ -26,7 +26,12 @@ def author_line(node: torch.fx.Node) -> str | None:
 
 def python_line(error: BaseException) -> str | None:
     """``file.py:line`` of the author's code that an exception came through, likewise."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_foreign(f.filename)]
+    return python_frame(traceback.extract_tb(error.__traceback__))
+
+
+def python_frame(stack: traceback.StackSummary) -> str | None:
+    """The innermost line of these frames that is the author's."""
+    frames = [f for f in stack if not _is_foreign(f.filename)]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else None
 
 

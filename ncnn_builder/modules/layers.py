@@ -8,8 +8,9 @@ from ..ir import Graph, Values
 from ..ops.arithmetic.channelwise import linear
 from ..ops.common import need
 from ..ops.convolutions.conv_modules import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.pools.fitted import adaptive_avg_pool2d, adaptive_max_pool2d
 from ..ops.pools.pool_nd import pooling1d, pooling3d
-from ..ops.pools.pooling import adaptive_avg_pool2d, adaptive_max_pool2d, pooling
+from ..ops.pools.pooling import pooling
 from .walk import exports, through
 
 through("Conv1d", conv1d)

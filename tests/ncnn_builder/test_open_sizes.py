@@ -94,7 +94,7 @@ def test_inputs_that_say_no_size(shape: Any, options: dict[str, Any], says: str)
 @pytest.mark.parametrize(
     ("build", "op"),
     [
-        (lambda g, x: nb.adaptive_avg_pool2d(g, x, (None, 2)), "Pooling"),
+        (lambda g, x: nb.adaptive_avg_pool2d(g, x, (x.shape[1] // 2, 2)), "adaptive_avg_pool2d"),
         (lambda g, x: nb.slice(g, x, 3, 2), "slice"),
         (lambda g, x: nb.really_reshape(g, x, (4, 4, -1)), "really_reshape"),
         (lambda g, x: nb.conv2d(g, x, nn.Conv2d(3, 4, 5)), "Convolution"),
@@ -108,6 +108,18 @@ def test_what_holds_for_one_size_only_is_an_error(build: Any, op: str) -> None:
     with pytest.raises(nb.BuildError) as caught:
         build(g, g.input("x", (3, "h", "w")))
     assert caught.value.op == op and "h" in str(caught.value)
+
+
+def test_pooling_into_parts_that_follow_the_size() -> None:
+    g = nb.Graph()
+    x = g.input("x", (3, "8*h", "w"))
+    _, h, w = x.shape
+    assert nb.adaptive_max_pool2d(g, x, (None, 2))[0].shape == (3, h, 2)
+    y = nb.adaptive_avg_pool2d(g, x, (h // 4, None))[0]
+    assert y.shape == (3, h // 4, w) and y.producer is not None and y.producer.params["kernel_h"] == 4
+    assert nb.adaptive_avg_pool2d(g, x, (h // 2, 5))[0].shape == (3, h // 2, 5)
+    rows = g.input("y", (3, "2*n"))
+    assert nb.pooling1d(g, rows, nn.AdaptiveMaxPool1d(3))[0].shape == (3, 3)
 
 
 def test_parts_of_an_open_axis_are_one_slice_where_that_can_be() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...builder import append, filled
 from ...ir import Graph, Value
 from ...ops.common import need
+from ...ops.pools.fitted import fitted_pool
 from ...ops.pools.pool_nd import global_pool
 from ...ops.pools.pool_windows import pool_windows
-from ...opspec import spec_of
+from ..open_pools import FITTED
 from ..registry import Call, Missing, converts
 
 _NO_INDICES = "ncnn's pooling gives no indices of the maxima"
@@ -62,15 +62,14 @@ def _adaptive(dims: int) -> None:
         sizes = _each(size, dims)
         if set(sizes) == {1}:
             return global_pool(g, x, "AveragePool" if average else "MaxPool")[0]
-        spec = spec_of({1: "Pooling1D", 2: "Pooling", 3: "Pooling3D"}[dims])
-        given = {f"out_{letter}": n for letter, n in zip("whd", reversed(sizes), strict=False)}
-        return append(g, spec, x, filled(spec, pooling_type=int(average), adaptive_pooling=1, **given))[0]
+        return fitted_pool(g, x, sizes, average=average)
 
     names = [f"aten.adaptive_avg_pool{dims}d", *([] if dims == 1 else [f"aten._adaptive_avg_pool{dims}d"])]
     converts(*names, rank=dims + 1)(lambda g, node, x, size: parts(g, x, size, True))
     converts(f"aten.adaptive_max_pool{dims}d", rank=dims + 1)(
         lambda g, node, x, size: (parts(g, x, size, False), Missing(_NO_INDICES))
     )
+    converts(FITTED.format(dims=dims), rank=dims + 1)(lambda g, node, x, size, average: parts(g, x, size, average))
 
 
 def _each(numbers: int | Sequence[int], dims: int) -> tuple[int, ...]:

@@ -48,6 +48,15 @@ SAMPLES: list[Sample] = [
         Sample(f"avg-inner-{n}d", lambda x, op=op, n=n: op(x, [2] * n), _OF[n])
         for n, op in ((2, torch.ops.aten._adaptive_avg_pool2d), (3, torch.ops.aten._adaptive_avg_pool3d))
     ),
+    *(
+        Sample(
+            f"fitted-{average}-{n}d",
+            lambda x, n=n, average=average: getattr(torch.ops.ncnn_builder, f"fitted_pool{n}d")(x, [3] * n, average),
+            _OF[n],
+        )
+        for n in (1, 2, 3)
+        for average in (False, True)
+    ),
     Sample("area", lambda x: F.interpolate(x, size=(4, 5), mode="area"), _PICTURE),
     *(Sample(f"lp-{n}d", getattr(nn, f"LPPool{n}d")(2, 2), _OF[n]) for n in (1, 2)),
 ]

@@ -9,8 +9,10 @@ from ...builder import ValueLike, append, filled, integer, integers, one
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, dsl, register, same_as, spec_of
+from ...sizes import Size
 from ..common import functional, need, need_rank, same_windows, shape_id, windows
 from ..convolutions.conv_nd import AXES
+from .fitted import fitted_pool
 from .pool_reference import FULL, pooled
 from .pooling import KEEP, SAME_MODES
 
@@ -29,14 +31,11 @@ class PoolNd(OpSpec):
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:
-        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
-        x, p, out = inputs[0], params, self._each(params, "out")
-        adaptive = bool(p["adaptive_pooling"]) and KEEP in out
-        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+        """SAME padding."""
+        x, p = inputs[0], params
+        if p["global_pooling"] or p["adaptive_pooling"] or p["pad_mode"] not in SAME_MODES:
             return None
         need_rank(x, (self.dims + 1,), "x")
-        if adaptive:
-            return [(x[0], *(n if m == KEEP else m for n, m in zip(x[1:], out, strict=True)))]
         return [(x[0], *map(same_windows, x[1:], self._each(p, "stride")))]
 
     def _each(self, params: Any, name: str) -> tuple[int, ...]:
@@ -52,9 +51,10 @@ class PoolNd(OpSpec):
         if p["global_pooling"]:
             return [x[:1]]
         if p["adaptive_pooling"]:
-            out = self._each(p, "out")
-            need(min(out) >= 1, "bad size", argument="output_size", expected="positive numbers", got=list(out))
-            return [(x[0], *out)]
+            out, kept = self._each(p, "out"), () if self.dims == 1 else (KEEP,)
+            good = all(m >= 1 or m in kept for m in out)
+            need(good, "bad size", argument="output_size", expected="positive numbers", got=list(out))
+            return [(x[0], *(n if m in kept else m for n, m in zip(x[1:], out, strict=True)))]
         need(p["pad_mode"] in (0, 1), "unknown pad_mode", argument="pad_mode", expected="0 or 1", got=p["pad_mode"])
         each = zip(x[1:], self._each(p, "kernel"), self._each(p, "stride"), self._borders(p), strict=True)
         sizes = [(n, k, s, sum(b)) for n, k, s, b in each]
@@ -72,7 +72,7 @@ class PoolNd(OpSpec):
             return [(x.mean(axes) if average else x.amax(axes))[0]]
         if p["adaptive_pooling"]:
             name = f"adaptive_{'avg' if average else 'max'}_pool{n}d"
-            return [getattr(F, name)(x, self._each(p, "out"))[0]]
+            return [getattr(F, name)(x, tuple(None if m == KEEP else m for m in self._each(p, "out")))[0]]
         return [
             pooled(
                 x[0],
@@ -213,13 +213,11 @@ def _pool(g: Graph, bottom_names: ValueLike, pool: Any, dims: int) -> Values:
     fits = name in kinds and not getattr(pool, "return_indices", False)
     need(fits, "the module does not fit", argument="pool", expected=f"{kinds} without return_indices", got=pool)
     spec, average = spec_of(f"Pooling{dims}D"), "Avg" in name
-    letters = [letter for letter, _, _ in reversed(AXES[:dims])]
     if "Adaptive" in name:
         size = pool.output_size if isinstance(pool.output_size, (list, tuple)) else (pool.output_size,) * dims
         need(len(size) == dims, "bad size", argument="output_size", expected=f"1 or {dims} numbers", got=size)
-        out = [n if s is None else integer(s, "output_size") for s, n in zip(size, x.shape[1:], strict=True)]
-        given = {f"out_{letter}": n for letter, n in zip(letters, out, strict=True)}
-        return append(g, spec, x, filled(spec, pooling_type=int(average), adaptive_pooling=1, **given))
+        out = [m if m is None or isinstance(m, Size) else integer(m, "output_size") for m in size]
+        return Values([fitted_pool(g, x, out, average=average)])
     need(
         getattr(pool, "divisor_override", None) is None
         and set(integers(getattr(pool, "dilation", 1), "dilation")) == {1},
@@ -250,7 +248,7 @@ def _pool(g: Graph, bottom_names: ValueLike, pool: Any, dims: int) -> Values:
         got="ceil_mode=True and count_include_pad=True",
         fix="Use count_include_pad=False",
     )
-    given = {}
+    given: dict[str, Any] = {}
     for i, (letter, before, after) in enumerate(reversed(AXES[:dims])):
         given |= {f"kernel_{letter}": kernel[i], f"stride_{letter}": stride[i]}
         given |= {f"pad_{before}": padding[i], f"pad_{after}": padding[i]}

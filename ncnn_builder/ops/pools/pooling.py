@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...builder import ValueLike, append, integer, integers, one, padding4, pair
+from ...builder import ValueLike, append, one, padding4, pair
 from ...errors import BuildError
 from ...ir import Graph, Params, Shape, Values
 from ...opspec import OpSpec, Param, Sample, dsl, functions, register, same_as, spec_of
@@ -34,13 +34,13 @@ class Pooling(OpSpec):
         Param("pad_mode", 5, "int", "0 full (ceil), 1 valid (floor)"),
         Param("count_include_pad", 6, "int", "1: the border counts in the average"),
         Param("adaptive_pooling", 7, "int", "1: out_w x out_h windows"),
-        Param("out_w", 8, "int", "output width of an adaptive pooling"),
+        Param("out_w", 8, "int", "output width of an adaptive pooling; -233: as it is"),
         Param("kernel_h", 11, "int", "window height", same_as("kernel_w")),
         Param("stride_h", 12, "int", "vertical stride", same_as("stride_w")),
         Param("pad_top", 13, "int", "rows above", same_as("pad_left")),
         Param("pad_right", 14, "int", "columns after", same_as("pad_left")),
         Param("pad_bottom", 15, "int", "rows below", same_as("pad_top")),
-        Param("out_h", 18, "int", "output height of an adaptive pooling", same_as("out_w")),
+        Param("out_h", 18, "int", "output height of an adaptive pooling; -233: as it is", same_as("out_w")),
     )
     limits = ("pooling_type in (0, 1)",)
     checked_in_cpp = True
@@ -48,15 +48,12 @@ class Pooling(OpSpec):
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:
-        """SAME padding, and an adaptive pooling that leaves a side as it is (-233)."""
+        """SAME padding."""
         p = params
-        adaptive = bool(p["adaptive_pooling"]) and KEEP in (p["out_h"], p["out_w"])
-        if p["global_pooling"] or not (adaptive or (p["pad_mode"] in SAME_MODES and not p["adaptive_pooling"])):
+        if p["global_pooling"] or p["adaptive_pooling"] or p["pad_mode"] not in SAME_MODES:
             return None
         need_rank(inputs[0], (3,), "x")
         sides = zip(inputs[0][1:], "hw", strict=True)
-        if adaptive:
-            return [(inputs[0][0], *(n if p[f"out_{a}"] == KEEP else p[f"out_{a}"] for n, a in sides))]
         return [(inputs[0][0], *(same_windows(n, p[f"stride_{a}"]) for n, a in sides))]
 
     def infer(self, inputs: Sequence[Shape], params: Any, weights: Any) -> list[Shape]:
@@ -65,7 +62,7 @@ class Pooling(OpSpec):
         if params["global_pooling"]:
             return [(c,)]
         if params["adaptive_pooling"]:
-            return [(c, params["out_h"], params["out_w"])]
+            return [(c, *(n if params[f"out_{a}"] == KEEP else params[f"out_{a}"] for n, a in ((h, "h"), (w, "w"))))]
         p = params
         sizes = [
             (n, p[f"kernel_{a}"], p[f"stride_{a}"], p[before] + p[after])
@@ -83,7 +80,7 @@ class Pooling(OpSpec):
             return [(x.mean((2, 3)) if p["pooling_type"] else x.amax((2, 3)))[0]]
         if p["adaptive_pooling"]:
             pool = F.adaptive_avg_pool2d if p["pooling_type"] else F.adaptive_max_pool2d
-            return [pool(x, (p["out_h"], p["out_w"]))[0]]
+            return [pool(x, tuple(None if p[f"out_{a}"] == KEEP else p[f"out_{a}"] for a in "hw"))[0]]
         return [
             pooled(
                 x[0],
@@ -219,49 +216,4 @@ def pooling(g: Graph, bottom_names: ValueLike, op: str, pool: Any) -> Values:
         "out_w": 0,
         "out_h": 0,
     }
-    return append(g, spec_of("Pooling"), x, params)
-
-
-@dsl
-def adaptive_avg_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> Values:
-    """torch's adaptive_avg_pool2d of (C, H, W): output_size is one number, (h, w) or the text "(h, w)".
-
-    None keeps that dimension.
-    """
-    return _adaptive(g, bottom_names, output_size, 1)
-
-
-@dsl
-def adaptive_max_pool2d(g: Graph, bottom_names: ValueLike, output_size: Any = None) -> Values:
-    """torch's adaptive_max_pool2d of (C, H, W): output_size is one number or (h, w); None keeps that dimension."""
-    return _adaptive(g, bottom_names, output_size, 0)
-
-
-def _adaptive(g: Graph, bottom_names: ValueLike, output_size: Any, pooling_type: int) -> Values:
-    x = one(bottom_names)
-    need_rank(x.shape, (3,), "x")
-    if isinstance(output_size, str):
-        output_size = integers(output_size, "output_size")
-    sizes = output_size if isinstance(output_size, (list, tuple)) else (output_size, output_size)
-    need(len(sizes) == 2, "bad size", argument="output_size", expected="one number or two", got=output_size)
-    out_h, out_w = (n if s is None else integer(s, "output_size") for s, n in zip(sizes, x.shape[1:], strict=True))
-    need(
-        all(n > 0 for n in (out_h, out_w)),
-        "bad size",
-        argument="output_size",
-        expected="positive numbers",
-        got=output_size,
-    )
-    params = dict.fromkeys((p.name for p in Pooling.params), 0)
-    params.update(
-        pooling_type=pooling_type,
-        kernel_w=1,
-        kernel_h=1,
-        stride_w=1,
-        stride_h=1,
-        pad_mode=1,
-        adaptive_pooling=1,
-        out_w=out_w,
-        out_h=out_h,
-    )
     return append(g, spec_of("Pooling"), x, params)
