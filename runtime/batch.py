@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from .batching.arguments import Batch, parse, usage
+from .batching.formats import FORMATS
 from .batching.job import claim
 from .batching.maker import plan
 from .batching.stores import Store, open_store
@@ -37,6 +38,7 @@ def make(batch: Batch, store: Store) -> str:
     """Makes the shards that are not there."""
     quiet = batch.request.quiet
     store.check()
+    FORMATS[batch.format].check()
     order = plan(batch, choose_model(batch.request, ".png"))
     with store.held():
         job = claim(store, order.job)

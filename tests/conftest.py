@@ -94,6 +94,8 @@ SKIPS = {
     "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",
     "matplotlib is not installed": "the extra [bench]",
     "make is not installed": "pytest by hand, without the Makefile",
+    "the extra [batch] is not installed": "pyarrow and fsspec; what is of neither is tested without them",
+    "the extra [ray] is not installed": "it brings a hundred MB; what makes shards is tested without it",
     "the extra [video] is not installed": "only the extra [dev] brings all that is tested",
     "the extra [restorers] is not installed": "it needs the torchvision of one build of torch: not in [dev]",
     "reads Linux's /proc": "another system",

@@ -51,7 +51,7 @@ ABOVE = ("__init__", "__main__", "api", "codegen", "docs", "pipeline")
 DOORS = ("ncnn_builder.passes.pipeline",)
 """Names under which others know what stands above; nothing of ours goes through them."""
 
-OPTIONAL = {"PIL", "platformdirs", "runtime", "safetensors", "scipy", "torch"}
+OPTIONAL = {"PIL", "fsspec", "platformdirs", "pyarrow", "ray", "runtime", "safetensors", "scipy", "torch"}
 """What may be missing, or takes a second to import; runtime has to be built."""
 
 

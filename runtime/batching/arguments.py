@@ -22,6 +22,8 @@ A shard is there whole or not at all: what was stopped or killed goes on when th
 picture is left out or made twice. --verify reads them all and says what is wrong (exit status 1).
 
   format=png, webp    PLACE/00000/seed000085.png ...: a folder for each shard
+  format=webdataset   PLACE/00000.tar ...: a PNG and a JSON file for each seed
+  format=parquet      PLACE/00000.parquet ...: columns seed, image and command, as the package datasets reads them
   PLACE/_batch        what was asked for, and the SHA-256 of each picture, a file for each shard
 
 keys:
@@ -32,7 +34,7 @@ TAIL = """\
 
 examples:
   python -m runtime.batch model=faces seeds=0-999999 out=pictures/ trunc=0.7
-  python -m runtime.batch model=cats seeds=0-99999,458000 out=cats format=webp shard=500 workers=16
+  python -m runtime.batch model=cats seeds=0-99999,458000 out=cats format=webdataset workers=16
   python -m runtime.batch --verify out=pictures/
 """
 OF_THE_MACHINE = ("workers",)

@@ -18,6 +18,7 @@ MOST_LINES = 50
 def verify(store: Store, quiet: bool) -> str:
     """What was proven, in a sentence. Raises Refuted with what is wrong and where, UsageError where there is no job."""
     job = read_job(store)
+    job.form.check()
     shards = progress(job.shards, len(job.shards), "verify", "shard", quiet)
     found = [*_strangers(store, job), *(line for shard in shards for line in _shard(store, job, shard))]
     count = len(job.seeds)

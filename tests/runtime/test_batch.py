@@ -323,7 +323,10 @@ def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["seeds=5-2", "out=p"], "seeds=5-2 is an empty range; expected 2-5"),
         (["seeds=0-4294967296", "out=p"], "seeds=0-4294967296 is too large"),
         (["seeds=0-5,9,3-4", "out=p"], "seeds= has a seed twice; expected each once; got 3"),
-        (["seeds=0-5", "out=p", "format=jpg"], "format= is none of its words; expected png or webp"),
+        (
+            ["seeds=0-5", "out=p", "format=jpg"],
+            "format= is none of its words; expected png or webp or webdataset or parquet",
+        ),
         (["seeds=0-5", "out=p", "shard=0"], "shard= is not a fitting number"),
         (["seeds=0-4294967295", "out=p"], "there are too many shards; expected shard=4295 or more; got shard=1000"),
         (["seeds=-5-2", "out=p"], "seeds= is not a list of numbers"),
