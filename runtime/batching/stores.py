@@ -1,13 +1,16 @@
-"""Where shards lie: a folder. A file or a folder of files appears there whole or not at all."""
+"""Where shards lie: a folder, or an address of fsspec. What is written appears there whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ..errors import UsageError
 from ..files import check_directory, sweep, whole_file, whole_folder
@@ -97,5 +100,83 @@ def _alone(place: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+class Bucket:
+    """An address of fsspec, of a store where an upload is there whole or not at all.
+
+    Nothing locks it: of two jobs at the same time each makes all, and writes the same.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import fsspec
+        except ImportError as error:
+            fix = 'pip install "ncnn-builder[batch]", and the package of that kind of address'
+            raise UsageError(f"out={address} needs the package fsspec", reason=str(error), fix=fix) from None
+        self._address = address
+        with self._told("cannot be used"):
+            self._system, self._root = fsspec.core.url_to_fs(address)
+
+    def check(self) -> None:
+        if "memory" in self._system.protocol:
+            raise UsageError(f"out={self._address} is memory of this process, and workers are others")
+        self.names()
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def sweep(self) -> None:
+        """What was not uploaded is not there."""
+
+    def names(self, folder: str = "") -> set[str]:
+        with self._told("cannot be listed"):
+            self._system.invalidate_cache()
+            try:
+                found = self._system.ls(self._path(folder), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return set()
+        return {name for name in (path.rstrip("/").rpartition("/")[2] for path in found) if name}
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, Path(name).name)
+            path.touch()
+            yield path
+            self._upload(path, name)
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """What a stopped upload left of it is written over: it is no shard before the file that says so."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+            for path in sorted(Path(folder).iterdir()):
+                self._upload(path, f"{name}/{path.name}")
+
+    def open(self, name: str) -> IO[bytes]:
+        with self._told("cannot be read"):
+            stream: IO[bytes] = self._system.open(self._path(name), "rb")
+            return stream
+
+    def _upload(self, path: Path, name: str) -> None:
+        with self._told("cannot be written"):
+            self._system.put_file(str(path), self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}".rstrip("/")
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Each kind of address raises errors of its own."""
+        try:
+            yield
+        except (OSError, UsageError):
+            raise
+        except Exception as error:
+            raise UsageError(f"{self._address} {what}", reason=" ".join(str(error).split())[:300]) from None
+
+
 def open_store(out: str) -> Store:
-    return Folder(out)
+    """Raises UsageError for an address that nobody knows, or whose package is not there."""
+    if out.startswith(("file://", "local://")):
+        return Folder(url2pathname(urlsplit(out).path))
+    return Bucket(out) if "://" in out else Folder(out)
