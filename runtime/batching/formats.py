@@ -116,7 +116,7 @@ def _read_table(store: Store, shard: str) -> Iterator[tuple[str, bytes]]:
         try:
             for rows in pq.ParquetFile(stream).iter_batches(ROWS_AT_ONCE, columns=["image"]):
                 for image in rows.column("image").to_pylist():
-                    yield image["path"], image["bytes"]
+                    yield str(image["path"]), bytes(image["bytes"])
         except (pa.ArrowException, KeyError, TypeError) as error:
             raise ValueError(str(error)) from None
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import UsageError
 from ..keys import whole, word
@@ -105,23 +106,38 @@ def claim(store: Store, job: Job) -> Job:
 def read_job(store: Store) -> Job:
     """Raises UsageError where there is none, or where what it says makes no sense."""
     try:
-        found = read_json(store, NOTE, KIND)
+        data = read(store, NOTE)
+    except FileNotFoundError:
+        raise UsageError("out= holds no pictures of this command", expected=f"a place with {NOTE}") from None
+    try:
+        found = parse(data, KIND)
         texts = {name: str(found[name]) for name in ("format", "model", "model_sha256", "key", "command")}
         seeds, shard = read_numbers("seeds", str(found["seeds"])), whole(1)("shard", str(found["shard"]))
         recipe = {str(key): str(value) for key, value in found["recipe"].items()}
         word(*FORMATS)("format", texts["format"])
-    except FileNotFoundError:
-        raise UsageError("out= holds no pictures of this command", expected=f"a place with {NOTE}") from None
     except (ValueError, KeyError, AttributeError, RecursionError, UsageError) as error:
         fix = "Delete the place, and begin again"
         raise UsageError("the note of this place is damaged", file=NOTE, reason=str(error), fix=fix) from None
     return Job(seeds=seeds, shard=shard, recipe=recipe, **texts)
 
 
-def read_json(store: Store, name: str, kind: str) -> dict[str, Any]:
-    """Raises OSError, ValueError, RecursionError."""
+def digest(stream: IO[bytes]) -> str:
+    """SHA-256 of what can be read there."""
+    found = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        found.update(block)
+    return found.hexdigest()
+
+
+def read(store: Store, name: str) -> bytes:
+    """Raises OSError, and UsageError of an address."""
     with store.open(name) as stream:
-        found = json.loads(stream.read())
+        return stream.read()
+
+
+def parse(data: bytes, kind: str) -> dict[str, Any]:
+    """What JSON says. Raises ValueError, RecursionError."""
+    found = json.loads(data)
     if not isinstance(found, dict) or found.get("kind") != kind or found.get("version") != VERSION:
         raise ValueError(f"it is no {kind} of version {VERSION}")
     return found

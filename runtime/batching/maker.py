@@ -19,7 +19,7 @@ from ..renderer import Renderer, Shot
 from ..seeds import Seed
 from .arguments import Batch
 from .formats import Entry
-from .job import VERSION, Job
+from .job import VERSION, Job, digest
 from .stores import open_store
 
 KIND = "ncnn-builder-shard"
@@ -67,12 +67,15 @@ class Maker:
                 yield entry
                 made(len(hashes))
 
-        place = job.place(shard)
+        place, whole = job.place(shard), dict[str, str]()
         with self._store.file(place) if job.form.shard else self._store.folder(place) as path:
             job.form.write(path, entries())
+            if job.form.shard:
+                with path.open("rb") as written:
+                    whole["shard_sha256"] = digest(written)
         index = {
             **{"kind": KIND, "version": VERSION, "key": job.key, "seeds": str(job.seeds_of(shard))},
-            **{"model_sha256": job.model_sha256, "recipe": job.recipe, "sha256": hashes},
+            **{"model_sha256": job.model_sha256, "recipe": job.recipe, **whole, "sha256": hashes},
         }
         with self._store.file(job.index(shard)) as path:
             path.write_text(json.dumps(index, indent=1), encoding="utf-8")

@@ -41,8 +41,8 @@ class Store(Protocol):
     def folder(self, name: str) -> AbstractContextManager[Path]:
         """A folder to write files to, which becomes the folder at the end of the block."""
 
-    def open(self, name: str) -> IO[bytes]:
-        """Raises OSError."""
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """Raises OSError, for what is not there FileNotFoundError."""
 
 
 class Folder:
@@ -134,7 +134,9 @@ class Bucket:
                 found = self._system.ls(self._path(folder), detail=False)
             except (FileNotFoundError, NotADirectoryError):
                 return set()
-        return {name for name in (path.rstrip("/").rpartition("/")[2] for path in found) if name}
+        own = self._path(folder)  # some list an object of this name too, which stands for the folder
+        names = {path.rpartition("/")[2] for path in (path.rstrip("/") for path in found) if path != own}
+        return {name for name in names if not name.startswith(".")}
 
     @contextmanager
     def file(self, name: str) -> Iterator[Path]:
@@ -152,10 +154,10 @@ class Bucket:
             for path in sorted(Path(folder).iterdir()):
                 self._upload(path, f"{name}/{path.name}")
 
-    def open(self, name: str) -> IO[bytes]:
-        with self._told("cannot be read"):
-            stream: IO[bytes] = self._system.open(self._path(name), "rb")
-            return stream
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        with self._told("cannot be read", but=(ValueError,)), self._system.open(self._path(name), "rb") as stream:
+            yield stream
 
     def _upload(self, path: Path, name: str) -> None:
         with self._told("cannot be written"):
@@ -165,11 +167,12 @@ class Bucket:
         return f"{self._root.rstrip('/')}/{name}".rstrip("/")
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Each kind of address raises errors of its own."""
+    def _told(self, what: str, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Each kind of address raises errors of its own. but: these are of what is read, and not of the address."""
+        let: tuple[type[Exception], ...] = (OSError, UsageError, *but)
         try:
             yield
-        except (OSError, UsageError):
+        except let:
             raise
         except Exception as error:
             raise UsageError(f"{self._address} {what}", reason=" ".join(str(error).split())[:300]) from None

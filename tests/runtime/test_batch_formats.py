@@ -68,6 +68,26 @@ def flipped(path: Path) -> None:
     path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
 
 
+def noted(path: Path) -> None:
+    """What stands beside a picture, and is none."""
+    path.write_bytes(path.read_bytes().replace(b'"seed": 5', b'"seed": 6'))
+
+
+def renumbered(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, "seed", pa.array([6, 5])), path)
+
+
+def without_pictures(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"image": [{"path": None, "bytes": None}]}), path)
+
+
 def grown(path: Path) -> None:
     with tarfile.open(path, "a") as tar:
         for name in ("seed0005.png", "more.png"):
@@ -81,12 +101,15 @@ def grown(path: Path) -> None:
         ("webdataset", lambda path: path.write_bytes(b""), "cannot be read to its end"),
         ("webdataset", lambda path: path.write_bytes(path.read_bytes()[:700]), "cannot be read to its end"),
         ("webdataset", flipped, "/seed0005.png: its SHA-256 is not the one that was written"),
+        ("webdataset", noted, "00001.tar: its SHA-256 is not the one that was written"),
         ("webdataset", grown, ": picture seed0005.png is there twice"),
         ("webdataset", grown, ": picture more.png does not belong there"),
         pytest.param("parquet", Path.unlink, "cannot be read to its end", marks=needs_pyarrow),
         pytest.param("parquet", cut, "cannot be read to its end", marks=needs_pyarrow),
         pytest.param("parquet", lambda path: path.write_bytes(b""), "cannot be read to its end", marks=needs_pyarrow),
         pytest.param("parquet", flipped, "/seed0005.png: its SHA-256 is not the one", marks=needs_pyarrow),
+        pytest.param("parquet", renumbered, "00001.parquet: its SHA-256 is not the one", marks=needs_pyarrow),
+        pytest.param("parquet", without_pictures, "cannot be read to its end", marks=needs_pyarrow),
     ],
 )
 def test_verify_finds(

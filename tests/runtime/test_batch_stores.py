@@ -5,31 +5,32 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import fsspec
 import pytest
 from batch_support import files, goes_on, made_here
 
 from runtime.batch import main
 from runtime.batching.stores import Bucket, Folder, open_store
 
+fsspec = pytest.importorskip("fsspec", reason="the extra [batch] is not installed")
 JOB = ("seeds=3-8", "shard=2")
 
 
 @pytest.fixture
-def memory() -> Iterator[fsspec.AbstractFileSystem]:
+def memory() -> Iterator[Any]:
     system = fsspec.filesystem("memory")
     yield system
     system.store.clear()
     system.pseudo_dirs[:] = [""]
 
 
-def stored(memory: fsspec.AbstractFileSystem) -> dict[str, bytes]:
+def stored(memory: Any) -> dict[str, bytes]:
     return {name.removeprefix("/p/"): memory.cat_file(name) for name in memory.find("/p")}
 
 
 @pytest.mark.parametrize("format", ["png", "webdataset"])
-def test_an_address_holds_what_a_folder_does(place: Path, memory: fsspec.AbstractFileSystem, format: str) -> None:
+def test_an_address_holds_what_a_folder_does(place: Path, memory: Any, format: str) -> None:
     made_here(*JOB, "out=p", f"format={format}")
     made_here(*JOB, "out=memory://p", f"format={format}")
     want, found = files("p"), stored(memory)
@@ -40,11 +41,9 @@ def test_an_address_holds_what_a_folder_does(place: Path, memory: fsspec.Abstrac
     assert main(["--verify", "out=memory://p"]) == 1
 
 
-def test_an_upload_that_is_stopped_is_no_shard(
-    place: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_that_is_stopped_is_no_shard(place: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = ("seeds=3-4", "shard=2", "out=memory://p")
-    made_here(*job)
+    order = made_here(*job)
     want = stored(memory)
     upload = Bucket._upload
     for count in range(len(want)):
@@ -64,7 +63,7 @@ def test_an_upload_that_is_stopped_is_no_shard(
                 made_here(*job)
         if count:
             assert main(["--verify", "out=memory://p"]) == 1
-        goes_on(*job)
+        goes_on(order)
         assert stored(memory) == want
 
 
@@ -87,7 +86,7 @@ def test_mistakes(place: Path, out: str, says: str, capsys: pytest.CaptureFixtur
 
 
 def test_what_a_store_raises_is_one_line(
-    place: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class ClientError(Exception):
         pass
@@ -95,9 +94,20 @@ def test_what_a_store_raises_is_one_line(
     def refuse(*args: object, **options: object) -> None:
         raise ClientError("Access\nDenied")
 
+    made_here(*JOB, "out=memory://p")
+    with monkeypatch.context() as patch:
+        patch.setattr(fsspec.implementations.memory.MemoryFile, "read", refuse)
+        assert main(["--verify", "out=memory://p"]) == 2
+    assert capsys.readouterr().err == "error: memory://p cannot be read; reason: Access Denied\n"
     monkeypatch.setattr(type(memory), "ls", refuse)
     with pytest.raises(Exception, match="memory://p cannot be listed; reason: Access Denied"):
         open_store("memory://p").names()
+
+
+def test_a_marker_of_the_folder_is_no_file_in_it(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tools make one in a bucket; and what is hidden is of nothing whole."""
+    monkeypatch.setattr(type(memory), "ls", lambda *_, **__: ["/p/", "/p/.DS_Store", "/p/a", "/p/b/"])
+    assert open_store("memory://p").names() == {"a", "b"}
 
 
 def test_fsspec_that_is_missing(
