@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes
+from fuzz_graphs import calls_layers, calls_numbers, calls_samples, calls_shapes, calls_sizes
 from fuzz_graphs.__main__ import run
 from fuzz_graphs.compare import REACHED, TARGETS, Case, Checker, Failure, Wanted, own, scratch, wheel
 from fuzz_graphs.generate import program_of
@@ -25,7 +25,9 @@ from fuzz_graphs.shrink import shrink
 from fuzz_graphs.worker import case_of, forked
 
 import ncnn_builder as nb
+from ncnn_builder.open_shapes import evaluated
 from ncnn_builder.passes import fold_scales, fuse_activation
+from ncnn_builder.sizes import names_of
 from ncnn_builder.targets import stock
 
 SHORT = 40
@@ -151,6 +153,48 @@ def test_a_wrong_lowering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(nb.TARGETS["stock"], "Up2", stock.up(3))
     case, failure = found(calls_shapes.zeros, calls_numbers.scalar)
     assert failure.where.startswith("stock") and "Up2" in ops(case) and len(ops(case)) <= 3
+
+
+def test_a_size_that_a_lowering_bakes_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of named sizes: a shape is seen where the lowering takes place."""
+
+    def resized(new: nb.Graph, node: nb.Node, inputs: list[nb.Value]) -> Any:
+        return nb.interpolate(new, inputs[0], size=tuple(map(at_least, node.outputs[0].shape[1:])))
+
+    monkeypatch.setitem(nb.TARGETS["stock"], "Interp/sized", resized)
+    case, failure = found(calls_sizes.resized_like)
+    assert failure.kind == "compile" and "takes a size for known that is open" in failure.text, failure.text
+    assert ops(case) == ["Interp/sized"] and any(i.named for i in case.program.inputs)
+
+
+def test_a_number_that_a_lowering_bakes_from_a_size_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shape shows it, and at the least size it is right: the other sizes are compared as well."""
+
+    def mean(new: nb.Graph, node: nb.Node, inputs: list[nb.Value]) -> Any:
+        x, p = inputs[0], node.params
+        if p["operation"] != 3 or len(p["axes"]) != 1 or p["reduce_all"] or not p["version"]:
+            return None
+        total = nb.really_reduction(new, x, "ReduceSum", p["axes"], bool(p["keepdims"]))[0]
+        return [total * (p["coeff"] / at_least(x.shape[p["axes"][0]]))]
+
+    monkeypatch.setitem(nb.TARGETS["stock"], "Reduction", mean)
+    case, failure = found(calls_layers.reduction)
+    assert failure.kind == "wrong" and failure.where.startswith("stock") and "inputs of {" in failure.text, failure.text
+    assert set(ops(case)) == {"Reduction"} and any(i.named for i in case.program.inputs)
+
+
+def test_an_error_of_an_open_graph_that_is_not_for_its_sizes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flipped(new: nb.Graph, node: nb.Node, inputs: list[nb.Value]) -> Any:
+        if inputs[0].open:
+            raise nb.BuildError("broken")
+
+    monkeypatch.setitem(nb.TARGETS["stock"], "Flip", flipped)
+    case, failure = found(calls_shapes.flip)
+    assert failure.kind == "compile" and "broken" in failure.text and ops(case) == ["Flip"]
+
+
+def at_least(size: int) -> int:
+    return evaluated(size, {n.name: n.least for n in names_of(size)})
 
 
 @pytest.mark.parametrize(("op", "call"), [("Softmax", calls_layers.softmax), ("GroupNorm", calls_layers.norms)])
