@@ -159,7 +159,10 @@ class Maker:
         """n as a product of so many numbers."""
         found = []
         for _ in range(rank - 1):
-            divisor = self.rng.choice([d for d in range(1, n + 1) if n % d == 0][:12])
+            now = int(
+                n
+            )  # of an open size the example's: its remainders, one by one, are most of what the fuzz would do
+            divisor = self.rng.choice([d for d in range(1, now + 1) if now % d == 0][:12])
             found.append(divisor)
             n //= divisor
         found.append(n)
