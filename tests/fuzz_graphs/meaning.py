@@ -56,6 +56,8 @@ FUNCTIONS = frozenset(
 ABSOLUTE = 2e-7
 GATES = frozenset(("GELU", "Mish", "Swish"))
 """Products of a number and a function of it, which is off as those above are, and by so much of the number."""
+WAVES = frozenset(("Spectrogram", "InverseSpectrogram"))
+"""Products with sines of a table in float32, where that of pi is no 0: what cancels leaves a rounding."""
 SUBNORMAL = 2.0**-14
 """Numbers in float16 that ncnn keeps, or makes 0, by where they lie in a row."""
 MISH = 5
@@ -131,6 +133,8 @@ def evaluate(graph: nb.Graph, inputs: Mapping[str, Any], rng: Errors | None = No
             if rng is not None and moved and node.spec.type in FUNCTIONS:
                 gate = given[0].abs() if node.spec.type in GATES else 0
                 results = [r + ABSOLUTE * (1 + gate) * rng.drawn(*r.shape) for r in results]
+            if rng is not None and node.spec.type in WAVES:
+                results = [r + ROUNDING * r.abs().max() * rng.drawn(*r.shape) for r in results]
             if rng is not None and node.spec.type == "Cast":
                 results = [r + SUBNORMAL * rng.drawn(*r.shape) * (r.abs() < SUBNORMAL) for r in results]
             values.update(zip(node.outputs, results, strict=True))

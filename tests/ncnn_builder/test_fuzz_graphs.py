@@ -287,6 +287,16 @@ def test_what_is_no_number_times_nothing_is_not_compared() -> None:
     assert meaning(build(program)[0], draw(program.inputs, "normal", 1), 1)["y0"].allowed is None
 
 
+def test_a_wave_that_cancels_is_on_no_side_of_a_step() -> None:
+    """Imaginary parts of the first and the last frequency are 0, or what is left of it in float32."""
+    steps = (Step(("v0",), "sample(g, 'Spectrogram', 5, x0)"), Step(("v1",), "nb.threshold(g, v0)"))
+    program = Program((Input("x0", (20,)),), steps, ("v0", "v1"))
+    graph = build(program)[0]
+    expected = meaning(graph, draw(program.inputs, "normal", 1), 1)
+    assert graph.nodes[0].params["power"] == 0 and (expected["y0"].numbers == 0).any()
+    assert expected["y0"].allowed is not None and expected["y1"].allowed is None
+
+
 def test_halves_below_the_normal_ones_may_be_none() -> None:
     """ncnn keeps them or not, by where in a row they lie."""
     inputs = (Input("x0", (3,)),)
