@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from ..emit import EmittedModel, compile_graph, write_files
 from ..errors import BuildError, ParityError
 from ..ir import Graph
-from ..open_shapes import shape_at
 from ..opspec import registry
 from ..parity.compare import Comparison
 from ..parity.installed import expect_jobs
@@ -154,8 +153,8 @@ def convert(
         }
         files = {".param": model.param.encode(), ".bin": model.bin, ".json": as_text(content)}
         for kind in examples:
-            ports = [_at(made.inputs, made, args, named), _at(made.outputs, made, args, named)]
-            files[f".{kind}"] = EXAMPLES[kind](place.name, *ports).encode()
+            text = EXAMPLES[kind](place.name, made.inputs, made.outputs, made.sizes_of(args, named))
+            files[f".{kind}"] = text.encode()
         write_files({place.with_name(place.name + suffix): [data] for suffix, data in files.items()})
         made.graph.keep()
         return Converted(place, made.graph, model, tuple(made.inputs), tuple(made.outputs), report, content)
@@ -184,12 +183,6 @@ def _compiled(made: Captured, target: str, weights: str, dump: str | PathLike[st
     finally:
         graph.taps = own
         graph.loose.difference_update(more)
-
-
-def _at(ports: Sequence[Port], made: Captured, args: Any, kwargs: Mapping[str, Any]) -> list[Port]:
-    """Inputs or outputs with the sizes of the example."""
-    sizes = made.sizes_of(args, kwargs)
-    return [replace(p, shape=shape_at(p.shape, sizes)) for p in ports]
 
 
 def _errors(made: Captured, report: Checked) -> dict[str, float]:

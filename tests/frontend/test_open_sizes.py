@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,17 @@ def at_five_sizes(done: Any) -> list[dict[str, int]]:
     return [{n.name: n.least + step[i] for i, n in enumerate(names)} for step in steps]
 
 
+def port_names(done: Any) -> str:
+    return ", ".join(rf"{n.name} = \d+" for n in done.graph.open_sizes)
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_at_five_sizes(name: str, tmp_path: Path) -> None:
     net = NETS[name]
     torch.manual_seed(0)
     model = net.make().eval()
-    done = nb.convert(model, (net.input(net.example),), tmp_path / name, dynamic=net.dynamic)
+    programs = ("py", "cpp")
+    done = nb.convert(model, (net.input(net.example),), tmp_path / name, dynamic=net.dynamic, examples=programs)
     (port,) = done.inputs
     runs, expected = [], []
     for seed, at in enumerate(at_five_sizes(done)):
@@ -48,6 +55,16 @@ def test_a_net_at_five_sizes(name: str, tmp_path: Path) -> None:
             for p, want in zip(done.outputs, wanted, strict=True):
                 assert shape_at(p.shape, at) == want.shape
                 Report(f"{name} {at}").add_all({p.name: got[p.name]}, {p.name: want[0]}, 1e-3).check()
+    # The program that comes with it takes all sizes, and no other.
+    program = runpy.run_path(str(tmp_path / f"{name}.py"))["run"]
+    for got, want in zip(program(x.numpy()), expected[-1], strict=True):
+        assert got.shape == want.shape and np.abs(got - want).max() <= 1e-3 * np.abs(want).max()
+    least = shape_at(port.shape, {n.name: n.least - 1 for n in done.graph.open_sizes})
+    with pytest.raises(ValueError, match=r"expected in0 \[.* from \d"):
+        program(np.zeros(least, np.float32))
+    assert re.search(
+        rf"Mat in0\([\d, ]+(\(size_t\)4u, 1, \d+)?\);.* here {port_names(done)}", (tmp_path / f"{name}.cpp").read_text()
+    )
     said = json.loads((tmp_path / f"{name}.json").read_text())
     assert said["sizes"] == {n.name: {"least": n.least, "most": n.most} for n in done.graph.open_sizes}
     assert said["inputs"][0]["shape"] == [n if isinstance(n, int) else str(n) for n in port.shape]
