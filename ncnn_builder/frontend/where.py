@@ -36,9 +36,9 @@ def python_frame(stack: traceback.StackSummary) -> str | None:
 
 
 def forward_line(module: torch.nn.Module) -> str | None:
-    """Where its forward() begins, likewise."""
+    """Where its forward() begins, likewise; None for a wrapper of ours."""
     code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
-    if code is None or code.co_filename.startswith("<"):
+    if code is None or code.co_filename.startswith(("<", _OURS)):
         return None
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
 

@@ -84,7 +84,8 @@ def _converted(
 ) -> Converted:
     pictures = _examples(restorer, sizes)
     names = list(_PICTURES[: len(pictures)])
-    kind = SteadyPainter if restorer.masked else Steady
+    # Errors call a module by its class.
+    kind = type(restorer.architecture, (SteadyPainter if restorer.masked else Steady,), {})
     try:
         module = kind(restorer.module, pictures, as_inputs=noise == "input").eval()
     except Exception as error:  # whatever forward() may raise of a picture that it does not take

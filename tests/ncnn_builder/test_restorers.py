@@ -87,6 +87,17 @@ class Noisy(nn.Module):
         return x + self.strength * noise + torch.randn_like(x)
 
 
+class Branches(nn.Module):
+    """What no net does, whatever the size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice = nn.Parameter(torch.tensor([2.0]))
+
+    def forward(self, x):
+        return x * self.twice if x.mean() > 0.5 else x
+
+
 class OwnNoise(nn.Module):
     """Noise that is drawn, unless it is told not to, and then that of the checkpoint."""
 
@@ -117,6 +128,7 @@ NETWORKS = {
     "Noisy": (Noisy, {}),
     "OwnNoise": (OwnNoise, {}),
     "Paints": (Paints, {"purpose": "Inpainting", "call": lambda m, x, mask: m(x, mask)}),
+    "Branches": (Branches, {}),
     "Wrong scale": (lambda: Compact(3), {"scale": 2}),
 }
 """Name -> the network, and what its description tells beside the usual."""
@@ -207,6 +219,13 @@ def test_one_size_where_no_other_goes(tmp_path):
     assert told["restorer"]["size"] == [16, 16] and "sizes" not in told
     with pytest.raises(nb.BuildError, match=r"Positions does not take this size"):
         convert_restorer(state_of("Positions"), tmp_path / "net", size=17, registry=Registry())
+
+
+def test_an_error_calls_the_network_by_its_architecture(tmp_path):
+    with pytest.raises(nb.BuildError, match=r"^Branches at test_restorers\.py:\d+: forward\(\) decides by numbers"):
+        convert_restorer(state_of("Branches"), tmp_path / "net", registry=Registry())
+    with pytest.raises(nb.ParityError, match=r"^Compact differs from torch"):
+        convert_restorer(state_of("Compact"), tmp_path / "net", size=16, registry=Registry(), tolerance=1e-12)
 
 
 def test_noise_is_held(tmp_path):
