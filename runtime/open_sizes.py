@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .errors import InputError, ParamError
+from .errors import InputError, NcnnError, ParamError
 from .strangers import read_regular
 
+SCHEMA = 1
+"""Of the files that are read here, of converted and of saved nets; ncnn_builder/emit/stated.py has the same."""
 MOST_BYTES = 1 << 24
 LARGEST = 1 << 31
 
@@ -51,22 +53,36 @@ OpenShape = tuple["int | OpenSize", ...]
 def stated(param: str | os.PathLike[str]) -> dict[str, OpenShape]:
     """Input -> its shape, of those that have open sizes; none where no NAME.json tells of this very .param file.
 
-    Raises ParamError for one that does, and is damaged.
+    Raises ParamError for one that does, and is damaged, or of another schema.
     """
     path = Path(os.fspath(param)).with_suffix(".json")
     try:
         said = json.loads(read_regular(path, MOST_BYTES))
         digest = said["sha256"]["param"]
-        if "sizes" not in said or digest != hashlib.sha256(Path(os.fspath(param)).read_bytes()).hexdigest():
+        if digest != hashlib.sha256(Path(os.fspath(param)).read_bytes()).hexdigest():
             return {}
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return {}  # none, or of something else
+    need_schema(said, path, ParamError)
+    if "sizes" not in said:
+        return {}
     try:
+        if any("shape" in i and "blob" not in i for i in said["inputs"]):
+            what, fix = "its inputs say no blob, as an early version wrote it", "Convert the net again"
+            raise ParamError(what, file=str(path), expected="blob", fix=fix)
         names = {name: (_number(b["least"]), _number(b["most"])) for name, b in said["sizes"].items()}
         shapes = {str(i["name"]): tuple(_size(n, names) for n in i["blob"]) for i in said["inputs"]}
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ParamError("its sizes are damaged", file=str(path), reason=f"{type(error).__name__}: {error}") from None
     return {name: shape for name, shape in shapes.items() if any(isinstance(n, OpenSize) for n in shape)}
+
+
+def need_schema(said: Mapping[str, Any], path: Path, kind: type[NcnnError]) -> None:
+    """Raises an error of this kind for what a version beyond this one wrote."""
+    schema = said.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        fix = "Update ncnn-builder, or convert the net again"
+        raise kind("its schema is not known here", file=str(path), expected=str(SCHEMA), got=repr(schema)[:60], fix=fix)
 
 
 def check(shapes: Mapping[str, OpenShape], given: Mapping[str, Sequence[int]]) -> None:

@@ -10,13 +10,11 @@ from typing import Any
 import torch
 
 from ..emit import EmittedModel
-from ..emit.stated import bounds_of, digests, texts_of
+from ..emit.stated import SCHEMA, bounds_of, digests, texts_of
 from ..ir import Shape
 from ..sizes import names_of
 from ..version import __version__
 from .capture import Port
-
-SCHEMA = 1
 
 
 def manifest(

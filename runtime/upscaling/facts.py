@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BundleError, NcnnError, UsageError
 from ..json_reader import Reader
+from ..open_sizes import need_schema
 from ..strangers import read_regular
 from ..values import FloatArray
 
@@ -52,6 +53,7 @@ def read_facts(path: Path) -> Facts | None:
         raise BundleError("the manifest cannot be read", file=str(path), reason=reason) from None
     if not isinstance(table, dict) or "restorer" not in table:
         return None
+    need_schema(table, path, BundleError)
     about = Reader(path, table).at("restorer")
     size = about.value("size", (list, type(None)), "two sizes or null")
     most = about.value("maximum", (int, type(None)), "a whole number or null")

@@ -12,6 +12,8 @@ import pytest
 from torch import nn
 
 import ncnn_builder as nb
+import runtime.open_sizes
+from ncnn_builder.emit import stated
 from runtime import InputError, Net, ParamError
 from runtime.open_sizes import OpenSize, described
 
@@ -103,6 +105,29 @@ def test_what_the_file_beside_it_says_is_of_this_net_or_nothing(tmp_path: Path) 
         if value != [{"name": "x0", "blob": [3, "h*w", 4]}]:
             with pytest.raises(nb.ReadError, match=r"a\.json: its sizes are damaged"):
                 nb.load(param, weights)
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    """Of a schema to come, and of the first one, whose inputs said torch's shapes alone. Both readers say the same."""
+    param, weights = saved(tmp_path, (3, "h", "w"))
+    beside = tmp_path / "a.json"
+    said = json.loads(beside.read_text())
+    first = [{"name": "x0", "shape": [1, 3, "h", "w"], "dtype": "float32", "batch_axis": 0}]
+    other = {**said, "schema": 2}
+    for table, says in [
+        (other, r"a\.json: its schema is not known here; expected 1; got 2. Update ncnn-builder, or convert the net"),
+        ({k: v for k, v in other.items() if k != "sizes"}, r"its schema is not known here"),
+        ({**said, "schema": "new"}, r"its schema is not known here; expected 1; got 'new'"),
+        ({**said, "inputs": first}, r"a\.json: its inputs say no blob.*Convert the net again"),
+    ]:
+        beside.write_text(json.dumps(table))
+        with pytest.raises(ParamError, match=says):
+            Net(param, weights)
+        with pytest.raises(nb.ReadError, match=says):
+            nb.load(param, weights)
+    beside.write_text(json.dumps({k: v for k, v in said.items() if k != "schema"}))
+    assert Net(param, weights).sizes and nb.load(param, weights).inputs[0].open
+    assert runtime.open_sizes.SCHEMA == stated.SCHEMA == said["schema"]
 
 
 def test_a_net_that_is_read_has_the_names_that_its_author_gave(tmp_path: Path) -> None:

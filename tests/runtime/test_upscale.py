@@ -96,6 +96,13 @@ def test_a_manifest_is_kept_to(here: Path, changes: dict[str, object]) -> None:
     assert levels(load(here / "out.png")[inside], wanted[inside]) <= 1
 
 
+def test_a_manifest_of_a_schema_to_come_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_manifest(here / "x2")
+    (here / "x2.json").write_text((here / "x2.json").read_text().replace('"schema": 1', '"schema": 2'))
+    assert main(["in.png", "out.png", "model=x2", *QUICK]) == 2
+    assert "x2.json: its schema is not known here; expected 1; got 2" in capsys.readouterr().err
+
+
 def test_a_manifest_that_lies_is_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_manifest(here / "x2", scale=4)
     assert main(["in.png", "out.png", "model=x2", *QUICK]) == 2
