@@ -131,23 +131,31 @@ void Conv::choose(bool winograd)
     }
     tiles_ =
         *std::min_element(options.begin(), options.end(), [this](const ConvTiles& a, const ConvTiles& b) {
-            return cost(a, *this, made_h(), made_w()) < cost(b, *this, made_h(), made_w());
+            return cost(a, *this, made_h(height), made_w(width)) <
+                   cost(b, *this, made_h(height), made_w(width));
         });
 }
 
 // Sizes are at most 2^15 each, so that products of two fit an int.
 int Conv::check_sizes(const ncnn::Layer& layer) const
 {
-    if (out_height() < 1 || out_width() < 1)
-        return fail(layer, "expects a kernel of at most the padded x, got %dx%d", kernel_h, kernel_w);
+    if (check_size(layer, height, width) != 0)
+        return -1;
     if ((double)outputs * inputs * kernel_h * kernel_w > 1 << 29)
         return fail(layer, "expects at most 2^29 weights, got %d * %d * %d * %d", outputs, inputs, kernel_h,
                     kernel_w);
+    return 0;
+}
+
+int Conv::check_size(const ncnn::Layer& layer, int h, int w) const
+{
+    if (out_height(h) < 1 || out_width(w) < 1)
+        return fail(layer, "expects a kernel of at most the padded x, got %dx%d", kernel_h, kernel_w);
     // Counts of pixels fit an int, with room for the border of a filter.
-    const double pixels = std::max((double)height * width * up * up, (double)out_height() * out_width());
+    const double pixels = std::max((double)h * w * up * up, (double)out_height(h) * out_width(w));
     if (pixels > 1 << 28)
-        return fail(layer, "expects at most 2^28 pixels, got %d * %d and %d * %d", height, width,
-                    out_height(), out_width());
+        return fail(layer, "expects at most 2^28 pixels, got %d * %d and %d * %d", h, w, out_height(h),
+                    out_width(w));
     return 0;
 }
 
@@ -191,16 +199,16 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
     return 0;
 }
 
-int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
-                     const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
+int Conv::run_scalar(const float* weights, const ConvArguments& arguments, ncnn::Mat& top,
                      const ncnn::Option& opt) const
 {
+    const int height = arguments.x[0].h, width = arguments.x[0].w;
     const auto value = [](const ncnn::Mat& m, int c, int y, int column) {
         const float* channel = (const float*)m.data + m.cstep * (size_t)(c - c % m.elempack);
         return channel[((size_t)y * m.w + column) * m.elempack + c % m.elempack];
     };
-    const int made_height = made_h();
-    const int made_width = made_w();
+    const int made_height = made_h(height);
+    const int made_width = made_w(width);
     const int threads = std::max(1, std::min(opt.num_threads, outputs));
     // Before the threads start: nothing may be thrown in them.
     ncnn::Mat planes(made_width, made_height, threads, (size_t)4u, opt.workspace_allocator);
@@ -211,23 +219,31 @@ int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scal
         float* made = planes.channel(ncnn::get_omp_thread_num());
         std::fill_n(made, (size_t)made_height * made_width, 0.f);
         const float* w = weights + (size_t)o * inputs * kernel_h * kernel_w;
-        for (int i = 0; i < inputs; i++) {
+        const ncnn::Mat* x = arguments.x;
+        for (int i = 0, channel = 0; i < inputs; i++, channel++) {
+            if (channel == outer_size(*x)) {
+                x++;
+                channel = 0;
+            }
             for (int ky = 0; ky < kernel_h; ky++) {
                 for (int kx = 0; kx < kernel_w; kx++, w++) {
-                    const float tap = *w * scale_in[i];
+                    const float tap = arguments.scale_in ? *w * arguments.scale_in[i] : *w;
                     for (int y = 0; y < height; y++) {
-                        const int to_y = up == 1 ? y + padding - ky : 2 * y + ky;
+                        const int to_y = up == 1 ? y + pad_top - ky : 2 * y + ky;
                         if (to_y < 0 || to_y >= made_height)
                             continue;
                         for (int column = 0; column < width; column++) {
-                            const int to_x = up == 1 ? column + padding - kx : 2 * column + kx;
+                            const int to_x = up == 1 ? column + pad_left - kx : 2 * column + kx;
                             if (to_x >= 0 && to_x < made_width)
-                                made[(size_t)to_y * made_width + to_x] += tap * value(x, i, y, column);
+                                made[(size_t)to_y * made_width + to_x] += tap * value(*x, channel, y, column);
                         }
                     }
                 }
             }
         }
+        FirActivation activation = arguments.activation;
+        if (arguments.negative)
+            activation.negative = arguments.negative[o];
         float* to = (float*)top.data + top.cstep * (size_t)(o - o % top.elempack) + o % top.elempack;
         for (int y = 0; y < top.h; y++) {
             for (int column = 0; column < top.w; column++, to += top.elempack) {
@@ -244,8 +260,12 @@ int Conv::run_scalar(const float* weights, const ncnn::Mat& x, const float* scal
                         }
                     }
                 }
-                v = v * scale_out[o] + (noise ? noise[(size_t)y * top.w + column] : 0.f) + bias[o];
-                *to = activate(activation, v);
+                v = (arguments.scale_out ? v * arguments.scale_out[o] : v) + arguments.bias[o];
+                if (arguments.noise)
+                    v += arguments.noise[(size_t)y * top.w + column];
+                if (arguments.residual)
+                    v += value(*arguments.residual, o, y, column);
+                *to = activate(activation, v) + 0.f; // no negative zero
             }
         }
     }

@@ -1,13 +1,16 @@
-// The convolution of ModulatedConv2d and ToRGB: static weights, a scale for each input channel on the way in;
-// a scale, noise, bias and activation on the way out.
+// The convolution of FusedConv2d, ModulatedConv2d and ToRGB: static weights, a scale for each input channel
+// on the way in; a scale, noise, bias, a residual and activation on the way out.
 //
-//   y[o] = activation(scale_out[o] * conv(x * scale_in, w)[o] + noise + bias[o])
+//   y[o] = activation(scale_out[o] * conv(x * scale_in, w)[o] + noise + bias[o] + residual[o])
 //
 // up = 1: a correlation of stride 1 with zero padding. up = 2: a transposed convolution of stride 2, then an
 // FIR filter along both axes, whose border is StyleGAN2's: padding + (taps + 1) / 2 - (kernel - 1) pixels
 // before, and as many behind that (2 H + 2 padding - kernel + 1) pixels come out.
 //
-// Weights are transformed once, when the layer is loaded, for the size of x that the param file says.
+// Zeros of the result are positive, as those of a ReLU.
+//
+// Weights are transformed once, when the layer is loaded, by the scheme that is best for one size of x; they
+// serve every size.
 #pragma once
 
 #include "checks.h"
@@ -49,26 +52,49 @@ struct ConvSharing {
     int64_t bytes; // of workspace
 };
 
+// What a convolution is run on.
+struct ConvArguments {
+    // Blobs of one height and width, whose channels together are those of the convolution. All but the last
+    // have a multiple of kConvLanes.
+    const ncnn::Mat* x = nullptr;
+    int parts = 1;
+    const float* scale_in = nullptr;  // of each input; null: 1
+    const float* scale_out = nullptr; // of each output; null: 1
+    const float* bias = nullptr;      // of each output
+    const float* negative = nullptr;  // of each output, in place of the activation's; or null
+    const float* noise = nullptr;     // [out_height, out_width], or null
+    // Of the shape and packing of y, with up = 1 and without noise; or null.
+    const ncnn::Mat* residual = nullptr;
+    FirActivation activation;
+};
+
 class Conv
 {
 public:
-    // Sizes of x and of the kernel, with at most 2^28 pixels in x and y; `up` is 1 or 2 (then the kernel is
-    // 3x3 and there is a filter).
+    // Sizes of the kernel and of the x that weights are laid out for, with at most 2^28 pixels in x and y;
+    // `up` is 1 or 2 (then the kernel is 3x3, there is a filter, and the padding is the same on all sides).
     int inputs = 0;
     int outputs = 0;
     int kernel_h = 1;
     int kernel_w = 1;
     int up = 1;
-    int padding = 0;
+    int pad_top = 0;
+    int pad_bottom = 0;
+    int pad_left = 0;
+    int pad_right = 0;
     int height = 0;
     int width = 0;
     std::vector<float> filter; // with up = 2: taps in correlation order, times the gain of one axis
 
-    int out_height() const { return height * up + 2 * padding - kernel_h + 1; }
-    int out_width() const { return width * up + 2 * padding - kernel_w + 1; }
+    void set_padding(int all) { pad_top = pad_bottom = pad_left = pad_right = all; }
+    int out_height(int h) const { return h * up + pad_top + pad_bottom - kernel_h + 1; }
+    int out_width(int w) const { return w * up + pad_left + pad_right - kernel_w + 1; }
+    int out_height() const { return out_height(height); }
+    int out_width() const { return out_width(width); }
 
     // In load_param, after the sizes: reports in the name of `layer` what could not be computed.
     int check_sizes(const ncnn::Layer& layer) const;
+    int check_size(const ncnn::Layer& layer, int h, int w) const; // likewise, of an x
 
     // In forward: x and styles are of these sizes, and prepare() was called.
     int check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const;
@@ -78,18 +104,14 @@ public:
     int prepare(const float* weights, bool winograd, const FirKernels& kernels);
     bool prepared() const { return fir_ != nullptr; }
     ConvScheme scheme() const { return tiles_.scheme; }
-    ConvSharing sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const;
+    ConvSharing sharing(const ConvArguments& arguments, const ncnn::Mat& top, const ncnn::Option& opt) const;
 
-    // top [outputs, out_height, out_width] is there, in any packing. scale_in has `inputs` numbers; scale_out
-    // and bias have `outputs`; noise [out_height, out_width] or null. 0, or -1 when out of memory. Several
-    // threads may run the same Conv at once.
-    int run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-            const float* noise, const FirActivation& activation, ncnn::Mat& top,
-            const ncnn::Option& opt) const;
+    // top [outputs, out_height(x.h), out_width(x.w)] is there, in any packing. 0, or -1 when out of memory.
+    // Several threads may run the same Conv at once.
+    int run(const ConvArguments& arguments, ncnn::Mat& top, const ncnn::Option& opt) const;
 
     // The same by its definition, pixel by pixel; it takes the weights as they were given to prepare().
-    int run_scalar(const float* weights, const ncnn::Mat& x, const float* scale_in, const float* scale_out,
-                   const float* bias, const float* noise, const FirActivation& activation, ncnn::Mat& top,
+    int run_scalar(const float* weights, const ConvArguments& arguments, ncnn::Mat& top,
                    const ncnn::Option& opt) const;
 
 private:
@@ -103,9 +125,9 @@ private:
     ncnn::Mat weights_; // [matrix][panel][inputs][channels of the panel]
 
     // Sizes of what the tiles make: of the result, or with up = 2 of what the filter takes.
-    int made_h() const { return up == 1 ? out_height() : 2 * height + kernel_h - 2; }
-    int made_w() const { return up == 1 ? out_width() : 2 * width + kernel_w - 2; }
-    int border_before(int kernel) const { return padding + ((int)filter.size() + 1) / 2 - (kernel - 1); }
+    int made_h(int h) const { return up == 1 ? out_height(h) : 2 * h + kernel_h - 2; }
+    int made_w(int w) const { return up == 1 ? out_width(w) : 2 * w + kernel_w - 2; }
+    int border_before(int kernel) const { return pad_top + ((int)filter.size() + 1) / 2 - (kernel - 1); }
 };
 
 } // namespace custom_layers

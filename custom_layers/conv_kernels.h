@@ -24,12 +24,21 @@ enum ConvScheme {
     kConvUpWinograd, // the same: 10x10 pixels from 6x6
 };
 
-// What a sum becomes: y = activation(sum * scale + noise + bias), with a scale and a bias for each of 16
-// channels.
+// What a sum becomes: y = activation(sum * scale + bias + addend), with a scale, a bias and what the
+// activation multiplies negative numbers by for each of 16 channels.
 struct ConvFinish {
     const float* scale;
     const float* bias;
+    const float* negative;
     FirActivation activation;
+};
+
+// What is added to pixels: one of the two, or nothing.
+struct ConvAddends {
+    const float* noise;      // one number a pixel, or null
+    ptrdiff_t noise_step;    // from a row to the next
+    const float* residual;   // pixels as those of the result, whose rows are as long; or null
+    ptrdiff_t residual_part; // floats to the next part of a packed blob
 };
 
 struct ConvKernels {
@@ -53,19 +62,20 @@ struct ConvKernels {
     // Sums to tiles of pixels side by side.
     void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
                    int tiles);
-    // The same of a Winograd scheme, finished, to a packed blob as above. noise: one number a pixel, or null.
+    // The same of a Winograd scheme, finished, to a packed blob as above.
     void (*output_packed)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& finish,
-                          const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step,
-                          ptrdiff_t part_step, int tiles);
-    // Pixels, finished. noise: one number a pixel, or null.
-    void (*finish)(const ConvFinish& finish, const float* from, const float* noise, float* to, int pixels);
+                          const ConvAddends& addends, float* rows, ptrdiff_t row_step, ptrdiff_t part_step,
+                          int tiles);
+    // Pixels of one row, finished; a residual is pixels of 16 floats.
+    void (*finish)(const ConvFinish& finish, const float* from, const ConvAddends& addends, float* to,
+                   int pixels);
     // The same to a packed blob.
-    void (*finish_packed)(const ConvFinish& finish, const float* from, const float* noise, float* to,
+    void (*finish_packed)(const ConvFinish& finish, const float* from, const ConvAddends& addends, float* to,
                           ptrdiff_t part_step, int pixels);
-    // The same of rows filtered with four taps along both axes; rows[k] is taken by taps[k] and has three
-    // more pixels.
+    // The same of rows filtered with four taps along both axes, without a residual; rows[k] is taken by
+    // taps[k] and has three more pixels.
     void (*filter_packed)(const float* const* rows, const float* taps, const ConvFinish& finish,
-                          const float* noise, float* to, ptrdiff_t part_step, int pixels);
+                          const ConvAddends& addends, float* to, ptrdiff_t part_step, int pixels);
     // Few outputs of a 1x1 convolution: sums[o][i] = sum over all channels of weights[o][channel] *
     // x[channel][i], o < outputs <= kConvFew, of a packed blob with `parts` parts of `pack` channels.
     void (*dots)(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts,

@@ -11,6 +11,7 @@
 
 namespace
 {
+using custom_layers::ConvAddends;
 using custom_layers::ConvFinish;
 using custom_layers::ConvScheme;
 using custom_layers::FirActivation;
@@ -221,17 +222,36 @@ struct StorePixels {
     }
 };
 
-template <bool with_noise> struct FinishPixels {
-    ptrdiff_t row_step;
+enum Addend { kNothing, kNoise, kResidual };
+
+inline Addend kind_of(const ConvAddends& a) { return a.noise ? kNoise : a.residual ? kResidual : kNothing; }
+
+// Activate with the factors of `part` of 16 channels. Zeros are positive, as those of a ReLU by its
+// definition: a negative number times 0 is not.
+struct ActivateChannels {
+    ActivateChannels(const ConvFinish& f, int part) : activate(f.activation)
+    {
+        activate.negative = load(f.negative + part * kWidth);
+    }
+    Vec operator()(Vec v) const { return activate(v) + Vec{}; }
     Activate activate;
+};
+
+template <Addend addend> struct FinishPixels {
+    ptrdiff_t row_step;
+    ActivateChannels activate;
     Vec scale;
     Vec bias;
-    const float* noise;
-    ptrdiff_t noise_step;
+    const float* added;
+    ptrdiff_t added_step;
     void operator()(float* rows, int y, int x, Vec v) const
     {
-        v = v * scale + (with_noise ? bias + broadcast(noise[y * noise_step + x]) : bias);
-        stream(rows + y * row_step + x * kWidth, activate(v));
+        Vec more = bias;
+        if (addend == kNoise)
+            more = bias + broadcast(added[y * added_step + x]);
+        if (addend == kResidual)
+            more = bias + load(added + y * added_step + x * kWidth);
+        stream(rows + y * row_step + x * kWidth, activate(v * scale + more));
     }
 };
 
@@ -291,8 +311,7 @@ struct Output {
     const float* sums;
     ptrdiff_t sum_step;
     const ConvFinish& f;
-    const float* noise;
-    ptrdiff_t noise_step;
+    const ConvAddends& addends;
     float* rows;
     ptrdiff_t row_step;
     ptrdiff_t part_step;
@@ -300,24 +319,32 @@ struct Output {
 
     template <typename Transform> void transform() const
     {
-        if (noise)
-            finished<Transform, true>();
+        const Addend kind = kind_of(addends);
+        if (kind == kNoise)
+            finished<Transform, kNoise>();
+        else if (kind == kResidual)
+            finished<Transform, kResidual>();
         else
-            finished<Transform, false>();
+            finished<Transform, kNothing>();
     }
 
-    template <typename Transform, bool with_noise> void finished() const
+    template <typename Transform, Addend addend> void finished() const
     {
-        const Activate activate(f.activation);
         for (int part = 0; part < kParts; part++) {
-            FinishPixels<with_noise> put = {
-                row_step, activate,  load(f.scale + part * kWidth), load(f.bias + part * kWidth),
-                noise,    noise_step};
+            const bool noise = addend == kNoise;
+            FinishPixels<addend> put = {row_step,
+                                        ActivateChannels(f, part),
+                                        load(f.scale + part * kWidth),
+                                        load(f.bias + part * kWidth),
+                                        noise ? addends.noise : addends.residual,
+                                        noise ? addends.noise_step : row_step};
+            if (addend == kResidual)
+                put.added += part * addends.residual_part;
             for (int t = 0; t < tiles; t++) {
                 output_tile<Transform>(sums + t * kConvLanes + part * kWidth, sum_step, put,
                                        rows + part * part_step + t * Transform::kPixels * kWidth);
-                if (with_noise)
-                    put.noise += Transform::kPixels;
+                if (addend != kNothing)
+                    put.added += Transform::kPixels * (noise ? 1 : (int)kWidth);
             }
         }
         end_stream();
@@ -325,10 +352,10 @@ struct Output {
 };
 
 void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, const ConvFinish& f,
-                   const float* noise, ptrdiff_t noise_step, float* rows, ptrdiff_t row_step,
-                   ptrdiff_t part_step, int tiles)
+                   const ConvAddends& addends, float* rows, ptrdiff_t row_step, ptrdiff_t part_step,
+                   int tiles)
 {
-    const Output out = {sums, sum_step, f, noise, noise_step, rows, row_step, part_step, tiles};
+    const Output out = {sums, sum_step, f, addends, rows, row_step, part_step, tiles};
     if (scheme == custom_layers::kConvWinograd6)
         out.transform<Winograd6>();
     else
@@ -337,17 +364,24 @@ void output_packed(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, con
 
 // `lanes` floats from a pixel to the next.
 template <int lanes, typename Put>
-inline void finish_pixels(const ConvFinish& f, const float* from, const float* noise, float* to,
-                          ptrdiff_t part_step, int pixels, const Put& put)
+inline void finish_pixels(const ConvFinish& f, const float* from, const ConvAddends& addends,
+                          ptrdiff_t residual_part, float* to, ptrdiff_t part_step, int pixels, const Put& put)
 {
-    const Activate activate(f.activation);
+    const Addend kind = kind_of(addends);
     for (int part = 0; part < kParts; part++, from += kWidth, to += part_step) {
+        const ActivateChannels activate(f, part);
         const Vec scale = load(f.scale + part * kWidth);
         const Vec bias = load(f.bias + part * kWidth);
-        if (noise) {
+        if (kind == kNoise) {
+            const float* noise = addends.noise;
             for (int i = 0; i < pixels; i++)
                 put(to + i * lanes,
                     activate(load(from + i * kConvLanes) * scale + (bias + broadcast(noise[i]))));
+        } else if (kind == kResidual) {
+            const float* residual = addends.residual + part * residual_part;
+            for (int i = 0; i < pixels; i++)
+                put(to + i * lanes,
+                    activate(load(from + i * kConvLanes) * scale + (bias + load(residual + i * lanes))));
         } else {
             for (int i = 0; i < pixels; i++)
                 put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + bias));
@@ -355,16 +389,16 @@ inline void finish_pixels(const ConvFinish& f, const float* from, const float* n
     }
 }
 
-void finish(const ConvFinish& f, const float* from, const float* noise, float* to, int pixels)
+void finish(const ConvFinish& f, const float* from, const ConvAddends& addends, float* to, int pixels)
 {
-    finish_pixels<kConvLanes>(f, from, noise, to, kWidth, pixels,
+    finish_pixels<kConvLanes>(f, from, addends, kWidth, to, kWidth, pixels,
                               [](float* at, const Vec& v) { store(at, v); });
 }
 
-void finish_packed(const ConvFinish& f, const float* from, const float* noise, float* to, ptrdiff_t part_step,
-                   int pixels)
+void finish_packed(const ConvFinish& f, const float* from, const ConvAddends& addends, float* to,
+                   ptrdiff_t part_step, int pixels)
 {
-    finish_pixels<kWidth>(f, from, noise, to, part_step, pixels,
+    finish_pixels<kWidth>(f, from, addends, addends.residual_part, to, part_step, pixels,
                           [](float* at, const Vec& v) { stream(at, v); });
     end_stream();
 }
@@ -375,13 +409,14 @@ inline Vec weighted(const float* const* rows, const Vec* taps, ptrdiff_t at)
            (load(rows[2] + at) * taps[2] + load(rows[3] + at) * taps[3]);
 }
 
-void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f, const float* noise,
-                   float* to, ptrdiff_t part_step, int pixels)
+void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f,
+                   const ConvAddends& addends, float* to, ptrdiff_t part_step, int pixels)
 {
-    const Activate activate(f.activation);
+    const float* noise = addends.noise;
     const Vec t[4] = {broadcast(taps[0]), broadcast(taps[1]), broadcast(taps[2]), broadcast(taps[3])};
     for (int part = 0; part < kParts; part++, to += part_step) {
         const ptrdiff_t from = part * kWidth;
+        const ActivateChannels activate(f, part);
         const Vec scale = load(f.scale + from);
         const Vec bias = load(f.bias + from);
         // The last four columns, of which the oldest one is overwritten.

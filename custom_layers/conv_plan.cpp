@@ -14,10 +14,9 @@ const size_t kLarge = (size_t)16 << 20;      // values of a block that the threa
 int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
 } // namespace
 
-ConvRun::ConvRun(const Conv& conv, const ncnn::Mat& x, const float* noise, const FirActivation& activation,
-                 ncnn::Mat& top, const ncnn::Option& opt)
-    : conv_(conv), t_(conv.tiles_), fir_(*conv.fir_), kernels_(*conv.kernels_), x_(x), top_(top), opt_(opt),
-      noise_(noise), activation_(activation)
+ConvRun::ConvRun(const Conv& conv, const ConvArguments& arguments, ncnn::Mat& top, const ncnn::Option& opt)
+    : conv_(conv), t_(conv.tiles_), fir_(*conv.fir_), kernels_(*conv.kernels_), a_(arguments),
+      x_(arguments.x[0]), top_(top), opt_(opt)
 {
     in_groups_ = (conv.inputs + kConvLanes - 1) / kConvLanes;
     out_groups_ = (conv.outputs + kConvLanes - 1) / kConvLanes;
@@ -28,9 +27,10 @@ void ConvRun::plan()
 {
     panel_groups_ = kernels_.panel / kConvLanes;
     panels_ = (out_groups_ + panel_groups_ - 1) / panel_groups_;
-    tiles_y_ = (conv_.made_h() + t_.pixels - 1) / t_.pixels;
-    tiles_x_ = (conv_.made_w() + t_.pixels - 1) / t_.pixels;
-    offset_ = conv_.up == 1 ? conv_.padding : 1;
+    tiles_y_ = (conv_.made_h(x_.h) + t_.pixels - 1) / t_.pixels;
+    tiles_x_ = (conv_.made_w(x_.w) + t_.pixels - 1) / t_.pixels;
+    offset_y_ = conv_.up == 1 ? conv_.pad_top : 1;
+    offset_x_ = conv_.up == 1 ? conv_.pad_left : 1;
     const int all = tiles_y_ * tiles_x_;
     const size_t cache = (size_t)std::max(ncnn::get_cpu_level2_cache_size(), 256 * 1024);
     const size_t weights = conv_.weights_.total() * sizeof(float);
@@ -107,7 +107,7 @@ void ConvRun::allot()
     rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
     line_size_ = (int64_t)line_width * kConvLanes;
 
-    piece_size_ = sums_size_ + rows_size_ + made_size_ + 3 * line_size_ + (channels_ ? 0 : values_size_);
+    piece_size_ = sums_size_ + rows_size_ + made_size_ + 4 * line_size_ + (channels_ ? 0 : values_size_);
     // Fewer threads are better than none, where a layer is large and the threads are many.
     if (!channels_)
         shares_ = (int)std::max<int64_t>(1, std::min<int64_t>(shares_, kMostFloats / piece_size_));
@@ -132,7 +132,7 @@ ConvRun::Memory ConvRun::memory_of(int thread) const
     m.rows = m.sums + sums_size_;
     m.made = m.rows + rows_size_;
     m.line = m.made + made_size_;
-    m.zeros = m.line + 2 * line_size_;
+    m.zeros = m.line + 3 * line_size_;
     return m;
 }
 

@@ -6,20 +6,28 @@
 namespace custom_layers
 {
 
-int ConvRun::run(const float* scale_in, const float* scale_out, const float* bias)
+int ConvRun::run()
 {
     const int in = in_groups_ * kConvLanes;
     const int out = out_groups_ * kConvLanes;
-    factors_.create(in + 2 * out, (size_t)4u, opt_.workspace_allocator);
+    factors_.create(in + 3 * out, (size_t)4u, opt_.workspace_allocator);
     if (factors_.empty())
         return -1;
     factors_.fill(0.f);
     scale_in_ = factors_;
     scale_out_ = scale_in_ + in;
     bias_ = scale_out_ + out;
-    std::copy(scale_in, scale_in + conv_.inputs, scale_in_);
-    std::copy(scale_out, scale_out + conv_.outputs, scale_out_);
-    std::copy(bias, bias + conv_.outputs, bias_);
+    negative_ = bias_ + out;
+    const auto copy = [](const float* from, float all, int count, float* to) {
+        if (from)
+            std::copy(from, from + count, to);
+        else
+            std::fill_n(to, count, all);
+    };
+    copy(a_.scale_in, 1.f, conv_.inputs, scale_in_);
+    copy(a_.scale_out, 1.f, conv_.outputs, scale_out_);
+    copy(a_.bias, 0.f, conv_.outputs, bias_);
+    copy(a_.negative, a_.activation.negative, conv_.outputs, negative_);
     if (is_few())
         return few();
     if (take_memory() != 0)
@@ -37,7 +45,8 @@ int ConvRun::run(const float* scale_in, const float* scale_out, const float* bia
 bool ConvRun::is_few() const
 {
     return conv_.outputs <= kConvFew && conv_.kernel_h == 1 && conv_.kernel_w == 1 && conv_.up == 1 &&
-           conv_.padding == 0 && top_.elempack == 1 && x_.elempack == kernels_.pack;
+           top_.w == x_.w && top_.h == x_.h && top_.elempack == 1 && x_.elempack == kernels_.pack &&
+           a_.parts == 1 && !a_.negative && !a_.residual;
 }
 
 int ConvRun::few()
@@ -68,8 +77,8 @@ int ConvRun::few()
             const float scale = scale_out_[o];
             const float bias = bias_[o];
             for (int i = 0; i < count; i++) {
-                const float v = from[i] * scale + bias + (noise_ ? noise_[first + i] : 0.f);
-                to[i] = activate(activation_, v);
+                const float v = from[i] * scale + bias + (a_.noise ? a_.noise[first + i] : 0.f);
+                to[i] = activate(a_.activation, v) + 0.f;
             }
         }
     }
@@ -185,17 +194,15 @@ ConvSharing ConvRun::sharing() const
             threads_, shares_, rows ? (tiles_x_ + columns - 1) / columns : 1, floats() * 4};
 }
 
-int Conv::run(const ncnn::Mat& x, const float* scale_in, const float* scale_out, const float* bias,
-              const float* noise, const FirActivation& activation, ncnn::Mat& top,
-              const ncnn::Option& opt) const
+int Conv::run(const ConvArguments& arguments, ncnn::Mat& top, const ncnn::Option& opt) const
 {
-    return ConvRun(*this, x, noise, activation, top, opt).run(scale_in, scale_out, bias);
+    return ConvRun(*this, arguments, top, opt).run();
 }
 
-ConvSharing Conv::sharing(const ncnn::Mat& x, const ncnn::Mat& top, const ncnn::Option& opt) const
+ConvSharing Conv::sharing(const ConvArguments& arguments, const ncnn::Mat& top, const ncnn::Option& opt) const
 {
     ncnn::Mat to = top;
-    return ConvRun(*this, x, nullptr, FirActivation(), to, opt).sharing();
+    return ConvRun(*this, arguments, to, opt).sharing();
 }
 
 } // namespace custom_layers

@@ -18,11 +18,10 @@ namespace custom_layers
 class ConvRun
 {
 public:
-    ConvRun(const Conv& conv, const ncnn::Mat& x, const float* noise, const FirActivation& activation,
-            ncnn::Mat& top, const ncnn::Option& opt);
+    ConvRun(const Conv& conv, const ConvArguments& arguments, ncnn::Mat& top, const ncnn::Option& opt);
 
     // 0, or -1 when out of memory.
-    int run(const float* scale_in, const float* scale_out, const float* bias);
+    int run();
 
     ConvSharing sharing() const;
 
@@ -59,7 +58,7 @@ private:
         float* sums;
         float* rows;  // of the image
         float* made;  // rows of pixels
-        float* line;  // one row of pixels, and one more
+        float* line;  // one row of pixels, and two more
         float* zeros; // one row
     };
 
@@ -96,10 +95,8 @@ private:
         return (float*)top_.data + top_.cstep * (size_t)group * kConvLanes +
                ((size_t)row * top_.w + column) * top_.elempack;
     }
-    const float* noise_at(int row, int column) const
-    {
-        return noise_ ? noise_ + (size_t)row * top_.w + column : nullptr;
-    }
+    ConvAddends addends_at(int group, int row, int column) const;
+    const ncnn::Mat& part_of(int& group) const; // of x; then `group` is one of this blob
     void emit(const Block& block, int group, int slot, const Memory& m) const;
     void place(const Block& block, int slot, float* ring, const Memory& m) const;
     void filter_rows(int first, int last, int group, const float* ring, const Memory& m) const;
@@ -109,20 +106,20 @@ private:
     const ConvTiles& t_;
     const FirKernels& fir_;
     const ConvKernels& kernels_;
-    const ncnn::Mat& x_;
+    const ConvArguments& a_;
+    const ncnn::Mat& x_; // the first part
     ncnn::Mat& top_;
     const ncnn::Option& opt_;
-    const float* noise_;
-    ncnn::Mat factors_; // the three below, filled up to whole groups of 16
+    ncnn::Mat factors_; // the four below, filled up to whole groups of 16
     float* scale_in_ = nullptr;
     float* scale_out_ = nullptr;
     float* bias_ = nullptr;
+    float* negative_ = nullptr;
     ncnn::Mat memory_; // what the threads share, then a piece for each
-    FirActivation activation_;
 
     int in_groups_, out_groups_, panel_groups_, panels_;
     int tiles_y_, tiles_x_;
-    int offset_; // pixels of the border before the image
+    int offset_y_, offset_x_; // pixels of the border before the image
     int threads_;
     int shares_ = 1;                             // parts of the rows, or of the channels
     bool channels_ = false;                      // by channels

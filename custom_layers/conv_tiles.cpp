@@ -3,27 +3,43 @@
 
 namespace custom_layers
 {
+namespace
+{
+struct Ones {
+    Ones() { std::fill_n(values, (int)kConvLanes, 1.f); }
+    float values[kConvLanes];
+};
+} // namespace
+
+const ncnn::Mat& ConvRun::part_of(int& group) const
+{
+    int part = 0;
+    for (; part + 1 < a_.parts && group >= outer_size(a_.x[part]) / kConvLanes; part++)
+        group -= outer_size(a_.x[part]) / kConvLanes;
+    return a_.x[part];
+}
 
 // Pixels of the image times the scale of their channel, zeros beside it.
 void ConvRun::gather(int row, int rows, int column, int columns, int group, float* to, ptrdiff_t row_step,
                      const Memory& m) const
 {
-    const int pack = x_.elempack;
-    const int left = std::min(std::max(-column, 0), columns);
-    const int end = std::max(std::min(columns, x_.w - column), left);
     const float* scale = scale_in_ + (size_t)group * kConvLanes;
+    const ncnn::Mat& x = part_of(group);
+    const int pack = x.elempack;
+    const int left = std::min(std::max(-column, 0), columns);
+    const int end = std::max(std::min(columns, x.w - column), left);
     for (int y = 0; y < rows; y++, to += row_step) {
         const int r = row + y;
-        if (r < 0 || r >= x_.h || left == end) {
+        if (r < 0 || r >= x.h || left == end) {
             std::fill_n(to, (size_t)columns * kConvLanes, 0.f);
             continue;
         }
         const float* from[kConvLanes];
         for (int lane = 0; lane < kConvLanes; lane += pack) {
             const int channel = group * kConvLanes + lane;
-            from[lane / pack] = channel < conv_.inputs ? (const float*)x_.data + x_.cstep * (size_t)channel +
-                                                             ((size_t)r * x_.w + column + left) * pack
-                                                       : m.zeros;
+            from[lane / pack] = channel < outer_size(x) ? (const float*)x.data + x.cstep * (size_t)channel +
+                                                              ((size_t)r * x.w + column + left) * pack
+                                                        : m.zeros;
         }
         std::fill_n(to, (size_t)left * kConvLanes, 0.f);
         fir_.gather(from, pack, 0, scale, m.zeros, to + (size_t)left * kConvLanes, end - left);
@@ -34,25 +50,28 @@ void ConvRun::gather(int row, int rows, int column, int columns, int group, floa
 // The values of some tiles, of one group of input channels.
 void ConvRun::fill(const Block& block, int group, const Memory& m) const
 {
+    int of_part = group;
+    const ncnn::Mat& x = part_of(of_part);
+    const float* scale = a_.scale_in ? scale_in_ + (size_t)group * kConvLanes : nullptr;
     block.each([&](const Segment& part) {
         float* to = m.values + group * values_step_ + (ptrdiff_t)part.at * kConvLanes;
-        const int row = part.row * t_.step - offset_;
+        const int row = part.row * t_.step - offset_y_;
         // Tiles that lie in a packed image are taken from there.
         int inside = part.count, outside = part.count; // [inside, outside) do
-        if (x_.elempack == kernels_.pack && (group + 1) * kConvLanes <= conv_.inputs && row >= 0 &&
-            row + t_.tile_h <= x_.h) {
-            const int room = x_.w - t_.tile_w + offset_; // of the first column of a tile
-            inside = std::min(std::max((offset_ + t_.step - 1) / t_.step - part.column, 0), part.count);
+        if (x.elempack == kernels_.pack && (of_part + 1) * kConvLanes <= outer_size(x) && row >= 0 &&
+            row + t_.tile_h <= x.h) {
+            const int room = x.w - t_.tile_w + offset_x_; // of the first column of a tile
+            inside = std::min(std::max((offset_x_ + t_.step - 1) / t_.step - part.column, 0), part.count);
             outside =
                 room < 0 ? inside : std::max(std::min(room / t_.step - part.column + 1, part.count), inside);
         }
         if (inside < outside) {
-            const int column = (part.column + inside) * t_.step - offset_;
-            const float* from = (const float*)x_.data + x_.cstep * (size_t)group * kConvLanes +
-                                ((size_t)row * x_.w + column) * x_.elempack;
-            kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x_.w * x_.elempack,
-                           (ptrdiff_t)x_.cstep * x_.elempack, scale_in_ + (size_t)group * kConvLanes,
-                           to + (ptrdiff_t)inside * kConvLanes, value_step_, outside - inside);
+            const int column = (part.column + inside) * t_.step - offset_x_;
+            const float* from = (const float*)x.data + x.cstep * (size_t)of_part * kConvLanes +
+                                ((size_t)row * x.w + column) * x.elempack;
+            kernels_.input(t_.scheme, t_.tile_h, t_.tile_w, from, (ptrdiff_t)x.w * x.elempack,
+                           (ptrdiff_t)x.cstep * x.elempack, scale, to + (ptrdiff_t)inside * kConvLanes,
+                           value_step_, outside - inside);
         }
         fill_gathered(part, 0, inside, group, to, m);
         fill_gathered(part, outside, part.count, group, to, m);
@@ -66,8 +85,8 @@ void ConvRun::fill_gathered(const Segment& part, int first, int last, int group,
     if (first >= last)
         return;
     to += (ptrdiff_t)first * kConvLanes;
-    const int row = part.row * t_.step - offset_;
-    const int column = (part.column + first) * t_.step - offset_;
+    const int row = part.row * t_.step - offset_y_;
+    const int column = (part.column + first) * t_.step - offset_x_;
     const int columns = (last - first - 1) * t_.step + t_.tile_w;
     if (t_.values == 1) // as they are
         return gather(row, 1, column, columns, group, to, 0, m);
@@ -96,21 +115,52 @@ void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int til
 
 ConvFinish ConvRun::finish_of(int group) const
 {
-    return {scale_out_ + (size_t)group * kConvLanes, bias_ + (size_t)group * kConvLanes, activation_};
+    const size_t at = (size_t)group * kConvLanes;
+    return {scale_out_ + at, bias_ + at, negative_ + at, a_.activation};
+}
+
+// What is added to the result from there on; a residual as a packed blob.
+ConvAddends ConvRun::addends_at(int group, int row, int column) const
+{
+    const size_t pixel = (size_t)row * top_.w + column;
+    ConvAddends addends = {};
+    if (a_.noise)
+        addends.noise = a_.noise + pixel;
+    addends.noise_step = top_.w;
+    if (a_.residual) {
+        const ncnn::Mat& from = *a_.residual;
+        addends.residual =
+            (const float*)from.data + from.cstep * (size_t)group * kConvLanes + pixel * from.elempack;
+        addends.residual_part = (ptrdiff_t)from.cstep * from.elempack;
+    }
+    return addends;
 }
 
 // Pixels of 16 channels to the result.
 void ConvRun::store(int group, int row, int column, int pixels, const float* from, const Memory& m) const
 {
     const ConvFinish finish = finish_of(group);
-    const float* noise = noise_at(row, column);
+    ConvAddends addends = addends_at(group, row, column);
     const int pack = top_.elempack;
     if (packed(group))
-        return kernels_.finish_packed(finish, from, noise, packed_at(group, row, column),
+        return kernels_.finish_packed(finish, from, addends, packed_at(group, row, column),
                                       (ptrdiff_t)top_.cstep * pack, pixels);
-    float* row_of = m.line;
-    kernels_.finish(finish, from, noise, row_of, pixels);
     const size_t at = ((size_t)row * top_.w + column) * pack;
+    if (a_.residual) {
+        const float* rows[kConvLanes];
+        for (int lane = 0; lane < kConvLanes; lane += pack) {
+            const int channel = group * kConvLanes + lane;
+            rows[lane / pack] = channel < conv_.outputs ? (const float*)a_.residual->data +
+                                                              a_.residual->cstep * (size_t)channel + at
+                                                        : m.zeros;
+        }
+        float* residual = m.line + 2 * line_size_;
+        const Ones ones;
+        fir_.gather(rows, pack, 0, ones.values, m.zeros, residual, pixels);
+        addends.residual = residual;
+    }
+    float* row_of = m.line;
+    kernels_.finish(finish, from, addends, row_of, pixels);
     float* to[kConvLanes];
     for (int lane = 0; lane < kConvLanes; lane += pack) {
         const int channel = group * kConvLanes + lane;
@@ -136,9 +186,10 @@ void ConvRun::emit(const Block& block, int group, int slot, const Memory& m) con
         // Whole tiles go to a packed result at once.
         const int whole = packed(group) && rows == t_.pixels ? columns / t_.pixels : 0;
         if (whole > 0) {
-            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group), noise_at(row, column),
-                                   top_.w, packed_at(group, row, column), (ptrdiff_t)top_.w * top_.elempack,
-                                   (ptrdiff_t)top_.cstep * top_.elempack, whole);
+            kernels_.output_packed(t_.scheme, sums, sum_step_, finish_of(group),
+                                   addends_at(group, row, column), packed_at(group, row, column),
+                                   (ptrdiff_t)top_.w * top_.elempack, (ptrdiff_t)top_.cstep * top_.elempack,
+                                   whole);
         }
         const int rest = part.count - whole;
         if (rest == 0)
@@ -186,7 +237,7 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
             const float* rows[4];
             for (int k = 0; k < 4; k++)
                 rows[k] = ring + offsets[k];
-            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), noise_at(row, 0),
+            kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), addends_at(group, row, 0),
                                    packed_at(group, row, 0), (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
             continue;
         }

@@ -20,7 +20,7 @@ int ModulatedConv2d::load_param(const ncnn::ParamDict& pd)
     conv_.kernel_h = reader.integer(P::kernel_h, "kernel_h", 1, 1, 64);
     conv_.kernel_w = reader.integer(P::kernel_w, "kernel_w", 1, 1, 64);
     conv_.up = reader.integer(P::up, "up", 1, 1, 2);
-    conv_.padding = reader.integer(P::padding, "padding", 0, 0, most);
+    conv_.set_padding(reader.integer(P::padding, "padding", 0, 0, most));
     conv_.height = reader.integer(P::height, "height", 0, 1, most);
     conv_.width = reader.integer(P::width, "width", 0, 1, most);
     demodulate_ = reader.integer(P::demodulate, "demodulate", 0, 0, 1) != 0;
@@ -154,7 +154,14 @@ int ModulatedConv2d::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::ve
     const int pack = best_packing(conv_.outputs, opt);
     y.create(conv_.out_width(), conv_.out_height(), conv_.outputs / pack, 4u * pack, pack,
              opt.blob_allocator);
-    if (y.empty() || conv_.run(x, styles, factors, bias_, noise, activation_, y, opt) != 0)
+    ConvArguments arguments;
+    arguments.x = &x;
+    arguments.scale_in = styles;
+    arguments.scale_out = factors;
+    arguments.bias = bias_;
+    arguments.noise = noise;
+    arguments.activation = activation_;
+    if (y.empty() || conv_.run(arguments, y, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, conv_.out_height(),
                     conv_.out_width());
     return 0;

@@ -103,6 +103,28 @@ struct Fmatmul
     };
 };
 
+struct FusedConv2d
+{
+    enum
+    {
+        num_output = 0,
+        num_input = 1,
+        kernel_h = 2,
+        kernel_w = 3,
+        pad_top = 4,
+        pad_bottom = 5,
+        pad_left = 6,
+        pad_right = 7,
+        height = 8,
+        width = 9,
+        bias_data_size = 10,
+        scale = 11,
+        residual = 12,
+        slope = 13,
+        slope_data_size = 14,
+    };
+};
+
 struct ModulatedConv2d
 {
     enum
@@ -276,6 +298,21 @@ inline constexpr Declared declared[] = {
     {"Fmatmul", 8, "int8_scale_term", false},
     {"Fmatmul", 9, "activation_type", false},
     {"Fmatmul", 10, "activation_params", true},
+    {"FusedConv2d", 0, "num_output", false},
+    {"FusedConv2d", 1, "num_input", false},
+    {"FusedConv2d", 2, "kernel_h", false},
+    {"FusedConv2d", 3, "kernel_w", false},
+    {"FusedConv2d", 4, "pad_top", false},
+    {"FusedConv2d", 5, "pad_bottom", false},
+    {"FusedConv2d", 6, "pad_left", false},
+    {"FusedConv2d", 7, "pad_right", false},
+    {"FusedConv2d", 8, "height", false},
+    {"FusedConv2d", 9, "width", false},
+    {"FusedConv2d", 10, "bias_data_size", false},
+    {"FusedConv2d", 11, "scale", false},
+    {"FusedConv2d", 12, "residual", false},
+    {"FusedConv2d", 13, "slope", false},
+    {"FusedConv2d", 14, "slope_data_size", false},
     {"ModulatedConv2d", 0, "num_output", false},
     {"ModulatedConv2d", 1, "num_input", false},
     {"ModulatedConv2d", 2, "kernel_h", false},

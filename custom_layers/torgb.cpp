@@ -88,11 +88,12 @@ int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn:
     ncnn::Mat rgb;
     rgb.create(x.w, x.h, conv_.outputs / pack, 4u * pack, pack,
                image && !keep_rgb_ ? opt.workspace_allocator : opt.blob_allocator);
-    ncnn::Mat ones(conv_.outputs, (size_t)4u, opt.workspace_allocator);
-    if (!ones.empty())
-        ones.fill(1.f);
-    if (ones.empty() || rgb.empty() ||
-        conv_.run(x, bottom_blobs[1], ones, bias_, nullptr, activation_, rgb, opt) != 0)
+    ConvArguments arguments;
+    arguments.x = &x;
+    arguments.scale_in = bottom_blobs[1];
+    arguments.bias = bias_;
+    arguments.activation = activation_;
+    if (rgb.empty() || conv_.run(arguments, rgb, opt) != 0)
         return fail(*this, "out of memory for y of [%d, %d, %d]", conv_.outputs, x.h, x.w);
     if (keep_rgb_)
         top_blobs[1] = rgb;

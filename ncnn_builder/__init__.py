@@ -99,6 +99,7 @@ from .ops.convolutions.conv_modules import (
     fuse_conv_bn,
 )
 from .ops.convolutions.deconv import Fconv_transpose2d
+from .ops.convolutions.fused_conv import FusedConv2d
 from .ops.detectors.detection import proposal, yolo_detection_output, yolov3_detection_output
 from .ops.detectors.regions import ps_roi_pool, roi_align, roi_pool
 from .ops.detectors.ssd import detection_output, prior_box
@@ -154,6 +155,7 @@ __all__ = [
     "Fconv_transpose2d",
     "FilteredLrelu",
     "Fmatmul",
+    "FusedConv2d",
     "Graph",
     "Matcher",
     "ModulatedConv2d",

@@ -23,6 +23,7 @@ from .passes.fold_gains import fold_gains
 from .passes.fold_scales import fold_scales
 from .passes.fuse_activation import fuse_activation
 from .passes.fuse_attention import fuse_attention
+from .passes.fuse_convolution import fuse_convolution
 from .passes.fuse_modulated import fuse_modulated
 from .passes.match import Rewrite
 from .passes.merge_elementwise import merge_elementwise
@@ -125,6 +126,8 @@ LOWERED: tuple[Pass, ...] = (
     # Behind the folding: a factor between a layer and its activation would keep the two apart.
     Pass("fuse_activation", fuse_activation),
     Pass("fuse_modulated", fuse_modulated, only("fused")),
+    # Behind all that look for a Convolution, and behind its activation, of which there are more than ours has.
+    Pass("fuse_convolution", fuse_convolution, only("fused")),
     Pass("trim_shells", trim_shells),
     # Behind all that look for an InnerProduct.
     Pass("rows_by_gemm", rows_by_gemm),

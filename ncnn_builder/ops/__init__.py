@@ -15,6 +15,7 @@ for _module in (
     "convolutions.conv_modules",
     "convolutions.conv_nd",
     "convolutions.deconv",
+    "convolutions.fused_conv",
     "detectors.detection",
     "shapes.dims",
     "arithmetic.elementwise",

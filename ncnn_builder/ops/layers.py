@@ -21,6 +21,7 @@ from .convolutions.conv_nd import (
     DeconvolutionDepthWise3D,
 )
 from .convolutions.deconv import Deconvolution, DeconvolutionDepthWise, FconvTranspose2d
+from .convolutions.fused_conv import FusedConv2dLayer
 from .detectors.detection import Proposal, YoloDetectionOutput, Yolov3DetectionOutput
 from .detectors.regions import PSROIPooling, ROIAlign, ROIPooling
 from .detectors.ssd import DetectionOutput, PriorBox

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <memory>
 
 using custom_layers::Conv;
 using custom_layers::FirKernels;
@@ -41,10 +42,11 @@ double ConvCase::cost() const
 
 std::string ConvCase::name() const
 {
-    return text(
-        "x=[%d, %d, %d] outputs=%d kernel=%dx%d padding=%d up=%d taps=%zu winograd=%d noise=%d act=%g,%g,%g",
-        inputs, height, width, outputs, kernel_h, kernel_w, padding, up, filter.size(), winograd, noise,
-        positive, negative, limit);
+    return text("x=[%d, %d, %d] outputs=%d kernel=%dx%d padding=%d+%d+%d up=%d taps=%zu winograd=%d noise=%d "
+                "residual=%d scaled=%d slopes=%d parts=%zu act=%g,%g,%g",
+                inputs, height, width, outputs, kernel_h, kernel_w, padding, more_below, more_right, up,
+                filter.size(), winograd, noise, residual, scaled, slopes, parts.size(), positive, negative,
+                limit);
 }
 
 static std::vector<float> random_values(size_t count, unsigned seed, float low, float high)
@@ -59,8 +61,16 @@ ConvData::ConvData(const ConvCase& c, unsigned seed)
     weights = random_values((size_t)c.outputs * c.inputs * c.kernel_h * c.kernel_w, seed + 1, -reach, reach);
     scale_in = random_values((size_t)c.inputs, seed + 2, -1.5f, 1.5f);
     scale_out = random_values((size_t)c.outputs, seed + 3, 0.2f, 1.8f);
+    if (!c.scaled) {
+        scale_in.assign(scale_in.size(), 1.f);
+        scale_out.assign(scale_out.size(), 1.f);
+    }
     bias = random_values((size_t)c.outputs, seed + 4, -1.f, 1.f);
     noise = random_values((size_t)c.out_h() * c.out_w(), seed + 5, -1.f, 1.f);
+    if (c.slopes)
+        slopes = random_values((size_t)c.outputs, seed + 6, -0.5f, 1.5f);
+    if (c.residual)
+        residual = random_values((size_t)c.outputs * c.out_h() * c.out_w(), seed + 7, -1.f, 1.f);
 }
 
 namespace
@@ -79,7 +89,8 @@ struct Plane {
 // The channel of x, scaled, with zeros between the pixels and beside them.
 static Plane spread(const ConvCase& c, const ConvData& data, int channel, int border)
 {
-    Plane plane((c.height - 1) * c.up + 1 + 2 * border, (c.width - 1) * c.up + 1 + 2 * border);
+    Plane plane((c.height - 1) * c.up + 1 + 2 * border + c.more_below,
+                (c.width - 1) * c.up + 1 + 2 * border + c.more_right);
     for (int y = 0; y < c.height; y++) {
         for (int x = 0; x < c.width; x++)
             plane.row(border + y * c.up)[border + x * c.up] =
@@ -146,7 +157,9 @@ ncnn::Mat conv_oracle(const ConvCase& c, const ConvData& data)
                 double v = sum.row(row)[x] * data.scale_out[o] + data.bias[o];
                 if (c.noise)
                     v += data.noise[(size_t)row * y.w + x];
-                v *= v < 0 ? c.negative : c.positive;
+                if (c.residual)
+                    v += data.residual[((size_t)o * y.h + row) * y.w + x];
+                v *= v >= 0 ? c.positive : c.slopes ? data.slopes[o] : c.negative;
                 v = v < -c.limit ? -c.limit : v > c.limit ? c.limit : v;
                 y.channel(o).row(row)[x] = (float)v;
             }
@@ -163,7 +176,9 @@ Conv conv_of(const ConvCase& c)
     conv.kernel_h = c.kernel_h;
     conv.kernel_w = c.kernel_w;
     conv.up = c.up;
-    conv.padding = c.padding;
+    conv.set_padding(c.padding);
+    conv.pad_bottom += c.more_below;
+    conv.pad_right += c.more_right;
     conv.height = c.height;
     conv.width = c.width;
     conv.filter = c.filter;
@@ -250,18 +265,18 @@ private:
 // A copy of x [channels, h, w] that is packed, and no larger than its pixels: a sanitizer sees what is read
 // behind it.
 struct Exact {
-    Exact(const ConvCase& c, const std::vector<float>& x, int pack, int shift)
+    Exact(int channels, int h, int w, const float* x, int pack, int shift)
     {
-        ncnn::Mat sizes(c.width, c.height, c.inputs / pack, nullptr, 4u * pack, pack);
-        const size_t pixels = (size_t)c.width * c.height;
+        ncnn::Mat sizes(w, h, channels / pack, nullptr, 4u * pack, pack);
+        const size_t pixels = (size_t)w * h;
         const size_t count = (sizes.cstep * (sizes.c - 1) + pixels) * pack + shift;
         void* memory = nullptr;
         if (posix_memalign(&memory, 64, count * sizeof(float)) != 0)
             abort();
         block = (float*)memory;
         std::fill_n(block, count, NAN);
-        mat = ncnn::Mat(c.width, c.height, c.inputs / pack, block + shift, 4u * pack, pack);
-        for (int i = 0; i < c.inputs; i++) {
+        mat = ncnn::Mat(w, h, channels / pack, block + shift, 4u * pack, pack);
+        for (int i = 0; i < channels; i++) {
             float* to = (float*)mat.data + mat.cstep * (i - i % pack) + i % pack;
             for (size_t p = 0; p < pixels; p++)
                 to[p * pack] = x[i * pixels + p];
@@ -282,18 +297,34 @@ ncnn::Mat run_conv(const Conv& conv, const ConvCase& c, const ConvData& data, co
     ncnn::Option opt;
     opt.num_threads = form.threads;
     opt.workspace_allocator = &allocator;
-    const Exact x(c, data.x, form.x_pack, form.shift);
+    std::vector<std::unique_ptr<Exact>> parts;
+    std::vector<ncnn::Mat> x;
+    const float* values = data.x.data();
+    for (int channels : c.parts.empty() ? std::vector<int>{c.inputs} : c.parts) {
+        const int pack = channels % form.x_pack == 0 ? form.x_pack : 1; // each its own
+        parts.emplace_back(new Exact(channels, c.height, c.width, values, pack, form.shift));
+        x.push_back(parts.back()->mat);
+        values += (size_t)channels * c.height * c.width;
+    }
+    std::unique_ptr<Exact> residual;
+    if (c.residual)
+        residual.reset(
+            new Exact(c.outputs, c.out_h(), c.out_w(), data.residual.data(), form.y_pack, form.shift));
     Guarded y(c.outputs, c.out_h(), c.out_w(), form.y_pack, form.shift);
-    custom_layers::FirActivation activation;
-    activation.positive = c.positive;
-    activation.negative = c.negative;
-    activation.limit = c.limit;
-    const float* noise = c.noise ? data.noise.data() : nullptr;
-    const int status = form.kernels ? conv.run(x.mat, data.scale_in.data(), data.scale_out.data(),
-                                               data.bias.data(), noise, activation, y.mat, opt)
-                                    : conv.run_scalar(data.weights.data(), x.mat, data.scale_in.data(),
-                                                      data.scale_out.data(), data.bias.data(), noise,
-                                                      activation, y.mat, opt);
+    custom_layers::ConvArguments arguments;
+    arguments.x = x.data();
+    arguments.parts = (int)x.size();
+    arguments.scale_in = c.scaled ? data.scale_in.data() : nullptr;
+    arguments.scale_out = c.scaled ? data.scale_out.data() : nullptr;
+    arguments.bias = data.bias.data();
+    arguments.negative = c.slopes ? data.slopes.data() : nullptr;
+    arguments.noise = c.noise ? data.noise.data() : nullptr;
+    arguments.residual = residual ? &residual->mat : nullptr;
+    arguments.activation.positive = c.positive;
+    arguments.activation.negative = c.negative;
+    arguments.activation.limit = c.limit;
+    const int status = form.kernels ? conv.run(arguments, y.mat, opt)
+                                    : conv.run_scalar(data.weights.data(), arguments, y.mat, opt);
     ncnn::Mat result;
     if (!check(y.intact(), "%s %s: something beside y was written", c.name().c_str(), form.name().c_str()) ||
         status != 0)

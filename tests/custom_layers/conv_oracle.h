@@ -16,11 +16,17 @@ struct ConvCase {
     int kernel_h = 3;
     int kernel_w = 3;
     int padding = 1;
+    int more_below = 0; // padding at the bottom and at the right beyond that, with up = 1
+    int more_right = 0;
     int up = 1;
     std::vector<float> filter; // with up = 2; correlation order, with the gain
     bool winograd = true;
     bool noise = false;
-    float positive = 1.f; // of the activation
+    bool residual = false;
+    bool scaled = true;     // channels on the way in and out
+    bool slopes = false;    // of each output channel, in place of `negative`
+    std::vector<int> parts; // channels of the blobs that x comes in; empty: one
+    float positive = 1.f;   // of the activation
     float negative = 1.f;
     float limit;
 
@@ -29,8 +35,8 @@ struct ConvCase {
     // The same with up = 2 and a filter of so many taps, without symmetry.
     ConvCase& upsampled(int taps, int border = 1);
 
-    int out_h() const { return height * up + 2 * padding - kernel_h + 1; }
-    int out_w() const { return width * up + 2 * padding - kernel_w + 1; }
+    int out_h() const { return height * up + 2 * padding + more_below - kernel_h + 1; }
+    int out_w() const { return width * up + 2 * padding + more_right - kernel_w + 1; }
     double cost() const; // multiplications of the oracle
     std::string name() const;
 };
@@ -43,6 +49,8 @@ struct ConvData {
     std::vector<float> scale_out;
     std::vector<float> bias;
     std::vector<float> noise;
+    std::vector<float> slopes;
+    std::vector<float> residual; // [outputs, out_h, out_w]
 
     ConvData(const ConvCase& c, unsigned seed);
 };

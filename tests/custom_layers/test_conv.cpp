@@ -40,6 +40,15 @@ static ConvCase random_case(Random& random)
         }
         c.winograd = random.integer(0, 3) != 0;
         c.noise = random.integer(0, 1) == 1;
+        if (c.up == 1) { // what FusedConv2d has
+            c.residual = !c.noise && random.integer(0, 1) == 1;
+            c.more_below = random.one_of({0, 0, 1});
+            c.more_right = random.one_of({0, 0, 2});
+            if (c.inputs > 16 && random.integer(0, 1) == 1)
+                c.parts = {16, c.inputs - 16};
+        }
+        c.scaled = random.integer(0, 2) != 0;
+        c.slopes = random.integer(0, 2) == 0;
     } while (c.out_h() < 1 || c.out_w() < 1 || c.cost() > 5e6);
     random_activation(random, c);
     return c;
@@ -178,12 +187,47 @@ TEST(conv, few_outputs)
                     if (!kernels)
                         continue;
                     const ncnn::Mat x(31, 19, 48 / x_pack, (size_t)4u * x_pack, x_pack), y(31, 19, outputs);
-                    few += conv.sharing(x, y, ncnn::Option()).way == custom_layers::ConvSharing::kFew;
+                    custom_layers::ConvArguments arguments;
+                    arguments.x = &x;
+                    few += conv.sharing(arguments, y, ncnn::Option()).way == custom_layers::ConvSharing::kFew;
                 }
             }
             // Of each set of kernels, the packing that is its own.
             const int sets = outputs <= custom_layers::kConvFew ? (int)conv_kernel_sets().size() - 1 : 0;
             check(few == sets, "%d outputs: dot products were taken %d times, not %d", outputs, few, sets);
+        }
+    }
+}
+
+// A prepared convolution runs on pictures of every size, in parts of every packing, with what it was not
+// chosen for as well.
+TEST(conv, other_sizes)
+{
+    unsigned seed = 6500;
+    for (int chosen : {4, 64}) {
+        ConvCase c(48, 40, chosen, chosen);
+        c.scaled = false;
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            Conv conv = conv_of(c);
+            const std::vector<float> weights = ConvData(c, 6400).weights;
+            if (kernels)
+                conv.prepare(weights.data(), true, *kernels);
+            const std::vector<std::pair<int, int>> sizes = {{1, 1},  {1, 2},  {2, 1},  {2, 2},   {3, 3},
+                                                            {1, 27}, {5, 23}, {8, 20}, {13, 15}, {26, 2}};
+            for (const auto& size : sizes) {
+                ConvCase other = c;
+                other.height = size.first;
+                other.width = size.second;
+                other.residual = size.first % 2 == 1;
+                other.slopes = size.first != size.second;
+                if (size.first != 8)
+                    other.parts = {16, 16, 16};
+                ConvData data(other, seed++);
+                data.weights = weights;
+                const ncnn::Mat want = conv_oracle(other, data);
+                for (int pack : {1, 4, 8})
+                    check_form(conv, other, data, want, {kernels, pack, pack, 1 + size.first % 3, 0});
+            }
         }
     }
 }

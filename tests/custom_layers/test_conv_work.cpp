@@ -24,7 +24,9 @@ static ConvSharing sharing_of(const Conv& conv, const ConvCase& c, int threads)
     x.elempack = y.elempack = 1;
     ncnn::Option opt;
     opt.num_threads = threads;
-    return conv.sharing(x, y, opt);
+    custom_layers::ConvArguments arguments;
+    arguments.x = &x;
+    return conv.sharing(arguments, y, opt);
 }
 
 static Conv prepared(const ConvCase& c, const ConvData& data, const FirKernels* kernels)
@@ -250,12 +252,11 @@ TEST(conv_work, out_of_memory)
         x.fill(0.f);
         for (const FirKernels* kernels : conv_kernel_sets()) {
             const Conv conv = prepared(c, data, kernels);
-            const custom_layers::FirActivation activation;
-            const int status =
-                kernels ? conv.run(x, data.scale_in.data(), data.scale_out.data(), data.bias.data(), nullptr,
-                                   activation, y, opt)
-                        : conv.run_scalar(data.weights.data(), x, data.scale_in.data(), data.scale_out.data(),
-                                          data.bias.data(), nullptr, activation, y, opt);
+            custom_layers::ConvArguments arguments;
+            arguments.x = &x;
+            arguments.bias = data.bias.data();
+            const int status = kernels ? conv.run(arguments, y, opt)
+                                       : conv.run_scalar(data.weights.data(), arguments, y, opt);
             check(status == -1, "%s: status %d without memory", c.name().c_str(), status);
         }
     }

@@ -325,3 +325,20 @@ def modulated(m: Maker) -> None:
     if m.chance(0.5):
         clamp = m.rng.choice((None, 0.5))
         m.do(f"nb.bias_act(g, {y}, w({m.seed()}, {out}), {m.rng.choice(('lrelu', 'linear', 'relu'))!r}, clamp={clamp})")
+
+
+@call(2)
+def fused_conv(m: Maker) -> None:
+    """Our layer, which its pass makes for larger pictures. All but the last of its inputs have 16 channels."""
+    x = m.pick(3, fits=lambda s: s[1] * s[2] < 150)
+    c, h, width = m.shape(x)
+    parts = [*(m.like((16, h, width)) for _ in range(m.rng.choice((0, 0, 1, 2)))), x]
+    out, k = m.rng.choice((1, 3, 8, 16, 17)), m.rng.choice((1, 3, 3, 3, 2))
+    weight, bias = f"w({m.seed()}, {out}, {16 * (len(parts) - 1) + c}, {k}, {k})", m.chance(0.6)
+    residual = m.like((out, h, width)) if k != 2 and m.chance(0.4) else None
+    scale, slope = m.rng.choice((1.0, 0.2, -1.5)), m.rng.choice((1.0, 0.0, 0.2, "each"))
+    if slope == "each":
+        slope = f"w({m.seed()}, {out})"
+    given = f", w({m.seed()}, {out})" if bias else ", None"
+    rest = f"padding={k // 2}, scale={scale}, residual={residual}, slope={slope}"
+    m.do(f"nb.FusedConv2d(g, [{', '.join(parts)}], {weight}{given}, {rest})")

@@ -29,8 +29,9 @@ ONE_SIZE = {
     "synthesis_input": "a vector of one length",
 }
 """Ops of which no sample takes an open size."""
-OTHER_WORDS = {"Reshape", "Crop", "Pooling", "Pooling1D", "Pooling3D"}
-"""-1, an end counted from the end, a window that hangs over or does not: what is known may be said in another way."""
+OTHER_WORDS = {"FusedConv2d", "Reshape", "Crop", "Pooling", "Pooling1D", "Pooling3D"}
+"""Weights laid out for a size that is known, which changes no number; -1, an end counted from the end, a window that
+hangs over or does not: what is known may be said in another way."""
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[s.type for s in SPECS])

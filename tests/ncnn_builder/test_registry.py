@@ -15,6 +15,7 @@ from parity_support import build, draw, named, oracle
 
 import ncnn_builder as nb
 from ncnn_builder import codegen
+from ncnn_builder.ops.convolutions import fused_conv
 from ncnn_builder.ops.generators import fir
 from ncnn_builder.parity import Report, interpret
 from ncnn_builder.targets import lower
@@ -153,6 +154,17 @@ def test_the_limits_of_filters_are_those_of_the_layers() -> None:
     limits = {name: eval(value) for name, value in re.findall(r"static const int (\w+) = ([\d <]+);", header)}
     assert limits["kMostTaps"] == fir.MOST_TAPS
     assert limits["kMostFactor"] == fir.MOST_FACTOR and limits["kMostPadding"] == fir.MOST_PADDING
+
+
+def test_the_limits_of_convolutions_are_those_of_the_layer() -> None:
+    layer, conv = ((LAYERS / name).read_text() for name in ("fusedconv2d.cpp", "conv.cpp"))
+    limits = {name: eval(value) for name, value in re.findall(r"^const int (\w+) = ([\d <]+);", layer, re.MULTILINE)}
+    assert limits["kMost"] == fused_conv.MOST and limits["kMostParts"] == fused_conv.MOST_PARTS
+    assert limits["kLarge"] == fused_conv.LARGE
+    kernels = {eval(most) for most in re.findall(r'"kernel_[hw]", 1, 1, (\d+)\)', layer)}
+    assert kernels == {fused_conv.MOST_KERNEL}
+    largest = [eval(most) for most in re.findall(r" > (1 << \d+)\)", conv)]
+    assert sorted(largest) == [fused_conv.MOST_PIXELS, fused_conv.MOST_WEIGHTS]
 
 
 def test_the_header_of_parameter_ids_is_current() -> None:

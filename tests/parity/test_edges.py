@@ -77,6 +77,7 @@ IMPLIED: dict[str, dict[str, str]] = {
     "CoordConcat": {"axis": "0 is the only one"},
     "CopyTo": {"axes": "all of them, in order"},
     "DeformableConv2D": {side: "the size of the offsets" for side in ("pad_right", "pad_bottom")},
+    "FusedConv2d": {"slope_data_size": "the size of the weight"},
     "Gemm": {f"constant_{name}": "the sizes of its weights" for name in ("m", "n", "k", "broadcast_type_c")},
     "Interp": {"dynamic_target_size": "there is another input, which is kept as a file has it"},
     "MemoryData": {"load_type": "how the file stores it"},

@@ -52,7 +52,7 @@ EXTRA_TYPES = ["Noop", "Split", "Eltwise", "Permute", "Interp", "Crop", "Reducti
                "Dequantize", "Cast", "Packing", "Unfold", "GridSample", "DeconvolutionDepthWise", "Convolution1D",
                "FconvTranspose2d", "Deconvolution1D", "Pooling1D", "CopyTo", "Power", "Exp", "Log",
                "MultiHeadAttention", "Convolution3D", "Deconvolution3D", "Pooling3D",
-               "ModulatedConv2d", "ToRGB"]  # fmt: skip
+               "FusedConv2d", "ModulatedConv2d", "ToRGB"]  # fmt: skip
 
 
 def numbers(rng: random.Random, lines: list[str]) -> None:

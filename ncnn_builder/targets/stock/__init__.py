@@ -14,7 +14,7 @@ from . import elementwise, filters
 from .filters import depthwise
 from .lrelu import filtered_lrelu
 from .modulated import modulated_conv2d
-from .unfused import modulated_layer, to_rgb
+from .unfused import fused_conv, modulated_layer, to_rgb
 
 __all__ = ["LOWERINGS", "modulated_conv2d"]
 
@@ -71,6 +71,7 @@ LOWERINGS: dict[str, Callable[[Graph, Node, list[Value]], Sequence[Value] | None
     "FconvTranspose2d": transposed_convolution,
     "FilteredLrelu": filtered_lrelu,
     "Fmatmul": elementwise.fmatmul,
+    "FusedConv2d": fused_conv,
     "Lerp": elementwise.lerp,
     "ModulatedConv2d": modulated_layer,
     "MulConstant": elementwise.mul_constant,

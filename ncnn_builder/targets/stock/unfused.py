@@ -1,14 +1,20 @@
-"""Our fused layers as the composite ops that they were made of, each lowered as usual."""
+"""Our fused layers as the ops that they were made of, each lowered as usual."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from ...builder import append
 from ...ir import Graph, Node, Value
+from ...ops.convolutions.conv import static_conv
 from ...ops.enums import Noise
 from ...ops.generators import composite
 from ...ops.generators.fir import upsampling_border
+from ...ops.shapes.shape import concat
+from ...opspec import spec_of
 from .elementwise import add, bias_act
 from .filters import upfirdn2d
 from .modulated import modulated_conv2d
@@ -50,6 +56,23 @@ def to_rgb(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
         image = _meant(inputs[2:], lambda s, x: composite.upfirdn2d(s, x, weights["f"], up=2, padding=padding, gain=4))
         y = add(g, upfirdn2d(g, image, inputs[2:])[0], y)
     return [y, *rgb] if p["keep_rgb"] else [y]
+
+
+def fused_conv(g: Graph, node: Node, inputs: list[Value]) -> Sequence[Value]:
+    """FusedConv2d: Concat, Convolution, BinaryOp, and ReLU or PReLU; those that there are."""
+    p, weights = node.params, node.weights
+    parts = inputs[:-1] if p["residual"] else inputs
+    x = parts[0] if len(parts) == 1 else concat(g, parts, 1)[0]
+    scale = np.float32(p["scale"])
+    weight = weights["weight"].reshape(p["num_output"], p["num_input"], p["kernel_h"], p["kernel_w"]) * scale
+    bias = weights["bias"] * scale if p["bias_data_size"] else None
+    border = tuple(p[f"pad_{side}"] for side in ("top", "bottom", "left", "right"))
+    y = static_conv(g, x, weight, bias, 1, border)[0]
+    if p["residual"]:
+        y = add(g, y, inputs[-1])
+    if p["slope_data_size"]:
+        return append(g, spec_of("PReLU"), y, {"num_slope": p["slope_data_size"]}, {"slope": weights["slopes"]})
+    return [y] if p["slope"] == 1 else append(g, spec_of("ReLU"), y, {"slope": p["slope"]})
 
 
 def _activated(g: Graph, y: Sequence[Value], bias: Any, slope: float, gain: float, clamp: float) -> Sequence[Value]:
