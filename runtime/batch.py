@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from .batching.arguments import Batch, parse, usage
+from .batching.cluster import find, made_by_ray
 from .batching.formats import FORMATS
 from .batching.job import claim
-from .batching.maker import plan
+from .batching.maker import Order, plan
 from .batching.stores import Store, open_store
 from .batching.verify import verify
 from .batching.workers import made_by_workers
@@ -39,6 +40,8 @@ def make(batch: Batch, store: Store) -> str:
     quiet = batch.request.quiet
     store.check()
     FORMATS[batch.format].check()
+    if batch.ray:
+        find(batch.ray)
     order = plan(batch, choose_model(batch.request, ".png"))
     with store.held():
         job = claim(store, order.job)
@@ -47,9 +50,9 @@ def make(batch: Batch, store: Store) -> str:
         done = total - job.count(missing)
         if done and not quiet:
             print(f"{done} of {total} pictures are there already", file=sys.stderr)
-        workers = min(batch.workers or check_threads(None), len(missing))
         try:
-            with closing(made_by_workers(replace(order, job=job), missing, workers)) as pictures:
+            with closing(_made(batch, replace(order, job=job), missing)) as counts:
+                pictures = (1 for count in counts for _ in range(count))
                 for _ in progress(pictures, total, batch.out, "picture", quiet, done):
                     pass
         except BaseException:
@@ -60,6 +63,13 @@ def make(batch: Batch, store: Store) -> str:
         finally:
             store.sweep()  # of workers that were killed
     return batch.out
+
+
+def _made(batch: Batch, order: Order, shards: list[int]) -> Generator[int, None, None]:
+    """How many pictures more there are, again and again."""
+    if batch.ray and shards:
+        return made_by_ray(order, shards, batch.ray, batch.workers)
+    return made_by_workers(order, shards, min(batch.workers or check_threads(None), len(shards)))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ examples:
   python -m runtime.batch model=cats seeds=0-99999,458000 out=cats format=webdataset workers=16
   python -m runtime.batch --verify out=pictures/
 """
-OF_THE_MACHINE = ("workers",)
+OF_THE_MACHINE = ("workers", "ray")
 MIXING = ("styles", "weight")
 OF_THE_PICTURE = (
     *("model", "trunc", "cutoff", "mix", *MIXING, "class"),
@@ -58,6 +58,12 @@ KEYS = {
     "workers": Key(
         whole(1, 1024), "workers=N", "processes that make shards, with a thread each; default: the physical cores"
     ),
+    "ray": Key(
+        text,
+        "ray=ADDRESS",
+        "on a Ray cluster: auto for the one that is there, HOST:PORT, local for one of this\n"
+        "machine; model= and out= have to be the same places on all its machines",
+    ),
 }
 LARGEST_SHARD = 1000
 FEWEST_SHARDS = 16
@@ -75,6 +81,7 @@ class Batch:
     format: str = "png"
     shard: int = 0
     workers: int | None = None
+    ray: str | None = None
     verify: bool = False
 
     @property

@@ -110,7 +110,8 @@ def plan(batch: Batch, manifest: Manifest) -> Order:
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     model = text[PREFIX + "model"]
     job = Job(batch.seeds, batch.shard, batch.format, model, manifest.digest, said, key, batch.command)
-    return Order(replace(request, model=None), manifest.path.absolute(), batch.out, job)
+    out = batch.out if "://" in batch.out else str(Path(batch.out).absolute())  # wherever a worker may be
+    return Order(replace(request, model=None), manifest.path.absolute(), out, job)
 
 
 def _renderer(request: Request, manifest: Manifest, seed: Seed) -> Renderer:
