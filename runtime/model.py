@@ -29,7 +29,7 @@ class Model:
 
     Args:
         path: ``dir/NAME`` or ``dir/NAME.json``.
-        threads: at least 1; None takes the physical cores.
+        threads: at least 1; None takes the physical cores, no more than a container's quota.
         verify: compares the files with the sizes and SHA-256 sums of the manifest.
         options: further options of ``Net``, such as isolate=True for a bundle of a stranger.
 

@@ -33,7 +33,7 @@ class Net:
 
     Args:
         param, bin: the two files of the net.
-        threads: at least 1; None takes the physical cores.
+        threads: at least 1; None takes the physical cores, no more than a container's quota.
         fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage: reduced precision, off: on x86 it costs
             accuracy and gains nothing. bf16_storage takes a build with ``-C cmake.define.NCNN_BUILDER_BF16=ON``.
         winograd, sgemm, packing: ncnn's faster kernels, on.

@@ -1,10 +1,12 @@
 #include "machine.h"
 
+#include "cgroup.h"
+
 #include <cpu.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <thread>
 
 #if defined(_OPENMP)
@@ -31,25 +33,21 @@ static int allowed_cpus()
     return (int)std::thread::hardware_concurrency();
 }
 
-int default_threads()
+int default_threads(const std::string& root)
 {
     constexpr int most = 16;
-    return std::max(1, std::min({allowed_cpus(), ncnn::get_physical_cpu_count(), most}));
+    const int quota = (int)std::min<double>(most, std::ceil(group_limits(root).cpus));
+    return std::max(1, std::min({allowed_cpus(), ncnn::get_physical_cpu_count(), quota, most}));
 }
 
-size_t memory_limit()
+size_t memory_limit(const std::string& root)
 {
-    uint64_t limit = SIZE_MAX;
+    uint64_t limit = std::min<uint64_t>(SIZE_MAX, group_limits(root).bytes);
 #if defined(_SC_PHYS_PAGES) && defined(_SC_PAGESIZE)
     const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     if (pages > 0 && size > 0)
         limit = std::min(limit, (uint64_t)pages * (uint64_t)size);
 #endif
-    for (const char* name : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-        uint64_t bytes = 0;
-        if (std::ifstream(name) >> bytes) // else it is not there, or "max"
-            limit = std::min(limit, bytes);
-    }
     return (size_t)limit;
 }
 

@@ -2,17 +2,20 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 namespace runtime
 {
 
-// The physical cores that this process may use, at most 16: beyond that batch 1 gains nothing.
-int default_threads();
+// The physical cores that this process may use, no more than a container's or service's quota of processor
+// time feeds (1.5 cores are two threads), and at most 16: beyond that batch 1 gains nothing. `root`: as
+// group_limits().
+int default_threads(const std::string& root = "");
 
-// Bytes that blobs may take: the physical memory, or the container's limit where that is lower. Beyond it a
-// request is refused, and becomes an error of the layer. The system itself would often grant it and then kill
-// the process.
-size_t memory_limit();
+// Bytes that blobs may take: the physical memory, or the container's or service's limit where that is lower.
+// Beyond it a request is refused, and becomes an error of the layer. The system itself would often grant it
+// and then kill the process.
+size_t memory_limit(const std::string& root = "");
 
 // While one lives, OpenMP's loops of the calling thread that do not say how many threads they take, some of
 // those that prepare weights, take as many as this.

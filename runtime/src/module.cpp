@@ -221,8 +221,8 @@ PYBIND11_MODULE(_ncnn, m)
     m.def("layer_types", layer_types);
     m.def("add_layers", runtime::add_layers, "library"_a);
     m.def("layer_libraries", runtime::outside_libraries);
-    m.def("default_threads", runtime::default_threads);
-    m.def("memory_limit", runtime::memory_limit);
+    m.def("default_threads", runtime::default_threads, "root"_a = "");
+    m.def("memory_limit", runtime::memory_limit, "root"_a = "");
 
     m.def("serve", serve, "control"_a);
 
