@@ -101,6 +101,8 @@ class Errors:
 
 DRAWN = ((0, 1), (0, -1), (1, 1))
 """Draw and sign of the errors that are tried. The second draw is for results of so few numbers that one says little."""
+FIRST = DRAWN[:1]
+"""What is enough for a result that is right: no further draw allows less, or makes one that says nothing say more."""
 MORE = tuple((draw, sign, in_common) for in_common in (False, True) for draw in range(2, 10) for sign in (1, -1))
 """Those that are tried before a result is called wrong: of a sum of large numbers that a clip lets through in few
 places, three draws may all be small."""
