@@ -74,7 +74,7 @@ NETWORKS: dict[str, Network] = {
     ),
     "LaMa": Network({}),
     "OmniSR": Network({"num_feat": 16}),
-    "SCUNet": Network({"config": [2, 2, 2, 2, 2, 2, 2], "dim": 32}),
+    "SCUNet": Network({"config": [1, 1, 1, 1, 1, 1, 1], "dim": 64}),
     "FBCNN": Network({"nc": [8, 16, 32, 512], "nb": 2}),
     "Uformer": Network({"embed_dim": 8, "depths": [1] * 9}),
     "RGT": Network({"embed_dim": 24, "depth": [2, 2], "num_heads": [2, 2], "mlp_ratio": 2.0}),

@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from .baked import Baked, baked_sizes, need_none
 from .given import need_known_sizes
 from .inplace import without_writes
 from .kept import spared
+from .literals import literals
 from .marks import Leaf, marked
 from .open_pools import OpenPools
 from .shapes_only import shapes_only
@@ -73,7 +74,11 @@ def export(
             assigned = nullcontext() if strict else assignments(module, *([] if shapes is None else [OpenPools()]))
             numbers = nullcontext(baked) if shapes is None else baked_sizes()
             # Without gradients: as a net is run, should it ask.
-            with _quiet(), torch.no_grad(), shapes_only(), spared(module), assigned, marks as leaves, numbers as baked:
+            as_run = (_quiet(), torch.no_grad(), shapes_only(), literals(), spared(module), assigned)
+            with ExitStack() as stack:
+                for context in as_run:
+                    stack.enter_context(context)
+                leaves, baked = stack.enter_context(marks), stack.enter_context(numbers)
                 exported = torch.export.export(module, tuple(args), dict(kwargs or {}), strict=strict, **options)
             program = program_of(exported, leaves, shapes)
             need_none(baked, type(module).__name__)

@@ -154,6 +154,27 @@ def test_what_is_refused_says_where_and_what_to_do(kind, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_table_of_numbers_decides_is_decided(tmp_path):
+    """As torchvision's normalize() does; and not what is written into it later."""
+
+    def normalized(x):
+        std = torch.as_tensor([0.5, 0.25, 2.0], dtype=x.dtype, device=x.device)
+        if (std == 0).any():
+            raise ValueError(std)
+        for factor in torch.tensor([1, 3, 2]).tolist():
+            x = x * factor
+        return x / std.view(-1, 1, 1)
+
+    def written(x):
+        table = torch.tensor([0.0, 0.0])
+        table[0] = x.mean()
+        return x if table.any() else -x
+
+    nb.convert(Of(normalized).eval(), (torch.randn(1, 3, 4, 4),), tmp_path / "net")
+    with pytest.raises(nb.BuildError, match=r"at test_convert.py:\d+: forward\(\) decides by numbers"):
+        nb.convert(Of(written).eval(), (torch.randn(1, 3, 4, 4),), tmp_path / "other")
+
+
 def test_writing_into_an_input_is_refused():
     class Writes(nn.Module):
         def forward(self, x):
