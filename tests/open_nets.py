@@ -213,6 +213,23 @@ class Patches(nn.Module):
         return y.permute(0, 3, 1, 4, 2, 5).reshape(n, 5, h, w)
 
 
+class Codebook(nn.Module):
+    """Each pixel becomes the code that is nearest to it, which a row of zeros and a one takes out of the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.codes = nn.Conv2d(3, 4, 3, 2, 1), nn.Embedding(12, 4)
+
+    def forward(self, x: Any) -> Any:
+        z = self.before(x).permute(0, 2, 3, 1).contiguous()
+        flat = z.view(-1, 4)
+        far = flat.pow(2).sum(1, keepdim=True) + self.codes.weight.pow(2).sum(1) - 2 * flat @ self.codes.weight.t()
+        nearest = far.min(dim=1)[1].unsqueeze(1)
+        chosen = torch.zeros(nearest.shape[0], 12).to(z)
+        chosen.scatter_(1, nearest, 1)
+        return (chosen @ self.codes.weight).view(z.shape).permute(0, 3, 1, 2).contiguous()
+
+
 class Pooled(nn.Module):
     """Pooling into parts whose number follows the size, of whole axes, and of one axis alone."""
 
@@ -259,6 +276,7 @@ NETS = {
     "windows": Net(Windows, (1, 3, 24, 32), {"x": {2: "8*h", 3: "8*w"}}),
     "shifted": Net(Shifted, (1, 3, 12, 20), {"x": {2: "4*h=8..256", 3: "4*w=8..256"}}),
     "patches": Net(Patches, (1, 3, 24, 16), {"x": {2: "8*h", 3: "8*w"}}),
+    "codebook": Net(Codebook, (1, 3, 12, 14), {"x": {2: "h", 3: "w"}}),
     "pooled": Net(Pooled, (1, 3, 24, 16), {"x": {2: "8*h", 3: "8*w"}}),
     "padded": Net(Padded, (1, 3, 21, 30), {"x": {2: "h=4..", 3: "w=4.."}}),
 }

@@ -10,6 +10,7 @@ import torch
 
 from ...ir import Graph
 from ...ops.common import need
+from ...sizes import Size
 from ..axes import turned_back
 from ..blobs import as_tensor, view
 from ..broadcast import arithmetic, expanded
@@ -217,18 +218,21 @@ def _scatter(g: Graph, node: Call, x: Any, dim: int, index: Any, source: Any) ->
 
 
 def _one_hot(g: Graph, node: Call, x: Any, dim: int, index: Tensor, value: Any) -> Tensor | None:
-    """One number put into each row of a constant that is one number everywhere: codes of a codebook. None: no such."""
-    dim %= len(node.shape)
-    row = [n if i == dim else 1 for i, n in enumerate(node.shape)]
-    rows = tuple(1 if i == dim else n for i, n in enumerate(node.shape))
-    if node.operator.startswith("aten.scatter_add") or not isinstance(x, torch.Tensor) or index.shape != rows:
+    """One number put into each row, mostly of zeros: codes of a codebook. None: no such."""
+    shape, dtype = node.shape, node.dtype
+    dim %= len(shape)
+    rows = tuple(1 if i == dim else n for i, n in enumerate(shape))
+    if node.operator.startswith("aten.scatter_add") or index.shape != rows or isinstance(shape[dim], Size):
         return None
-    if isinstance(value, (Tensor, torch.Tensor)) or not bool((x == x.flatten()[0]).all()):
+    if isinstance(value, (Tensor, torch.Tensor)):
         return None
-    places = torch.arange(float(node.shape[dim])).reshape(row)
-    ones, rest = compared(g, "eq", index, places, node.shape), float(x.flatten()[0])
-    if (rest, float(value)) == (0.0, 1.0):
-        return ones
-    return arithmetic(
-        g, arithmetic(g, ones, float(value) - rest, "Mul", node.shape, node.dtype), rest, "Add", node.shape, node.dtype
-    )
+    places = torch.arange(float(shape[dim])).reshape([n if i == dim else 1 for i, n in enumerate(shape)])
+    ones = compared(g, "eq", index, places, shape)
+    if isinstance(x, torch.Tensor) and bool((x == x.flatten()[0]).all()):
+        rest = float(x.flatten()[0])
+        if (rest, float(value)) == (0.0, 1.0):
+            return ones
+        return arithmetic(g, arithmetic(g, ones, float(value) - rest, "Mul", shape, dtype), rest, "Add", shape, dtype)
+    kept = arithmetic(g, as_tensor(g, x), compared(g, "ne", index, places, shape), "Mul", shape, dtype)
+    put_in = ones if value == 1 else arithmetic(g, ones, float(value), "Mul", shape, dtype)
+    return arithmetic(g, kept, put_in, "Add", shape, dtype)

@@ -29,6 +29,7 @@ SAMPLES: list[Sample] = [
     Sample("rows-at-computed", lambda x, i: x[:, i], ((1, 6, 3, 2), _PLACES)),
     Sample("gather-of-one-number", lambda i: torch.ones(1, 6).gather(1, i.abs() % 6) + i, (_PLACES,)),
     Sample("gather-of-a-row", lambda i: torch.arange(6.0)[None].gather(1, i.abs() % 6), (_PLACES,)),
+    Sample("greatest-replaced", lambda x: x.scatter(1, x.argmax(1, keepdim=True), 3.0), ((6, 5),)),
     Sample("codes", lambda x: torch.zeros(6, 5).scatter(1, x.argmax(1, keepdim=True), 1.0), ((6, 5),)),
     Sample(
         "codes-of-columns", lambda x: torch.full((6, 5), 2.0).scatter_(0, x.argmin(0, keepdim=True), 0.5), ((6, 5),)
