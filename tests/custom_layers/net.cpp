@@ -76,6 +76,17 @@ private:
 };
 } // namespace
 
+ncnn::Option option_of(const Mode& mode)
+{
+    ncnn::Option opt;
+    opt.num_threads = mode.threads;
+    opt.use_packing_layout = mode.packing;
+    opt.lightmode = mode.lightmode;
+    opt.use_fp16_packed = opt.use_fp16_storage = opt.use_fp16_arithmetic = false;
+    opt.use_vulkan_compute = false;
+    return opt;
+}
+
 Outcome run_net(const std::string& param, const std::vector<float>& weights,
                 const std::vector<ncnn::Mat>& inputs, int outputs, const Mode& mode, bool stream)
 {
@@ -83,14 +94,9 @@ Outcome run_net(const std::string& param, const std::vector<float>& weights,
     custom_layers::ErrorScope scope;
     ExactAllocator allocator;
     ncnn::Net net;
-    net.opt = ncnn::Option();
+    net.opt = option_of(mode);
     net.opt.blob_allocator = &allocator;
     net.opt.workspace_allocator = &allocator;
-    net.opt.num_threads = mode.threads;
-    net.opt.use_packing_layout = mode.packing;
-    net.opt.lightmode = mode.lightmode;
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = false;
-    net.opt.use_vulkan_compute = false;
     outcome.status = custom_layers::register_all(net);
 
     const int lines = (int)inputs.size() + (int)std::count(param.begin(), param.end(), '\n');

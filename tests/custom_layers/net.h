@@ -18,6 +18,9 @@ struct Mode {
 // threads 1 and 2, packed layout on and off, lightmode on and off
 const std::vector<Mode>& all_modes();
 
+// ncnn's option for it, in float32: on ARM ncnn computes in float16 where it is not told otherwise.
+ncnn::Option option_of(const Mode& mode);
+
 struct Outcome {
     int status = -1;   // 0, or what ncnn returned
     std::string error; // what our layer reported

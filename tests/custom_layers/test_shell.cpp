@@ -107,9 +107,7 @@ TEST(shell, nothing_downstream_changes_the_weight)
 
     for (const Mode& mode : all_modes()) {
         ncnn::Net net;
-        net.opt.num_threads = mode.threads;
-        net.opt.use_packing_layout = mode.packing;
-        net.opt.lightmode = mode.lightmode;
+        net.opt = option_of(mode);
         const std::vector<float> model = file; // by reference: a write through it would show here
         if (!check(custom_layers::register_all(net) == 0 && net.load_param_mem(net_text) == 0 &&
                        net.load_model((const unsigned char*)model.data()) > 0,
