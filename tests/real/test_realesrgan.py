@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import ncnn_builder as nb
+from benchmarks.real import upscale
 from ncnn_builder.__main__ import main
 from runtime import Net
 
-from .packages import file
+from .packages import file, need
 from .test_packages import levels, photograph
 
 pytestmark = pytest.mark.real
@@ -42,3 +43,13 @@ def test_the_same_photograph(name: str, tmp_path: Path, capsys: pytest.CaptureFi
             nb.save(g, tmp_path / "a.param", tmp_path / "a.bin", target=target)
             got = Net(tmp_path / "a.param", tmp_path / "a.bin", threads=2).run({"data": np.ascontiguousarray(x)})
             assert levels(got["output"], expected, 0, 1) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name, factor in MODELS.items() if factor == 4])
+def test_the_benchmark_compares_nets_that_compute_the_same(name: str, tmp_path: Path) -> None:
+    need("openvino")
+    makes = upscale(name, 48, tmp_path)
+    assert "FusedConv2d" in (tmp_path / "a.param").read_text()
+    plain, other, fused = (made(2)() for made in (makes["plain"], makes["openvino"], makes["fused"]))
+    for got in (other[0], fused["output"]):
+        assert np.abs(got - plain["output"]).max() <= 1e-4 * np.abs(plain["output"]).max()
