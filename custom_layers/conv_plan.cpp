@@ -46,22 +46,47 @@ void ConvRun::plan()
     const int least = std::max(1, std::min(repaid, (int)(kMostBlock / (values + sums))));
     const size_t room = (weights < cache ? cache - weights : cache) * 3 / 4;
     int block = std::max((int)(room / (values + sums)) / columns * columns, least);
+    const int panel_shares = std::min(threads_, panels_);
+    const size_t share_sums = sums / out_groups_ * share_groups(panel_shares);
+    // The filter of up = 2 wants all rows at once, which may be too much.
+    const bool possible =
+        threads_ > 1 &&
+        (conv_.up == 1 || (values * all <= 4 * kLarge && share_sums * all <= (size_t)kMostBlock));
     // Each thread would read all weights for few tiles.
-    channels_ = threads_ > 1 && panels_ >= threads_ &&
-                (all < threads_ * 2 * columns || (weights > cache && all < threads_ * 16 * columns) ||
-                 (conv_.up == 2 && weights > 4 * cache));
-    const int share_groups = (panels_ + threads_ - 1) / threads_ * panel_groups_;
-    if (conv_.up == 2 && (values * all > 4 * kLarge || sums / out_groups_ * share_groups * all > kMostBlock))
-        channels_ = false; // the filter wants all rows at once, which would be too much
-    thread_groups_ = channels_ ? share_groups : panels_ * panel_groups_;
+    const bool wanted = all < threads_ * 2 * columns || (weights > cache && all < threads_ * 16 * columns) ||
+                        (conv_.up == 2 && weights > 4 * cache);
+    channels_ = possible && wanted && panels_ >= threads_;
+    const int largest = (int)(kLarge / values) / columns * columns;
+    share(block, std::max(least, largest));
+    // There are more panels than blocks, although there are fewer than threads.
+    if (possible && shares_ < panel_shares) {
+        channels_ = true;
+        share(block, std::max(least, largest));
+    }
+    allot();
+}
 
+// Output groups of a thread, of so many that share the panels.
+int ConvRun::share_groups(int shares) const { return (panels_ + shares - 1) / shares * panel_groups_; }
+
+// Blocks and shares: of `block` tiles at least by tiles, of `largest` at most by channels.
+void ConvRun::share(int block, int largest)
+{
+    const int columns = kernels_.columns;
+    const int all = tiles_y_ * tiles_x_;
+    thread_groups_ = channels_ ? share_groups(std::min(threads_, panels_)) : panels_ * panel_groups_;
     if (conv_.up == 2 && !channels_) {
         block_rows_ = std::max(1, std::min(block / tiles_x_, tiles_y_));
+        // Each thread has two blocks or more. That weights are read more often costs less than threads
+        // without work.
+        const int most = std::min(threads_, tiles_y_ / 2);
+        if (most > 1)
+            block_rows_ = std::min(block_rows_, tiles_y_ / (2 * most));
         const int strips = (tiles_x_ * block_rows_ + block - 1) / block;
         block_ = (tiles_x_ + strips - 1) / strips * block_rows_;
     } else {
         if (channels_)
-            block = conv_.up == 2 ? all : std::max(least, (int)(kLarge / values) / columns * columns);
+            block = conv_.up == 2 ? all : largest;
         else if (all < (int64_t)block * threads_)
             block = std::max(round_up((all + threads_ - 1) / threads_, columns), 1);
         const int blocks = (all + block - 1) / block; // of the same size
@@ -69,12 +94,11 @@ void ConvRun::plan()
         block_rows_ = tiles_y_;
     }
     if (channels_)
-        shares_ = threads_;
+        shares_ = std::min(threads_, panels_);
     else if (conv_.up == 2)
         shares_ = std::max(1, std::min(threads_, tiles_y_ / (2 * block_rows_)));
     else
         shares_ = std::min(threads_, (all + block_ - 1) / block_);
-    allot();
 }
 
 // Sizes of the memory.

@@ -63,6 +63,8 @@ private:
     };
 
     void plan();
+    int share_groups(int shares) const;
+    void share(int block, int largest);
     void allot();
     int64_t floats() const; // of the workspace
     int take_memory();

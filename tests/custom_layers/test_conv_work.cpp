@@ -101,6 +101,34 @@ TEST(conv_work, by_channels)
     check_case(ConvCase(17, 161, 4, 4).upsampled(4), 202);
 }
 
+// Layers of StyleGAN2 at 512 x 512: more threads have no fewer shares, and eight have work.
+TEST(conv_work, shares_of_many_threads)
+{
+    ConvCase layers[] = {ConvCase(512, 512, 4, 4),     ConvCase(512, 512, 4, 4),
+                         ConvCase(512, 256, 64, 64),   ConvCase(256, 128, 128, 128),
+                         ConvCase(128, 128, 256, 256), ConvCase(128, 64, 256, 256)};
+    for (ConvCase& c : layers) {
+        const bool up = c.inputs != c.outputs || &c == &layers[1];
+        if (up)
+            c.upsampled(4);
+        const std::vector<float> weights((size_t)c.inputs * c.outputs * 9, 0.f);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            if (!kernels)
+                continue;
+            Conv conv = conv_of(c);
+            conv.prepare(weights.data(), true, *kernels);
+            int before = 1;
+            for (int threads = 1; threads <= 64; threads++) {
+                const int shares = sharing_of(conv, c, threads).shares;
+                check(shares >= before && shares >= std::min(threads, 8) && shares <= threads,
+                      "%s: %d threads have %d shares, one less %d", c.name().c_str(), threads, shares,
+                      before);
+                before = shares;
+            }
+        }
+    }
+}
+
 TEST(conv_work, rows_shared)
 {
     const auto wanted = [](const ConvSharing& s) { return s.way == ConvSharing::kRows && s.shares >= 3; };
