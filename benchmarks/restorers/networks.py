@@ -72,7 +72,7 @@ NETWORKS: dict[str, Network] = {
     "RestoreFormer": Network(
         {"ch": 32, "ch_mult": (1, 1, 1, 1, 1, 1), "num_res_blocks": 1, "n_embed": 64, "embed_dim": 32, "z_channels": 32}
     ),
-    "LaMa": Network({}),
+    "LaMa": Network({"in_nc": 4}),
     "OmniSR": Network({"num_feat": 16}),
     "SCUNet": Network({"config": [1, 1, 1, 1, 1, 1, 1], "dim": 64}),
     "FBCNN": Network({"nc": [8, 16, 32, 512], "nb": 2}),
