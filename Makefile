@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo train test check lint docs sdist wheel wheel-test cpp layers-test setup-demo setup-dev clean
+.PHONY: demo train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -89,6 +89,14 @@ endif
 # The custom layers' own tests in C++.
 layers-test: cpp
 	$(BIN)/ctest --test-dir $(CPP) --output-on-failure
+
+# The same, built for 64-bit ARM and run by qemu. Debian: apt install g++-aarch64-linux-gnu qemu-user.
+AARCH64 := build/aarch64
+aarch64-test: setup-dev
+	$(CMAKE) -S . -B $(AARCH64) -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -DNCNN_BUILDER_BUILD_TESTS=ON \
+	  -DNCNN_BUILDER_PROGRAM=OFF -DNCNN_BUILDER_PYTHON=OFF -DPython_EXECUTABLE=$(BIN)/python
+	$(CMAKE) --build $(AARCH64) --parallel $$(getconf _NPROCESSORS_ONLN)
+	$(BIN)/ctest --test-dir $(AARCH64) --output-on-failure
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
