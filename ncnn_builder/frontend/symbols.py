@@ -185,7 +185,9 @@ class Symbols:
     def _tests(self) -> Iterator[Callable[[Mapping[str, int]], bool]]:
         """The conditions as functions of the names' values, each once, without those that hold for all."""
         seen = set()
-        for condition in self.conditions:
+        for condition in dict.fromkeys(self.conditions):
+            if not condition.free_symbols:
+                continue  # torch writes down also what it has found to be true of all
             compare = _RELATIONS.get(type(condition).__name__)
             if compare is None:
                 yield partial(self._by_torch, condition)
