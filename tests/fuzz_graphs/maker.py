@@ -159,9 +159,8 @@ class Maker:
         """n as a product of so many numbers."""
         found = []
         for _ in range(rank - 1):
-            now = int(
-                n
-            )  # of an open size the example's: its remainders, one by one, are most of what the fuzz would do
+            # Of an open size the example's: with its own remainders, one by one, the fuzz would do little else.
+            now = int(n)
             divisor = self.rng.choice([d for d in range(1, now + 1) if now % d == 0][:12])
             found.append(divisor)
             n //= divisor
