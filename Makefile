@@ -50,10 +50,10 @@ lint: setup-dev
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' | grep -v -e param_ids.h -e op_limits_table.cpp)
 
-# The pages as a site: build/docs/index.html.
+# The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt sphinx myst-parser furo
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs build/docs
 
 # dist/: the source distribution, and a wheel for this Python that is built from it. auditwheel says which systems it runs
 # on, by what they need at least of glibc, and brings libgomp along. Other Pythons: PYTHON=python3.12 VENV=build/venv312.

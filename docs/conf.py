@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ABOVE = {"index": "README.md", "index.zh": "README.zh.md", "contributing": "CONTRIBUTING.md"}
+ABOVE = {
+    "index": "README.md",
+    "index.zh": "README.zh.md",
+    "contributing": "CONTRIBUTING.md",
+    "changelog": "CHANGELOG.md",
+}
 """Pages of the site, and the file above docs/ whose text they are."""
 
 project = html_title = "ncnn-builder"

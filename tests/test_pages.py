@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
-SITE = ["docs/index.md", "docs/index.zh.md", "docs/contributing.md"]
+ABOVE = runpy.run_path(str(ROOT / "docs/conf.py"))["ABOVE"]
+SITE = [f"docs/{page}.md" for page in ABOVE]
 """What the site has above the pages: its text is that of files above docs/."""
 DOCS = sorted({str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md")} - set(SITE))
 PAGES = ["README.md", *DOCS]
@@ -70,6 +72,13 @@ def test_the_site_leads_to_every_page() -> None:
     """`make docs` says so as well, as a warning."""
     contents = [line for fence in FENCE.findall(text("docs/index.md")) for line in fence.splitlines()[4:-1]]
     assert sorted(f"docs/{name}.md" for name in contents) == sorted([*DOCS, *SITE[1:]])
+
+
+@pytest.mark.parametrize("page", [*DOCS, *ABOVE.values()])
+def test_links_of_the_site_lead_to_pages_of_it(page: str) -> None:
+    """`make docs` says so as well, of what it reads anew."""
+    links = (ROOT.joinpath(page).parent.joinpath(target).resolve() for target in LINK.findall(text(page)))
+    assert {link for link in links if link.suffix == ".md"} <= {ROOT / name for name in [*DOCS, *ABOVE.values()]}
 
 
 def test_the_readme_is_short() -> None:
