@@ -99,4 +99,5 @@ if(_ncnn_prefix)
   unset(ncnn_DIR CACHE) # only a user's choice stays in CMake's cache: ours would outlive a changed pin
 endif()
 set(NCNN_CONFIG_DIR "${_ncnn_config}") # a hint for whoever finds our installed library
+set(NCNN_CHOSEN_DIR "${ncnn_DIR}") # of a user who has an ncnn of their own; else nothing
 message(STATUS "ncnn: ${_ncnn_config}")

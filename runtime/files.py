@@ -19,7 +19,8 @@ FOLDER = ".unfinished"  # suffix of a folder that is not whole
 def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to; it becomes `path` at the end, or disappears if the block raises.
 
-    durable: it is on the disk by then, and stays when the machine stops.
+    durable: it is on the disk by then, and stays when the machine stops. An OSError that names no file, as that of a
+    full disk, names `path`.
     """
     # Named before it is made, so that Ctrl-C finds no moment between the two in which it would be forgotten.
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
@@ -31,6 +32,9 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
         temporary.replace(path)
         if durable:
             _to_disk(path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -49,8 +53,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         temporary.replace(path)
         _to_disk(path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name(error: OSError, path: Path) -> None:
+    if error.filename is None and error.errno is not None and not isinstance(error, ConnectionError):
+        error.filename = str(path)
 
 
 def _to_disk(path: Path) -> None:

@@ -91,13 +91,13 @@ def claim(store: Store, job: Job) -> Job:
             return found
         if store.names(BOOKS) != {Path(NOTE).name}:
             raise UsageError(
-                "the place holds pictures of another model or of other seeds, or made with other settings",
+                f"out={store.out} holds pictures of another model or of other seeds, or made with other settings",
                 expected=job.command,
                 got=found.command,
                 fix="Finish that job with its command, delete the place, or give another out=",
             )
     elif store.names() - {BOOKS} or store.names(BOOKS):
-        raise UsageError("the place holds other files", expected="an empty or a new out=")
+        raise UsageError(f"out={store.out} holds other files", expected="an empty or a new out=")
     with store.file(NOTE) as path:
         path.write_text(json.dumps(job.note(), indent=1), encoding="utf-8")
     return job
@@ -108,7 +108,8 @@ def read_job(store: Store) -> Job:
     try:
         data = read(store, NOTE)
     except FileNotFoundError:
-        raise UsageError("out= holds no pictures of this command", expected=f"a place with {NOTE}") from None
+        expected = f"a place with {NOTE}"
+        raise UsageError(f"out={store.out} holds no pictures of this command", expected=expected) from None
     try:
         found = parse(data, KIND)
         texts = {name: str(found[name]) for name in ("format", "model", "model_sha256", "key", "command")}
@@ -117,7 +118,7 @@ def read_job(store: Store) -> Job:
         word(*FORMATS)("format", texts["format"])
     except (ValueError, KeyError, AttributeError, RecursionError, UsageError) as error:
         fix = "Delete the place, and begin again"
-        raise UsageError("the note of this place is damaged", file=NOTE, reason=str(error), fix=fix) from None
+        raise UsageError(f"the note of out={store.out} is damaged", file=NOTE, reason=str(error), fix=fix) from None
     return Job(seeds=seeds, shard=shard, recipe=recipe, **texts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from .job import VERSION, Job, digest
 from .stores import open_store
 
 KIND = "ncnn-builder-shard"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+AGAIN = "Make room, and give the same command again"
 OF_ONE_PICTURE = ("seeds", "model", "command")  # fields of a recipe
 
 
@@ -55,7 +58,20 @@ class Maker:
         self._renderer = _renderer(alone, self._manifest, Seed(str(order.job.seeds.largest)))
 
     def make(self, shard: int, made: Callable[[int], object]) -> None:
-        """Writes one shard, the file that says so last. made: is told how many pictures of it there are."""
+        """Writes one shard, the file that says so last. made: is told how many pictures of it there are.
+
+        Raises NcnnError, for a disk that is full too, with the shard and the place.
+        """
+        try:
+            self._make(shard, made)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):  # nobody is there to be told
+                raise
+            reason = error.strerror or str(error)
+            what = f"{self._job.says(shard)} cannot be written to out={self._store.out}"
+            raise UsageError(what, reason=reason, fix=AGAIN if error.errno in NO_SPACE else None) from None
+
+    def _make(self, shard: int, made: Callable[[int], object]) -> None:
         job = self._job
         hashes: dict[str, str] = {}
 

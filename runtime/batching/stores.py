@@ -21,7 +21,9 @@ if sys.platform != "win32":
 
 
 class Store(Protocol):
-    """Names are relative, with / between a folder and what is in it."""
+    """Names are relative, with / between a folder and what is in it. out: the place, as it was given."""
+
+    out: str
 
     def check(self) -> None:
         """Raises UsageError where nothing can be written; leaves nothing."""
@@ -47,10 +49,10 @@ class Store(Protocol):
 
 class Folder:
     def __init__(self, out: str) -> None:
-        self._out, self._place = out, Path(out).absolute()
+        self.out, self._place = out, Path(out).absolute()
 
     def check(self) -> None:
-        check_directory(self._out)
+        check_directory(self.out)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -112,13 +114,13 @@ class Bucket:
         except ImportError as error:
             fix = 'pip install "ncnn-builder[batch]", and the package of that kind of address'
             raise UsageError(f"out={address} needs the package fsspec", reason=str(error), fix=fix) from None
-        self._address = address
+        self.out = address
         with self._told("cannot be used"):
             self._system, self._root = fsspec.core.url_to_fs(address)
 
     def check(self) -> None:
         if "memory" in self._system.protocol:
-            raise UsageError(f"out={self._address} is memory of this process, and workers are others")
+            raise UsageError(f"out={self.out} is memory of this process, and workers are others")
         self.names()
 
     def held(self) -> AbstractContextManager[None]:
@@ -175,7 +177,7 @@ class Bucket:
         except let:
             raise
         except Exception as error:
-            raise UsageError(f"{self._address} {what}", reason=" ".join(str(error).split())[:300]) from None
+            raise UsageError(f"{self.out} {what}", reason=" ".join(str(error).split())[:300]) from None
 
 
 def open_store(out: str) -> Store:

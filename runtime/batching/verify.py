@@ -25,7 +25,8 @@ def verify(store: Store, quiet: bool) -> str:
     if found:
         more = [f"and {len(found) - MOST_LINES} more"] if len(found) > MOST_LINES else []
         cure = f"To have a shard made again, delete its file in {BOOKS} and give the command: {job.command}"
-        raise Refuted("\n".join([f"{len(found)} faults:", *found[:MOST_LINES], *more, cure]))
+        head = "1 fault:" if len(found) == 1 else f"{len(found)} faults:"
+        raise Refuted("\n".join([head, *found[:MOST_LINES], *more, cure]))
     return (
         f"{count} pictures of {len(job.shards)} shards, seeds {job.seeds}: each is there once, every SHA-256 is right"
     )

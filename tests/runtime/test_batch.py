@@ -31,7 +31,8 @@ def verified(capsys: pytest.CaptureFixture[str], out: str = "p") -> list[str]:
     said = capsys.readouterr().out.splitlines()
     assert status == (1 if len(said) > 1 else 0), said
     if status:
-        assert said[0] == f"{len(said) - 2} faults:" and said[-1].startswith("To have a shard made again, delete its")
+        assert said[0] == ("1 fault:" if len(said) == 3 else f"{len(said) - 2} faults:")
+        assert said[-1].startswith("To have a shard made again, delete its")
     else:
         assert "each is there once" in said[0]
     return said[1:-1]
@@ -204,7 +205,7 @@ def test_another_job_is_refused(place: Path, other: list[str], capsys: pytest.Ca
     made_here(*SMALL, shards=[0])
     before = files("p")
     assert main(["model=tiny", *other, "out=p", "-q"]) == 2
-    assert "error: the place holds pictures of another model or of other seeds, or" in capsys.readouterr().err
+    assert "error: out=p holds pictures of another model or of other seeds, or" in capsys.readouterr().err
     assert files("p") == before
     shutil.rmtree("p")
     order_of(*SMALL)  # of which no shard was made: nothing is lost
@@ -294,13 +295,13 @@ def test_what_was_deleted_is_made_again(place: Path, damage: Callable[[], object
 def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--verify", "out=p"]) == 2
     assert capsys.readouterr().err == (
-        "error: out= holds no pictures of this command; expected a place with _batch/job.json\n"
+        "error: out=p holds no pictures of this command; expected a place with _batch/job.json\n"
     )
     made_here(*SMALL)
     for text in ("{", "[]", '{"kind": "ncnn-builder-batch", "version": 1}', '{"kind": "ncnn-builder-batch"}'):
         Path("p/_batch/job.json").write_text(text)
         assert main(["--verify", "out=p"]) == 2 and main(["model=tiny", *SMALL]) == 2
-        assert capsys.readouterr().err.count("error: _batch/job.json: the note of this place is damaged") == 2
+        assert capsys.readouterr().err.count("error: _batch/job.json: the note of out=p is damaged") == 2
 
 
 # --- mistakes
@@ -343,7 +344,7 @@ def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["seeds=0-5", "out=p", "model=nosuch"], "nosuch.json: no such model"),
         (["seeds=0-5", "out=1.bin"], "out=1.bin is a file; expected a directory"),
         (["seeds=0-5", "out=no/where"], "there is no directory no"),
-        (["seeds=0-5", "out=."], "the place holds other files; expected an empty or a new out="),
+        (["seeds=0-5", "out=."], "out=. holds other files; expected an empty or a new out="),
         (["--verify"], "there is no out="),
         (["--verify", "out=p", "seeds=0-5"], "seeds= has no meaning with --verify"),
     ],

@@ -168,7 +168,8 @@ def test_a_full_disk(place: Path) -> None:
     done, kept, error = err.splitlines()
     assert done == "110 of 220 pictures are there already"
     assert kept == "110 of 220 pictures are kept in p: the same command goes on with them"
-    assert error == "error: [Errno 27] File too large"
+    where = f"shard 00000 (seeds 0-109) cannot be written to out={Path('p').absolute()}"
+    assert error == f"error: {where}; reason: File too large"
     assert not Path("p/_batch/00000.json").exists() and not [name for name in files("p") if "/." in f"/{name}"]
     goes_on(order)
     assert main(["--verify", "out=p", "-q"]) == 0
