@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import UsageError
-from .keys import KEYS, MODES, Key, StyleRanges, read_words
+from .keys import KEYS, MODES, MOST_BLENDED, Blend, Key, StyleRanges, read_words
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix
 from .values import FloatArray
@@ -62,6 +62,7 @@ class Request:
     grid: tuple[int, int] | None = None  # columns, rows
     styles: StyleRanges | None = None  # None: the default
     weight: float = 1.0
+    blend: Blend | None = None
     mix: Seed | None = None
     frames: int = 120
     fps: Fraction = Fraction(30)
@@ -72,6 +73,7 @@ class Request:
     noise_strength: float = 1.0
     rotate: float | None = None
     translate: tuple[float, float] | None = None
+    zoom: float | None = None
     label_class: int | None = None
     out: str | None = None
     threads: int | None = None
@@ -88,10 +90,11 @@ class Request:
         return {i for first, last in self.styles for i in range(first, last + 1)}
 
     def transform(self) -> FloatArray | None:
-        """What rotate= and translate= ask for, [3, 3]; None where neither is given."""
-        if self.rotate is None and self.translate is None:
+        """What rotate=, translate= and zoom= ask for, [3, 3]; None where none is given."""
+        if self.rotate is None and self.translate is None and self.zoom is None:
             return None
-        return transform_matrix(self.rotate or 0.0, self.translate or (0.0, 0.0))
+        zoom = 1.0 if self.zoom is None else self.zoom
+        return transform_matrix(self.rotate or 0.0, self.translate or (0.0, 0.0), zoom)
 
     def label(self, c_dim: int) -> FloatArray | None:
         """One-hot [c_dim], or None for a model without labels. Raises UsageError if class= does not fit."""
@@ -153,7 +156,7 @@ def parse(arguments: list[str]) -> Request:
 # What a mode needs of seeds: (fewest, most, in words).
 COUNTS = {
     "image": (1, None, "1 seed or more"),
-    "mix": (2, 2, "2 seeds"),
+    "mix": (2, 2, "2 seeds"),  # with blend= more
     "a2b": (2, None, "2 seeds or more"),
     "grid": (0, 0, "rows= and cols="),
     "w_avg": (0, 0, "none"),
@@ -167,8 +170,18 @@ def _check_counts(request: Request) -> None:
             raise UsageError("mode=info has no picture", expected="mode=info picture.png")
         return
     fewest, most, expected = COUNTS[mode]
+    if request.blend is not None:
+        most, expected = MOST_BLENDED, f"2 to {MOST_BLENDED} seeds"
+        for key in ("styles", "weight"):
+            if key in request.given:
+                raise UsageError(f"{key}= and blend= say the same thing", expected="one of them")
     if count < fewest or (most is not None and count > most):
         raise UsageError(f"mode={mode} has a wrong number of seeds", expected=expected, got=str(count))
+    for _, parts in request.blend or []:
+        for place, _ in parts:
+            if place >= count:
+                letter = chr(ord("a") + place)
+                raise UsageError(f"blend= asks for seed {letter}", expected=f"at most {chr(ord('a') + count - 1)}")
     if mode == "grid" and not (request.rows and request.cols):
         missing = "cols=" if request.rows else "rows=" if request.cols else "rows= and no cols="
         raise UsageError(

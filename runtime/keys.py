@@ -16,6 +16,12 @@ from .seeds import Seed, parse_seeds
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 StyleRanges = list[tuple[int, int]]  # with both ends
+Blend = list[tuple[tuple[int, int], list[tuple[int, float]]]]
+"""Styles with both ends -> what they take of further seeds: the seed's place, from 1, and how much."""
+MOST_BLENDED = 26
+PIECE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?:(.+)", re.ASCII)
+SHARE = re.compile(r"([a-z])(-?(?:[0-9]{1,4}\.?[0-9]{0,9}|\.[0-9]{1,9}))?", re.ASCII)
+MOST_SHARE = 4.0
 
 # What each mode makes, and its default name.
 MODES = {
@@ -151,6 +157,33 @@ def style_ranges(key: str, text: str) -> StyleRanges:
     return ranges
 
 
+def blend(key: str, text: str) -> Blend:
+    """`0-6:b,7:b0.3+c0.2`: styles 0 to 6 are those of the second seed, b; of style 7 it gives 0.3, the third seed 0.2,
+    and the first what is left. Raises UsageError."""
+    found: Blend = []
+    taken: set[int] = set()
+    for piece in text.split(","):
+        whole = PIECE.fullmatch(piece)
+        shares = [SHARE.fullmatch(share) for share in whole[3].split("+")] if whole else []
+        if not whole or not all(shares):
+            expected = f"such as {key}=0-6:b,7:b0.3+c0.2, where b is the second seed"
+            raise UsageError(f"{key}= is not a list of styles and what they take", expected=expected, got=piece)
+        first, last = int(whole[1]), int(whole[2] or whole[1])
+        parts = [(ord(share[1]) - ord("a"), float(share[2] or 1)) for share in shares if share]
+        letters = [place for place, _ in parts]
+        if 0 in letters or len(set(letters)) < len(letters):
+            expected = "each of b, c ... once; the first seed, a, takes what they leave"
+            raise UsageError(f"{key}= has a seed too many", expected=expected, got=piece)
+        if any(abs(share) > MOST_SHARE for _, share in parts):
+            raise UsageError(f"{key}= is out of range", expected=f"-{MOST_SHARE:g} to {MOST_SHARE:g}", got=piece)
+        styles = set(range(first, last + 1))
+        if not styles or styles & taken:
+            raise UsageError(f"{key}= needs each style once", expected="ranges that rise", got=piece)
+        taken |= styles
+        found.append(((first, last), parts))
+    return found
+
+
 def translation(key: str, text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
@@ -203,6 +236,13 @@ KEYS = {
         ("mix", "grid", "a2b"),
     ),
     "weight": Key(part, "weight=1.0", "likewise: how much these styles take, 0 to 1", ("mix", "grid", "a2b")),
+    "blend": Key(
+        blend,
+        "blend=0-6:b,7:b0.3+c",
+        "mix, instead of styles= and weight=: what styles take of the second seed (b),\n"
+        "the third (c) ...; the first takes what they leave",
+        ("mix",),
+    ),
     "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
     "frames": Key(whole(1), "frames=120", "a2b: frames from one seed to the next", ("a2b",)),
     "fps": Key(frame_rate, "fps=30", "a2b: frames a second, such as 25 or 29.97", ("a2b",)),
@@ -222,6 +262,7 @@ KEYS = {
     "noise_strength": Key(number, "noise_strength=1.0", "multiplies the noise"),
     "rotate": Key(number, "rotate=DEG", "StyleGAN3 exported with --transform-input: turn it counterclockwise"),
     "translate": Key(translation, "translate=X,Y", "likewise: move it right and down, in widths of the picture"),
+    "zoom": Key(number, "zoom=1.0", "likewise: how much larger, about the middle, 0.01 to 100"),
     "class": Key(whole(0), "class=N", "the label, for a model that has labels"),
     "out": Key(text, "out=PATH", "where to write; the suffix says the format, see above"),
     "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),

@@ -102,12 +102,11 @@ def grid(request: Request) -> Path:
 
 
 def mix(request: Request) -> Path:
-    """The first seed with chosen styles of the second."""
+    """The first seed with chosen styles of the second, or what blend= says of several."""
     path = check_file(request.out or "mix.png", PICTURE_SUFFIXES)
     manifest = choose_model(request, path.suffix)
     renderer = Renderer(request, manifest, request.seeds, 1)
-    a, b = (renderer.style(seed) for seed in request.seeds)
-    picture = next(renderer.pictures([Shot(0, a, b, renderer.mixing())]))
+    picture = next(renderer.pictures([renderer.mixed(request.seeds)]))
     save_picture(path, picture, recipe(request, manifest, renderer))
     return path
 
@@ -151,6 +150,7 @@ def _key(request: Request, manifest: Manifest, renderer: Renderer, journey: Jour
         manifest.digest,
         *(journey.steps, journey.loop, journey.ease, str(request.fps)),
         *(renderer.noise, renderer.noise_seed(0), request.noise_strength, request.rotate, request.translate),
+        *(() if request.zoom is None else (request.zoom,)),
     )
     digest = hashlib.sha256(repr(settings).encode())
     for array in (*journey.stops, *mixed):

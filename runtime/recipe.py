@@ -16,9 +16,9 @@ from .strangers import printable
 PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put theirs
 # In the order in which mode=info shows them.
 FIELDS = (
-    *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "trunc", "cutoff", "class"),
-    *("noise", "noise_seed", "noise_strength", "rotate", "translate", "grid", "frames", "fps", "loop", "ease", "frame"),
-    "command",
+    *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "blend", "trunc", "cutoff"),
+    *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "grid", "frames", "fps", "loop"),
+    *("ease", "frame", "command"),
 )
 NOT_REPEATED = ("mode", "model", "seeds", "rows", "cols", "mix", "out", "threads", "isolate", "noise_seed")
 
@@ -51,7 +51,7 @@ def recipe(
         command += [f"{key}={','.join(plain)}"] if simple else plain
     command += [f"{key}={text}" for key, text in given.items()]
     values |= given
-    if request.styles is None and (request.mode in ("mix", "grid") or request.mix):
+    if request.styles is None and request.blend is None and (request.mode in ("mix", "grid") or request.mix):
         values["styles"] = ",".join(str(i) for i in sorted(request.chosen_styles(manifest.num_ws)))
     values["trunc"] = f"{request.trunc:g}"
     values["noise"] = renderer.noise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,18 @@ class Renderer:
 
     Everything that is wrong with the request for this model is said (UsageError, SeedError, BundleError ...) before
     anything is computed.
+
+    model: that of the manifest, where it is loaded already.
     """
 
-    def __init__(self, request: Request, manifest: Manifest, seeds: Iterable[Seed], pictures: int) -> None:
+    def __init__(
+        self,
+        request: Request,
+        manifest: Manifest,
+        seeds: Iterable[Seed],
+        pictures: int,
+        model: Model | None = None,
+    ) -> None:
         self._request, self._manifest = request, manifest
         self._transform = request.transform()
         self._check()
@@ -49,9 +58,7 @@ class Renderer:
         self._label = request.label(manifest.c_dim) if needs_label else None
 
         threads, self._at_once = share_threads(check_threads(request.threads), pictures, manifest.img_resolution)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RandomWeightsWarning)  # said below, in our words
-            self.model = Model(manifest.path, threads=threads, isolate=request.isolate)
+        self.model = model or load(manifest, threads, request.isolate)
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
@@ -90,6 +97,26 @@ class Renderer:
         chosen = self._request.chosen_styles(self._manifest.num_ws)
         return [self._request.weight if i in chosen else 0.0 for i in range(self._manifest.num_ws)]
 
+    def mixed(self, seeds: Sequence[Seed]) -> Shot:
+        """The picture of mode=mix."""
+        if self._request.blend is not None:
+            return Shot(0, self.blended(seeds))
+        a, b = (self.style(seed) for seed in seeds)
+        return Shot(0, a, b, self.mixing())
+
+    def blended(self, seeds: Sequence[Seed]) -> FloatArray:
+        """[num_ws, w_dim]: the first seed's styles, with what blend= gives them of the others."""
+        rows = [np.broadcast_to(self.style(seed), (self._manifest.num_ws, self._manifest.w_dim)) for seed in seeds]
+        w: FloatArray = np.array(rows[0])
+        for (first, last), parts in self._request.blend or []:
+            here = slice(first, last + 1)
+            if len(parts) == 1 and parts[0][1] == 1:
+                w[here] = rows[parts[0][0]][here]  # itself, not what rounding leaves of it
+                continue
+            for place, share in parts:
+                w[here] += np.float32(share) * (rows[place][here] - rows[0][here])
+        return w
+
     def noise_seed(self, number: int) -> int | None:
         return ((self._request.noise_seed or 0) + number) % 2**32 if self.noise == "random" else None
 
@@ -108,12 +135,15 @@ class Renderer:
         request, manifest = self._request, self._manifest
         if self._transform is not None and manifest.transform is None:
             raise UsageError(
-                f"rotate= and translate= need the input 'transform', which {manifest.path.name} has not",
+                f"rotate=, translate= and zoom= need the input 'transform', which {manifest.path.name} has not",
                 fix="Export StyleGAN3 with --transform-input",
             )
         if request.cutoff is not None and request.cutoff > manifest.num_ws:
             raise UsageError("cutoff= is out of range", expected=f"0 to {manifest.num_ws}", got=str(request.cutoff))
         request.chosen_styles(manifest.num_ws)
+        for (_, last), _ in request.blend or []:
+            if last >= manifest.num_ws:
+                raise UsageError("blend= is out of range", expected=f"styles 0 to {manifest.num_ws - 1}", got=str(last))
 
     def _check_noise(self) -> None:
         """Said before anything is computed, and in the words of the command line."""
@@ -130,3 +160,10 @@ class Renderer:
             raise UsageError(
                 "noise_strength= cannot change this model's noise: it is built in", fix="Export with --noise-mode input"
             )
+
+
+def load(manifest: Manifest, threads: int | None, isolate: bool) -> Model:
+    """The model without the warning that its weights are random: Model.warning says it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RandomWeightsWarning)
+        return Model(manifest.path, threads=threads, isolate=isolate)

@@ -89,8 +89,10 @@ def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["rotate=20"], ["translate=0.1,-0.25"], ["rotate=-3.5", "translate=1,0"]])
-def test_rotate_and_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["rotate=20"], ["translate=0.1,-0.25", "zoom=2"], ["rotate=-3.5", "translate=1,0"], ["zoom=0.5"]]
+)
+def test_rotate_translate_and_zoom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
     write_bundle(tmp_path, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     for i in (1, 2):
         write_seed(tmp_path / f"{i}.bin", latent(i))
@@ -99,7 +101,7 @@ def test_rotate_and_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a
     assert main(["mode=mix", "1.bin", "2.bin", *arguments]) == 0
     assert main(["mode=image", "1.bin", "out=still.png"]) == 0
     request, model = parse(["mode=image", "1.bin", *arguments]), Model("tiny")
-    matrix = transform_matrix(request.rotate or 0, request.translate or (0, 0))
+    matrix = transform_matrix(request.rotate or 0, request.translate or (0, 0), request.zoom or 1)
     a, b = (model.mapping(latent(i)) for i in (1, 2))
     np.testing.assert_array_equal(pixels(tmp_path / "image.png"), model.image(a, transform=matrix))
     np.testing.assert_array_equal(pixels(tmp_path / "mix.png"), model.image(a, b, [1, 1, 1], transform=matrix))

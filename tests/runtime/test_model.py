@@ -121,6 +121,9 @@ def test_transform_matrix() -> None:
     np.testing.assert_allclose(transform_matrix(translate=(0.25, 0.5)) @ [0, 0, 1], [-0.25, -0.5, 1])
     both = transform_matrix(30, (0.1, 0.2))
     np.testing.assert_allclose(both, transform_matrix(30) @ transform_matrix(translate=(0.1, 0.2)), atol=1e-6)
+    turned = transform_matrix(30, (0.1, 0.2), zoom=2)
+    np.testing.assert_allclose(turned @ [0.1, 0.2, 1], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(turned[:2, :2], both[:2, :2] / 2, atol=1e-6)
     for arguments, says in (
         ((float("nan"),), "rotate holds numbers that are NaN"),
         (("x",), "rotate is not a number"),
@@ -128,6 +131,8 @@ def test_transform_matrix() -> None:
         ((0, (1,)), "translate is not two numbers"),
         ((0, (1, "a")), "translate is not a number"),
         ((1e9,), "rotate is out of range"),
+        ((0, (0, 0), 0), "zoom is out of range; expected 0.01 to 100; got 0"),
+        ((0, (0, 0), "x"), "zoom is not a number"),
         ((0, (0, 1e4)), "translate is out of range; expected -1000 to 1000; got 10000"),
     ):
         with pytest.raises(InputError, match=says):

@@ -14,6 +14,7 @@ from runtime_nets import pixels, write_bundle, write_seed
 
 from runtime import InputError, Model, SeedError
 from runtime.manifest import load_manifest
+from runtime.recipe import read_recipe
 from runtime.run import main
 from runtime.seeds import Seed, read_latent
 
@@ -162,3 +163,37 @@ def test_bad_cutoff(place: Path, cutoff: Any) -> None:
     for call in (lambda: model.mapping(Z, 0.5, cutoff=cutoff), lambda: model.truncate(PLUS, 0.5, cutoff)):
         with pytest.raises(InputError, match="cutoff is out of range; expected 0 to 3"):
             call()
+
+
+def test_blend(place: Path) -> None:
+    """Styles as sums of seeds; whole seeds are those of mode=mix with styles=, to the byte."""
+    model = Model("tiny")
+    a, b, c = (np.broadcast_to(model.truncate(w, 0.5), (3, 4)) for w in (model.mapping(Z), PLUS, model.w_avg))
+    seeds = ["mode=mix", "1.bin", "projected_w.npz", "w_avg", "trunc=0.5"]
+    assert main([*seeds, "blend=0:c,1:b0.25+c-1.5", "out=three.png"]) == 0
+    want = np.array([c[0], a[1] + np.float32(0.25) * (b[1] - a[1]) - np.float32(1.5) * (c[1] - a[1]), a[2]])
+    np.testing.assert_array_equal(pixels("three.png"), model.image(want))
+    assert read_recipe("three.png")["blend"] == "0:c,1:b0.25+c-1.5"
+    assert main(["mode=mix", "1.bin", "projected_w.npz", "blend=1-2:b", "out=two.png"]) == 0
+    assert main(["mode=mix", "1.bin", "projected_w.npz", "styles=1-2", "out=styles.png"]) == 0
+    np.testing.assert_array_equal(pixels("two.png"), pixels("styles.png"))
+
+
+def test_bad_blends(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, says in (
+        ("0-1", "blend= is not a list of styles"),
+        ("0:b+", "blend= is not a list of styles"),
+        ("0:b1e9", "blend= is not a list of styles"),
+        ("0:b9", "blend= is out of range; expected -4 to 4; got 0:b9"),
+        ("0:b,0-1:b", "blend= needs each style once"),
+        ("1-0:b", "blend= needs each style once"),
+        ("0:a", "blend= has a seed too many"),
+        ("0:b+b", "blend= has a seed too many"),
+        ("0:c", "blend= asks for seed c; expected at most b"),
+        ("2-3:b", "blend= is out of range; expected styles 0 to 2; got 3"),
+    ):
+        assert main(["mode=mix", "1.bin", "w.npy", f"blend={text}"]) == 2
+        assert says in capsys.readouterr().err, text
+    assert main(["mode=mix", "1.bin", "w.npy", "blend=0:b", "weight=1"]) == 2
+    assert main(["mode=mix", "1.bin", "w.npy", "w.npy"]) == 2, "three seeds need blend="
+    assert "mode=mix has a wrong number of seeds; expected 2 seeds; got 3" in capsys.readouterr().err
