@@ -15,6 +15,7 @@ from typing import Any
 
 from ..emit import write_files
 from ..errors import BuildError
+from ..precision.doctor_cli import add_arguments, run_pair
 from ..targets import TARGETS
 from .options import Options
 
@@ -25,8 +26,10 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
     """Add the command to the subparsers of ``python -m ncnn_builder``. tolerance: reads a number of at least 0."""
     p = commands.add_parser(
         "doctor",
-        help="compare an export with torch, module by module, and say why they differ",
-        description="Export a torch module, run it in torch and on ncnn, and report module by module the tolerance that"
+        help="compare an export with torch, or two nets, layer by layer, and say why they differ",
+        description="Of two nets as files, or of one with --options (fp16, bf16, winograd, packing): the first layer"
+        " that differs, why, which mask or which layers cure it, and what that costs; needs no torch. With --model:"
+        " export a torch module, run it in torch and on ncnn, and report module by module the tolerance that"
         " is needed, in the net and alone on torch's inputs. Where they differ: the first wrong module, whether the"
         " export, a pass, a layer or an option of the runtime is the cause, the line of export_ncnn(), and the feature"
         " mask that cures it.",
@@ -39,10 +42,9 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
     p.add_argument(
         "--model",
         metavar="MODULE:CALLABLE",
-        required=True,
         help="what returns a torch module that has export_ncnn(g, inputs) or exports itself, as in mypkg.net:make",
     )
-    p.add_argument("--inputs", metavar="FILE.npz", type=Path, required=True, help="the inputs, see below")
+    p.add_argument("--inputs", metavar="FILE.npz", type=Path, help="its inputs, see below")
     p.add_argument(
         "--target", choices=sorted(TARGETS), nargs="+", default=["fused"], help="one or several; default: fused"
     )
@@ -58,8 +60,10 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
         "--tolerance",
         metavar="T",
         type=tolerance,
-        help="part of a tensor's largest magnitude; default: 1e-4, with fp16 2e-2, with bf16 1e-1",
+        help="part of a tensor's largest magnitude; default: 1e-4, with fp16 2e-2, with bf16 1e-1; of files with"
+        " weights in fp16 2e-3, bf16 2e-2, int8 1e-1",
     )
+    add_arguments(p)
     p.add_argument("--html", metavar="REPORT.html", type=Path, help="one page with charts and pictures, without links")
     p.add_argument("--json", action="store_true", help="for programs")
     p.set_defaults(command=run)
@@ -67,6 +71,12 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns 0 where all targets are equal, else 1. Raises NcnnBuilderError for bad input."""
+    if arguments.nets:
+        if arguments.model or arguments.inputs or arguments.html:
+            raise BuildError("--model, --inputs and --html are for modules", got="nets as files", fix="Give --data")
+        return run_pair(arguments)
+    if not arguments.model or not arguments.inputs:
+        raise BuildError("nothing to examine", expected="--model and --inputs, or one or two nets and --data")
     from .diagnose import diagnose
     from .html import as_html
     from .load_model import load_case

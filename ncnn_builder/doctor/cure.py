@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..emit import emit_graph
 from ..features import features_of, mask_of
@@ -15,6 +15,7 @@ from ..parity import loaded
 from .lab import Lab
 from .options import SWITCHES, Options
 
+Item = TypeVar("Item")
 TRIALS, SECONDS = 80, 8.0
 """What the search for few layers may take: runs of the whole net, and time."""
 
@@ -86,8 +87,8 @@ def find_cure(
 
 
 def fewest(
-    items: Sequence[Node], good: Callable[[Sequence[Node]], bool], trials: int, late: Callable[[], bool] = lambda: False
-) -> list[Node]:
+    items: Sequence[Item], good: Callable[[Sequence[Item]], bool], trials: int, late: Callable[[], bool] = lambda: False
+) -> list[Item]:
     """Items without which `good` fails: chunks are left out, large ones first, as long as it holds."""
     kept, size = list(items), max(len(items) // 2, 1)
     while trials > 0 and not late():
