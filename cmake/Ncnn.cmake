@@ -54,14 +54,27 @@ function(_ncnn_cache_root out)
   set(${out} "${root}" PARENT_SCOPE)
 endfunction()
 
+# What a toolchain file, or CMake itself, is told of Android and of Apple's systems: ncnn has to be told the same.
+set(_ncnn_platform "")
+foreach(name IN ITEMS ANDROID_ABI ANDROID_PLATFORM ANDROID_STL CMAKE_OSX_SYSROOT CMAKE_OSX_DEPLOYMENT_TARGET)
+  if(${name})
+    list(APPEND _ncnn_platform "-D${name}=${${name}}")
+  endif()
+endforeach()
+if(APPLE AND NOT CMAKE_SYSTEM_NAME STREQUAL "Darwin") # iOS, tvOS, ...: no toolchain file says so
+  list(APPEND _ncnn_platform "-DCMAKE_SYSTEM_NAME=${CMAKE_SYSTEM_NAME}")
+endif()
+
 function(_ncnn_build prefix)
   find_package(Python REQUIRED COMPONENTS Interpreter)
   set(configure -G "${CMAKE_GENERATOR}" ${NCNN_PINNED_OPTIONS} "-DNCNN_VERSION=${NCNN_PINNED_DATE}")
-  foreach(name CMAKE_C_COMPILER CMAKE_CXX_COMPILER CMAKE_MAKE_PROGRAM CMAKE_TOOLCHAIN_FILE)
+  foreach(name CMAKE_C_COMPILER CMAKE_CXX_COMPILER CMAKE_MAKE_PROGRAM CMAKE_TOOLCHAIN_FILE CMAKE_OSX_ARCHITECTURES)
     if(${name})
-      list(APPEND configure "-D${name}=${${name}}")
+      string(REPLACE ";" "\\;" value "${${name}}")
+      list(APPEND configure "-D${name}=${value}")
     endif()
   endforeach()
+  list(APPEND configure ${_ncnn_platform})
   message(STATUS "ncnn: building ${NCNN_PINNED_VERSION} into ${prefix} (once)")
   execute_process(
     COMMAND "${Python_EXECUTABLE}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/build_ncnn.py" --version ${NCNN_PINNED_VERSION}
@@ -83,7 +96,7 @@ if(NOT ncnn_DIR)
   endif()
   string(SHA256 _ncnn_key "${NCNN_PINNED_SHA256};${NCNN_PINNED_OPTIONS};${_ncnn_objects_key};${CMAKE_SYSTEM_NAME};\
 ${CMAKE_SYSTEM_PROCESSOR};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION}\
-${_ncnn_toolchain_key}${CMAKE_OSX_ARCHITECTURES}")
+${_ncnn_toolchain_key}${CMAKE_OSX_ARCHITECTURES}${_ncnn_platform}")
   string(SUBSTRING "${_ncnn_key}" 0 12 _ncnn_key)
   set(_ncnn_prefix "${_ncnn_root}/ncnn-${NCNN_PINNED_VERSION}-${_ncnn_key}")
   if(NOT EXISTS "${_ncnn_prefix}")
@@ -94,7 +107,8 @@ else()
   set(_ncnn_config "${ncnn_DIR}")
 endif()
 
-find_package(ncnn REQUIRED CONFIG PATHS "${_ncnn_config}" NO_DEFAULT_PATH)
+# Not below the root of a cross compiler's system, where toolchain files have packages looked up.
+find_package(ncnn REQUIRED CONFIG PATHS "${_ncnn_config}" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 if(_ncnn_prefix)
   unset(ncnn_DIR CACHE) # only a user's choice stays in CMake's cache: ours would outlive a changed pin
 endif()

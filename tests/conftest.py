@@ -12,6 +12,7 @@ import pytest
 LONG = {
     "test_any_shape",
     "test_build_ncnn",
+    "test_android",
     "test_captured",
     "test_checkpoint",
     "test_checkpoint_forks",
@@ -93,6 +94,7 @@ SKIPS = {
     "no op was measured": "a selection of tests",
     "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",
     "matplotlib is not installed": "the extra [bench]",
+    "no JDK here": "the part of examples/android that runs in any Java",
     "make is not installed": "pytest by hand, without the Makefile",
     "the extra [batch] is not installed": "pyarrow and fsspec; what is of neither is tested without them",
     "the extra [ray] is not installed": "it brings a hundred MB; what makes shards is tested without it",
