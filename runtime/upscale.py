@@ -7,21 +7,21 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
-from ._ncnn import memory_limit
+from .batching.stores import alone
 from .command import answer
 from .errors import UsageError
 from .files import check_file
 from .pictures import PICTURE_SUFFIXES
 from .progress import progress
-from .stopping import check_stop
 from .strangers import printable
 from .upscaling.arguments import Request, parse, usage
 from .upscaling.clips import read_clip, upscale_clip
 from .upscaling.folder import Claim, Folder, find_pictures
-from .upscaling.photos import READ_SUFFIXES, PictureError, read_photo, write_photo
-from .upscaling.restorer import Restorer
+from .upscaling.job import restored, upscaler_of
+from .upscaling.photos import READ_SUFFIXES, read_photo, write_photo
 from .upscaling.upscaler import Upscaler, Window, upscaled
 from .video import DEMUXERS, VIDEO_SUFFIXES
 
@@ -37,6 +37,8 @@ def run(request: Request) -> Path:
         return _folder(request, find_pictures(source, out, request.format))
     if request.format is not None:
         raise UsageError("format= is for folders: the suffix of OUT says it", got=f"format={request.given['format']}")
+    if request.workers is not None:
+        raise UsageError("workers= is for folders: a picture or a video has threads=")
     kind = source.suffix.lower()
     if kind in DEMUXERS and (kind != ".gif" or Path(out).suffix.lower() in VIDEO_SUFFIXES):
         path = check_file(out, VIDEO_SUFFIXES)
@@ -62,38 +64,36 @@ def _picture(request: Request, source: Path, path: Path) -> Path:
 def _folder(request: Request, folder: Folder) -> Path:
     """A picture that cannot be done is said and left out; in the end it is an error."""
     upscaler, key = _upscaler(request)
-    Claim(key, _command(request)).claim(folder.target)
-    folder.prepare()
-    missing, total = folder.missing(), len(folder.pictures)
-    if folder.others:
-        upscaler.say(f"{folder.others} files of {folder.source} are no pictures by their names, and left out")
-    if len(missing) < total:
-        upscaler.say(f"{total - len(missing)} of {total} pictures are there already")
-    failed: list[PictureError] = []
-    for source, target in progress(missing, total, folder.target.name, "picture", request.quiet, total - len(missing)):
-        check_stop()
-        try:
-            write_photo(target, upscaled(read_photo(source), target, upscaler), request.quality)
-        except PictureError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            failed.append(error)
+    folder.target.mkdir(exist_ok=True)
+    with alone(folder.target):
+        Claim(key, _command(request)).claim(folder.target)
+        folder.prepare()
+        failed, total = _make(request, upscaler, folder), len(folder.pictures)
     if failed:
         raise UsageError(f"{len(failed)} of {total} pictures could not be done", got=f"first {failed[0]}")
     return folder.target
 
 
+def _make(request: Request, upscaler: Upscaler, folder: Folder) -> list[str]:
+    """What is wrong with the pictures that could not be done."""
+    total, done = len(folder.pictures), len(folder.pictures) - len(folder.missing())
+    if folder.others:
+        upscaler.say(f"{folder.others} files of {folder.source} are no pictures by their names, and left out")
+    if done:
+        upscaler.say(f"{done} of {total} pictures are there already")
+    failed = []
+    with closing(restored(request, upscaler, folder)) as faults:
+        for fault in progress(faults, total, folder.target.name, "picture", request.quiet, done):
+            if fault:
+                print(f"left out: {fault}", file=sys.stderr)
+                failed.append(fault)
+    return failed
+
+
 def _upscaler(request: Request) -> tuple[Upscaler, str]:
     """With a hash of the net and of the settings that results depend on."""
-
-    def say(remark: str) -> None:
-        if not request.quiet:
-            print(printable(remark, keep=""), file=sys.stderr)
-
-    restorer = Restorer(request.model, request.threads, request.isolate)
-    upscaler = Upscaler(
-        restorer, request.tile, request.overlap, request.memory << 20 if request.memory else memory_limit() // 4, say
-    )
-    settings = (restorer.digest, request.tile, request.overlap, request.format, request.quality)
+    upscaler = upscaler_of(request)
+    settings = (upscaler.restorer.digest, request.tile, request.overlap, request.format, request.quality)
     return upscaler, hashlib.sha256(repr(settings).encode()).hexdigest()
 
 

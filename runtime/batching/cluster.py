@@ -41,8 +41,8 @@ class ShardsOfRay:
         shard, fault = int(row["item"]), ""
         try:
             if self._begin(shard) > MOST_DEATHS:
-                raise CrashError(f"{self._order.job.says(shard)} has ended {MOST_DEATHS} workers")
-            self._maker = self._maker or Maker(self._order)
+                raise CrashError(f"{self._order.says(shard)} has ended {MOST_DEATHS} workers")
+            self._maker = self._maker or self._order.maker()
             self._maker.make(shard, lambda count: None)
         except (NcnnError, OSError, MemoryError) as error:
             fault = str(error) or type(error).__name__

@@ -38,6 +38,12 @@ class Order:
     out: str
     job: Job
 
+    def maker(self) -> Maker:
+        return Maker(self)
+
+    def says(self, shard: int) -> str:
+        return self.job.says(shard)
+
 
 class Maker:
     """A loaded model, for one thread. Raises NcnnError where it is not the job's, or does not fit to the request."""

@@ -57,7 +57,7 @@ class Folder:
     @contextmanager
     def held(self) -> Iterator[None]:
         self._place.mkdir(exist_ok=True)
-        with _alone(self._place):
+        with alone(self._place):
             yield
 
     def sweep(self) -> None:
@@ -86,8 +86,8 @@ class Folder:
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """The lock ends with the process, however that ends."""
+def alone(place: Path) -> Iterator[None]:
+    """A folder, for this process. The lock ends with the process, however that ends. Raises UsageError."""
     if sys.platform == "win32":
         yield
         return
@@ -96,7 +96,7 @@ def _alone(place: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"another job is at work in {place}", fix="Wait for it, or give another out=") from None
+            raise UsageError(f"another job is at work in {place}", fix="Wait for it, or name another place") from None
         yield
     finally:
         os.close(descriptor)

@@ -1,4 +1,7 @@
-"""Processes of this machine that make shards. One that dies is replaced, and its shard made again."""
+"""Processes of this machine that make shards. One that dies is replaced, and its shard made again.
+
+Whatever the shards are: runtime.batch, runtime.upscale, stylegan.dataset and stylegan.metrics hand theirs out here.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,61 @@ import multiprocessing
 import signal
 import sys
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
 
 from ..errors import CrashError
 from ..process import how_it_ended
 from ..stopping import unwind_on_sigterm
-from .maker import Maker, Order
 
 MOST_DEATHS = 3  # of workers over one shard
 PATIENCE = 10.0  # seconds for a worker to leave after SIGTERM: a picture's time
 START = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of ncnn hold
 
 
+class Shards(Protocol):
+    """What a worker makes shards with, loaded once."""
+
+    def make(self, shard: int, tell: Callable[[Any], object]) -> None:
+        """Makes one, whole or not at all, also where a worker died over it before. tell: for whoever waits.
+
+        What it raises has to be what pickle takes as it is.
+        """
+
+
+class Order(Protocol):
+    """All that a worker has to know: it is pickled."""
+
+    def maker(self) -> Shards:
+        """In the worker's process."""
+
+    def says(self, shard: int) -> str:
+        """The shard, for people."""
+
+
 def made_by_workers(order: Order, shards: Sequence[int], workers: int) -> Generator[int, None, None]:
-    """Makes the shards; gives 1 for each picture, once, as they are made.
+    """Makes the shards, whose makers tell how many pictures there are; gives 1 for each picture, once.
+
+    Raises as `told_by_workers`.
+    """
+    counted = Counter[int]()
+    with closing(told_by_workers(order, shards, workers)) as told:
+        for shard, count in told:
+            if count > counted[shard]:
+                counted[shard] = count
+                yield 1
+
+
+def told_by_workers(order: Order, shards: Sequence[int], workers: int) -> Generator[tuple[int, Any], None, None]:
+    """Makes the shards, `workers` at a time; gives (shard, what is told of it), again for one that is made again.
 
     Raises what a worker raises, and CrashError for a shard over which workers die.
     """
-    waiting, deaths, counted = deque(shards), Counter[int](), Counter[int]()
+    waiting, deaths = deque(shards), Counter[int]()
     crew: dict[Connection, _Worker] = {}
     try:
         while True:
@@ -50,7 +86,7 @@ def made_by_workers(order: Order, shards: Sequence[int], workers: int) -> Genera
                     deaths[shard] += 1
                     how = crew.pop(end).gone()
                     if deaths[shard] == MOST_DEATHS:
-                        what = f"{order.job.says(shard)} has ended {MOST_DEATHS} workers"
+                        what = f"{order.says(shard)} has ended {MOST_DEATHS} workers"
                         raise CrashError(what, got=how, fix="If memory is short, give fewer workers=") from None
                     waiting.appendleft(shard)
                     continue
@@ -58,9 +94,8 @@ def made_by_workers(order: Order, shards: Sequence[int], workers: int) -> Genera
                     raise said
                 if said is None:
                     crew[end].shard = None
-                elif said > counted[shard]:
-                    counted[shard] = said
-                    yield 1
+                else:
+                    yield shard, said
     finally:
         for worker in crew.values():
             worker.process.terminate()
@@ -123,7 +158,7 @@ def _work(end: Connection, order: Order) -> None:
         except EOFError:
             return
         try:
-            maker = maker or Maker(order)
+            maker = maker or order.maker()
             maker.make(shard, end.send)
             end.send(None)
         except BrokenPipeError:

@@ -165,7 +165,7 @@ def write_photo(path: Path, photo: Photo, quality: int) -> None:
         photo = Photo(_halved(photo.pixels), alpha, photo.profile)
     pixels = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha[:, :, None]], 2)
     suffix = path.suffix.lower()
-    with whole_file(path) as temporary:
+    with whole_file(path, durable=True) as temporary:
         if pixels.dtype == np.uint16 and suffix == ".png":
             with temporary.open("wb") as stream:
                 _write_deep_png(stream, pixels, photo.profile)

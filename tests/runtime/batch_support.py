@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runtime.batching.arguments import parse
 from runtime.batching.job import claim
@@ -47,3 +48,19 @@ def goes_on(order: Order) -> None:
 def files(place: str) -> dict[str, bytes]:
     """All below a folder, hidden ones too."""
     return {str(path.relative_to(place)): path.read_bytes() for path in Path(place).rglob("*") if path.is_file()}
+
+
+class Deadly:
+    """Ends the process that reads it, as often as the folder holds files."""
+
+    def __init__(self, folder: Path, times: int) -> None:
+        folder.mkdir()
+        for i in range(times):
+            (folder / str(i)).touch()
+        self._code = (
+            f"import os, signal\nfor name in os.listdir({str(folder)!r})[:1]:\n"
+            f"    os.unlink(os.path.join({str(folder)!r}, name)); signal.raise_signal(signal.SIGKILL)"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, (self._code,)

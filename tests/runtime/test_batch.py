@@ -340,7 +340,7 @@ def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["seeds=0-5", "out=p", "mix=nosuch.bin"], "nosuch.bin: no such seed file"),
         (["seeds=0-5", "out=p", "class=1"], "class= is given, but the model has no labels"),
         (["seeds=0-5", "out=p", "noise=random"], "noise=random is not in this model"),
-        (["seeds=0-5", "out=p", "rotate=20"], "rotate= and translate= need the input 'transform'"),
+        (["seeds=0-5", "out=p", "rotate=20"], "rotate=, translate= and zoom= need the input 'transform'"),
         (["seeds=0-5", "out=p", "model=nosuch"], "nosuch.json: no such model"),
         (["seeds=0-5", "out=1.bin"], "out=1.bin is a file; expected a directory"),
         (["seeds=0-5", "out=no/where"], "there is no directory no"),

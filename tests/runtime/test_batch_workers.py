@@ -14,10 +14,9 @@ from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from batch_support import files, goes_on, made_here, order_of
+from batch_support import Deadly, files, goes_on, made_here, order_of
 
 from runtime import CrashError
 from runtime.batch import main
@@ -26,22 +25,6 @@ from runtime.batching.stores import open_store
 from runtime.batching.workers import MOST_DEATHS, _work, _Worker, made_by_workers
 
 JOB = ("seeds=0-39", "shard=10", "out=p")
-
-
-class Deadly:
-    """Ends the process that reads it, as often as the folder holds files."""
-
-    def __init__(self, folder: Path, times: int) -> None:
-        folder.mkdir()
-        for i in range(times):
-            (folder / str(i)).touch()
-        self._code = (
-            f"import os, signal\nfor name in os.listdir({str(folder)!r})[:1]:\n"
-            f"    os.unlink(os.path.join({str(folder)!r}, name)); signal.raise_signal(signal.SIGKILL)"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return exec, (self._code,)
 
 
 def whole(want: dict[str, bytes]) -> bool:

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from batch_support import Deadly
 from PIL import Image
 from upscale_nets import load, photo, save, write_net
 
+from runtime import CrashError
+from runtime.batching.stores import alone
 from runtime.upscale import main
 from runtime.upscaling import upscaler as module
+from runtime.upscaling.arguments import parse
+from runtime.upscaling.folder import find_pictures
+from runtime.upscaling.job import restored, upscaler_of
 
 QUICK = ("model=x2", "threads=1", "isolate=false")
 Captured = pytest.CaptureFixture[str]
@@ -120,3 +126,36 @@ def test_kill_9_loses_nothing(here: Path) -> None:
     assert main(["in", "out", "tile=24", *QUICK]) == 0
     assert len(files(out)) == 45
     assert {path: path.stat().st_mtime_ns for path in there} == there
+
+
+def test_several_workers(here: Path, capsys: Captured) -> None:
+    """They make what one does, and what is wrong with a picture is said once; one that dies is replaced."""
+    (here / "in" / "b.jpg").write_bytes(b"no picture")
+    assert main(["in", "out", *QUICK]) == 2
+    alone_said = capsys.readouterr().err
+    assert main(["in", "out2", "workers=2", *QUICK]) == 2
+    assert capsys.readouterr().err == alone_said
+    assert files(here / "out2") == files(here / "out") and len(files(here / "out")) == 4
+    for name in ("a.png", "c.webp", "sub/a.png"):
+        assert (here / "out2" / name).read_bytes() == (here / "out" / name).read_bytes()
+
+    request, folder = parse(["in", "out2", "workers=2", *QUICK]), find_pictures(here / "in", "out2", None)
+    for path in (here / "out2").glob("*.[pw]*"):
+        path.unlink()
+    request.given = {"": Deadly(here / "twice", 2)}  # type: ignore[dict-item]
+    assert sorted(map(bool, restored(request, upscaler_of(request), folder))) == [False, False, True]
+    assert (here / "out2" / "a.png").read_bytes() == (here / "out" / "a.png").read_bytes()
+    request.given = {"": Deadly(here / "often", 9)}  # type: ignore[dict-item]
+    (here / "out2" / "a.png").unlink()
+    with pytest.raises(CrashError, match=r"in/.* has ended 3 workers; got .*SIGKILL"):
+        list(restored(request, upscaler_of(request), folder))
+
+
+def test_one_job_at_a_time_and_workers_of_folders_alone(here: Path, capsys: Captured) -> None:
+    (here / "out").mkdir()
+    with alone(here / "out"):
+        assert main(["in", "out", *QUICK]) == 2
+    assert main(["in/a.png", "a.png", "workers=2", *QUICK]) == 2
+    held, workers = capsys.readouterr().err.splitlines()
+    assert held.startswith("error: another job is at work in out")
+    assert workers == "error: workers= is for folders: a picture or a video has threads="
