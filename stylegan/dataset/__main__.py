@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--max-size", type=int, metavar="N", help="only the first N pictures")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads (default %(default)s)"
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default %(default)s)"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     return parser

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from runtime.errors import NcnnError
 from runtime.stopping import check_stop
 from stylegan.dataset.archive import Label, check_out, encoded, writing
+from stylegan.dataset.job import Job, converted_shards
 from stylegan.dataset.picture_files import MODES, PictureError, converted, kind, open_picture
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
@@ -81,8 +81,9 @@ class Report:
 def convert(source: Source, out: Path, settings: Settings, workers: int = 1, quiet: bool = True) -> Report:
     """Write a data set, OUT.zip or a folder; it appears whole or not at all.
 
-    Pictures that cannot be read are left out, and told. All of wrong size are listed in one error before anything is
-    converted. The order is that of the names. Raises DatasetError.
+    workers: processes. What was stopped, or killed, goes on where it was when the same is asked for again. Pictures
+    that cannot be read are left out, and told. All of wrong size are listed in one error before anything is converted.
+    The order is that of the names. Raises DatasetError.
     """
     check_out(out)
     labels = _labels(source, settings.labels)
@@ -91,31 +92,51 @@ def convert(source: Source, out: Path, settings: Settings, workers: int = 1, qui
     _check_sizes(source, sizes, settings)
     report.channels = settings.channels or max(min(channels, 3) for _, channels in sizes.values())
 
-    def one(name: str) -> bytes | str:
-        """The file, or why there is none."""
-        try:
-            with source.open(name) as file:
-                picture = converted(open_picture(file), MODES[report.channels])
-            return encoded(fitted(picture, settings.resolution, settings.crop))
-        except Exception as error:  # of the picture, of the zip, of the disk
-            return f"{name}: {error if isinstance(error, PictureError) else reason_of(error)}"
+    work = PngOf(settings.resolution, settings.crop, report.channels)
+    job = Job(source, list(sizes), work, repr(work), out.with_name(f".{out.name}.parts"))
 
-    with writing(out) as archive:
-        done = _in_order(one, list(sizes), workers)
-        for name, result in tqdm(done, total=len(sizes), desc=out.name, unit="picture", disable=quiet or None):
-            check_stop()
-            if isinstance(result, str):
-                report.left_out.append(result)
-                continue
-            archive.add(result, None if labels is None else labels[name])
-            if sizes[name][1] != report.channels:
-                report.changed.append(f"{name}: {_KINDS[sizes[name][1]]} made {_KINDS[report.channels]}")
-        report.count = len(archive)
-        if not report.count:
-            raise _none_left(source, report)
+    def watch(counts: Iterator[int], total: int, done: int) -> Iterator[int]:
+        yield from tqdm(counts, total=total, initial=done, desc=out.name, unit="picture", disable=quiet or None)
+
+    try:
+        with converted_shards(job, workers, watch), writing(out) as archive:
+            for shard in job.shards:
+                for name, result in job.results(shard):
+                    check_stop()
+                    if isinstance(result, str):
+                        report.left_out.append(result)
+                        continue
+                    archive.add(result, None if labels is None else labels[name])
+                    if sizes[name][1] != report.channels:
+                        report.changed.append(f"{name}: {_KINDS[sizes[name][1]]} made {_KINDS[report.channels]}")
+                job.drop(shard)
+            report.count = len(archive)
+            if not report.count:
+                raise _none_left(source, report)
+    except OSError as error:
+        raise DatasetError(f"{out}: cannot be written: {error.strerror or error}") from None
+    except (NcnnError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{out}: {error}") from None
     first = next(iter(sizes.values()))[0]
     report.resolution = settings.resolution[0] if settings.resolution else first[0]
     return report
+
+
+@dataclass(frozen=True)
+class PngOf:
+    """What is made of a picture: its PNG, or why there is none."""
+
+    resolution: tuple[int, int] | None
+    crop: str | None
+    channels: int
+
+    def __call__(self, source: Source, name: str) -> bytes | str:
+        try:
+            with source.open(name) as file:
+                picture = converted(open_picture(file), MODES[self.channels])
+            return encoded(fitted(picture, self.resolution, self.crop))
+        except Exception as error:  # of the picture, of the zip, of the disk
+            return f"{name}: {error if isinstance(error, PictureError) else reason_of(error)}"
 
 
 _KINDS = {1: "grey", 3: "colour", 4: "transparent"}
@@ -188,19 +209,3 @@ def fitted(picture: Image.Image, resolution: tuple[int, int] | None, crop: str |
             square.paste(picture, (0, (width - height) // 2))
             picture = square
     return np.array(picture, np.uint8).reshape(picture.height, picture.width, channels)
-
-
-def _in_order(work: Callable[[str], bytes | str], names: list[str], workers: int) -> Iterator[tuple[str, bytes | str]]:
-    """(name, work(name)) by threads, in the order of the names, a few ahead of what is taken. Pillow frees the GIL."""
-    with ThreadPoolExecutor(max_workers=max(1, workers or os.cpu_count() or 1)) as pool:
-        waiting: deque[tuple[str, Future[bytes | str]]] = deque()
-        try:
-            for name in names:
-                waiting.append((name, pool.submit(work, name)))
-                if len(waiting) > 4 * max(1, workers):
-                    ahead, future = waiting.popleft()
-                    yield ahead, future.result()
-            for ahead, future in waiting:
-                yield ahead, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

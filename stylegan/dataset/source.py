@@ -81,6 +81,14 @@ class Source:
         ) as error:
             raise DatasetError(f"data {self.path}: {name} cannot be read: {reason_of(error)}") from None
 
+    def stamp(self, name: str) -> tuple[int, int]:
+        """(bytes, when it was changed, or of a zip its CRC): another picture has another. Raises OSError."""
+        if self._zipped:
+            info = self._zip().getinfo(name)
+            return info.file_size, info.CRC
+        status = (self.path / name).stat()
+        return status.st_size, status.st_mtime_ns
+
     def labels(self) -> dict[str, Label] | None:
         """Of every picture, from dataset.json: a class, or numbers; None where there are none.
 
