@@ -134,6 +134,7 @@ from .ops.weights import shell
 from .opspec import OpSpec, Param, Sample, Tolerance, Weight, dsl, functions, register, registry
 from .passes.match import Matcher
 from .pipeline import rewrites
+from .precision.quantise import Quantised, quantize_net
 from .targets import TARGETS, lowers
 from .verify import verify
 from .version import __version__ as __version__
@@ -165,6 +166,7 @@ __all__ = [
     "OpSpec",
     "Param",
     "ParityError",
+    "Quantised",
     "ReadError",
     "Sample",
     "StyleMixingSwitcher",
@@ -308,6 +310,7 @@ __all__ = [
     "proposal",
     "ps_roi_pool",
     "quantize",
+    "quantize_net",
     "really_permute",
     "really_reduction",
     "really_reshape",

@@ -24,10 +24,12 @@ TAGS = {
     "bf16": (0x01348B83).to_bytes(4, "little"),
     "int8": (0x000D4B38).to_bytes(4, "little"),
     "scaled": (0x0002C056).to_bytes(4, "little"),  # float32 with a tag of its own
+    "table": b"\1\0\0\0",
 }
 STORED = {tag: name for name, tag in TAGS.items()} | {TAG_FP32: "fp32"}
 TABLE = "table"
-"""Any other tag: 256 float32 numbers, then a byte for each element. It is written as plain float32."""
+"""Any other tag: 256 float32 numbers, then a byte for each element."""
+MOST_IN_TABLE = 256
 _WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4}
 
 
@@ -76,6 +78,11 @@ def encode(data: Numbers, stored: str) -> Numbers:
         return halves
     if stored == "int8":
         return np.ascontiguousarray(data, dtype=np.int8)
+    if stored == TABLE:
+        values, places = np.unique(np.asarray(data, np.float32), return_inverse=True)
+        table = np.full(MOST_IN_TABLE, values[-1], "<f4")
+        table[: len(values)] = values
+        return np.frombuffer(table.tobytes() + places.astype(np.uint8).tobytes(), np.uint8)
     return np.ascontiguousarray(data, dtype="<f4")
 
 
@@ -139,6 +146,7 @@ class Reader:
         if stored == TABLE:
             table = np.frombuffer(take(1024), "<f4")
             layer.weights[name] = table[np.frombuffer(take(count + _padding(count))[:count], np.uint8)]
+            layer.stored[name] = TABLE
             return
         size = count * _WIDTH[stored]
         layer.weights[name] = decode(take(size), stored)
@@ -149,6 +157,10 @@ class Reader:
 
 def decode(raw: bytes | memoryview, stored: str) -> Numbers:
     """The numbers that the bytes are: float32, or int8."""
+    if stored == TABLE:
+        values = np.frombuffer(raw, "<f4", MOST_IN_TABLE)
+        looked_up: Numbers = values[np.frombuffer(raw, np.uint8)[4 * MOST_IN_TABLE :]]
+        return looked_up
     if stored == "bf16":
         wide: Numbers = np.frombuffer(raw, "<u2").astype("<u4") << np.uint32(16)
         return wide.view("<f4")

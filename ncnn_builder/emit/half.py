@@ -44,6 +44,10 @@ class WeightStorage:
 def store(layers: Sequence[Layer], storage: str) -> WeightStorage:
     """Mark the weights that are to be written as float16. Raises BuildError for an unknown storage."""
     if storage == AS_READ:
+        for layer in layers:  # a pass that changed the numbers has made more of them than a table has
+            for name in [k for k, form in layer.stored.items() if form == "table"]:
+                if len(np.unique(layer.weights[name])) > 256:
+                    del layer.stored[name]
         return WeightStorage(AS_READ if any(layer.stored for layer in layers) else "fp32")
     if storage not in STORAGES:
         raise BuildError("unknown storage of weights", argument="weights", expected=list(STORAGES), got=storage)

@@ -1,4 +1,5 @@
-"""The command line: `python -m ncnn_builder convert | export | lint | fix | diff | show | draw | doctor`."""
+"""The command line: `python -m ncnn_builder convert | export | lint | fix | diff | show | draw | doctor |
+quantize | verify`."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from ..emit.text import LINT
 from ..errors import BuildError, NcnnBuilderError, ReadError
 from ..frontend.cli import add_parsers as add_frontend
 from ..ir import Shape
+from ..precision.quantise_cli import add_parsers as add_precision
 from ..strangers import printable
 from .bundle import bundle_shapes
 from .cost import cost
@@ -280,4 +282,5 @@ def _parser() -> argparse.ArgumentParser:
 
     add_frontend(commands)
     add_doctor(commands, _tolerance)
+    add_precision(commands, _positive)
     return parser

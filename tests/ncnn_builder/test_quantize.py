@@ -1,0 +1,169 @@
+"""The planner of few bits: budgets are kept on data it did not see, files are the same twice, certificates verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from precision_nets import convolutions, samples, written
+
+import ncnn_builder as nb
+from ncnn_builder.__main__ import main
+from ncnn_builder.errors import BuildError
+from ncnn_builder.precision.budget import Budget
+from ncnn_builder.precision.calibrate import thresholds
+from ncnn_builder.precision.forms import tabled
+from ncnn_builder.precision.int8 import STEPS, WINOGRAD_LIMIT, winograd_steps
+from ncnn_builder.precision.measures import errors_of
+from ncnn_builder.precision.net_files import encoded, loaded, ran, read_net_files
+from ncnn_builder.precision.plan import Candidate
+from ncnn_builder.precision.search import packed
+from ncnn_builder.precision.verify import verify
+
+
+def data_file(folder: Path, count: int = 8) -> str:
+    np.savez(folder / "x.npz", **{"in": np.stack([s["in"] for s in samples(count)])})
+    return str(folder / "x.npz")
+
+
+def test_a_budget_is_kept_and_two_runs_have_the_same_bytes(tmp_path: Path) -> None:
+    net, data, device = convolutions(tmp_path), data_file(tmp_path), tmp_path / "device.json"
+    done = nb.quantize_net(net.path, data, tmp_path / "a", budget="psnr=35", aim="size", device=device)
+    again = nb.quantize_net(net.path, data, tmp_path / "a", budget="psnr=35", aim="size", device=device)
+    assert done.files == again.files and set(done.files) == {"a.param", "a.bin", "a.json", "a.html"}
+    assert all((tmp_path / name).read_bytes() == content for name, content in done.files.items())
+    assert set(done.choice.values()) == {"int8"} and len(done.choice) == 5
+    c = done.certificate
+    assert c["bytes"]["after"] < 0.35 * c["bytes"]["before"] and c["held_out"]["samples"] == 2
+    # measured here, from the files, on the samples that are held out
+    held = [s for i, s in enumerate(samples(8)) if i % 4 == 3]
+    made = read_net_files(tmp_path / "a.param")
+    got, right = ([ran(n, loaded(n, threads=1), s)["out"] for s in held] for n in (made, net))
+    found = errors_of(got, right)
+    assert found.psnr >= 35 and found.as_json() == c["held_out"]["outputs"]["out"]
+    assert [la["form"] for la in c["layers"]] == ["int8"] * 4 + ["fp32", "int8"] and all(
+        la["why"] for la in c["layers"]
+    )
+    tighter = nb.quantize_net(net.path, data, budget="psnr=60", aim="size", device=device)
+    assert tighter.certificate["held_out"]["outputs"]["out"]["psnr"] >= 60 and "int8" in done.choice.values()
+    assert tighter.certificate["bytes"]["after"] > c["bytes"]["after"]
+    forms = ("fp16", "table")
+    weights = nb.quantize_net(net.path, data, budget="max=1e-3,cosine=0.99", aim="size", forms=forms, device=device)
+    assert set(weights.choice.values()) <= set(forms)
+    assert weights.certificate["held_out"]["outputs"]["out"]["max"] <= 1e-3
+
+
+def best_class(outputs: list[Any], samples_: list[Any]) -> float:
+    """A metric: how large the outputs are, which int8 changes little."""
+    return float(np.mean([np.abs(o["out"]).mean() for o in outputs]))
+
+
+def test_the_commands(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    net, data, device = str(convolutions(tmp_path).path), data_file(tmp_path, 5), str(tmp_path / "device.json")
+    out = str(tmp_path / "o")
+    common = [net, "--data", data, "--out", out, "--device", device, "--aim", "size", "--quiet"]
+    for budget, said in (
+        ("psnr=400", "nothing reaches this budget; expected psnr=400; got psnr="),
+        ("max=0", "nothing reaches this budget"),
+        ("psnr=x", "bad budget"),
+        ("quality=3", "bad budget"),
+        ("metric=test_quantize:none:drop=1", "the metric cannot be used"),
+    ):
+        assert main(["quantize", *common, "--budget", budget]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1, error
+    np.savez(tmp_path / "one.npz", **{"in": samples(1)[0]["in"]})
+    assert main(["quantize", net, "--data", str(tmp_path / "one.npz"), "--out", out, "--device", device]) == 2
+    assert "too few samples" in capsys.readouterr().err
+    assert main(["quantize", *common, "--forms", "int4"]) == 2 and "bad forms" in capsys.readouterr().err
+    assert not list(tmp_path.glob("o.*"))  # nothing half-written
+    assert main(["quantize", *common, "--budget", "metric=test_quantize:best_class:drop=0.5"]) == 0
+    assert "metric=" in capsys.readouterr().out
+    assert main(["verify", out]) == 0 and "kept: metric=" in capsys.readouterr().out
+    assert main(["verify", out, "--data", "nowhere.npz"]) == 2
+    capsys.readouterr()
+    page = (tmp_path / "o.html").read_text()
+    assert page.count("<tr>") > 6 and "http" not in page and "<script" not in page
+
+
+def test_a_certificate_is_of_its_files_and_data(tmp_path: Path) -> None:
+    net, data = convolutions(tmp_path), data_file(tmp_path)
+    nb.quantize_net(net.path, data, tmp_path / "o", budget="psnr=35", aim="size", device=tmp_path / "d.json")
+    assert verify(tmp_path / "o").kept and not verify(tmp_path / "o.json").changed
+    whole = (tmp_path / "o.bin").read_bytes()
+    at = len(whole) // 2
+    (tmp_path / "o.bin").write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+    assert verify(tmp_path / "o").changed == [str(tmp_path / "o.bin")]
+    (tmp_path / "o.bin").write_bytes(whole)
+    np.savez(tmp_path / "x.npz", **{"in": np.stack([s["in"] for s in samples(8, seed=9)])})
+    found = verify(tmp_path / "o")
+    assert len(found.changed) == 1 and "x.npz" in found.changed[0]
+    said = json.loads((tmp_path / "o.json").read_text())
+    (tmp_path / "o.json").write_text(json.dumps({**said, "budget": "psnr=90"}))
+    assert not verify(tmp_path / "o").kept
+    (tmp_path / "o.json").write_text("{}")
+    with pytest.raises(nb.ReadError, match="no certificate"):
+        verify(tmp_path / "o")
+
+
+def test_channels_are_equalised_and_biases_corrected(tmp_path: Path) -> None:
+    """A channel 30 times as loud as the others, which the next layer takes back: one scale for the blob is bad."""
+    net = convolutions(tmp_path, gain=1.0)
+    layers = {la.name: la for la in net.layers}
+    for name, factor in (("c1", 30.0), ("c2", 1 / 30)):
+        layers[name].weights["weight"] = layers[name].weights["weight"].copy()
+        layers[name].weights["weight"].reshape(16, -1)[:4] *= factor
+    written(net, tmp_path, "loud")
+    data, device = data_file(tmp_path), tmp_path / "d.json"
+    spent = {}
+    for equalise in (False, True):
+        done = nb.quantize_net(
+            tmp_path / "loud.param", data, budget="psnr=20", aim="size", forms=("int8",), methods=("minmax",),
+            equalise=equalise, correct=False, device=device,
+        )  # fmt: skip
+        spent[equalise] = done.certificate["held_out"]["outputs"]["out"]["psnr"]
+    assert spent[True] > spent[False] + 2, spent
+
+
+def test_small_parts() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.standard_normal(20000), [40.0]]).astype(np.float32)  # one outlier
+    ends = thresholds([values])
+    assert ends["minmax"] == 40 and all(2 < ends[m] < 20 for m in ("percentile", "kl")) and ends["mse"] < 40
+    assert thresholds([np.zeros(4, np.float32)]) == dict.fromkeys(ends, 0.0)
+    table = tabled(values)
+    assert len(np.unique(table)) == 256 and np.sqrt(np.mean((table - values) ** 2)) < 40 / 127 / 12**0.5 / 2
+    assert np.array_equal(tabled(table), table)
+    # all weights and inputs the largest at once: as many steps as the sum bears
+    rows = np.ones((1, 9 * 64), np.float32)
+    (steps,) = winograd_steps(rows)
+    assert (
+        steps * STEPS * 9 * 64 <= WINOGRAD_LIMIT < (steps + 2) * STEPS * 9 * 64 and winograd_steps(rows, 100.0) == STEPS
+    )
+    budget = Budget.parse("psnr=40, max=0.5")
+    m = budget.measure([{"o": values + np.float32(0.25)}], [{"o": values}], [{}])
+    assert budget.spent(m, m) == pytest.approx(max((0.25 / 0.5) ** 2, 10 ** ((40 - m.worst.psnr) / 10)))
+    assert not budget.kept(budget.measure([{"o": values * np.nan}], [{"o": values}], [{}]), m)
+    choices = (("a", "fp16", 0.01, 5), ("a", "int8", 0.5, 9), ("b", "int8", 0.6, 8))
+    items = [Candidate(name, form, spent, m, 0.0, size) for name, form, spent, size in choices]
+    assert packed(items, 0.02, lambda c: c.bytes) == {"a": "fp16"}
+    assert packed(items, 0.7, lambda c: c.bytes) == {"a": "fp16", "b": "int8"}
+    assert packed(items, 1.2, lambda c: c.bytes) == {"a": "int8", "b": "int8"}
+    with pytest.raises(BuildError, match="below 1"):
+        Budget.parse("cosine=1")
+
+
+def test_what_ncnns_tools_write_stays(tmp_path: Path) -> None:
+    """int8 files come back byte by byte, also through a graph."""
+    from precision_nets import all_int8
+
+    net = all_int8(convolutions(tmp_path), samples())
+    text, data = encoded(net)
+    written(net, tmp_path, "q")
+    g = nb.load(tmp_path / "q.param", tmp_path / "q.bin")
+    nb.save(g, tmp_path / "r.param", tmp_path / "r.bin", target="reference")
+    assert (tmp_path / "r.param").read_bytes() == text and (tmp_path / "r.bin").read_bytes() == data
