@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test setup-demo setup-dev clean
+.PHONY: demo studio studio-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test setup-studio setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -13,6 +13,11 @@ demo: setup-demo
 	cd demo && $(BIN)/python -m runtime.run mode=grid model=faces rows=$(ROWS) cols=$(COLS) styles=0-2 out=faces_grid.png
 	cd demo && $(BIN)/python -m runtime.run mode=a2b model=faces seeds=$(ROWS) frames=24 fps=24 loop=true out=faces.mp4
 	@echo "The pictures are $(abspath demo)/mix.png (random weights) and faces_grid.png, the video is faces.mp4 there."
+
+# The page on which they are steered; without torch.
+studio: setup-studio
+	mkdir -p demo
+	cd demo && $(BIN)/python -m runtime.studio model=faces
 
 # Seeds of the faces that the demo shows.
 ROWS := 85,100,75,458
@@ -49,6 +54,14 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' | grep -v -e param_ids.h -e op_limits_table.cpp)
+
+# The studio's page: its types, and every control in Chromium. Debian: apt install chromium npm.
+TYPESCRIPT := typescript@7.0.2
+CHROMIUM ?= $(shell command -v chromium || echo /usr/bin/chromium)
+studio-test: setup-dev
+	npx --yes --package $(TYPESCRIPT) tsc -p runtime/studio/page/jsconfig.json
+	$(BIN)/python -m pip install -q -c constraints.txt playwright
+	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py
 
 # The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python
@@ -105,17 +118,20 @@ $(BIN)/python:
 # the checkout, also new ones.
 INSTALLED_FROM := pyproject.toml constraints.txt CMakeLists.txt ncnn_builder/version.py \
   $(shell find cmake custom_layers runtime -name CMakeLists.txt -o -name '*.cmake' -o -name '*.h' -o -name '*.cpp')
+STUDIO := $(VENV)/.installed-studio
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
-$(DEMO): WHAT := ".[stylegan,video]"
+$(STUDIO): WHAT := ".[studio,video]"
+$(DEMO): WHAT := ".[stylegan,video,studio]"
 $(DEV): WHAT := ".[dev]" unearth cmake
 
-$(DEMO) $(DEV): $(INSTALLED_FROM) | $(BIN)/python
+$(STUDIO) $(DEMO) $(DEV): $(INSTALLED_FROM) | $(BIN)/python
 	@echo "Installing. The first time ncnn is built: about 7 minutes on 2 cores."
 	@touch $@.begun
 	$(BIN)/python -m pip install -q -c constraints.txt -e $(WHAT)
 	@mv $@.begun $@
 
+setup-studio: $(if $(wildcard $(DEV)),$(DEV),$(if $(wildcard $(DEMO)),$(DEMO),$(STUDIO)))
 setup-demo: $(if $(wildcard $(DEV)),$(DEV),$(DEMO))
 setup-dev: $(DEV)
 

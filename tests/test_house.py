@@ -51,7 +51,10 @@ ABOVE = ("__init__", "__main__", "api", "codegen", "docs", "pipeline")
 DOORS = ("ncnn_builder.passes.pipeline",)
 """Names under which others know what stands above; nothing of ours goes through them."""
 
-OPTIONAL = {"PIL", "fsspec", "platformdirs", "pyarrow", "ray", "runtime", "safetensors", "scipy", "torch"}
+OPTIONAL = {
+    *("PIL", "fsspec", "platformdirs", "pyarrow", "ray", "runtime", "safetensors", "scipy", "starlette", "torch"),
+    "uvicorn",
+}
 """What may be missing, or takes a second to import; runtime has to be built."""
 
 

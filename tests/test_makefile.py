@@ -42,7 +42,8 @@ def asked(tmp_path: Path) -> Asked:
     return make
 
 
-DEMO = "-m pip install -q -c constraints.txt -e .[stylegan,video]"
+DEMO = "-m pip install -q -c constraints.txt -e .[stylegan,video,studio]"
+STUDIO = "-m pip install -q -c constraints.txt -e .[studio,video]"
 DEV = "-m pip install -q -c constraints.txt -e .[dev] unearth cmake"
 
 
@@ -62,4 +63,9 @@ def test_an_installation_that_failed_is_no_installation(asked: Asked) -> None:
 
 def test_what_developers_need_is_enough_for_the_demo(asked: Asked) -> None:
     assert asked("setup-demo") == [DEMO] and asked("setup-dev") == [DEV]
-    assert asked("setup-demo") == [] and asked("setup-dev") == []
+    assert asked("setup-demo") == [] and asked("setup-dev") == [] and asked("setup-studio") == []
+
+
+def test_the_studio_needs_little(asked: Asked) -> None:
+    assert asked("setup-studio") == [STUDIO] and asked("setup-studio") == []
+    assert asked("setup-demo") == [DEMO] and asked("setup-studio") == []

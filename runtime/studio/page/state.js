@@ -1,0 +1,176 @@
+// What is steered, and the recipe that says it: the key=value of `python -m runtime.run`.
+
+/** @typedef {import("./engine.js").Model} Model */
+/** @typedef {import("./engine.js").Recipe} Recipe */
+
+/**
+ * seeds: four, A to D. shares: of each style what B, C and D give it; A gives the rest. cutoff: the first styles that are
+ * truncated, null for all. x, y: in widths of the picture, to the right and downwards.
+ * @typedef {{model: string, seeds: string[], shares: number[][], trunc: number, cutoff: number | null, noise: string,
+ *   noiseSeed: number, strength: number, label: number, rotate: number, x: number, y: number, zoom: number}} State
+ */
+
+export const LETTERS = ["A", "B", "C", "D"];
+export const LARGEST_SEED = 2 ** 32 - 1;
+
+/** @returns {string} */
+export const randomSeed = () => String(Math.floor(Math.random() * 10000));
+
+/** @param {Model} model @returns {number[][]} */
+export const noShares = (model) => Array.from({ length: model.styles }, () => [0, 0, 0]);
+
+/**
+ * @param {Model} model
+ * @returns {State}
+ */
+export function firstState(model) {
+  return {
+    model: model.name, seeds: ["85", "100", "458", "1789"], shares: noShares(model), trunc: 1, cutoff: null,
+    noise: model.noise[0] ?? "const", noiseSeed: 0, strength: 1, label: 0, rotate: 0, x: 0, y: 0, zoom: 1,
+  }; // prettier-ignore
+}
+
+/** The same settings for another model, as far as it has them. @param {State} state @param {Model} model @returns {State} */
+export function adapted(state, model) {
+  const first = firstState(model);
+  const noise = model.noise.includes(state.noise) ? state.noise : first.noise;
+  const cutoff = state.cutoff === null || state.cutoff >= model.styles ? null : state.cutoff;
+  const label = Math.min(state.label, Math.max(0, model.classes - 1));
+  const shares = first.shares.map((none, i) => state.shares[i] ?? none);
+  return { ...state, model: model.name, shares, noise, cutoff, label };
+}
+
+/** At most four decimals. @param {number} value */
+export const text = (value) => String(Number(value.toFixed(4)));
+
+/**
+ * @param {State} state
+ * @param {Model} model
+ * @returns {Recipe}
+ */
+export function recipeOf(state, model) {
+  const recipe = { ...sourceOf(state) };
+  if (model.truncation && state.trunc !== 1) {
+    recipe.trunc = text(state.trunc);
+    if (state.cutoff !== null) recipe.cutoff = String(state.cutoff);
+  }
+  if (state.noise !== model.noise[0]) recipe.noise = state.noise;
+  if (state.noise === "random") recipe.noise_seed = String(state.noiseSeed);
+  if (model.strength && state.strength !== 1) recipe.noise_strength = text(state.strength);
+  if (model.transform) {
+    if (state.rotate) recipe.rotate = text(state.rotate);
+    if (state.x || state.y) recipe.translate = `${text(state.x)},${text(state.y)}`;
+    if (state.zoom !== 1) recipe.zoom = text(state.zoom);
+  }
+  if (model.classes) recipe.class = String(state.label);
+  return recipe;
+}
+
+/** Seeds and what the styles take of them. @param {State} state @returns {Recipe} */
+function sourceOf(state) {
+  const used = [0, 1, 2].filter((k) => state.shares.some((shares) => shares[k]));
+  const first = state.seeds[0] ?? "";
+  if (!used.length) return { mode: "image", seeds: first };
+  const seeds = [first, ...used.map((k) => state.seeds[k + 1])].join(",");
+  const given = new Set(state.shares.flatMap((shares) => shares.filter(Boolean)));
+  const [weight = 0] = given;
+  if (used.length === 1 && given.size === 1 && weight > 0 && weight <= 1) {
+    const styles = ranges(state.shares.flatMap((shares, i) => (shares.some(Boolean) ? [i] : [])));
+    return { mode: "mix", seeds, styles, ...(weight === 1 ? {} : { weight: text(weight) }) };
+  }
+  const pieces = runs(state.shares.map((shares) => blendOf(shares, used)));
+  return { mode: "mix", seeds, blend: pieces.map(([from, to, said]) => `${from === to ? from : `${from}-${to}`}:${said}`).join(",") };
+}
+
+/** Such as b0.3+c, or nothing where all is A's. @param {number[]} shares @param {number[]} used */
+function blendOf(shares, used) {
+  const parts = used.flatMap((k, place) => {
+    const share = shares[k] ?? 0;
+    return share ? ["bcd"[place] + (share === 1 ? "" : text(share))] : [];
+  });
+  return parts.join("+");
+}
+
+/** Equal neighbours together; the empty ones are left out. @param {string[]} items @returns {[number, number, string][]} */
+function runs(items) {
+  /** @type {[number, number, string][]} */
+  const found = [];
+  items.forEach((item, i) => {
+    const last = found.at(-1);
+    if (last && last[2] === item) last[1] = i;
+    else found.push([i, i, item]);
+  });
+  return found.filter(([, , item]) => item);
+}
+
+/** 0-2,5 of 0, 1, 2, 5. @param {number[]} numbers */
+function ranges(numbers) {
+  const all = Array.from({ length: Math.max(...numbers) + 1 }, (_, i) => (numbers.includes(i) ? "x" : ""));
+  return runs(all).map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
+}
+
+/**
+ * What a command says; throws an Error with words for the user where the page cannot show it.
+ * @param {string} command
+ * @returns {{keys: Recipe, seeds: string[]}}
+ */
+export function readCommand(command) {
+  /** @type {Recipe} */
+  const keys = {};
+  const seeds = [];
+  for (const word of words(command).slice(3)) {
+    const [, key, value] = /^([a-z_]+)=(.*)$/s.exec(word) ?? [];
+    if (key === undefined || value === undefined) seeds.push(word);
+    else keys[key] = value;
+  }
+  if (keys.seeds) seeds.push(...keys.seeds.split(","));
+  if (keys.mode === "w_avg") return { keys: { ...keys, mode: "image" }, seeds: ["w_avg"] };
+  if (keys.mode !== "image" && keys.mode !== "mix") throw new Error(`A picture of mode=${keys.mode} is not one that the studio shows.`);
+  if (seeds.length > 4 || (keys.mode === "image" && seeds.length !== 1)) throw new Error("The picture has more seeds than the studio shows.");
+  return { keys, seeds };
+}
+
+/**
+ * The state that a command says.
+ * @param {{keys: Recipe, seeds: string[]}} said
+ * @param {Model} model
+ * @param {State} before  whose seeds stay where the command has fewer
+ * @returns {State}
+ */
+export function stateOf({ keys, seeds }, model, before) {
+  const state = { ...firstState(model), seeds: [...seeds, ...before.seeds.slice(seeds.length)] };
+  const number = (/** @type {string} */ key, /** @type {number} */ otherwise) => (key in keys ? Number(keys[key]) : otherwise);
+  if (keys.mode === "mix") {
+    const weight = number("weight", 1);
+    const blend = keys.blend ?? (keys.styles ?? `0-${Math.min(6, model.styles - 1)}`).split(",").map((part) => `${part}:b${weight}`).join(",");
+    for (const piece of blend.split(",")) {
+      const [, from = "", to = from, parts = ""] = /^(\d+)(?:-(\d+))?:(.*)$/.exec(piece) ?? [];
+      for (let i = Number(from); i <= Math.min(Number(to), model.styles - 1); i++) state.shares[i] = sharesOf(parts);
+    }
+  }
+  state.trunc = number("trunc", 1);
+  state.cutoff = "cutoff" in keys ? Number(keys.cutoff) : null;
+  state.noise = keys.noise ?? state.noise;
+  state.noiseSeed = number("noise_seed", 0);
+  state.strength = number("noise_strength", 1);
+  state.label = number("class", 0);
+  state.rotate = number("rotate", 0);
+  [state.x = 0, state.y = 0] = (keys.translate ?? "0,0").split(",").map(Number);
+  state.zoom = number("zoom", 1);
+  return state;
+}
+
+/** @param {string} parts  such as b0.3+c */
+function sharesOf(parts) {
+  const shares = [0, 0, 0];
+  for (const part of parts.split("+")) {
+    const place = "bcd".indexOf(part[0] ?? "");
+    if (place >= 0) shares[place] = part.length > 1 ? Number(part.slice(1)) : 1;
+  }
+  return shares;
+}
+
+/** A command of a POSIX shell, as Python's shlex.join writes it. @param {string} command */
+function words(command) {
+  return Array.from(command.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g), ([word]) => word.replace(/'([^']*)'|"([^"]*)"/g, (_, a, b) => a ?? b));
+}

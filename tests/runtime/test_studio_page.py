@@ -1,0 +1,331 @@
+"""The studio's page in Chromium: every control, and that what is seen is what its command makes. `make studio-test`."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from runtime_nets import latent, write_bundle, write_seed
+from studio_support import Started
+
+from runtime.run import main as run
+
+pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.page
+CHROMIUM = os.environ.get("NCNN_BUILDER_CHROMIUM", "/usr/bin/chromium")
+KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
+"""A folder for pictures of the page."""
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    place = tmp_path_factory.mktemp("page")
+    write_bundle(place, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]], noise="input", c_dim=3, height=16, width=16)
+    write_seed(place / "1.bin", latent(1))
+    started = Started(place, "model=faces")
+    started.place = place  # type: ignore[attr-defined]
+    yield started
+    started.stop()
+    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """The page as it opens. In the end it has asked nobody else for anything, and complained of nothing."""
+    monkeypatch.chdir(studio.place)  # type: ignore[attr-defined]
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((studio.address, "blob:", "data:")) else wrong.append(request.url)
+        ),
+    )
+    page.goto(studio.address)
+    says(page, "mode=image model=faces seeds=85")
+    yield page
+    context.close()
+    own = ("400 (Bad Request)", "Multiple readback")  # of what a test asks for
+    assert [text for text in wrong if not any(part in text for part in own)] == []
+
+
+def says(page: Page, command: str) -> None:
+    expect(page.locator("#command")).to_have_text(f"python -m runtime.run {command}", timeout=20_000)
+
+
+def seen(page: Page) -> np.ndarray:
+    """The pixels of the picture, [H, W, 3]."""
+    script = "c => [c.width, c.height, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    width, height, *data = page.locator("#picture").evaluate(script)
+    return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
+
+
+def saved(page: Page) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save PNG").click()
+    return Path(download.value.path()).read_bytes()
+
+
+def check(page: Page) -> bytes:
+    """What is seen, and what is saved, is what the command that is shown makes. Returns the file."""
+    words = str(page.locator("#command").text_content()).split()[3:]
+    assert run([*words, "out=x.png", "-q"]) == 0
+    png = saved(page)
+    assert png == Path("x.png").read_bytes()
+    with Image.open(io.BytesIO(png)) as image:
+        np.testing.assert_array_equal(seen(page), np.asarray(image))
+    return png
+
+
+def drop(page: Page, data: bytes) -> None:
+    script = """bytes => { const files = new DataTransfer();
+      files.items.add(new File([new Uint8Array(bytes)], 'x.png', {type: 'image/png'}));
+      for (const type of ['dragenter', 'dragover', 'drop'])
+        document.body.dispatchEvent(new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true})); }"""
+    page.evaluate(script, list(data))
+
+
+def drag(page: Page, start: Any, end: Any, where: tuple[float, float] = (0.5, 0.5)) -> None:
+    """From the middle of an element to a place of another."""
+    a, b = start.bounding_box(), end.bounding_box()
+    page.mouse.move(a["x"] + a["width"] / 2, a["y"] + a["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(b["x"] + b["width"] * where[0], b["y"] + b["height"] * where[1], steps=8)
+    page.mouse.up()
+
+
+def slide(page: Page, name: str, value: str) -> None:
+    """As a hand does: on the way, then settled."""
+    page.locator(name).fill(value)
+
+
+def test_seeds(page: Page) -> None:
+    field = page.get_by_label("Seed A", exact=True).and_(page.locator("input"))
+    field.fill("458")
+    field.press("Enter")
+    says(page, "mode=image model=faces seeds=458")
+    check(page)
+    page.get_by_role("button", name="Seed A: the next").click()
+    says(page, "mode=image model=faces seeds=459")
+    page.get_by_role("button", name="Seed A: the one before").click()
+    page.get_by_role("button", name="Seed A: the one before").click()
+    says(page, "mode=image model=faces seeds=457")
+    page.locator("body").press("ArrowRight")
+    says(page, "mode=image model=faces seeds=458")
+    page.get_by_role("button", name="Seed A: a random one").click()
+    expect(field).not_to_have_value("458")
+    field.fill("w_avg")
+    field.press("Enter")
+    says(page, "mode=image model=faces seeds=w_avg")
+    field.fill("-1")
+    field.press("Enter")
+    assert field.evaluate("field => field.validationMessage").startswith("A number up to 4294967295")
+    field.fill("none.npz")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("none.npz: no such file")
+    page.get_by_role("button", name="Roll all four").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_truncation_and_the_way_back(page: Page) -> None:
+    slide(page, "#trunc", "0.5")
+    says(page, "mode=image model=faces seeds=85 trunc=0.5")
+    slide(page, "#cutoff", "4")
+    says(page, "mode=image model=faces seeds=85 trunc=0.5 cutoff=4")
+    check(page)
+    items = page.locator("#history li")
+    expect(items).to_have_count(3)
+    items.last.get_by_role("button", name="Back to").click()
+    says(page, "mode=image model=faces seeds=85")
+    expect(page.locator("#trunc-out")).to_have_text("1.00")
+    expect(items).to_have_count(3)
+    items.last.hover()
+    items.last.get_by_role("button", name="Compare with").click()
+    expect(page.locator("#held")).to_be_visible()
+    slide(page, "#divider", "25")
+    assert page.locator("#frame").evaluate("e => e.style.getPropertyValue('--part')") == "0.25"
+    page.get_by_role("button", name="Stop comparing").click()
+    expect(page.locator("#held")).to_be_hidden()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#held")).to_be_visible()
+    page.locator(".history").get_by_role("button", name="Clear").click()
+    expect(items).to_have_count(0)
+
+
+def test_the_strip(page: Page) -> None:
+    """Painting by hand and by keys; two seeds are mode=mix with styles=, more are blend=."""
+    cells = page.locator(".cell")
+    drag(page, cells.nth(1), cells.nth(4))
+    says(page, "mode=mix model=faces seeds=85,100 styles=1-4")
+    check(page)
+    slide(page, "#share", "40")
+    page.locator("label.brush.c").click()
+    cells.nth(7).click()
+    says(page, "mode=mix model=faces seeds=85,100,458 blend=1-4:b,7:c0.4")
+    cells.nth(7).press("ArrowRight")
+    assert cells.nth(8).evaluate("cell => cell === document.activeElement")
+    cells.nth(8).press("d")
+    says(page, "mode=mix model=faces seeds=85,100,458,1789 blend=1-4:b,7:c0.4,8:d0.4")
+    expect(cells.nth(8)).to_have_attribute("aria-label", "Style 8, 64: 60 % A, 40 % D")
+    png = check(page)
+    cells.nth(8).press("a")
+    says(page, "mode=mix model=faces seeds=85,100,458 blend=1-4:b,7:c0.4")
+    page.locator(".mixer").get_by_role("button", name="Clear").click()
+    says(page, "mode=image model=faces seeds=85")
+    drop(page, png)
+    says(page, "mode=mix model=faces seeds=85,100,458,1789 blend=1-4:b,7:c0.4,8:d0.4")
+    assert saved(page) == png
+
+
+def test_the_walk(page: Page) -> None:
+    pad = page.locator("#walk")
+    drag(page, pad, pad, (0.75, 0.5))
+    says(page, "mode=mix model=faces seeds=85,100,458,1789 blend=0-9:b0.375+c0.125+d0.375")
+    check(page)
+    page.locator("#walk-x").press("ArrowDown")
+    says(page, "mode=mix model=faces seeds=85,100,458,1789 blend=0-9:b0.36+c0.13+d0.39")
+    page.get_by_role("button", name="Wander").click()
+    expect(page.locator("#speed")).to_contain_text("a second", timeout=20_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("button", name="Wander")).to_be_visible()
+
+
+def test_noise_class_and_transform(page: Page) -> None:
+    page.locator("#model").select_option("tiny")
+    says(page, "mode=image model=tiny seeds=85 class=0")
+    page.get_by_label("Kind").select_option("random")
+    slide(page, "#noise-seed", "7")
+    slide(page, "#strength", "0.5")
+    slide(page, "#label", "2")
+    page.locator("#label").blur()
+    says(page, "mode=image model=tiny seeds=85 noise=random noise_strength=0.5 class=2 noise_seed=7")
+    check(page)
+    for control, value in (("#rotate", "20"), ("#x", "0.1"), ("#y", "-0.2"), ("#zoom", "1")):
+        slide(page, control, value)
+    more = "noise=random noise_strength=0.5 rotate=20 translate=0.1,-0.2 zoom=2 class=2 noise_seed=7"
+    says(page, f"mode=image model=tiny seeds=85 {more}")
+    png = check(page)
+    page.get_by_role("button", name="Reset").click()
+    picture = page.locator("#picture")
+    drag(page, picture, picture, (0.75, 0.5))
+    expect(page.locator("#command")).to_contain_text("translate=0.25,0 ")
+    page.mouse.wheel(0, -100)
+    expect(page.locator("#command")).to_contain_text("zoom=1.2214")
+    page.keyboard.down("Shift")
+    drag(page, picture, picture, (0.25, 0.5))
+    page.keyboard.up("Shift")
+    expect(page.locator("#command")).to_contain_text("rotate=45")
+    page.locator("#model").select_option("faces")
+    says(page, "mode=image model=faces seeds=85")
+    drop(page, png)
+    says(page, f"mode=image model=tiny seeds=85 {more}")
+    assert saved(page) == png
+
+
+def test_files_and_the_command(page: Page, studio: Started) -> None:
+    for arguments in (
+        ["mode=mix", "model=faces", "seeds=3,4"],
+        ["mode=image", "model=faces", "seeds=9", "trunc=0.7"],
+        ["mode=w_avg", "model=faces"],
+    ):
+        assert run([*arguments, "out=given.png", "-q"]) == 0
+        page.locator("#file").set_input_files("given.png")
+        expect(page.locator("#toast")).to_have_text("Everything is as in the picture")
+        with Image.open("given.png") as image:
+            expect(page.locator("#command")).not_to_have_text("")
+            page.wait_for_timeout(300)
+            np.testing.assert_array_equal(seen(page), np.asarray(image))
+    Image.new("RGB", (4, 4)).save("plain.png")
+    for data, text in (
+        (b"GIF89a", "This is no PNG."),
+        (Path("plain.png").read_bytes(), "does not say how it was made"),
+    ):
+        drop(page, data)
+        expect(page.get_by_role("alert")).to_contain_text(text)
+    assert run(["mode=grid", "model=faces", "rows=1", "cols=2", "out=grid.png", "-q"]) == 0
+    drop(page, Path("grid.png").read_bytes())
+    expect(page.get_by_role("alert")).to_contain_text("mode=grid")
+    page.get_by_role("button", name="Copy command").click()
+    expect(page.locator("#toast")).to_have_text("The command is copied")
+    assert page.evaluate("() => navigator.clipboard.readText()") == page.locator("#command").text_content()
+
+
+def test_the_newest_wish_wins(page: Page) -> None:
+    """Of what is passed by while a picture is made, only the last is asked for; what is settled ends a long one."""
+    asked: list[str] = []
+    held: list[Callable[[], None]] = []
+
+    def answer(route: Any) -> None:
+        recipe = route.request.post_data_json["recipe"]
+        if route.request.post_data_json["thumbnail"]:
+            return route.continue_()
+        asked.append(recipe["trunc"])
+        held.append(route.continue_)
+        return None
+
+    page.route("**/api/picture", answer)
+    for value in ("0.9", "0.8", "0.7", "0.6"):
+        page.locator("#trunc").evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", value)
+    page.wait_for_timeout(200)
+    assert asked == ["0.9"]
+    page.wait_for_timeout(200)  # so that pictures seem to take long
+    held[0]()
+    expect(page.locator("#trunc-out")).to_have_text("0.60")
+    page.wait_for_timeout(300)
+    assert asked == ["0.9", "0.6"]
+    slide(page, "#trunc", "0.3")
+    page.wait_for_timeout(400)
+    assert asked == ["0.9", "0.6", "0.3"], "the one that took too long was given up"
+    held[2]()
+    says(page, "mode=image model=faces seeds=85 trunc=0.3")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"), [("dark", 1280, "dark"), ("light", 1280, "light"), ("phone", 390, "dark")]
+)
+def test_looks(studio: Started, browser: Browser, name: str, width: int, scheme: Any) -> None:
+    """Nothing is wider than the page, everything that can be used has a name, and keys reach it."""
+    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    page.goto(studio.address)
+    says(page, "mode=image model=faces seeds=85")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, input:not([type=file]), select')].filter(e =>
+          !(e.ariaLabel || e.textContent.trim() || [...(e.labels ?? [])].some(l => l.textContent.trim())))
+          .map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+    before = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("() => document.activeElement.id || document.activeElement.className"))
+    assert {"model", "save", "open", "hold", "share", "cell", "seed-A", "walk-x", "trunc", "cutoff", "copy"} <= reached
+    if KEEP:
+        page.screenshot(path=f"{KEEP}/{name}.png", full_page=width < 800)
+    page.get_by_role("button", name="Theme: system").click()
+    page.get_by_role("button", name="Theme: dark").click()
+    after = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    assert (before == after) == (scheme == "light")
+    page.context.close()
