@@ -57,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that read the data (default %(default)s)",
     )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="on a CPU: so many make pictures and compare them; one that dies is replaced (default %(default)s, with "
+        "all cores)",
+    )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
     parser.add_argument(
         "--out", default="metrics.jsonl", metavar="FILE", help="JSON lines are added to it (default %(default)s)"
@@ -72,6 +80,8 @@ def _measure(args: argparse.Namespace) -> None:
         raise MetricError(f"--seed {args.seed}: expected 0 to {2**32 - 1}")
     if args.workers < 0:
         raise MetricError(f"--workers {args.workers}: expected 0 or more")
+    if args.processes < 1:
+        raise MetricError(f"--processes {args.processes}: expected 1 or more")
     from stylegan import devices
     from stylegan.checkpoints import checkpoint
     from stylegan.dataset.pictures import PictureDataset
@@ -94,7 +104,8 @@ def _measure(args: argparse.Namespace) -> None:
     )
     command_line.say(weights)
     results = evaluate(
-        G, data, metrics, args.num, args.features, args.batch, device, args.seed, args.workers, args.quiet
+        *(G, data, metrics, args.num, args.features, args.batch, device, args.seed, args.workers, args.quiet),
+        processes=args.processes,
     )
     origin = {**weights.origin, "config": args.cfg, "family": loaded.family, "which": args.which}
     about = {"network": origin, "data": args.data, "data_digest": data.digest(), "mirror": args.mirror}

@@ -48,12 +48,16 @@ def evaluate(
     seed: int = 0,
     workers: int = 0,
     quiet: bool = True,
+    processes: int = 1,
 ) -> list[Result]:
     """The metrics, in the order given, of `num` pictures of G and all of the data.
 
     G: it is moved to the device, and is in the mode afterwards that it was in. metrics: of METRICS. features: as
     features.choose() takes them. device: that of G's parameters by default. seed: of latents, labels and noise. Labels
-    are those of the data, drawn by chance; what is computed of the data is kept in the cache.
+    are those of the data, drawn by chance; what is computed of the data is kept in the cache. workers: processes that
+    read the data; processes: with more than one, on a CPU, they make pictures and compare them, each with its share of
+    the threads. The figures depend on neither. More than a thousand pictures are counted in shards, which the cache
+    holds until all are there: what was stopped goes on.
 
     Raises MetricError, and DatasetError for damaged pictures.
     """
@@ -61,6 +65,8 @@ def evaluate(
     _check_fit(G, data)
     if device is None:
         device = next(G.parameters()).device
+    if processes > 1 and device.type != "cpu":
+        raise MetricError(f"processes {processes}: several are for a CPU, the device is {device}")
     started = time.perf_counter()
     choices = {metric: choose(features, metric) for metric in metrics}
     chosen: dict[str, Features] = {found.key: found for found, _ in choices.values()}
@@ -70,9 +76,9 @@ def evaluate(
             keep[found.key] = MOST_KEPT
     for found in chosen.values():
         found.to(device)
-    label = (lambda number: data.label(number % len(data))) if data.c_dim else None
-    real = statistics.of_data(data, chosen, keep, batch, device, workers, quiet)
-    made = statistics.of_generator(G, num, label, chosen, keep, batch, device, seed, quiet)
+    labels, asked = data if data.c_dim else None, (features, tuple(metrics))
+    real = statistics.of_data(data, chosen, keep, asked, batch, device, workers, processes, quiet)
+    made = statistics.of_generator(G, num, labels, chosen, keep, asked, batch, device, seed, processes, quiet)
     results = []
     for metric, (found, reason) in choices.items():
         reasons = [*([reason] if reason else []), *_other_data(data)]

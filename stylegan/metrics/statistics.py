@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,18 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 import ncnn_builder as nb
-from runtime.stopping import check_stop
-from stylegan._torch import Tensor, torch
+from stylegan._torch import torch
 from stylegan.checkpoints import download
 from stylegan.dataset.pictures import PictureDataset
-from stylegan.errors import MetricError
 from stylegan.metrics.features import Features
+from stylegan.metrics.shards import Arrays, DataPictures, GeneratedPictures, features_of, key_of
+from stylegan.metrics.shards import to_uint8 as to_uint8
 from stylegan.networks.random_weights import Generator
 
 MOST_KEPT = 200_000
 """Features that are kept one by one: as many as the official precision and recall compare."""
+Asked = tuple[str | None, tuple[str, ...]]
+"""Features and metrics, as features.choose() takes them: what another process chooses by."""
 
 
 class Statistics:
@@ -97,9 +99,11 @@ def of_data(
     data: PictureDataset,
     chosen: dict[str, Features],
     keep: dict[str, int],
+    asked: Asked,
     batch: int,
     device: torch.device,
     workers: int = 0,
+    processes: int = 1,
     quiet: bool = True,
 ) -> dict[str, Statistics]:
     """By the keys of `chosen`: from the cache, or computed and put there. Raises MetricError and DatasetError."""
@@ -113,12 +117,9 @@ def of_data(
     missing = {key: features for key, features in chosen.items() if key not in found}
     if not missing:
         return found
-    # In an order of chance, so that those that are kept are of all classes.
-    order = np.random.RandomState(0).permutation(len(data)).tolist()
-    own = torch.Generator()  # without it a loader draws from the random numbers of a training that goes on
-    loader = torch.utils.data.DataLoader(data, batch, sampler=order, num_workers=workers, generator=own)
-    pictures = (batched for batched, _ in loader)
-    made = _gather(pictures, len(data), missing, keep, device, "data", quiet)
+    parts = _parts(digest, sorted(missing), batch)
+    shards = features_of(DataPictures(data, batch), missing, asked, parts, device, workers, processes, "data", quiet)
+    made = _gather(shards, missing, keep)
     for key, statistics in made.items():
         try:
             nb.write_files({_cache_file(digest, chosen[key], keep[key]): [statistics.to_bytes()]})
@@ -130,58 +131,47 @@ def of_data(
 def of_generator(
     G: Generator,
     num: int,
-    label: Callable[[int], npt.NDArray[np.float32]] | None,
+    labels: PictureDataset | None,
     chosen: dict[str, Features],
     keep: dict[str, int],
+    asked: Asked,
     batch: int,
     device: torch.device,
     seed: int = 0,
+    processes: int = 1,
     quiet: bool = True,
 ) -> dict[str, Statistics]:
-    """Of `num` pictures, with labels of label(number) for numbers of chance, or without. Raises MetricError."""
-
-    def pictures() -> Iterator[Tensor]:
-        random = np.random.RandomState(seed)
-        for first in range(0, num, batch):
-            count = min(batch, num - first)
-            z = torch.from_numpy(random.randn(count, G.z_dim).astype(np.float32)).to(device)
-            c = None
-            if label is not None:
-                c = torch.from_numpy(np.stack([label(int(n)) for n in random.randint(2**31, size=count)])).to(device)
-            yield to_uint8(G(z, c))
-
+    """Of `num` pictures, with labels of these data by chance, or without. Raises MetricError."""
     was_training = G.training
     G.eval().to(device)
     try:
+        of_labels = labels.digest() if labels is not None else ""
+        pictures = GeneratedPictures(G, num, batch, seed, labels)
+        several = num > pictures.shard  # or nothing is written, as for the metrics of a training
+        parts = _parts(_weights(G), num, batch, seed, of_labels, sorted(chosen)) if several else Path()
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)  # of StyleGAN2's noise
-            return _gather(pictures(), num, chosen, keep, device, "generated", quiet)
+            shards = features_of(pictures, chosen, asked, parts, device, 0, processes, "generated", quiet)
+            return _gather(shards, chosen, keep)
     finally:
         G.train(was_training)
 
 
-def to_uint8(pictures: Tensor) -> Tensor:
-    """What a network makes, about -1 to 1, as pictures. Raises MetricError where it is not finite."""
-    if not pictures.isfinite().all():
-        raise MetricError("the network makes pictures with NaN or infinite values")
-    return (pictures * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+def _weights(G: Generator) -> str:
+    """A hash of all that its pictures depend on."""
+    digest = hashlib.sha256(repr(G).encode())
+    for name, tensor in G.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
-def _gather(
-    pictures: Iterator[Tensor],
-    num: int,
-    chosen: dict[str, Features],
-    keep: dict[str, int],
-    device: torch.device,
-    what: str,
-    quiet: bool,
-) -> dict[str, Statistics]:
-    """Every picture is made once, and shown to all features."""
+def _parts(*said: object) -> Path:
+    key = hashlib.sha256(key_of(*said).encode()).hexdigest()
+    return download.cache_dir().parent / "metrics" / f"{key}.parts"
+
+
+def _gather(shards: Iterator[Arrays], chosen: dict[str, Features], keep: dict[str, int]) -> dict[str, Statistics]:
     found = {key: Statistics(keep[key]) for key in chosen}
-    with tqdm(total=num, desc=what, unit="picture", disable=quiet or None) as bar:
-        for batch in pictures:
-            check_stop()
-            for key, features in chosen.items():
-                found[key].add(features(batch.to(device)).cpu().numpy())
-            bar.update(len(batch))
+    for arrays in shards:
+        for key in chosen:
+            found[key].add(arrays[key])
     return found
