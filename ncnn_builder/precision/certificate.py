@@ -142,7 +142,7 @@ h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 1.8em }
 pre { background: #f3f5f8; padding: .6em 1em; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .15em .7em; border-bottom: 1px solid #e3e7ec; vertical-align: top }
-td.n, th.n { text-align: right; white-space: nowrap } .wide { overflow-x: auto }
+td.n, th.n, .nowrap { text-align: right; white-space: nowrap } .wide { overflow-x: auto }
 .int8 { color: #0b6e4f; font-weight: 600 } .fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
 .big b { display: block; font-size: 1.5em } .big span { color: #556 }
@@ -204,7 +204,7 @@ def _row(la: Mapping[str, Any]) -> str:
     accumulated = la["accumulated"]["relative"] if la["accumulated"] else None
     form = la["form"] + (" →" if la.get("int8", {}).get("handed_on") else "")
     return (
-        f'<tr><td>{escape(la["name"])}</td><td>{escape(la["type"])}</td><td class="{la["form"]}">{form}</td>'
+        f'<tr><td>{escape(la["name"])}</td><td>{escape(la["type"])}</td><td class="{la["form"]} nowrap">{form}</td>'
         f'<td class="n">{la["range"][1]:.3g}</td><td class="n">{spent}</td>'
         f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td><td>{escape(la["why"])}</td></tr>'
     )
@@ -212,7 +212,7 @@ def _row(la: Mapping[str, Any]) -> str:
 
 def _chart(layers: Sequence[Mapping[str, Any]]) -> str:
     colours = {"int8": "#0b6e4f", "fp16": "#2458b8", "table": "#2458b8", "fp32": "#9aa7b8"}
-    width, height, left = 1000, 180, 50
+    width, height, left = 1000, 180, 60
     values = [la["accumulated"]["relative"] or 0.0 if la["accumulated"] else 0.0 for la in layers]
     top = max([*values, 1e-6]) * 1.05
     bar = (width - left) / max(len(layers), 1)
