@@ -131,11 +131,12 @@ def faces(folder: Path) -> tuple[NetFiles, list[Blobs]]:
     if main(["--cfg", "v2ada_64_faces", "--target", "stock", "--out", str(folder / "faces")]):
         raise SystemExit("the export failed")
     m = Model(folder / "faces")
+    (z_dim,) = read_net_files(folder / "faces_mapping.param").shapes["z"]
     net = read_net_files(folder / "faces_synthesis.param")
     rng = np.random.default_rng(0)
     samples = []
     for _ in range(32):
-        w = np.asarray(m.mapping(rng.standard_normal(m.z_dim).astype(np.float32), psi=1.0))
+        w = np.asarray(m.mapping(rng.standard_normal(z_dim).astype(np.float32), psi=1.0))
         samples.append(inputs_of(net, w))
     return net, samples
 
@@ -157,11 +158,12 @@ def main() -> None:
     parser.add_argument("net", choices=sorted(NETS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("quantize_bench"))
-    parser.add_argument("--budgets", default="psnr=30,psnr=35,psnr=40")
+    parser.add_argument("--samples", type=int, default=20, help="every fourth is held out")
+    parser.add_argument("--budgets", default="psnr=40")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     net, samples = NETS[arguments.net](arguments.out)
-    bench = Bench(net, samples, arguments.threads, arguments.net == "efficientnet")
+    bench = Bench(net, samples[: arguments.samples], arguments.threads, arguments.net == "efficientnet")
     bench.row("fp32", net)
     bench.row("fp16 weights", net.with_layers([in_form(la, "fp16") for la in net.layers]))
     bench.row("all int8, ncnn's way", by_ncnns_way(net, bench.seen))

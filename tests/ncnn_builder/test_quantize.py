@@ -12,6 +12,7 @@ from precision_nets import convolutions, samples, written
 
 import ncnn_builder as nb
 from ncnn_builder.__main__ import main
+from ncnn_builder.doctor.options import Options
 from ncnn_builder.errors import BuildError
 from ncnn_builder.precision.budget import Budget
 from ncnn_builder.precision.calibrate import thresholds
@@ -19,6 +20,7 @@ from ncnn_builder.precision.forms import tabled
 from ncnn_builder.precision.int8 import STEPS, WINOGRAD_LIMIT, winograd_steps
 from ncnn_builder.precision.measures import errors_of
 from ncnn_builder.precision.net_files import encoded, loaded, ran, read_net_files
+from ncnn_builder.precision.pair import examine
 from ncnn_builder.precision.plan import Candidate
 from ncnn_builder.precision.search import packed
 from ncnn_builder.precision.verify import verify
@@ -167,3 +169,14 @@ def test_what_ncnns_tools_write_stays(tmp_path: Path) -> None:
     g = nb.load(tmp_path / "q.param", tmp_path / "q.bin")
     nb.save(g, tmp_path / "r.param", tmp_path / "r.bin", target="reference")
     assert (tmp_path / "r.param").read_bytes() == text and (tmp_path / "r.bin").read_bytes() == data
+
+
+def test_numbers_that_fp16_cannot_hold_are_masked(tmp_path: Path) -> None:
+    """A phone's default is fp16: the finished net is right there too, which the net as it was is not."""
+    net, device = convolutions(tmp_path, gain=3e5), tmp_path / "d.json"
+    data = data_file(tmp_path)
+    done = nb.quantize_net(net.path, data, tmp_path / "o", budget="psnr=40", aim="size", forms=("fp16",), device=device)
+    assert {la["name"]: la["mask"] for la in done.certificate["layers"] if la["mask"]} == {"c1": 3, "c2": 3}
+    made = read_net_files(tmp_path / "o.param")
+    outputs = [examine(n, n, samples(), Options.parse("fp16"), price=False).outputs for n in (net, made)]
+    assert not outputs[0].finite and outputs[1].relative < 5e-3
