@@ -138,6 +138,10 @@ class OpSpec:
         """Whether a tag stands before this weight in a file, of a layer with these parameters."""
         return weight.tagged
 
+    def is_packed(self, weight: Weight, params: Params) -> bool:
+        """Whether a file holds bytes of this weight, several numbers of few bits in some of them, and no tag."""
+        return False
+
     def as_read(
         self, inputs: Sequence[Shape], params: Params, extra: Mapping[int, Any], count: int
     ) -> list[Shape] | None:

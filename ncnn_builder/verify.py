@@ -79,7 +79,7 @@ def _verify_node(node: Node, stage: str, lowered: bool, before: dict[int, Array]
         if isinstance(value, Size) or (isinstance(value, tuple) and is_open(value)):
             raise _error(node, stage, f"parameter {name} is the open size {value}, which no file can say")
     for name, data in node.weights.items():
-        if spec.foreign and data.dtype == np.int8:
+        if spec.foreign and data.dtype in (np.int8, np.uint8):  # uint8: several numbers in a byte
             continue
         if data.dtype != np.float32:
             raise _error(node, stage, f"weight {name} is {data.dtype}, not float32")

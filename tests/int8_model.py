@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ncnn_builder.emit.foreign import BlockForm, block_form
 from ncnn_builder.emit.layers import Layer
 from ncnn_builder.precision.int8 import SCALES_OF, rounded, rows_of
 
@@ -13,6 +14,11 @@ from ncnn_builder.precision.int8 import SCALES_OF, rounded, rows_of
 def predicted(layer: Layer, given: list[Any]) -> Any:
     """The result of an int8 layer, before its activation, which the samples do not have."""
     kind = layer.spec.in_files
+    form = block_form(layer.params[layer.spec.term])  # type: ignore[attr-defined]
+    if form is not None and kind == "Gemm":
+        return _blocks(layer, "B", given[0], form) + layer.weights["C"].reshape(1, -1)
+    if form is not None:
+        return _attention_of_blocks(layer, given[0], form)
     return {
         "Convolution": _convolution,
         "ConvolutionDepthWise": _convolution,
@@ -136,3 +142,43 @@ def _attention(layer: Layer, x: Any) -> Any:
     rows, scales = whole(layer, "out_weight")
     a, sa = dynamic(joined, 1)
     return a @ rows.reshape(joined.shape[1], -1).T / (sa * scales[0]) + layer.weights["out_bias"].reshape(-1)
+
+
+def unpacked(layer: Layer, name: str, form: BlockForm) -> tuple[Any, Any]:
+    """Rows of whole numbers out of their bytes, and the scale of each number."""
+    rows, width = layer.spec.packed(layer.params)[name]  # type: ignore[attr-defined]
+    bits = np.unpackbits(layer.weights[name].reshape(rows, -1), axis=1, bitorder="little")
+    numbers = bits[:, : width * form.bits].reshape(rows, width, form.bits).astype(np.int64) @ (
+        1 << np.arange(form.bits)
+    )
+    numbers -= (numbers >> form.bits - 1) << form.bits  # the highest bit is the sign
+    scales = np.repeat(layer.weights[f"{name}_block_scales"].reshape(rows, -1), form.block, axis=1)
+    return numbers, scales[:, :width].astype(np.float64)
+
+
+def _blocks(layer: Layer, name: str, a: Any, form: BlockForm) -> Any:
+    """a [M, K] times the transposed weight [N, K]; with 8 bits a is rounded too, block by block."""
+    numbers, scales = unpacked(layer, name, form)
+    a = a.astype(np.float32)
+    if form.bits == 8:
+        parts = []
+        for at in range(0, a.shape[1], form.block):
+            q, own = dynamic(a[:, at : at + form.block], 1)
+            parts.append(q / own)
+        a = np.concatenate(parts, axis=1)
+    return a @ (numbers / scales).T
+
+
+def _attention_of_blocks(layer: Layer, x: Any, form: BlockForm) -> Any:
+    heads = layer.params["num_heads"]
+    q, k, v = (
+        (_blocks(layer, f"{n}_weight", x, form) + layer.weights[f"{n}_bias"].reshape(-1)).reshape(len(x), heads, -1)
+        for n in "qkv"
+    )
+    parts = []
+    for i in range(heads):
+        scores = q[:, i] @ k[:, i].T * layer.params["scale"]
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+        parts.append(weights / weights.sum(axis=1, keepdims=True) @ v[:, i])
+    joined = np.concatenate(parts, axis=1)
+    return _blocks(layer, "out_weight", joined, form) + layer.weights["out_bias"].reshape(-1)

@@ -30,7 +30,9 @@ STORED = {tag: name for name, tag in TAGS.items()} | {TAG_FP32: "fp32"}
 TABLE = "table"
 """Any other tag: 256 float32 numbers, then a byte for each element."""
 MOST_IN_TABLE = 256
-_WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4}
+PACKED = "packed"
+"""Bytes that hold numbers of few bits, and no tag."""
+_WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4, PACKED: 1}
 
 
 def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
@@ -59,7 +61,8 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
                     expected=sizes[weight.name],
                     got=data.size,
                 )
-            stored = layer.stored.get(weight.name, "fp32")
+            packed = layer.spec.is_packed(weight, layer.params)
+            stored = PACKED if packed else layer.stored.get(weight.name, "fp32")
             encoded = encode(data, stored)
             if layer.spec.is_tagged(weight, layer.params):
                 chunks.append(TAGS.get(stored, TAG_FP32))
@@ -78,6 +81,8 @@ def encode(data: Numbers, stored: str) -> Numbers:
         return halves
     if stored == "int8":
         return np.ascontiguousarray(data, dtype=np.int8)
+    if stored == PACKED:
+        return np.ascontiguousarray(data, dtype=np.uint8)
     if stored == TABLE:
         values, places = np.unique(np.asarray(data, np.float32), return_inverse=True)
         table = np.full(MOST_IN_TABLE, values[-1], "<f4")
@@ -125,9 +130,10 @@ class Reader:
         for weight in layer.spec.weights:
             if weight.name in sizes:
                 tagged = layer.spec.is_tagged(weight, layer.params)
-                self._weight(layer, weight.name, tagged, sizes[weight.name])
+                packed = layer.spec.is_packed(weight, layer.params)
+                self._weight(layer, weight.name, tagged, sizes[weight.name], PACKED if packed else "fp32")
 
-    def _weight(self, layer: Layer, name: str, tagged: bool, count: int) -> None:
+    def _weight(self, layer: Layer, name: str, tagged: bool, count: int, untagged: str) -> None:
         def take(size: int) -> memoryview:
             if not 0 <= size <= len(self.data) - self.at:
                 raise ReadError(
@@ -142,7 +148,7 @@ class Reader:
 
         if count < 0:
             raise ReadError(f"{self.what}: a weight of {count} numbers", node=layer.name, argument=name)
-        stored = STORED.get(bytes(take(4)), TABLE) if tagged else "fp32"
+        stored = STORED.get(bytes(take(4)), TABLE) if tagged else untagged
         if stored == TABLE:
             table = np.frombuffer(take(1024), "<f4")
             layer.weights[name] = table[np.frombuffer(take(count + _padding(count))[:count], np.uint8)]
@@ -151,7 +157,7 @@ class Reader:
         size = count * _WIDTH[stored]
         layer.weights[name] = decode(take(size), stored)
         take(_padding(size))
-        if stored != "fp32":
+        if stored not in ("fp32", PACKED):
             layer.stored[name] = stored
 
 
@@ -164,7 +170,7 @@ def decode(raw: bytes | memoryview, stored: str) -> Numbers:
     if stored == "bf16":
         wide: Numbers = np.frombuffer(raw, "<u2").astype("<u4") << np.uint32(16)
         return wide.view("<f4")
-    if stored == "int8":
-        return np.frombuffer(raw, np.int8)
+    if stored in ("int8", PACKED):
+        return np.frombuffer(raw, np.int8 if stored == "int8" else np.uint8)
     array: Array = np.frombuffer(raw, "<f2" if stored == "fp16" else "<f4")
     return array.astype(np.float32) if stored == "fp16" else array

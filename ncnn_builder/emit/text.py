@@ -111,7 +111,7 @@ def declaration(line: Line) -> OpSpec | None:
     term = line.entry(row.id)
     if term is None or is_number(term, 0):
         return spec
-    known = term.form == "number" and not is_float(term.items[0].text) and 0 < int(term.items[0].text) < row.most
+    known = term.form == "number" and not is_float(term.items[0].text) and row.knows(int(term.items[0].text))
     return quantised(spec) if known else None
 
 

@@ -84,8 +84,14 @@ def _weights(case: Case) -> Iterator[Cause]:
     if one is None or one.spec.in_files != layer.spec.in_files:
         return
     quantised = SCALES_OF.get(layer.spec.in_files, {})
+    packed = {spec.name for spec in layer.spec.weights if layer.spec.is_packed(spec, layer.params)}
     for name in one.weights:
-        if name not in layer.weights or one.weights[name].size != layer.weights[name].size or "scale" in name:
+        if (
+            name in packed
+            or name not in layer.weights
+            or one.weights[name].size != layer.weights[name].size
+            or "scale" in name
+        ):
             continue
         if name in quantised and layer.weights[name].dtype == np.int8:
             yield from _int8_weights(layer, name, float_weight(one, name), float_weight(layer, name))

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from .budget import Budget, Measured
-from .forms import Int8
+from .forms import COMPUTED, Int8
 from .int8 import is_int8
 from .measures import Errors, errors_of
 from .net_files import Blobs, NetFiles
@@ -119,9 +119,10 @@ def why(f: Facts, name: str, form: str) -> str:
         c = own[form]
         saved = f"{c.bytes} bytes" + (f" and {1e3 * c.seconds:.3g} ms" if c.seconds > 0 else "")
         return f"saves {saved}, and alone spends {100 * c.spent:.2g} % of the budget"
-    if "int8" in own and gain(own["int8"], "time") <= 0 and f.aim == "time":
-        c = own["int8"]
-        return f"int8 is no faster here: {1e3 * (c.before - c.seconds):.3g} ms beside {1e3 * c.before:.3g} ms"
+    slow = [own[form] for form in COMPUTED if form in own and gain(own[form], "time") <= 0]
+    if slow and f.aim == "time":
+        c = max(slow, key=lambda one: one.seconds)
+        return f"{c.form} is no faster here: {1e3 * (c.before - c.seconds):.3g} ms beside {1e3 * c.before:.3g} ms"
     if "int8" in own and f.found.slower:
         return "the whole net is no faster with int8 here"
     if own:
@@ -143,7 +144,8 @@ pre { background: #f3f5f8; padding: .6em 1em; white-space: pre-wrap; overflow-wr
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .15em .7em; border-bottom: 1px solid #e3e7ec; vertical-align: top }
 td.n, th.n, .nowrap { text-align: right; white-space: nowrap } .wide { overflow-x: auto }
-.int8 { color: #0b6e4f; font-weight: 600 } .fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
+.int8, .block8, .block6, .block4 { color: #0b6e4f; font-weight: 600 }
+.fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
 .big b { display: block; font-size: 1.5em } .big span { color: #556 }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #556 }
@@ -172,7 +174,7 @@ def html(c: Mapping[str, Any], name: str) -> str:
 <body><h1>{title}</h1><div class="big">{facts}</div>
 <h2>Errors of the outputs</h2><div class="wide">{_errors(c)}</div>
 <h2>Error along the net</h2><p>In the finished net, on held-out data, relative to the largest magnitude of each result;
-green is int8, blue weights of 16 or 8 bits, grey float32.</p>{_chart(c["layers"])}
+green is computed in few bits, blue weights of 16 or 8 bits, grey float32.</p>{_chart(c["layers"])}
 <h2>Layers</h2><div class="wide"><table><tr><th>layer</th><th>type</th><th>form</th><th class="n">range</th>
 <th class="n">spent alone</th><th class="n">accumulated</th><th>why</th></tr>{rows}</table></div>
 <h2>Made by</h2><pre>{escape(c["command"])}</pre>
@@ -211,7 +213,7 @@ def _row(la: Mapping[str, Any]) -> str:
 
 
 def _chart(layers: Sequence[Mapping[str, Any]]) -> str:
-    colours = {"int8": "#0b6e4f", "fp16": "#2458b8", "table": "#2458b8", "fp32": "#9aa7b8"}
+    colours = {"fp16": "#2458b8", "table": "#2458b8", "fp32": "#9aa7b8", **dict.fromkeys(COMPUTED, "#0b6e4f")}
     width, height, left = 1000, 180, 60
     values = [la["accumulated"]["relative"] or 0.0 if la["accumulated"] else 0.0 for la in layers]
     top = max([*values, 1e-6]) * 1.05

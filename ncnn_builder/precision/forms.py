@@ -11,11 +11,15 @@ import numpy as np
 from ..emit.blob import MOST_IN_TABLE
 from ..emit.layers import Layer
 from .halves import GREATEST
-from .int8 import CALIBRATED, as_int8, can_be_int8
+from .int8 import CALIBRATED, as_blocks, as_int8, can_be_blocks, can_be_int8
 
-FORMS = ("fp32", "fp16", "table", "int8")
+FORMS = ("fp32", "fp16", "table", "int8", "block8", "block6", "block4")
 """fp32: as it is. fp16: weights of 16 bits, widened when loaded. table: each weight one of 256 numbers, a byte each,
-looked up when loaded. int8: weights and products of 8 bits."""
+looked up when loaded. int8: weights and products of 8 bits. block8, block6, block4: of Gemm and MultiHeadAttention,
+weights of so many bits in blocks with a scale each."""
+COMPUTED = ("int8", "block8", "block6", "block4")
+"""Those that the layer computes with, and that take another time."""
+BLOCK = 64
 LEAST = 256
 """Weights of fewer numbers stay as they are: they are a thousandth of a file."""
 LEAST_TABLE = 4096
@@ -52,6 +56,8 @@ def forms_of(layer: Layer, wanted: Sequence[str] = FORMS) -> dict[str, str]:
             found[form] = ""
         elif form == "int8":
             found[form] = can_be_int8(layer) or ""
+        elif form in COMPUTED:
+            found[form] = can_be_blocks(layer) or ""
         else:
             names = weights_of(layer, LEAST if form == "fp16" else LEAST_TABLE)
             found[form] = "" if names else "it has no large weights"
@@ -71,6 +77,8 @@ def in_form(layer: Layer, form: str, int8: Int8 | None = None) -> Layer:
         int8 = int8 or Int8()
         made = as_int8(layer, int8.input_scale if layer.spec.type in CALIBRATED else None, reach=int8.reach)
         return made if int8.correction is None else corrected(made, int8.correction)
+    if form in COMPUTED:
+        return as_blocks(layer, int(form.removeprefix("block")), BLOCK)
     names = weights_of(layer, LEAST if form == "fp16" else LEAST_TABLE)
     weights = dict(layer.weights)
     if form == "table":

@@ -169,6 +169,45 @@ def as_int8(
     )
 
 
+def as_blocks(layer: Layer, bits: int, block: int = 64) -> Layer:
+    """The weights of a Gemm or MultiHeadAttention in blocks of few bits along each row, each with a scale.
+
+    bits: 4, 6 or 8; block: 32, 64 or 128. ncnn widens 4 and 6 bits; with 8 it rounds the input too, block by block.
+    """
+    spec = quantised(layer.spec)
+    params = {**layer.params, spec.term: 100 * bits + {32: 0, 64: 1, 128: 2}[block]}
+    weights = dict(layer.weights)
+    for name, (rows, width) in spec.packed(params).items():
+        matrix = np.asarray(layer.weights[name], np.float32).reshape(rows, width)
+        padded = np.pad(matrix, ((0, 0), (0, -width % block))).reshape(rows, -1, block)
+        scales = weight_scales(padded.reshape(-1, block), 2 ** (bits - 1) - 1).reshape(rows, -1)
+        whole = rounded(padded, scales[:, :, None]).reshape(rows, -1)[:, :width]
+        weights[name] = packed_bits(whole, bits).reshape(-1)
+        weights[f"{name}_block_scales"] = scales.reshape(-1)
+    order = [w.name for w in spec.weights]
+    return replace(layer, spec=spec, params=params, weights={k: weights[k] for k in order if k in weights}, line=None)
+
+
+def packed_bits(whole: Any, bits: int) -> Any:
+    """Rows of whole numbers as bytes, each row from a byte of its own on, the lowest bits first."""
+    number = (whole.astype(np.int64) & ((1 << bits) - 1))[:, :, None] >> np.arange(bits) & 1
+    return np.packbits(number.reshape(len(whole), -1).astype(np.uint8), axis=1, bitorder="little")
+
+
+def can_be_blocks(layer: Layer) -> str | None:
+    """None, or why ncnn has no such form of the layer."""
+    p = layer.params
+    if layer.spec.type not in ("Gemm", "MultiHeadAttention"):
+        return f"ncnn has no weights in blocks of {layer.spec.in_files}"
+    if layer.stored:
+        return "its weights are stored in another form"
+    if layer.spec.type == "Gemm" and (p["constant_a"], p["constant_b"], p["trans_a"], p["trans_b"]) != (0, 1, 0, 1):
+        return "only B may be a weight, and transposed"
+    if layer.spec.type == "Gemm" and p["output_transpose"]:
+        return "its result is transposed"
+    return None
+
+
 def float_weight(layer: Layer, name: str) -> Any:
     """A weight as rows of numbers that it stands for, whatever form it has."""
     rows = rows_of(layer, name)

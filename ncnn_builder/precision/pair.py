@@ -18,6 +18,7 @@ from ..errors import BuildError
 from ..features import features_of, mask_of
 from .causes import Case, Cause, cause_of
 from .halves import OFF, Emulated, Kind
+from .int8 import is_int8
 from .measures import WORST, Errors, errors_of
 from .net_files import Blobs, NetFiles, encoded, loaded, masked, ran, scaled, taken_apart, unique_names
 
@@ -110,6 +111,7 @@ def default_tolerance(a: NetFiles, b: NetFiles, options: Options) -> float:
     """What may be expected of the second net's numbers, relative to a tensor's largest magnitude."""
     found = options.tolerance
     forms = {form for net in (a, b) for la in net.layers for form in la.stored.values()}
+    forms |= {"int8" for net in (a, b) for la in net.layers if is_int8(la)}
     return max([found, *(t for form, t in (("fp16", 2e-3), ("bf16", 2e-2), ("int8", 1e-1)) if form in forms)])
 
 

@@ -13,7 +13,7 @@ from ..emit.foreign import QUANTISED
 from ..emit.layers import Layer
 from .budget import Budget, Measured
 from .calibrate import METHODS, thresholds
-from .forms import FORMS, Int8, forms_of, in_form
+from .forms import COMPUTED, FORMS, Int8, forms_of, in_form
 from .int8 import CALIBRATED, STEPS, is_int8, winograd
 from .net_files import Blobs, NetFiles, encoded, loaded, ran, taken_apart
 from .timing import Device, key_of
@@ -201,8 +201,8 @@ class Planner:
             error = self.measured({name: form})
             spent = self.budget.spent(error, self.base)
             size = sum(map(len, encoded(self.made({name: form}))))
-            before = self.seconds(name, "fp32") if form == "int8" else 0.0
-            seconds = before - self.seconds(name, form) if form == "int8" else 0.0
+            before = self.seconds(name, "fp32") if form in COMPUTED else 0.0
+            seconds = before - self.seconds(name, form) if form in COMPUTED else 0.0
             found.append(Candidate(name, form, max(spent, 0.0), error, seconds, self.bytes - size, before))
         self.device.save()
         self.found = found
@@ -220,7 +220,7 @@ class Planner:
     def seconds(self, name: str, form: str) -> float:
         """Of the layer alone in this form, by the table of the device; weights that are widened cost no time."""
         layer = self.layers[name]
-        form = form if form == "int8" else "fp32"
+        form = form if form in COMPUTED else "fp32"
         given = self._given(layer, self.right[0])
         key = key_of(layer, [g.shape for g in given], form, self.threads)
 

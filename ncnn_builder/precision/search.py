@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import BuildError
 from .budget import Measured
+from .forms import COMPUTED
 from .plan import Candidate, Planner
 
 AIMS = ("time", "size")
@@ -42,7 +43,7 @@ def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found
 
     Raises BuildError where no layer can leave fp32 within the budget: it says the best that can be reached.
     """
-    useful = [c for c in candidates if gain(c, aim) > 0 or (aim == "time" and c.form != "int8" and c.bytes > 0)]
+    useful = [c for c in candidates if gain(c, aim) > 0 or (aim == "time" and c.form not in COMPUTED and c.bytes > 0)]
     if not useful:
         raise BuildError("no layer has another form that gains anything", argument="--aim", got=aim)
     best_alone = min(useful, key=lambda c: c.spent)
@@ -60,7 +61,7 @@ def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found
         if found.choice and planner.whole_seconds(found.choice) >= planner.whole_seconds({}):
             planner.tell("all together are no faster than the net as it is: no int8")
             found.choice, found.measured, found.slower = {}, planner.base, True
-        rest = [c for c in useful if c.form != "int8" and c.layer not in found.choice]
+        rest = [c for c in useful if c.form not in COMPUTED and c.layer not in found.choice]
         _grow(planner, rest, found, lambda c: float(c.bytes))
     if not found.choice:
         raise BuildError(

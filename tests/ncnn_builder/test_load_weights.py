@@ -111,3 +111,24 @@ def test_constants_without_a_tag(tmp_path: Path) -> None:
     assert np.array_equal(g.nodes[0].outputs[0].data, [1, 2, 3])
     model = nb.compile_graph(g)
     assert model.bin == floats([1, 2, 3]) and "21=1" in model.param
+
+
+def test_blocks_of_few_bits(tmp_path: Path) -> None:
+    """What ncnnllm2int writes: bytes without a tag, scales of blocks and of the input; back byte by byte."""
+    rng = np.random.default_rng(2)
+    for bits, block in ((4, 32), (6, 64), (8, 128)):
+        term = 100 * bits + 10 + {32: 0, 64: 1, 128: 2}[block]
+        row, count = -(-75 * bits // 8), -(-75 // block)
+        packed = rng.integers(0, 256, 9 * row, np.uint8).tobytes()
+        numbers = floats(rng.uniform(1, 2, 9 * count), rng.uniform(0.5, 1, 75))
+        data = packed + bytes(-len(packed) % 4) + bytes(4) + floats(normal(9)) + numbers
+        param = lines_of("Input x 0 1 x 0=75 1=3", f"Gemm q 1 1 x y 3=1 5=1 6=1 8=9 9=75 10=4 18={term}")
+        g = nb.load(*net_files(tmp_path, param, data))
+        assert g.outputs["y"].shape == (3, 9) and nb.compile_graph(g, target="reference").bin == data
+        assert nb.compile_graph(g).bin == data  # no pass takes it for another
+        ours = Net(*net_files(tmp_path, nb.compile_graph(g).param, data)).run({"x": normal(3, 75)})["y"]
+        assert ours.shape == (3, 9) and np.isfinite(ours).all()
+    for term in (403, 420, 508):  # there are no such blocks: kept word for word, and then its bytes are nobody's
+        bad = lines_of("Input x 0 1 x 0=75 1=3", f"Gemm q 1 1 x y 3=1 5=1 6=1 8=9 9=75 10=4 18={term}")
+        with pytest.raises(nb.ReadError):
+            nb.load(*net_files(tmp_path, bad, data))
