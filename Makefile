@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo studio studio-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test setup-studio setup-demo setup-dev clean
+.PHONY: demo studio studio-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test aarch64-pictures setup-studio setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -110,6 +110,10 @@ aarch64-test: setup-dev
 	  -DNCNN_BUILDER_PROGRAM=OFF -DNCNN_BUILDER_PYTHON=OFF -DPython_EXECUTABLE=$(BIN)/python
 	$(CMAKE) --build $(AARCH64) --parallel $$(getconf _NPROCESSORS_ONLN)
 	$(BIN)/ctest --test-dir $(AARCH64) --output-on-failure
+
+# The program stylegan and the wheel, likewise: their pictures are those of this machine within a level.
+aarch64-pictures: setup-dev
+	.ci/aarch64-pictures $(BIN)/python $(AARCH64)/pictures
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
