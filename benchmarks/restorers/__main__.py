@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 import warnings
@@ -33,15 +34,20 @@ def tried(name: str) -> dict[str, Any]:
     """The row of one network, in a process of its own: what one leaves behind is no matter to the next."""
     with tempfile.TemporaryDirectory(prefix="ncnn-builder-bench-") as folder:
         row = Path(folder) / "row.json"
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        limit = LIMIT if most == resource.RLIM_INFINITY else min(LIMIT, most)
         child = os.fork()  # torch and spandrel are imported once
         if child == 0:
-            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, most))
             try:
                 row.write_text(json.dumps(trial(name, Path(folder))))
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)
-        return json.loads(row.read_text()) if row.exists() else {"failed": f"stopped after {LIMIT} s"}
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if row.exists():
+            return json.loads(row.read_text())
+        late = -ended in (signal.SIGXCPU, signal.SIGKILL) and f"stopped after {limit} s of processor time"
+        return {"failed": late or f"the trial ended with {ended}"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

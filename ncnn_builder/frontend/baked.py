@@ -19,6 +19,7 @@ from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from ..sizes import OpenSizeError
+from .symbols import Symbols
 from .where import python_frame
 
 
@@ -72,8 +73,14 @@ def need_none(found: Sequence[Baked], module: str) -> None:
 
 
 def _always(node: Any) -> bool:
+    """Whether it is what it is at the example at all sizes: by torch, or by our own sizes, which know quotients."""
+    if not node.is_int():
+        return False
     size: Any = torch.SymInt(node)  # type: ignore[no-untyped-call]
-    return node.is_int() and statically_known_true(size == node.hint)
+    if statically_known_true(size == node.hint):
+        return True
+    ours = Symbols.within(node.expr, node.shape_env.var_to_range)
+    return isinstance(ours, int) and ours == int(node.hint)
 
 
 def _said(node: Any) -> str:

@@ -16,7 +16,7 @@ import torch
 
 from ..errors import BuildError
 from ..open_shapes import as_size, evaluated, lesser, solved
-from ..sizes import Name, OpenSizeError, Size, bounds, is_open, names_of, terms_of
+from ..sizes import Name, OpenSizeError, Size, bounds, is_open, names_of, open_size, terms_of
 
 Dynamic = Mapping[str, Mapping[int, Any]]
 """Argument of forward() -> axis -> its size: a text as ``h``, ``8*h``, ``h=64..512``, or a Size."""
@@ -62,6 +62,20 @@ class Symbols:
             sizes.known[symbol] = ours
             sizes.shapes[name.name] = (ours,)
         return sizes
+
+    @classmethod
+    def within(cls, e: Any, ranges: Mapping[Any, Any]) -> int | None:
+        """The size that an expression of torch is, its symbols within these ranges; None for what is no size."""
+        sizes = cls()
+        for symbol in e.free_symbols:
+            if symbol in ranges:
+                low, high = ranges[symbol].lower, ranges[symbol].upper
+                most = int(high) if high.is_Integer and high < _LARGEST else None
+                sizes.known[symbol] = open_size(str(symbol), max(int(low), 1), most)
+        try:
+            return sizes._of(e)
+        except OpenSizeError:
+            return None
 
     def broken(self) -> Iterator[dict[str, int]]:
         """Sizes at which something does not hold that torch took for granted while it traced."""
@@ -136,7 +150,7 @@ class Symbols:
                 first = -lesser(-first, -other)
             return first
         if kind in ("FloorToInt", "TruncToInt", "floor"):
-            return self._scaled(e.args[0])
+            return self._floored(e.args[0])
         raise OpenSizeError("a size that is no sum, product or floor division of others", got=str(e))
 
     def _product(self, e: Any) -> int:
@@ -151,22 +165,34 @@ class Symbols:
             raise OpenSizeError("a size that is divided with a remainder", got=str(e))
         return whole // under
 
-    def _scaled(self, e: Any) -> int:
-        """The whole part of a size times a float, which has few digits so that the product is exact."""
-        over, under, size = 1, 1, None
-        for factor in e.args if type(e).__name__ in ("Mul", "FloatMul") else (e,):
-            if factor.is_Float or factor.is_Rational:
-                a, b = float(factor).as_integer_ratio()
-                over, under = over * a, under * b
-            elif type(factor).__name__ == "ToFloat" and size is None:
-                size = self._of(factor.args[0])
-            elif size is None and factor.is_integer:
-                size = self._of(factor)
-            else:
-                raise OpenSizeError("a size that floats say", got=str(e))
-        if size is None or over > 1 << 10:
-            raise OpenSizeError("a size times a factor that is rounded", expected="a factor as 2 or 0.5", got=str(e))
-        return size * over // under
+    def _floored(self, e: Any) -> int:
+        """The whole part of floats that sizes are made to: of one times a factor as 0.5, of one divided by another."""
+        over, under = self._fraction(e)
+        return over // under
+
+    def _fraction(self, e: Any) -> tuple[int, int]:
+        """A float as (size, power of two), where it is exact: every step is a whole number, or one of few digits."""
+        kind = type(e).__name__
+        if kind == "ToFloat":
+            return self._of(e.args[0]), 1
+        if e.is_Float or (e.is_Rational and not e.is_Integer):
+            over, under = float(e).as_integer_ratio()
+            if over > 1 << 10:
+                raise OpenSizeError(
+                    "a size times a factor that is rounded", expected="a factor as 2 or 0.5", got=str(e)
+                )
+            return over, under
+        if kind in ("FloatTrueDiv", "IntTrueDiv"):
+            (a, below), (b, above) = map(self._fraction, e.args)
+            return _reduced(a * above, b * below, e)
+        if kind in ("Mul", "FloatMul"):
+            over, under = 1, 1
+            for a, below in map(self._fraction, e.args):
+                over, under = _reduced(over * a, under * below, e)
+            return over, under
+        if e.is_integer:
+            return self._of(e), 1
+        raise OpenSizeError("a size that floats say", got=str(e))
 
     # -- which sizes to try --------------------------------------------------------------------------------
 
@@ -203,6 +229,16 @@ class Symbols:
 
     def _by_torch(self, condition: Any, at: Mapping[str, int]) -> bool:
         return bool(condition.subs({s: evaluated(n, at) for s, n in self.known.items()}))
+
+
+def _reduced(over: int, under: int, e: Any) -> tuple[int, int]:
+    """over / under as (size, power of two). Raises OpenSizeError for another quotient, which floats round."""
+    if over % under == 0:
+        return over // under, 1
+    for shift in range(1, 11):  # a half, a quarter ...
+        if over * (1 << shift) % under == 0:
+            return over * (1 << shift) // under, 1 << shift
+    raise OpenSizeError("a quotient of sizes that floats round", got=str(e))
 
 
 _RELATIONS: dict[str, Callable[[int, int], bool]] = {
