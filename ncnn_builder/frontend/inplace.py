@@ -1,7 +1,9 @@
 """Writes in place that are only another spelling: y = relu_(x), where nothing else looks at the memory of x.
 
+    mask[:, a:b] = 3        mask = slice_scatter(mask, full_of(3), 1, a, b)
+
 torch's own functionalisation takes every write out, but traces the whole program again for it; most programs write
-nowhere but into fresh results of convolutions and sums.
+nowhere but into fresh results of convolutions and sums, and into parts of fresh tensors of which no other part is held.
 """
 
 from __future__ import annotations
@@ -10,27 +12,70 @@ from typing import Any
 
 import torch
 
+from .marks import TAP
+
 
 def without_writes(graph: torch.fx.Graph) -> bool:
     """Take plain operators instead of those that write. False, and nothing done, where that may mean something else."""
-    written: dict[torch.fx.Node, Any] = {}
+    written: dict[torch.fx.Node, tuple[Any, list[torch.fx.Node]]] = {}
+    order = {node: i for i, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         schema = getattr(node.target, "_schema", None)
         if schema is None or not schema.is_mutable:
             continue
         plain = _plain(node.target)
         first = node.args[0] if node.args else None
-        if plain is None or not isinstance(first, torch.fx.Node) or not _alone(first):
+        if plain is None or not isinstance(first, torch.fx.Node):
             return False
-        written[node] = plain
-    for node, plain in written.items():
-        first = node.args[0]
+        parts = [] if _alone(first) else _parts(first)
+        if parts is None or (parts and (node.users or not _unseen(_whole(parts), order, node))):
+            return False
+        written[node] = plain, parts
+    for node, (plain, parts) in written.items():
+        first, made = node.args[0], node
         node.target = plain
-        seen = False
-        for later in list(graph.nodes):  # what comes behind it reads what was written
-            if seen:
-                later.replace_input_with(first, node)
-            seen = seen or later is node
+        if parts:
+            node.meta = dict(first.meta)
+        for part in parts:
+            whole = part.args[0]
+            with graph.inserting_after(made):
+                made = graph.call_function(_SCATTERS[str(part.target)], (whole, made, *part.args[1:]), part.kwargs)
+            made.meta = dict(whole.meta)
+            first = whole
+        for later in list(graph.nodes)[list(graph.nodes).index(made) + 1 :]:  # what is behind it reads what was written
+            later.replace_input_with(first, made)
+    return True
+
+
+_SCATTERS = {
+    "aten.slice.Tensor": torch.ops.aten.slice_scatter.default,
+    "aten.select.int": torch.ops.aten.select_scatter.default,
+}
+
+
+def _parts(node: torch.fx.Node) -> list[torch.fx.Node] | None:
+    """The parts of a fresh tensor that a write goes into, inmost first: x[a, b:c] is two. None for what is no such."""
+    parts = []
+    while str(node.target) in _SCATTERS and isinstance(node.args[0], torch.fx.Node):
+        parts.append(node)
+        node = node.args[0]
+    return parts if parts and node.op == "call_function" and _fresh(node) else None
+
+
+def _whole(parts: list[torch.fx.Node]) -> Any:
+    return parts[-1].args[0]
+
+
+def _unseen(base: torch.fx.Node, order: dict[torch.fx.Node, int], write: torch.fx.Node) -> bool:
+    """Whether nobody behind a write reads memory of this tensor by a view that was taken in front of it."""
+    front = [base]
+    while front:
+        for user in front.pop().users:
+            if _fresh(user):
+                continue
+            if order[user] < order[write] and any(order[u] > order[write] for u in user.users):
+                return False
+            front.append(user)
     return True
 
 
@@ -68,6 +113,9 @@ def _fresh(node: torch.fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     if schema is None:
         return False
+    if str(node.target) == TAP:  # the tensor that it is given
+        first = node.args[0]
+        return isinstance(first, torch.fx.Node) and _fresh(first) and len(first.users) == 1
     if schema.is_mutable:
         return _plain(node.target) is not None and isinstance(node.args[0], torch.fx.Node) and _fresh(node.args[0])
     return all(r.alias_info is None for r in schema.returns)
