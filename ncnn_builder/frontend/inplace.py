@@ -28,9 +28,12 @@ def without_writes(graph: torch.fx.Graph) -> bool:
         if plain is None or not isinstance(first, torch.fx.Node):
             return False
         parts = [] if _alone(first) else _parts(first)
-        if parts is None or (parts and (node.users or not _unseen(_whole(parts), order, node))):
+        if parts is None or (parts and node.users) or not _unseen(_root(parts[-1].args[0] if parts else first), order, node):
             return False
         written[node] = plain, parts
+    for node, (_, parts) in written.items():
+        if not parts:
+            node.replace_all_uses_with(node.args[0])  # one name for the tensor, which the write gives back
     for node, (plain, parts) in written.items():
         first, made = node.args[0], node
         node.target = plain
@@ -54,16 +57,26 @@ _SCATTERS = {
 
 
 def _parts(node: torch.fx.Node) -> list[torch.fx.Node] | None:
-    """The parts of a fresh tensor that a write goes into, inmost first: x[a, b:c] is two. None for what is no such."""
+    """The parts of a fresh tensor that a write goes into, inmost first: x[a, b:c] is two, x itself none. None for what
+    is no such."""
     parts = []
     while str(node.target) in _SCATTERS and isinstance(node.args[0], torch.fx.Node):
         parts.append(node)
         node = node.args[0]
-    return parts if parts and node.op == "call_function" and _fresh(node) else None
+    return parts if node.op == "call_function" and _fresh(node) else None
 
 
-def _whole(parts: list[torch.fx.Node]) -> Any:
-    return parts[-1].args[0]
+def _root(node: Any) -> torch.fx.Node:
+    """The tensor that writes into the whole of it give back."""
+    while _writes(node):
+        node = node.args[0]
+    found: torch.fx.Node = node
+    return found
+
+
+def _writes(node: torch.fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
 
 
 def _unseen(base: torch.fx.Node, order: dict[torch.fx.Node, int], write: torch.fx.Node) -> bool:
@@ -71,9 +84,10 @@ def _unseen(base: torch.fx.Node, order: dict[torch.fx.Node, int], write: torch.f
     front = [base]
     while front:
         for user in front.pop().users:
-            if _fresh(user):
+            if _fresh(user) and not _writes(user):
                 continue
-            if order[user] < order[write] and any(order[u] > order[write] for u in user.users):
+            view = _root(user) is not base
+            if view and order[user] < order[write] and any(order[u] > order[write] for u in user.users):
                 return False
             front.append(user)
     return True

@@ -18,12 +18,14 @@ PLAIN = {
     "part": lambda x: (y := x + 1, y[0].fill_(3.0), y * 1)[2],
     "parts": lambda x: (y := x + 1, y[1:, :2].copy_(x[:2, 2:]), y[:, -1].mul_(2), y[1:] * y[:2])[3],
     "part-of-zeros": lambda x: (y := x.new_zeros(3, 4), y[1:, 1].fill_(3.0), y[1].add_(x[0]), y.t() * x.t())[3],
+    "part-and-whole": lambda x: (y := x + 1, y[0].fill_(3.0), y.mul_(2), y[:, 1].copy_(y[:, 0]), y * x)[4],
     "chain": lambda x: (x + 1).mul_(2).clamp_(-1, 2).neg_(),
 }
 SHARED = {
     "view-of": lambda x: (y := x + 1, y.view(-1).mul_(2), y * 1)[2],
     "viewed-before": lambda x: (y := x + 1, z := y[0], y.mul_(2), z + y)[3],
     "part-held": lambda x: (y := x + 1, z := y[0], y[0].fill_(3.0), z * y)[3],
+    "part-held-by-a-name": lambda x: (y := x + 1, v := y.mul_(2), z := v[0], y[0].fill_(3.0), z * v)[4],
     "part-returned": lambda x: (y := x + 1, y[0].fill_(3.0) * y)[1],
     "part-of-a-view": lambda x: (y := x + 1, y.t()[0].fill_(3.0), y * 1)[2],
     "transposed": lambda x: (y := x + 1, z := y.t(), z.add_(1), y * z.t())[3],
