@@ -2,8 +2,8 @@
 
 They are computed when somebody asks for them at certain sizes. A net has them at the largest, of which it crops the
 part that is needed: right where the smaller ones are the beginnings of the largest, or its ends, which is tried at
-several sizes. Where they are neither, as the masks of Swin's windows, the net computes them of what they are made of.
-What is one number everywhere has no largest.
+several sizes. What is one number everywhere, or in the middle, has no largest (stretched.py). Where they are neither, the
+net computes them of what they are made of.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..ops.shapes.crop import crop
 from ..sizes import OpenSizeError, Size, names_of
 from .blobs import constant
 from .layout import Shape, Tensor, tensor
+from .stretched import stretched
 
 LARGEST = 1 << 24
 """Numbers of such a constant."""
@@ -84,6 +85,8 @@ def _part(g: Graph, x: Lazy) -> Tensor:
         one = constant(g, torch.full((outer[0], 1, 1), number), [outer[0], 1, 1])
         size = (picture[0], picture[1]) if len(picture) > 1 else (1, picture[0])
         return tensor(interpolate(g, one, size, None, "nearest")[0], x.shape, x.dtype)
+    if (repeated := stretched(g, x.make, x.shape, x.dtype)) is not None:
+        return repeated
     names = names_of(*x.shape)
     unbounded = [n.name for n in names if n.most is None]
     if unbounded:
