@@ -67,9 +67,11 @@ class Converter:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a converter returns in place of a result that ncnn does not have: an error as soon as somebody takes it."""
+    """What a converter returns in place of a result that ncnn does not have: an error as soon as somebody takes it, this
+    one if there is one."""
 
     why: str
+    error: BuildError | None = None
 
 
 CONVERTERS: dict[str, Converter] = {}

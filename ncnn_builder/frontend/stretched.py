@@ -94,7 +94,7 @@ def _core(
 
 
 def _ends(x: torch.Tensor, dim: int) -> Ends:
-    rows = x.movedim(dim, 0).flatten(1)
+    rows = x.movedim(dim, 0).reshape(x.shape[dim], -1)
     same = (rows == rows[len(rows) // 2]).all(1)
     other = (~same).nonzero().flatten().tolist()
     first = next((i + 1 for i in reversed(other) if i < len(rows) // 2), 0)

@@ -94,7 +94,10 @@ class Walk:
         """What a node is that computes sizes, or states a condition of them; None for any other."""
         val = node.meta.get("val")
         if isinstance(val, torch.SymInt):
-            return self.sizes.of(val)
+            try:
+                return self.sizes.of(val)
+            except OpenSizeError as error:  # torch computes strides, and more, of which nobody may take any
+                return Missing(error.what, error)
         if isinstance(val, (torch.SymBool, torch.SymFloat)):
             return Missing("forward() computes with a size what is no size: a truth value, or a float")
         return Missing("no result") if str(node.target).startswith(_CONDITIONS) else None
@@ -128,7 +131,7 @@ class Walk:
             return self._higher(target, args)
         for a in _leaves((args, kwargs)):
             if isinstance(a, Missing):
-                raise BuildError(a.why)
+                raise a.error or BuildError(a.why)
         if any(isinstance(a, Complex) for a in _leaves((args, kwargs))):
             return self._complex(node, target, args, kwargs)
         if not any(isinstance(a, Tensor) for a in _leaves((args, kwargs))):

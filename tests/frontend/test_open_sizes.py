@@ -156,6 +156,49 @@ def test_numbers_of_a_smaller_size_may_be_the_last_of_a_larger_one(tmp_path: Pat
     assert done.outputs[0].shape == done.inputs[0].shape
 
 
+class Shifted(nn.Module):
+    """Windows of four by four, shifted by two, of a picture that is padded to whole ones: what Swin's restorers do."""
+
+    def mask(self, h: Any, w: Any) -> Any:
+        mask, count = torch.zeros(1, h, w, 1), 0
+        for rows in (slice(0, -4), slice(-4, -2), slice(-2, None)):
+            for columns in (slice(0, -4), slice(-4, -2), slice(-2, None)):
+                mask[:, rows, columns, :] = count
+                count += 1
+        mask = self.windows(mask)[..., 0]
+        mask = mask.unsqueeze(1) - mask.unsqueeze(2)
+        return mask.masked_fill(mask != 0, -100.0).masked_fill(mask == 0, 0.0)
+
+    def windows(self, x: Any) -> Any:
+        _, h, w, c = x.shape
+        return x.view(1, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+
+    def forward(self, x: Any) -> Any:
+        x = F.pad(x, (0, (4 - x.shape[3] % 4) % 4, 0, (4 - x.shape[2] % 4) % 4), "reflect").permute(0, 2, 3, 1)
+        _, h, w, _ = x.shape
+        rows = self.windows(x.roll((-2, -2), (1, 2)))
+        rows = torch.softmax(rows @ rows.transpose(1, 2) + self.mask(h, w), -1) @ rows
+        count = int(rows.shape[0] / (h * w / 4 / 4))  # of pictures: one at all sizes
+        return rows.view(count, h // 4, w // 4, 4, 4, -1).permute(0, 1, 3, 2, 4, 5).reshape(count, h, w, -1)
+
+
+def test_masks_of_shifted_windows_have_no_largest_size(tmp_path: Path) -> None:
+    least = {"x": {2: "h=4..", 3: "w=4.."}}  # of one window, which has no middle
+    done = nb.convert(Shifted().eval(), (torch.randn(1, 6, 22, 29),), tmp_path / "a", dynamic=least)
+    assert {n.most for n in done.graph.open_sizes} == {None} and not any(
+        array.size > 4096 for node in done.graph.nodes for array in node.weights.values()
+    )
+
+
+def test_what_is_the_same_in_the_middle_at_any_size(tmp_path: Path) -> None:
+    def edges(x: Any) -> Any:
+        both, first, last = (torch.zeros(n) for n in (x.shape[2], x.shape[3], x.shape[3]))
+        both[:2], both[-1], first[:3], last[-2:] = 7.0, 5.0, torch.arange(1.0, 4.0), 3.0
+        return x + both[:, None] * first + last * torch.tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]])
+
+    nb.convert(Call(edges).eval(), (torch.randn(1, 4, 8, 12),), tmp_path / "a", dynamic={"x": {2: "h=4..", 3: "w=4.."}})
+
+
 def test_a_branch_that_all_sizes_take_is_none(tmp_path: Path) -> None:
     done = nb.convert(
         Call(BRANCHES[1]).eval(), (torch.randn(1, 4, 9, 12),), tmp_path / "a", dynamic={"x": {2: "h=8.."}}
