@@ -27,6 +27,7 @@ from .marks import Leaf, marked
 from .open_pools import OpenPools
 from .shapes_only import shapes_only
 from .symbols import Dynamic, Symbols, checked, dynamic_shapes
+from .views import plain_views
 from .where import author_line, forward_line, python_line
 
 
@@ -74,7 +75,7 @@ def export(
             assigned = nullcontext() if strict else assignments(module, *([] if shapes is None else [OpenPools()]))
             numbers = nullcontext(baked) if shapes is None else baked_sizes()
             # Without gradients: as a net is run, should it ask.
-            as_run = (_quiet(), torch.no_grad(), shapes_only(), literals(), spared(module), assigned)
+            as_run = (_quiet(), torch.no_grad(), shapes_only(), plain_views(), literals(), spared(module), assigned)
             with ExitStack() as stack:
                 for context in as_run:
                     stack.enter_context(context)
