@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch.fx.experimental.sym_node import SymNode
 from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 from ..sizes import OpenSizeError
-from .symbols import Symbols
+from .symbols import Symbols, argument_of
 from .where import python_frame
 
 
@@ -33,14 +33,15 @@ class Baked:
 
 
 @contextlib.contextmanager
-def baked_sizes() -> Iterator[list[Baked]]:
-    """While torch.export runs: gives what became a number. A size that is the same in all sizes is none."""
+def baked_sizes(shapes: Mapping[str, Sequence[int]]) -> Iterator[list[Baked]]:
+    """While torch.export runs: gives what became a number. A size that is the same in all sizes is none. shapes: those
+    of forward()'s arguments."""
     found: list[Baked] = []
     before = {name: getattr(SymNode, name) for name in ("guard_int", "guard_float")}
 
     def noted(own: Callable[..., Any]) -> Callable[..., Any]:
         def guard(self: Any, file: str, line: int) -> Any:
-            said = _said(self) if self.expr.free_symbols and self.hint is not None and not _always(self) else None
+            said = _said(self) if self.expr.free_symbols and self.hint is not None and not _always(self, shapes) else None
             number = own(self, file, line)
             if said is not None:
                 found.append(Baked(said, number, python_frame(traceback.extract_stack())))
@@ -72,26 +73,25 @@ def need_none(found: Sequence[Baked], module: str) -> None:
         )
 
 
-def _always(node: Any) -> bool:
+def _always(node: Any, shapes: Mapping[str, Sequence[int]]) -> bool:
     """Whether it is what it is at the example at all sizes: by torch, or by our own sizes, which know quotients."""
     if not node.is_int():
         return False
     size: Any = torch.SymInt(node)  # type: ignore[no-untyped-call]
     if statically_known_true(size == node.hint):
         return True
-    ours = Symbols.within(node.expr, node.shape_env.var_to_range)
+    ours = Symbols.within(node.expr, node.shape_env, shapes)
     return isinstance(ours, int) and ours == int(node.hint)
 
 
 def _said(node: Any) -> str:
     """torch's expression, its symbols as the inputs' sizes."""
 
+    names = {str(symbol): argument_of(symbol, node.shape_env) for symbol in node.expr.free_symbols}
+
     def source(symbol: re.Match[str]) -> str:
-        for known, sources in node.shape_env.var_to_sources.items():
-            if str(known) == symbol[0] and sources:
-                name = sources[0].name  # a method before torch 2.10
-                return re.sub(r"L\['(\w+)'\]\.size\(\)", r"\1.shape", name() if callable(name) else name)
-        return symbol[0]
+        name, axis = names.get(symbol[0], (None, 0))
+        return symbol[0] if name is None else f"{name}.shape[{axis}]"
 
     said = re.sub(r"\bs\d+\b", source, str(node.expr))
     return said[1:-1] if re.fullmatch(r"\([^()]*\)", said) else said

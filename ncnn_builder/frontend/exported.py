@@ -73,9 +73,10 @@ def export(
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
             assigned = nullcontext() if strict else assignments(module, *([] if shapes is None else [OpenPools()]))
-            numbers = nullcontext(baked) if shapes is None else baked_sizes()
+            numbers = nullcontext(baked) if shapes is None else baked_sizes(shapes)
+            views = nullcontext() if shapes is None else plain_views(shapes)
             # Without gradients: as a net is run, should it ask.
-            as_run = (_quiet(), torch.no_grad(), shapes_only(), plain_views(), literals(), spared(module), assigned)
+            as_run = (_quiet(), torch.no_grad(), shapes_only(), views, literals(), spared(module), assigned)
             with ExitStack() as stack:
                 for context in as_run:
                     stack.enter_context(context)

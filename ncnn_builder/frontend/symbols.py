@@ -7,6 +7,7 @@ import itertools
 import math
 import operator
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,14 +65,18 @@ class Symbols:
         return sizes
 
     @classmethod
-    def within(cls, e: Any, ranges: Mapping[Any, Any]) -> int | None:
-        """The size that an expression of torch is, its symbols within these ranges; None for what is no size."""
+    def within(cls, e: Any, env: Any, shapes: Mapping[str, Sequence[int]]) -> int | None:
+        """The size that an expression is while torch traces; None for what is no size. env: torch's ShapeEnv; shapes:
+        those of forward()'s arguments, by which 8*h is known to be whole windows."""
         sizes = cls()
         for symbol in e.free_symbols:
-            if symbol in ranges:
-                low, high = ranges[symbol].lower, ranges[symbol].upper
-                most = int(high) if high.is_Integer and high < _LARGEST else None
-                sizes.known[symbol] = open_size(str(symbol), max(int(low), 1), most)
+            name, axis = argument_of(symbol, env)
+            shape, known = shapes.get(name or "", ()), env.var_to_range.get(symbol)
+            if name is not None and 0 <= axis < len(shape):
+                sizes.known[symbol] = shape[axis]
+            elif known is not None:
+                most = int(known.upper) if known.upper.is_Integer and known.upper < _LARGEST else None
+                sizes.known[symbol] = open_size(str(symbol), max(int(known.lower), 1), most)
         try:
             return sizes._of(e)
         except OpenSizeError:
@@ -266,6 +271,16 @@ def _drawn(names: Sequence[Name], example: Mapping[str, int], count: int) -> Ite
             )
             for k, n in enumerate(names)
         }
+
+
+def argument_of(symbol: Any, env: Any) -> tuple[str | None, int]:
+    """Which axis of which argument of forward() a symbol of torch is: L['x'].size()[2]; (None, 0) where it is none."""
+    for source in env.var_to_sources.get(symbol, ())[:1]:
+        name = source.name() if callable(source.name) else source.name  # a method before torch 2.10
+        found = re.fullmatch(r"L\['(\w+)'\]\.size\(\)\[(\d+)\]", name)
+        if found:
+            return found[1], int(found[2])
+    return None, 0
 
 
 def checked(

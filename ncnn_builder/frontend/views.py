@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,8 +24,8 @@ _NAME = "_reshape_view_helper"
 
 
 @contextmanager
-def plain_views() -> Iterator[None]:
-    """While it is entered, views of contiguous tensors are as said."""
+def plain_views(shapes: Mapping[str, Sequence[int]]) -> Iterator[None]:
+    """While it is entered, views of contiguous tensors are as said. shapes: those of forward()'s arguments."""
     refs: Any = torch._refs
     own: Callable[..., Any] | None = getattr(refs, _NAME, None)
     contiguous = getattr(torch._prims_common, "is_contiguous_or_false", None)
@@ -34,10 +34,19 @@ def plain_views() -> Iterator[None]:
         return
     known: dict[Any, int | None] = {}
 
+    def size(n: Any) -> int | None:
+        """Our size of torch's."""
+        if not isinstance(n, torch.SymInt):
+            return int(n)
+        e = n.node.expr
+        if e not in known:
+            known[e] = Symbols.within(e, n.node.shape_env, shapes)
+        return known[e]
+
     def view(a: Any, *shape: Any, **options: Any) -> Any:
         dims = list(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else list(shape)
         opened = dims and a.dim() and any(isinstance(n, torch.SymInt) for n in (*a.shape, *dims))
-        found = _dims(a, dims, known) if opened and contiguous(a) else None
+        found = _dims(a, dims, size) if opened and contiguous(a) else None
         if found is None:
             return own(a, *shape, **options)
         strides = [math.prod(found[i + 1 :]) for i in range(len(found))]
@@ -50,14 +59,14 @@ def plain_views() -> Iterator[None]:
         setattr(refs, _NAME, own)
 
 
-def _dims(a: Any, dims: list[Any], known: dict[Any, int | None]) -> list[Any] | None:
+def _dims(a: Any, dims: list[Any], size: Callable[[Any], int | None]) -> list[Any] | None:
     """The shape of the view; None where it is not sure, or no shape."""
     numbers = [n for n in dims if not isinstance(n, torch.SymInt)]
     left = [i for i, n in enumerate(dims) if not isinstance(n, torch.SymInt) and n < 0]
     if len(left) > 1 or any(n == 0 or n < -1 for n in numbers) or 0 in [n for n in a.shape if isinstance(n, int)]:
         return None
     rest = [n for i, n in enumerate(dims) if i not in left]
-    sizes = [_size(n, known) for n in a.shape], [_size(n, known) for n in rest]
+    sizes = [size(n) for n in a.shape], [size(n) for n in rest]
     if None in sizes[0] or None in sizes[1]:
         return None
     whole, part = (math.prod(n for n in side if n is not None) for side in sizes)
@@ -71,16 +80,6 @@ def _dims(a: Any, dims: list[Any], known: dict[Any, int | None]) -> list[Any] | 
         return None
     made = more if isinstance(more, int) else _cancelled(a.shape, rest)
     return None if made is None else [made if i in left else n for i, n in enumerate(dims)]
-
-
-def _size(n: Any, known: dict[Any, int | None]) -> int | None:
-    """Our size of torch's."""
-    if not isinstance(n, torch.SymInt):
-        return int(n)
-    e = n.node.expr
-    if e not in known:
-        known[e] = Symbols.within(e, n.node.shape_env.var_to_range)
-    return known[e]
 
 
 def _cancelled(over: Sequence[Any], under: Sequence[Any]) -> Any:
