@@ -41,7 +41,8 @@ def baked_sizes(shapes: Mapping[str, Sequence[int]]) -> Iterator[list[Baked]]:
 
     def noted(own: Callable[..., Any]) -> Callable[..., Any]:
         def guard(self: Any, file: str, line: int) -> Any:
-            said = _said(self) if self.expr.free_symbols and self.hint is not None and not _always(self, shapes) else None
+            opened = self.expr.free_symbols and self.hint is not None and not _always(self, shapes)
+            said = _said(self) if opened else None
             number = own(self, file, line)
             if said is not None:
                 found.append(Baked(said, number, python_frame(traceback.extract_stack())))

@@ -28,29 +28,31 @@ def without_writes(graph: torch.fx.Graph) -> bool:
         if plain is None or not isinstance(first, torch.fx.Node):
             return False
         parts = [] if _alone(first) else _parts(first)
-        if parts is None or (parts and node.users) or not _unseen(_root(parts[-1].args[0] if parts else first), order, node):
+        if parts is None or (parts and node.users):
+            return False
+        if not _unseen(_root(parts[-1].args[0] if parts else first), order, node):
             return False
         written[node] = plain, parts
     for node, (_, parts) in written.items():
         if not parts:
-            node.replace_all_uses_with(node.args[0])  # one name for the tensor, which the write gives back
+            node.replace_all_uses_with(_first(node))  # one name for the tensor, which the write gives back
     for node, (plain, parts) in written.items():
-        first, made = node.args[0], node
         node.target = plain
+        made, whole = node, _first(node)
         if parts:
-            node.meta = dict(first.meta)
+            node.meta = dict(whole.meta)
         for part in parts:
-            whole = part.args[0]
+            whole = _first(part)
             with graph.inserting_after(made):
                 made = graph.call_function(_SCATTERS[str(part.target)], (whole, made, *part.args[1:]), part.kwargs)
             made.meta = dict(whole.meta)
-            first = whole
-        for later in list(graph.nodes)[list(graph.nodes).index(made) + 1 :]:  # what is behind it reads what was written
-            later.replace_input_with(first, made)
+        nodes = list(graph.nodes)
+        for later in nodes[nodes.index(made) + 1 :]:  # what is behind it reads what was written
+            later.replace_input_with(whole, made)
     return True
 
 
-_SCATTERS = {
+_SCATTERS: dict[str, Any] = {
     "aten.slice.Tensor": torch.ops.aten.slice_scatter.default,
     "aten.select.int": torch.ops.aten.select_scatter.default,
 }
@@ -60,10 +62,17 @@ def _parts(node: torch.fx.Node) -> list[torch.fx.Node] | None:
     """The parts of a fresh tensor that a write goes into, inmost first: x[a, b:c] is two, x itself none. None for what
     is no such."""
     parts = []
-    while str(node.target) in _SCATTERS and isinstance(node.args[0], torch.fx.Node):
+    while str(node.target) in _SCATTERS:
         parts.append(node)
-        node = node.args[0]
+        node = _first(node)
     return parts if node.op == "call_function" and _fresh(node) else None
+
+
+def _first(node: torch.fx.Node) -> torch.fx.Node:
+    """The tensor that an operator takes."""
+    first = node.args[0]
+    assert isinstance(first, torch.fx.Node)
+    return first
 
 
 def _root(node: Any) -> torch.fx.Node:

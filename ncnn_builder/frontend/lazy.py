@@ -2,8 +2,8 @@
 
 They are computed when somebody asks for them at certain sizes. A net has them at the largest, of which it crops the
 part that is needed: right where the smaller ones are the beginnings of the largest, or its ends, which is tried at
-several sizes. What is one number everywhere, or in the middle, has no largest (stretched.py). Where they are neither, the
-net computes them of what they are made of.
+several sizes. What is one number everywhere, or in the middle, has no largest (stretched.py). Where they are neither,
+the net computes them of what they are made of.
 """
 
 from __future__ import annotations

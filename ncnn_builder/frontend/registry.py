@@ -67,8 +67,8 @@ class Converter:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a converter returns in place of a result that ncnn does not have: an error as soon as somebody takes it, this
-    one if there is one."""
+    """What a converter returns in place of a result that ncnn does not have: an error as soon as somebody takes it:
+    this one, if there is one."""
 
     why: str
     error: BuildError | None = None

@@ -176,11 +176,15 @@ def _factors(n: int) -> tuple[int, int] | None:
     lead, unit = next(iter(ways.items()))
     if any(other != {a: other.get(lead, 0) // unit * w for a, w in ways.items()} for other in table.values()):
         return None
-    a = sum(Size(((atoms, 1),)) * (other[lead] // unit) if atoms else other[lead] // unit for atoms, other in table.items())
-    b = sum(Size(((atoms, 1),)) * w if atoms else w for atoms, w in ways.items())
+    a = _sum({atoms: other[lead] // unit for atoms, other in table.items()})
+    b = _sum(ways)
     low = least(a)
     a, b = (a, b) if low is not None and low > 0 else (-a, -b)
     return (a, b) if a * b == n else None
+
+
+def _sum(terms: Mapping[Monomial, int]) -> int:
+    return sum(Size(((atoms, 1),)) * count if atoms else count for atoms, count in terms.items())
 
 
 def _names(atom: Atom) -> tuple[Name, ...]:

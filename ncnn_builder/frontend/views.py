@@ -2,9 +2,9 @@
 
     x.view(1, h // 8, 8, w // 8, 8, c)
 
-torch splits and joins axes one by one, so that its 8 is h // (h // 8), and grows with every view of a view; what it then
-decides of such sizes takes most of the time of a net with windows. Where it is sure by our own sizes that the numbers
-are as many as before, the shape is taken as it is said, and what -1 stands for is what is left of the factors.
+torch splits and joins axes one by one, so that its 8 is h // (h // 8), and grows with every view of a view; what it
+then decides of such sizes takes most of the time of a net with windows. Where it is sure by our own sizes that the
+numbers are as many as before, the shape is taken as it is said, and -1 stands for the factors that are left.
 """
 
 from __future__ import annotations
