@@ -187,12 +187,17 @@ def choose_model(request: Request, suffix: str) -> Manifest:
     if (request.model is None or shipped) and not request.quiet:
         origin = ", which comes with the package" if shipped else ""
         print(printable(f"model: {manifest.path.name}{origin}", keep=""), file=sys.stderr)
+    check_channels(manifest, suffix)
+    return manifest
+
+
+def check_channels(manifest: Manifest, suffix: str) -> None:
+    """Raises UsageError where its pictures cannot be written so."""
     channels = manifest.img_channels
     if channels not in (1, 3, 4) or (suffix.lower() in VIDEO_SUFFIXES and channels == 4):
         raise UsageError(f"pictures of {channels} channels cannot be written as {suffix}")
     if channels == 4 and suffix.lower() in SUFFIXES_WITHOUT_ALPHA:
         raise UsageError(f"pictures of 4 channels cannot be written as {suffix}", expected="out= with .png")
-    return manifest
 
 
 def newest_model(directory: Path) -> Path:

@@ -57,7 +57,8 @@ class Renderer:
         needs_label = request.label_class is not None or any(kind == "z" for kind, _ in latents.values())
         self._label = request.label(manifest.c_dim) if needs_label else None
 
-        threads, self._at_once = share_threads(check_threads(request.threads), pictures, manifest.img_resolution)
+        total = model.synthesis_net.threads if model else check_threads(request.threads)
+        threads, self._at_once = share_threads(total, pictures, manifest.img_resolution)
         self.model = model or load(manifest, threads, request.isolate)
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)

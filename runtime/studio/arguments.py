@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 from ..errors import UsageError
@@ -36,7 +35,8 @@ KEYS = {
     "isolate": Key(
         truth,
         "isolate=false",
-        "runs the nets in this process; by itself each has its own, whose end is an error on the page",
+        "runs the nets in this process; by itself each has its own, whose end is an error on the page,\n"
+        "save those of the package",
     ),
 }
 
@@ -50,7 +50,7 @@ class Settings:
     port: int = 0
     open: bool = True
     threads: int | None = None
-    isolate: bool = os.name == "posix"
+    isolate: bool | None = None
     quiet: bool = False
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from .. import arguments
 from ..arguments import Request
 from ..errors import UsageError
-from ..modes import choose_model
+from ..modes import check_channels
 from ..pictures import Picture, encoded
 from ..recipe import PREFIX, recipe
 from ..renderer import Renderer, Shot
@@ -79,7 +79,7 @@ def paint(shelf: Shelf, model: str, wanted: Mapping[str, str]) -> Painted:
     """Raises NcnnError for everything that is wrong."""
     request = read_recipe(model, wanted)
     loaded = shelf.load(model)
-    choose_model(request, ".png")  # channels that a PNG cannot hold
+    check_channels(loaded.manifest, ".png")
     begun = time.perf_counter()
     renderer = Renderer(request, loaded.manifest, request.seeds, 1, loaded.model)
     mixed = request.mode == "mix"

@@ -17,6 +17,7 @@ from ..renderer import load
 
 KEPT = 2
 """Models in memory; a large one takes half a gigabyte."""
+SMALL = 128  # pixels
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Shelf:
     No other name is one: the page cannot reach into the machine. `load` is called by one thread.
     """
 
-    def __init__(self, first: str | None, threads: int | None, isolate: bool) -> None:
+    def __init__(self, first: str | None, threads: int | None, isolate: bool | None) -> None:
         self._threads, self._isolate = threads, isolate
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self.first = self._name_of_first(first)
@@ -69,11 +70,21 @@ class Shelf:
         self._loaded.pop(name, None)
         manifest = self.manifest(name)
         stamp = _stamp(manifest)
-        model = load(manifest, self._threads, self._isolate)
+        model = load(manifest, self._threads_for(manifest), self._isolated(manifest))
         loaded = self._loaded[name] = Loaded(manifest, model, stamp)
         while len(self._loaded) > KEPT:
             self._loaded.popitem(last=False)
         return loaded
+
+    def _threads_for(self, manifest: Manifest) -> int | None:
+        """A small picture alone gains nothing by a second thread, which the browser may need."""
+        return 1 if self._threads is None and manifest.img_resolution <= SMALL else self._threads
+
+    def _isolated(self, manifest: Manifest) -> bool:
+        """A process of its own guards against what a file does to ncnn; those of the package are known."""
+        if self._isolate is None:
+            return os.name == "posix" and manifest.path.parent != SHIPPED
+        return self._isolate
 
     def stop(self, name: str) -> None:
         """Ends what is being computed, from another thread."""
