@@ -60,8 +60,8 @@ def quantize_net(
     *,
     budget: str = "psnr=40",
     aim: str = "time",
-    forms: Sequence[str] = FORMS,
-    methods: Sequence[str] = METHODS,
+    forms: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
     equalise: bool = True,
     correct: bool = True,
     threads: int = 1,
@@ -79,8 +79,8 @@ def quantize_net(
         budget: ``psnr=40``, ``sqnr=30``, ``max=1e-2``, ``relative=1e-2``, ``cosine=0.999``, or
             ``metric=module:function:drop=0.5``, a function of (outputs, samples); several with commas.
         aim: ``time``: the least predicted time, then bytes that cost none; ``size``: the fewest bytes.
-        forms: of ``fp16``, ``table``, ``int8``, those that may be chosen.
-        methods: rules for where int8 ends, of ``minmax``, ``percentile``, ``kl``, ``mse``; the one is taken with which
+        forms: those that may be chosen, of forms.FORMS; None: all.
+        methods: rules for where int8 ends, of ``minmax``, ``percentile``, ``kl``, ``mse``, None: all; the one is taken with which
             the layers that read a blob are the nearest.
         equalise: scales of channels are moved between layers where that is exact. correct: biases take up what rounding
             loses in the mean. Both only where they measure better.
@@ -94,6 +94,7 @@ def quantize_net(
     """
     if aim not in AIMS:
         raise BuildError("bad aim", argument="aim", expected=list(AIMS), got=aim)
+    forms, methods = FORMS if forms is None else forms, METHODS if methods is None else methods
     for name, given, known in (("forms", forms, FORMS), ("methods", methods, METHODS)):
         if not given or not set(given) <= set(known):
             raise BuildError(f"bad {name}", argument=name, expected=list(known), got=list(given))
