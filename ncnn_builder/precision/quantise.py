@@ -80,8 +80,8 @@ def quantize_net(
             ``metric=module:function:drop=0.5``, a function of (outputs, samples); several with commas.
         aim: ``time``: the least predicted time, then bytes that cost none; ``size``: the fewest bytes.
         forms: those that may be chosen, of forms.FORMS; None: all.
-        methods: rules for where int8 ends, of ``minmax``, ``percentile``, ``kl``, ``mse``, None: all; the one is taken with which
-            the layers that read a blob are the nearest.
+        methods: rules for where int8 ends, of ``minmax``, ``percentile``, ``kl``, ``mse``; None: all. The one is taken
+            with which the layers that read a blob are the nearest.
         equalise: scales of channels are moved between layers where that is exact. correct: biases take up what rounding
             loses in the mean. Both only where they measure better.
         threads: for the times.
