@@ -43,6 +43,7 @@ def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found
 
     Raises BuildError where no layer can leave fp32 within the budget: it says the best that can be reached.
     """
+    candidates = [c for c in candidates if not _worse(c, candidates)] if aim == "size" else candidates
     useful = [c for c in candidates if gain(c, aim) > 0 or (aim == "time" and c.form not in COMPUTED and c.bytes > 0)]
     if not useful:
         raise BuildError("no layer has another form that gains anything", argument="--aim", got=aim)
@@ -71,6 +72,18 @@ def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found
             got=f"{planner.budget.told(best_alone.error)} at best",
         )
     return found
+
+
+def _worse(candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
+    """Whether a layer computed in few bits has a table that is nearly as small, nearer, and no slower."""
+    return candidate.form in COMPUTED and any(
+        c.layer == candidate.layer
+        and c.form == "table"
+        and c.spent <= candidate.spent
+        and candidate.bytes <= (1 + WORTH) * c.bytes
+        and candidate.seconds <= WORTH * candidate.before
+        for c in candidates
+    )
 
 
 def _grow(planner: Planner, candidates: Sequence[Candidate], found: Found, worth: Callable[[Candidate], float]) -> None:
