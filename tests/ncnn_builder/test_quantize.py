@@ -129,6 +129,9 @@ def test_channels_are_equalised_and_biases_corrected(tmp_path: Path) -> None:
         )  # fmt: skip
         spent[equalise] = done.certificate["held_out"]["outputs"]["out"]["psnr"]
     assert spent[True] > spent[False] + 2, spent
+    done = nb.quantize_net(net.path, data, budget="psnr=20", aim="size", forms=("int8",), device=device)
+    corrected = [la["name"] for la in done.certificate["layers"] if la.get("int8", {}).get("bias_corrected")]
+    assert len(corrected) >= 3, corrected  # only where the layer is nearer with it
 
 
 def test_small_parts() -> None:
@@ -137,6 +140,8 @@ def test_small_parts() -> None:
     ends = thresholds([values])
     assert ends["minmax"] == 40 and all(2 < ends[m] < 20 for m in ("percentile", "kl")) and ends["mse"] < 40
     assert thresholds([np.zeros(4, np.float32)]) == dict.fromkeys(ends, 0.0)
+    even = thresholds([np.linspace(-1, 1, 9999, dtype=np.float32)])  # nothing may be cut off
+    assert all(0.98 < end <= 1 for end in even.values()), even
     table = tabled(values)
     assert len(np.unique(table)) == 256 and np.sqrt(np.mean((table - values) ** 2)) < 40 / 127 / 12**0.5 / 2
     assert np.array_equal(tabled(table), table)
