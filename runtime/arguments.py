@@ -63,6 +63,7 @@ class Request:
     styles: StyleRanges | None = None  # None: the default
     weight: float = 1.0
     blend: Blend | None = None
+    stops: list[Blend] | None = None
     mix: Seed | None = None
     frames: int = 120
     fps: Fraction = Fraction(30)
@@ -170,6 +171,8 @@ def _check_counts(request: Request) -> None:
             raise UsageError("mode=info has no picture", expected="mode=info picture.png")
         return
     fewest, most, expected = COUNTS[mode]
+    if request.stops is not None:
+        fewest, most, expected = 1, MOST_BLENDED, f"1 to {MOST_BLENDED} seeds"
     if request.blend is not None:
         most, expected = MOST_BLENDED, f"2 to {MOST_BLENDED} seeds"
         for key in ("styles", "weight"):
@@ -177,11 +180,11 @@ def _check_counts(request: Request) -> None:
                 raise UsageError(f"{key}= and blend= say the same thing", expected="one of them")
     if count < fewest or (most is not None and count > most):
         raise UsageError(f"mode={mode} has a wrong number of seeds", expected=expected, got=str(count))
-    for _, parts in request.blend or []:
-        for place, _ in parts:
+    for key, said in (("blend", request.blend or []), *(("stops", stop) for stop in request.stops or [])):
+        for place in (place for _, parts in said for place, _ in parts):
             if place >= count:
                 letter = chr(ord("a") + place)
-                raise UsageError(f"blend= asks for seed {letter}", expected=f"at most {chr(ord('a') + count - 1)}")
+                raise UsageError(f"{key}= asks for seed {letter}", expected=f"at most {chr(ord('a') + count - 1)}")
     if mode == "grid" and not (request.rows and request.cols):
         missing = "cols=" if request.rows else "rows=" if request.cols else "rows= and no cols="
         raise UsageError(

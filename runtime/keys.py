@@ -19,6 +19,7 @@ StyleRanges = list[tuple[int, int]]  # with both ends
 Blend = list[tuple[tuple[int, int], list[tuple[int, float]]]]
 """Styles with both ends -> what they take of further seeds: the seed's place, from 1, and how much."""
 MOST_BLENDED = 26
+ALL_STYLES = (0, 1 << 20)
 PIECE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?:(.+)", re.ASCII)
 SHARE = re.compile(r"([a-z])(-?(?:[0-9]{1,4}\.?[0-9]{0,9}|\.[0-9]{1,9}))?", re.ASCII)
 MOST_SHARE = 4.0
@@ -184,6 +185,19 @@ def blend(key: str, text: str) -> Blend:
     return found
 
 
+def stops(key: str, text: str) -> list[Blend]:
+    """`a/0-6:b/c`: what blend= says for each stop, or one seed's letter."""
+    found: list[Blend] = []
+    for stop in text.split("/"):
+        if re.fullmatch("[a-z]", stop):
+            found.append([] if stop == "a" else [(ALL_STYLES, [(ord(stop) - ord("a"), 1.0)])])
+        else:
+            found.append(blend(key, stop))
+    if len(found) < 2:
+        raise UsageError(f"{key}= has one stop", expected=f"2 or more, such as {key}=a/0-6:b/c", got=text)
+    return found
+
+
 def translation(key: str, text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
@@ -242,6 +256,12 @@ KEYS = {
         "mix, instead of styles= and weight=: what styles take of the second seed (b),\n"
         "the third (c) ...; the first takes what they leave",
         ("mix",),
+    ),
+    "stops": Key(
+        stops,
+        "stops=a/0-6:b/c",
+        "a2b: what it goes through, each as blend= says it or as the letter of a seed\n(default: the seeds in turn)",
+        ("a2b",),
     ),
     "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
     "frames": Key(whole(1), "frames=120", "a2b: frames from one seed to the next", ("a2b",)),

@@ -122,9 +122,13 @@ def a2b(request: Request) -> Path:
             raise UsageError("fps= is too large for a GIF", expected=f"1 to {MOST_GIF_FPS}", got=request.given["fps"])
     manifest = choose_model(request, ".png" if in_directory else path.suffix)
     seeds = [*request.seeds, *([request.mix] if request.mix else [])]
-    total = frame_count(len(request.seeds), request.frames, request.loop)
+    total = frame_count(len(request.stops or request.seeds), request.frames, request.loop)
     renderer = Renderer(request, manifest, seeds, total)
-    journey = Journey(renderer.styles(request.seeds), request.frames, request.loop, request.ease)
+    if request.stops:
+        stops = [renderer.blended(request.seeds, stop) for stop in request.stops]
+    else:
+        stops = renderer.styles(request.seeds)
+    journey = Journey(stops, request.frames, request.loop, request.ease)
     mixed = renderer.style(request.mix) if request.mix else None
     mixing = renderer.mixing() if request.mix else None
     text = recipe(request, manifest, renderer)

@@ -13,6 +13,7 @@ import numpy as np
 from .arguments import Request
 from .at_once import in_order, share_threads
 from .errors import UsageError
+from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
 from .model import Model, RandomWeightsWarning
 from .net import check_threads
@@ -101,15 +102,15 @@ class Renderer:
     def mixed(self, seeds: Sequence[Seed]) -> Shot:
         """The picture of mode=mix."""
         if self._request.blend is not None:
-            return Shot(0, self.blended(seeds))
+            return Shot(0, self.blended(seeds, self._request.blend))
         a, b = (self.style(seed) for seed in seeds)
         return Shot(0, a, b, self.mixing())
 
-    def blended(self, seeds: Sequence[Seed]) -> FloatArray:
+    def blended(self, seeds: Sequence[Seed], blend: Blend) -> FloatArray:
         """[num_ws, w_dim]: the first seed's styles, with what blend= gives them of the others."""
         rows = [np.broadcast_to(self.style(seed), (self._manifest.num_ws, self._manifest.w_dim)) for seed in seeds]
         w: FloatArray = np.array(rows[0])
-        for (first, last), parts in self._request.blend or []:
+        for (first, last), parts in blend:
             here = slice(first, last + 1)
             if len(parts) == 1 and parts[0][1] == 1:
                 w[here] = rows[parts[0][0]][here]  # itself, not what rounding leaves of it
@@ -142,9 +143,14 @@ class Renderer:
         if request.cutoff is not None and request.cutoff > manifest.num_ws:
             raise UsageError("cutoff= is out of range", expected=f"0 to {manifest.num_ws}", got=str(request.cutoff))
         request.chosen_styles(manifest.num_ws)
-        for (_, last), _ in request.blend or []:
-            if last >= manifest.num_ws:
-                raise UsageError("blend= is out of range", expected=f"styles 0 to {manifest.num_ws - 1}", got=str(last))
+        for key, (ends, _) in (
+            *(("blend", piece) for piece in request.blend or []),
+            *(("stops", piece) for stop in request.stops or [] for piece in stop),
+        ):
+            if ends[1] >= manifest.num_ws and ends != ALL_STYLES:
+                raise UsageError(
+                    f"{key}= is out of range", expected=f"styles 0 to {manifest.num_ws - 1}", got=str(ends[1])
+                )
 
     def _check_noise(self) -> None:
         """Said before anything is computed, and in the words of the command line."""

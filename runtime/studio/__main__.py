@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> object:
         try:
             uvicorn.Server(config).run([listener])
         finally:
-            studio.desk.close()
+            studio.close()
     return "the studio has ended"
 
 

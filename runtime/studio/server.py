@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import NcnnError
 from ..strangers import printable
 from .desk import Busy, Desk, Superseded, Ticket
+from .films import FILM_KEYS, Films
 from .guard import App, Guard
 from .painter import KEYS, LONGEST, Painted, paint, reduced
 from .shelf import Shelf
@@ -46,9 +47,13 @@ class Studio:
     """The state of the server, and its answers."""
 
     def __init__(self, shelf: Shelf) -> None:
-        self.shelf, self.desk = shelf, Desk()
+        self.shelf, self.desk, self.films = shelf, Desk(), Films(shelf)
         # Read once: the addresses that there are, are these, whatever a path says.
         self._files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.suffix in TYPES}
+
+    def close(self) -> None:
+        self.desk.close()
+        self.films.stop()
 
     def app(self, token: str, port: int) -> App:
         """The ASGI application, whose addresses begin with the token."""
@@ -58,6 +63,8 @@ class Studio:
             Route("/api/models", answered(self.models), methods=get),
             Route("/api/picture", answered(self.picture), methods=post),
             Route("/api/png", answered(self.png), methods=post),
+            Route("/api/film", answered(self.film), methods=[*get, *post, "DELETE"]),
+            Route("/api/film/{name}", answered(self.film_file), methods=get),
             Route("/{name}", answered(self.file), methods=get),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: no_address})
@@ -93,6 +100,22 @@ class Studio:
         model, recipe = wish.text("model", LONGEST), wish.recipe()
         ticket = self._ticket(wish.text("client", 64), model, lambda: paint(self.shelf, model, recipe).png())
         return Response(await self._answer(request, self.desk.other(ticket)), media_type="image/png")
+
+    async def film(self, request: Request) -> Response:
+        """POST begins a video, DELETE stops it, and all say how far it is."""
+        if request.method == "POST":
+            wish = await read_wish(request)
+            recipe = wish.recipe(FILM_KEYS)
+            await self.films.begin(wish.text("model", LONGEST), recipe, wish.text("suffix", 10))
+        elif request.method == "DELETE":
+            self.films.stop()
+        return JSONResponse(self.films.film.about() if self.films.film else {"state": "none"})
+
+    async def film_file(self, request: Request) -> Response:
+        path = self.films.file(request.path_params["name"])
+        if not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path, filename=path.name)
 
     def _ticket(self, client: str, model: str, work: Callable[[], bytes]) -> Ticket:
         return Ticket(client, work, partial(self.shelf.stop, model))
@@ -168,7 +191,7 @@ class Wish:
 
     def __init__(self, fields: dict[str, object]) -> None:
         self._fields = fields
-        unknown = fields.keys() - {"model", "recipe", "client", "now", "thumbnail"}
+        unknown = fields.keys() - {"model", "recipe", "client", "now", "thumbnail", "suffix"}
         if unknown:
             raise BadRequest(f"the request has fields that mean nothing: {', '.join(sorted(unknown))[:200]}")
 
@@ -188,12 +211,12 @@ class Wish:
             raise BadRequest(f"thumbnail is no whole number from 0 to {MOST_SIZE}")
         return value
 
-    def recipe(self) -> dict[str, str]:
+    def recipe(self, keys: Sequence[str] = KEYS) -> dict[str, str]:
         recipe = self._fields.get("recipe")
         if not isinstance(recipe, dict) or "mode" not in recipe:
             raise BadRequest("recipe is no table of texts with a mode")
         for key in recipe:
-            if key not in KEYS:
+            if key not in keys:
                 raise BadRequest(f"recipe has a key that the page does not know: {key[:100]}")
         return {key: _text(key, value, LONGEST) for key, value in recipe.items()}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,6 +199,52 @@ def test_anything_is_answered(studio: Started) -> None:
         assert status in (200, 400), (wish, data)
         assert status == 200 or json.loads(data)["error"]["message"]
     assert answers == {200, 400}
+
+
+def film_of(studio: Started, until: tuple[str, ...] = ("done", "stopped", "failed")) -> dict[str, Any]:
+    """The video, as soon as it is in such a state."""
+    deadline = time.monotonic() + 60
+    while (film := json.loads(studio.ask("api/film")[1]))["state"] not in until:
+        assert time.monotonic() < deadline, film
+        time.sleep(0.02)
+    return film
+
+
+def test_films(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video is its command's file; stopped, it goes on; one at a time."""
+    pytest.importorskip("av", reason="the extra [video] is not installed")
+    monkeypatch.chdir(studio.place)  # type: ignore[attr-defined]
+    assert json.loads(studio.ask("api/film")[1]) == {"state": "none"}
+    recipe = {"mode": "a2b", "seeds": "1,2,w_avg", "stops": "a/0:b,1-2:b0.5+c0.5/c", "frames": "4", "ease": "cubic"}
+    wish = {"model": "tiny", "recipe": recipe, "suffix": ".mp4"}
+    for change, says in (
+        ({"recipe": {**recipe, "mode": "image"}}, "belongs to mode=a2b"),
+        ({"recipe": {**recipe, "seeds": "../1.bin,2,3"}}, "no such seed here"),
+        ({"recipe": {**recipe, "frames": "1000000"}}, "the video is too long"),
+        ({"recipe": {**recipe, "out": "x.mp4"}}, "does not know: out"),
+        ({"suffix": ".sh"}, "unknown kind of video"),
+        ({"model": "none"}, "no such model here"),
+    ):
+        assert says in studio.error("api/film", {**wish, **change})[1], change
+    status, data = studio.ask("api/film", wish)
+    name = json.loads(data)["name"]
+    assert status == 200 and "another video is being made" in studio.error("api/film", wish)[1]
+    film = film_of(studio)
+    assert (film["state"], film["done"], film["total"]) == ("done", 9, 9), film
+    words = [f"{key}={value}" for key, value in recipe.items()]
+    assert run(["model=tiny", *words, "out=own.mp4", "-q"]) == 0
+    assert studio.ask(f"api/film/{name}") == (200, Path("own.mp4").read_bytes())
+    assert studio.error("api/film/own.mp4")[0] == 400 and studio.error("api/film/..%2fown.mp4")[0] == 404
+
+    assert studio.ask("api/film", {**wish, "recipe": {**recipe, "frames": "4000"}})[0] == 200
+    while not (film := json.loads(studio.ask("api/film")[1]))["done"]:
+        assert film["state"] == "running", film
+        time.sleep(0.02)
+    assert json.loads(studio.ask("api/film", method="DELETE")[1])["state"] == "stopped"
+    assert studio.error(f"api/film/{film['name']}")[0] == 400
+    assert studio.ask("api/film", {**wish, "recipe": {**recipe, "seeds": "none.npz,2,3"}})[0] == 200
+    film = film_of(studio)
+    assert film["state"] == "failed" and "none.npz: no such file" in film["said"]
 
 
 def test_two_pages_do_not_take_each_others_pictures(studio: Started) -> None:

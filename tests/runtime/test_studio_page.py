@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ def test_truncation_and_the_way_back(page: Page) -> None:
     expect(page.locator("#held")).to_be_hidden()
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator("#held")).to_be_visible()
-    page.locator(".history").get_by_role("button", name="Clear").click()
+    page.locator(".below").get_by_role("button", name="Clear").click()
     expect(items).to_have_count(0)
 
 
@@ -209,6 +210,46 @@ def test_the_walk(page: Page) -> None:
     expect(page.locator("#speed")).to_contain_text("a second", timeout=20_000)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Wander")).to_be_visible()
+
+
+def test_the_timeline(page: Page, studio: Started) -> None:
+    """Key pictures of seeds and mixes; the preview shows what is between them; the video is its command's file."""
+    page.get_by_role("tab", name="Timeline").click()
+    film = page.get_by_role("button", name="Make MP4")
+    expect(film).to_be_disabled()
+    page.locator("#key").click()
+    drag(page, page.locator(".cell").nth(1), page.locator(".cell").nth(4))
+    says(page, "mode=mix model=faces seeds=85,100 styles=1-4")
+    page.locator("#key").click()
+    page.locator("#key").click()
+    keys = page.locator("#keys li")
+    expect(keys).to_have_count(3)
+    keys.first.hover()
+    keys.first.get_by_role("button", name="Later").click()
+    keys.last.hover()
+    keys.last.get_by_role("button", name="Remove").click()
+    expect(keys).to_have_count(2)
+    slide(page, "#frames", "6")
+    slide(page, "#fps", "2")
+    page.locator("#ease").select_option("cubic")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#command")).to_have_text(re.compile(r"blend=1-4:b0\.\d+$"), timeout=20_000)
+    expect(page.get_by_role("button", name="Preview")).to_have_attribute("aria-pressed", "false", timeout=20_000)
+    says(page, "mode=mix model=faces seeds=85,100 styles=1-4")
+    film.click()
+    expect(page.locator("#film-says")).to_contain_text(".mp4 is in", timeout=60_000)
+    with page.expect_download() as download:
+        page.locator("#film-link").click()
+    words = ["mode=a2b", "model=faces", "seeds=85,100", "stops=1-4:b/a", "frames=6", "fps=2", "ease=cubic"]
+    assert run([*words, "out=own.mp4", "-q"]) == 0
+    assert Path(download.value.path()).read_bytes() == Path("own.mp4").read_bytes()
+    slide(page, "#frames", "9999")
+    film.click()
+    page.locator("#film-stop").click()
+    expect(page.locator("#film-says")).to_contain_text("Stopped after")
+    page.get_by_role("tab", name="History").click()
+    expect(page.locator("#history")).to_be_visible()
+    expect(page.locator("#keys")).to_be_hidden()
 
 
 def test_noise_class_and_transform(page: Page) -> None:

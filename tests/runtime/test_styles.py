@@ -197,3 +197,26 @@ def test_bad_blends(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mode=mix", "1.bin", "w.npy", "blend=0:b", "weight=1"]) == 2
     assert main(["mode=mix", "1.bin", "w.npy", "w.npy"]) == 2, "three seeds need blend="
     assert "mode=mix has a wrong number of seeds; expected 2 seeds; got 3" in capsys.readouterr().err
+
+
+def test_stops(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A video through sums of seeds: at its stops it is what blend= makes."""
+    seeds = ["1.bin", "projected_w.npz", "w_avg"]
+    assert main(["mode=a2b", *seeds, "stops=b/a/0:c,1:b0.25+c0.5", "frames=2", "out=frames/", "-q"]) == 0
+    names = sorted(path.name for path in Path("frames").glob("*.png"))
+    assert len(names) == 5
+    for name, blend in ((names[0], "0-2:b"), (names[4], "0:c,1:b0.25+c0.5")):
+        assert main(["mode=mix", *seeds, f"blend={blend}", "out=x.png", "-q"]) == 0
+        np.testing.assert_array_equal(pixels(Path("frames") / name), pixels("x.png"))
+    assert main(["mode=image", "1.bin", "out=x.png", "-q"]) == 0
+    np.testing.assert_array_equal(pixels(Path("frames") / names[2]), pixels("x.png"))
+    assert read_recipe(f"frames/{names[1]}")["stops"] == "b/a/0:c,1:b0.25+c0.5"
+    for text, says in (
+        ("a", "stops= has one stop"),
+        ("a/d", "stops= asks for seed d; expected at most c"),
+        ("a/0-3:b", "stops= is out of range; expected styles 0 to 2; got 3"),
+        ("a//b", "stops= is not a list of styles"),
+    ):
+        assert main(["mode=a2b", *seeds, f"stops={text}", "out=none/"]) == 2
+        assert says in capsys.readouterr().err, text
+    assert not Path("none").exists()

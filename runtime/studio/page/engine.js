@@ -22,7 +22,14 @@
  * newer wish took its place, AbortError after its signal. png(): the file that the recipe's command writes.
  * @typedef {{models(): Promise<{first: string, models: Model[]}>,
  *   picture(model: string, recipe: Recipe, options: Options): Promise<Picture>,
- *   png(model: string, recipe: Recipe): Promise<Blob>}} Engine
+ *   png(model: string, recipe: Recipe): Promise<Blob>, films?: Films}} Engine
+ *
+ * A video: state is none, running, done, stopped or failed, with said for why; done of total frames.
+ * @typedef {{state: string, name: string, folder: string, done: number, total: number, said: string}} Film
+ *
+ * Videos of recipes of mode=a2b, one at a time; an engine may have none. address(): where the file is fetched.
+ * @typedef {{begin(model: string, recipe: Recipe, suffix: string): Promise<Film>, about(): Promise<Film>,
+ *   stop(): Promise<Film>, address(name: string): string}} Films
  */
 
 /** What is wrong, in words for the user. */
@@ -61,14 +68,23 @@ export class ServerEngine {
     return (await this.#ask("api/png", { client: this.#client, model, recipe })).blob();
   }
 
+  /** @type {Films} */
+  films = {
+    begin: async (model, recipe, suffix) => (await this.#ask("api/film", { model, recipe, suffix })).json(),
+    about: async () => (await this.#ask("api/film", undefined)).json(),
+    stop: async () => (await this.#ask("api/film", undefined, undefined, "DELETE")).json(),
+    address: (name) => `api/film/${name}`,
+  };
+
   /**
    * @param {string} address
    * @param {object | undefined} body
    * @param {AbortSignal} [signal]
+   * @param {string} method
    */
-  async #ask(address, body, signal) {
+  async #ask(address, body, signal, method = "GET") {
     /** @type {RequestInit} */
-    const options = { signal: signal ?? null };
+    const options = { signal: signal ?? null, method };
     if (body) Object.assign(options, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     let response;
     try {

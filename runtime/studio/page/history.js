@@ -13,7 +13,18 @@ const SIZE = 72;
  */
 export function setUpHistory(restore, compare) {
   const list = byId("history", HTMLOListElement);
-  button("forget").addEventListener("click", () => list.replaceChildren());
+  button("forget").addEventListener("click", () => {
+    if (!box("box-history").hidden) list.replaceChildren();
+  });
+  for (const name of ["history", "timeline"]) {
+    button(`tab-${name}`).addEventListener("click", () => {
+      for (const other of ["history", "timeline"]) {
+        button(`tab-${other}`).setAttribute("aria-selected", String(other === name));
+        box(`box-${other}`).hidden = other !== name;
+      }
+      box("timeline-tools").hidden = name !== "timeline";
+    });
+  }
 
   /**
    * The picture that is shown, in front of the others; what was there already comes to the front.

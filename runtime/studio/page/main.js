@@ -11,6 +11,7 @@ import { compare, hold, holdThis, setUpStage, show } from "./stage.js";
 import { adapted, firstState, readCommand, recipeOf, stateOf } from "./state.js";
 import { Store } from "./store.js";
 import { setUpStrip } from "./strip.js";
+import { setUpTimeline } from "./timeline.js";
 import { setUpWalk } from "./walk.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -84,6 +85,9 @@ async function start(engine) {
   setUpStrip(store);
   setUpWalk(store);
   setUpSettings(store);
+  /** @param {Recipe} recipe @param {boolean} settled */
+  const want = (recipe, settled) => latest.want({ state: store.state, recipe, key: JSON.stringify([store.model.name, store.model.digest, recipe]) }, settled);
+  setUpTimeline(store, engine, (recipe) => want(recipe ?? recipeOf(store.state, store.model), false), complain);
   setUpFiles(engine, store, (said, fields) => {
     const found = models.find(({ digest }) => digest === fields.model_sha256) ?? models.find(({ name, error }) => name === fields.model && !error);
     if (!found) throw new EngineError(`The picture is of the model ${fields.model}, which is not here.`);
@@ -98,8 +102,7 @@ async function start(engine) {
     choice.value = store.state.model;
     const { family, resolution, random } = store.model;
     box("about").textContent = `${family === "v2ada" ? "StyleGAN2-ADA" : "StyleGAN3"}, ${resolution} px${random ? ", random weights" : ""}`;
-    const recipe = recipeOf(store.state, store.model);
-    latest.want({ state: store.state, recipe, key: JSON.stringify([store.model.name, store.model.digest, recipe]) }, settled);
+    want(recipeOf(store.state, store.model), settled);
   });
 }
 

@@ -49,7 +49,18 @@ export const text = (value) => String(Number(value.toFixed(4)));
  * @returns {Recipe}
  */
 export function recipeOf(state, model) {
-  const recipe = { ...sourceOf(state) };
+  return { ...sourceOf(state), ...settingsOf(state, model) };
+}
+
+/**
+ * What a recipe says beside its seeds.
+ * @param {State} state
+ * @param {Model} model
+ * @returns {Recipe}
+ */
+export function settingsOf(state, model) {
+  /** @type {Recipe} */
+  const recipe = {};
   if (model.truncation && state.trunc !== 1) {
     recipe.trunc = text(state.trunc);
     if (state.cutoff !== null) recipe.cutoff = String(state.cutoff);
@@ -78,18 +89,17 @@ function sourceOf(state) {
     const styles = ranges(state.shares.flatMap((shares, i) => (shares.some(Boolean) ? [i] : [])));
     return { mode: "mix", seeds, styles, ...(weight === 1 ? {} : { weight: text(weight) }) };
   }
-  const pieces = runs(state.shares.map((shares) => blendOf(shares, used)));
-  return { mode: "mix", seeds, blend: pieces.map(([from, to, said]) => `${from === to ? from : `${from}-${to}`}:${said}`).join(",") };
+  return { mode: "mix", seeds, blend: blendOf(state.shares.map((shares) => used.map((k) => shares[k] ?? 0))) };
 }
 
-/** Such as b0.3+c, or nothing where all is A's. @param {number[]} shares @param {number[]} used */
-function blendOf(shares, used) {
-  const parts = used.flatMap((k, place) => {
-    const share = shares[k] ?? 0;
-    return share ? ["bcd"[place] + (share === 1 ? "" : text(share))] : [];
-  });
-  return parts.join("+");
+/** Such as 0-6:b,7:b0.3+c; nothing where all is A's. @param {number[][]} shares  of each style: of b, c ... */
+export function blendOf(shares) {
+  const said = shares.map((given) => given.flatMap((share, k) => (share ? [letter(k + 1) + (share === 1 ? "" : text(share))] : [])).join("+"));
+  return runs(said).map(([from, to, parts]) => `${from === to ? from : `${from}-${to}`}:${parts}`).join(",");
 }
+
+/** @param {number} place */
+export const letter = (place) => String.fromCharCode("a".charCodeAt(0) + place);
 
 /** Equal neighbours together; the empty ones are left out. @param {string[]} items @returns {[number, number, string][]} */
 function runs(items) {
