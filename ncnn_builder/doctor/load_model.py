@@ -67,8 +67,11 @@ def make_model(model: str, argument: str = "--model") -> Any:
     return make if made else guarded(f"{model}()", make)
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError."""
+def read_arrays(path: Path, argument: str = "--inputs") -> dict[str, Any]:
+    """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError.
+
+    argument: of the command line, for errors.
+    """
     try:
         with open_regular(path) as stream:
             if stream.read(6) == b"\x93NUMPY":
@@ -80,13 +83,13 @@ def read_arrays(path: Path) -> dict[str, Any]:
         with open_regular(path) as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
-        raise BuildError("no such file", argument="--inputs", got=str(path)) from None
+        raise BuildError("no such file", argument=argument, got=str(path)) from None
     except NOT_ARRAYS as error:
         raise BuildError(
-            f"{path} is no .npz file of arrays: {error}", argument="--inputs", fix="numpy.savez writes one"
+            f"{path} is no .npz file of arrays: {error}", argument=argument, fix="numpy.savez writes one"
         ) from None
     if not arrays:
-        raise BuildError("the file holds no array", argument="--inputs", got=str(path))
+        raise BuildError("the file holds no array", argument=argument, got=str(path))
     for name, array in arrays.items():
         if array.dtype.kind not in "iuf" or not array.size or not np.isfinite(array).all():
             raise BuildError(f"input {name}", expected="finite numbers", got=f"{array.dtype} {list(array.shape)}")

@@ -14,6 +14,7 @@ from ..doctor.load_model import make_model, read_arrays
 from ..errors import BuildError
 from ..ir import Shape
 from .net_files import Blobs, NetFiles, samples_of
+from .seeds import bundle_samples
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -32,15 +33,18 @@ def read_samples(net: NetFiles, data: str, pixels: Pixels | None = None) -> list
 
     data: FILE.npz, with an array for each input (by name, or by place where no name fits), of the input's shape, or
     with an axis for samples before it; a folder of such files, of .npy files of one input, or of pictures; or
-    MODULE:FUNCTION, which returns an iterable of samples: a dict of arrays, or one array for a net of one input.
+    MODULE:FUNCTION, which returns an iterable of samples: a dict of arrays, or one array for a net of one input; or
+    BUNDLE.json of a StyleGAN, whose seeds 0 to 23 are samples of its synthesis.
 
     Raises BuildError where there is none, where an array is not finite, or does not fit what the net states.
     """
     path = Path(data)
-    if path.is_dir():
+    if path.suffix == ".json":
+        found = bundle_samples(net, path)
+    elif path.is_dir():
         found = _folder(net, path, pixels or Pixels())
     elif path.is_file() or ":" not in data:
-        found = _split(net, read_arrays(path), str(path))
+        found = _split(net, read_arrays(path, "--data"), str(path))
     else:
         made = make_model(data, "--data")
         given: Iterable[Any] = made.values() if isinstance(made, Mapping) and not _is_sample(net, made) else made
@@ -113,7 +117,7 @@ def _folder(net: NetFiles, path: Path, pixels: Pixels) -> list[Blobs]:
     for file in sorted(path.iterdir()):
         suffix = file.suffix.lower()
         if suffix == ".npz":
-            found += _split(net, read_arrays(file), str(file))
+            found += _split(net, read_arrays(file, "--data"), str(file))
         elif suffix == ".npy" and len(net.inputs) == 1:
             found += _split(net, {net.inputs[0]: _one_array(file)}, str(file))
         elif suffix in PICTURES and len(net.inputs) == 1:

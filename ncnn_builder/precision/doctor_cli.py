@@ -35,7 +35,8 @@ def add_data(parser: argparse.ArgumentParser, **more: Any) -> None:
         "--data",
         metavar="DATA",
         help="of nets as files: FILE.npz with an array for each input, of its shape or with an axis for samples"
-        " before it; a folder of such files, of .npy files or of pictures; or MODULE:FUNCTION, which returns samples",
+        " before it; a folder of such files, of .npy files or of pictures; MODULE:FUNCTION, which returns samples; or"
+        " BUNDLE.json of a StyleGAN, whose seeds are samples of its synthesis",
         **more,
     )
     for name, default, what in (("mean", "0", "subtracted from"), ("norm", "0.0039215687", "then multiplied with")):

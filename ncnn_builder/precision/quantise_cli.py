@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import NcnnBuilderError
+from ..errors import BuildError, NcnnBuilderError
+from .bundle import quantize_bundle
 from .calibrate import METHODS
 from .doctor_cli import add_data, pixels_of
 from .forms import FORMS
@@ -28,8 +29,13 @@ def add_parsers(commands: Any, positive: Any) -> None:
         " OUT.bin, OUT.json (the certificate) and OUT.html.",
         epilog="Exit codes: 0 written; 2 bad input, or nothing reaches the budget: nothing is written.",
     )
-    p.add_argument("param", metavar="NET.param", type=Path, help="in full precision; NET.bin beside it")
-    add_data(p, required=True)
+    p.add_argument(
+        "param",
+        metavar="NET.param",
+        type=Path,
+        help="in full precision; NET.bin beside it. Or BUNDLE.json of a StyleGAN: its synthesis, in a bundle OUT",
+    )
+    add_data(p)
     p.add_argument("--out", metavar="OUT", type=Path, required=True, help="name of the files, without suffix")
     p.add_argument(
         "--budget",
@@ -72,10 +78,14 @@ def _quantize(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             print(line, file=sys.stderr)
 
-    done = quantize_net(
+    bundle = arguments.param.suffix == ".json"
+    if not bundle and not arguments.data:
+        raise BuildError("no data", argument="--data", fix="FILE.npz, a folder, or MODULE:FUNCTION")
+    make: Any = quantize_bundle if bundle else quantize_net
+    done = make(
         arguments.param,
-        arguments.data,
-        arguments.out,
+        out=arguments.out,
+        data=arguments.data or str(arguments.param),
         budget=arguments.budget,
         aim=arguments.aim,
         forms=tuple(arguments.forms.split(",")),
