@@ -26,12 +26,13 @@ def bundle_samples(net: NetFiles, path: Path, count: int = SEEDS) -> list[Blobs]
     try:
         model = runtime().Model(path)
         manifest = model.manifest
+        shapes = manifest.graphs["synthesis"].inputs
         samples = []
         for seed in range(count):
             random = np.random.RandomState(seed)
             label = {"c": np.eye(manifest.c_dim)[seed % manifest.c_dim]} if manifest.c_dim else {}
             w = np.asarray(model.mapping(random.randn(manifest.z_dim), **label))
-            samples.append({name: _input(name, net.shapes[name], w, random) for name in net.inputs})
+            samples.append({name: _input(name, tuple(shapes[name]), w, random) for name in net.inputs})
         return samples
     except (runtime().NcnnError, ValueError) as error:
         raise BuildError(f"{path} gives no samples: {error}", argument="--data") from None
