@@ -345,8 +345,10 @@ static const Limit of_Pooling1D[] = {
      [](const Facts& f) -> bool { return ((f.integer(4, 0.0) != 0.0) || (f.integer(7, 0.0) == 0.0) || (((((f.integer(8, 0.0) + 1.0) * num(f.input(0).w)) + f.integer(8, 0.0)) <= 2147483647.0) && ((f.integer(8, 0.0) * num(f.input(0).h)) <= 2147483647.0))); }},
     {"global_pooling != 0 or adaptive_pooling != 0 or pad_mode >= 2 or kernel_w <= x.w + pad_left + pad_right", "global_pooling 4 adaptive_pooling 7 pad_mode 5 kernel_w 1 pad_left 3 pad_right 14 ", true,
      [](const Facts& f) -> bool { return ((f.integer(4, 0.0) != 0.0) || (f.integer(7, 0.0) != 0.0) || (f.integer(5, 0.0) >= 2.0) || (f.integer(1, 0.0) <= ((num(f.input(0).w) + f.integer(3, 0.0)) + f.integer(14, f.integer(3, 0.0))))); }},
-    {"global_pooling != 0 or adaptive_pooling != 0 or x.h * (x.w + 4 * 65536) <= int_max", "global_pooling 4 adaptive_pooling 7 ", true,
-     [](const Facts& f) -> bool { return ((f.integer(4, 0.0) != 0.0) || (f.integer(7, 0.0) != 0.0) || ((num(f.input(0).h) * (num(f.input(0).w) + (4.0 * 65536.0))) <= 2147483647.0)); }},
+    {"global_pooling != 0 or adaptive_pooling != 0 or pad_mode >= 2 or x.h * (x.w + pad_left + pad_right + stride_w) <= int_max", "global_pooling 4 adaptive_pooling 7 pad_mode 5 pad_left 3 pad_right 14 stride_w 2 ", true,
+     [](const Facts& f) -> bool { return ((f.integer(4, 0.0) != 0.0) || (f.integer(7, 0.0) != 0.0) || (f.integer(5, 0.0) >= 2.0) || ((num(f.input(0).h) * (((num(f.input(0).w) + f.integer(3, 0.0)) + f.integer(14, f.integer(3, 0.0))) + f.integer(2, 1.0))) <= 2147483647.0)); }},
+    {"global_pooling != 0 or adaptive_pooling != 0 or pad_mode < 2 or x.h * (x.w + kernel_w) <= int_max", "global_pooling 4 adaptive_pooling 7 pad_mode 5 kernel_w 1 ", true,
+     [](const Facts& f) -> bool { return ((f.integer(4, 0.0) != 0.0) || (f.integer(7, 0.0) != 0.0) || (f.integer(5, 0.0) < 2.0) || ((num(f.input(0).h) * (num(f.input(0).w) + f.integer(1, 0.0))) <= 2147483647.0)); }},
 };
 
 static const Limit of_Pooling3D[] = {
@@ -610,7 +612,7 @@ const std::unordered_map<std::string, Limits>& limits_table()
         {"Permute", {of_Permute, 3, false}},
         {"PixelShuffle", {of_PixelShuffle, 3, true}},
         {"Pooling", {of_Pooling, 1, true}},
-        {"Pooling1D", {of_Pooling1D, 8, false}},
+        {"Pooling1D", {of_Pooling1D, 9, false}},
         {"Pooling3D", {of_Pooling3D, 1, true}},
         {"Power", {nullptr, 0, false}},
         {"PriorBox", {of_PriorBox, 5, false}},

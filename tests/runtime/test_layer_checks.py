@@ -93,6 +93,13 @@ def test_inputs_that_do_not_fit(tmp_path: Path, line: str, weights: int, good: S
     assert np.isfinite(run(net, good)["y"]).all()
 
 
+@pytest.mark.parametrize("mode", range(4))
+def test_many_rows_are_pooled(tmp_path: Path, mode: int) -> None:
+    """The bound is of what is padded, not of what could be with other parameters."""
+    net = net_of(tmp_path, f"Pooling1D l 1 1 a y 0=1 1=1 2=2 3=1 5={mode}", 0)
+    assert run(net, ((12000, 3),))["y"].shape == (12000, 2 if mode >= 2 else 3)
+
+
 # Layers whose parameters no input can satisfy.
 PARAMETERS = [
     ("Convolution3D l 1 1 a y 0=2 1=3 6=108 4=1 24=-3", VOLUME, ((2, 5, 6, 7),), "a bad padding of -3"),

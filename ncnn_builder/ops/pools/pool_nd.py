@@ -161,7 +161,8 @@ class Pooling1D(PoolNd):
         "x.rank <= 2",
         f"{_FITTED} or ((out_w + 1) * x.w + out_w <= int_max and out_w * x.h <= int_max)",
         f"{_SLIDING} or pad_mode >= 2 or kernel_w <= x.w + pad_left + pad_right",
-        f"{_SLIDING} or x.h * (x.w + 4 * 65536) <= int_max",
+        f"{_SLIDING} or pad_mode >= 2 or x.h * (x.w + pad_left + pad_right + stride_w) <= int_max",
+        f"{_SLIDING} or pad_mode < 2 or x.h * (x.w + kernel_w) <= int_max",
     )
 
     def samples(self) -> list[Sample]:
