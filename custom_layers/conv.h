@@ -44,12 +44,13 @@ struct ConvTiles {
 
 // How a run shares its work among threads.
 struct ConvSharing {
-    enum Way { kFew, kTiles, kChannels, kRows }; // kRows: rows of tiles, where a filter follows
+    enum Way { kFew, kTiles, kChannels, kRows, kSteps }; // kRows: rows of tiles, where a filter follows
     Way way;
-    int threads;
-    int shares;    // of the rows or channels
+    int threads;   // that have work
+    int shares;    // of the tiles, rows or channels; with kSteps of the products
     int strips;    // that a row of tiles is cut into
     int64_t bytes; // of workspace
+    double speed;  // by the plan's arithmetic, of one thread
 };
 
 // What a convolution is run on.

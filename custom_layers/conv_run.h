@@ -1,9 +1,10 @@
-// One run of the fast form of Conv. Two ways to share the work:
+// One run of the fast form of Conv. Three ways to share the work:
 //
 // By tiles: each thread takes blocks of tiles and makes all channels of them; what is between the image and
 // the result stays in its caches. By channels: for weights that are larger than the second cache each thread
 // takes a part of the output channels, and the transformed tiles are shared, so that the weights are read
-// once.
+// once. In steps: all threads make the values, then the products, each of some tiles, channels and sums, then
+// the result; where there are more threads than tiles or channels would give work to.
 //
 // conv_plan.cpp decides, conv_run.cpp shares the work, conv_tiles.cpp does it.
 #pragma once
@@ -52,27 +53,56 @@ private:
         }
     };
 
-    // What one thread works in. `values` may be shared.
+    // How the work is cut.
+    struct Cut {
+        ConvSharing::Way way = ConvSharing::kTiles;
+        int threads = 1;    // that have work
+        int shares = 1;     // of the tiles, rows or channels
+        int block = 1;      // tiles that are made at once
+        int block_rows = 1; // with up = 2: rows of tiles of a block
+        int groups = 0;     // output groups of a share
+        // In steps: parts of the block's tiles that make a piece of work with a group of channels, or with a
+        // panel of them and a sum.
+        int fills = 1, products = 1, stores = 1;
+        double cost = 0; // multiplications of the thread that has most
+    };
+
+    // Made rows of pixels that the filter of up = 2 takes: for each group `rows` rows, which are used again.
+    struct Ring {
+        float* data;
+        int rows;
+    };
+
+    // What one thread works in. `values`, `sums` and `made` may be shared.
     struct Memory {
         float* values;
         float* sums;
         float* rows;  // of the image
         float* made;  // rows of pixels
+        float* seams; // of all
         float* line;  // one row of pixels, and two more
         float* zeros; // one row
     };
 
     void plan();
     int share_groups(int shares) const;
-    void share(int block, int largest);
+    double reading() const;
+    double multiplying() const;
+    double writing() const;
+    Cut usual(int threads) const;
+    Cut by_tiles(int threads, int block, int least) const;
+    Cut by_rows(int threads, int block) const;
+    Cut by_channels(int threads, int block) const;
+    Cut steps(int threads) const;
     void allot();
     int64_t floats() const; // of the workspace
     int take_memory();
     bool is_few() const;
     int few();
-    void by_tiles() const;
-    void by_channels() const;
-    void up_by_tiles() const;
+    void share_tiles() const;
+    void share_channels() const;
+    void share_rows() const;
+    void share_steps() const;
 
     Memory memory_of(int thread) const;
     void clear(const Memory& m) const;
@@ -86,6 +116,7 @@ private:
     void fill(const Block& block, int group, const Memory& m) const;
     void fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const;
     void multiply(const Memory& m, int first_panel, int last_panel, int tiles) const;
+    void multiply(const ConvProduct& product, int panel, const Memory& m, int slot, int tiles) const;
     ConvFinish finish_of(int group) const;
     // The result is as the kernels write it, and has all channels of the group.
     bool packed(int group) const
@@ -100,8 +131,8 @@ private:
     ConvAddends addends_at(int group, int row, int column) const;
     const ncnn::Mat& part_of(int& group) const; // of x; then `group` is one of this blob
     void emit(const Block& block, int group, int slot, const Memory& m) const;
-    void place(const Block& block, int slot, float* ring, const Memory& m) const;
-    void filter_rows(int first, int last, int group, const float* ring, const Memory& m) const;
+    void place(const Block& block, int slot, const Ring& ring, const Memory& m) const;
+    void filter_rows(int first, int last, int group, const Ring& ring, const Memory& m) const;
     void store(int group, int row, int column, int pixels, const float* from, const Memory& m) const;
 
     const Conv& conv_;
@@ -122,17 +153,16 @@ private:
     int in_groups_, out_groups_, panel_groups_, panels_;
     int tiles_y_, tiles_x_;
     int offset_y_, offset_x_; // pixels of the border before the image
-    int threads_;
-    int shares_ = 1;                             // parts of the rows, or of the channels
-    bool channels_ = false;                      // by channels
-    int block_ = 0;                              // tiles of a block
-    int block_rows_ = 1;                         // with up = 2: rows of tiles of a block
-    int thread_groups_ = 0;                      // output groups of a thread
+    int sets_ = 0;            // of products, each of which makes a sum
+    Cut cut_;
+    double speed_ = 1;                           // of one thread
     ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
     ptrdiff_t sum_step_ = 0, sums_step_ = 0;
-    // The ring of rows that the filter of up = 2 takes: for each group `ring_rows_` of `ring_width_` pixels.
-    int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0;
-    int64_t values_size_ = 0, sums_size_ = 0, rows_size_ = 0, made_size_ = 0, line_size_ = 0, piece_size_ = 0;
+    // Rows that the filter takes: `ring_rows_` of `ring_width_` pixels, of each of `ring_groups_`. A seam has
+    // those around the border of two shares.
+    int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0, seam_rows_ = 0;
+    int64_t values_size_ = 0, sums_size_ = 0, rows_size_ = 0, made_size_ = 0, line_size_ = 0, seam_size_ = 0;
+    int64_t common_size_ = 0, piece_size_ = 0; // of what threads share, and of what each has
 };
 
 } // namespace custom_layers

@@ -100,17 +100,19 @@ void ConvRun::fill_gathered(const Segment& part, int first, int last, int group,
 void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int tiles) const
 {
     for (const ConvProduct& product : t_.products) {
-        const float* matrix = conv_.weights_.row(product.matrix);
-        for (int panel = first_panel; panel < last_panel; panel++) {
-            const int group = panel * panel_groups_;
-            kernels_.gemm(matrix + (size_t)group * kConvLanes * conv_.inputs,
-                          std::min(panel_groups_, out_groups_ - group),
-                          m.values + product.value * value_step_, values_step_, conv_.inputs,
-                          m.sums + product.sum * sum_step_ +
-                              (group - first_panel * panel_groups_) * sums_step_,
-                          sums_step_, tiles, product.add);
-        }
+        for (int panel = first_panel; panel < last_panel; panel++)
+            multiply(product, panel, m, (panel - first_panel) * panel_groups_, tiles);
     }
+}
+
+// One of the products, of one panel, whose first group is `slot` of the sums.
+void ConvRun::multiply(const ConvProduct& product, int panel, const Memory& m, int slot, int tiles) const
+{
+    const int group = panel * panel_groups_;
+    kernels_.gemm(conv_.weights_.row(product.matrix) + (size_t)group * kConvLanes * conv_.inputs,
+                  std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_,
+                  values_step_, conv_.inputs, m.sums + product.sum * sum_step_ + slot * sums_step_,
+                  sums_step_, tiles, product.add);
 }
 
 ConvFinish ConvRun::finish_of(int group) const
@@ -203,19 +205,19 @@ void ConvRun::emit(const Block& block, int group, int slot, const Memory& m) con
 }
 
 // With up = 2: tiles to the ring of rows.
-void ConvRun::place(const Block& block, int slot, float* ring, const Memory& m) const
+void ConvRun::place(const Block& block, int slot, const Ring& ring, const Memory& m) const
 {
     block.each([&](const Segment& part) {
         const float* sums = m.sums + slot * sums_step_ + (ptrdiff_t)part.at * kConvLanes;
-        float* to = ring + ((ptrdiff_t)(part.row * t_.pixels % ring_rows_) * ring_width_ + ring_left_ +
-                            part.column * t_.pixels) *
-                               kConvLanes;
+        float* to = ring.data + ((ptrdiff_t)(part.row * t_.pixels % ring.rows) * ring_width_ + ring_left_ +
+                                 part.column * t_.pixels) *
+                                    kConvLanes;
         kernels_.output(t_.scheme, sums, sum_step_, to, (ptrdiff_t)ring_width_ * kConvLanes, part.count);
     });
 }
 
 // With up = 2: rows first to last - 1 of the result, of one group, from its ring.
-void ConvRun::filter_rows(int first, int last, int group, const float* ring, const Memory& m) const
+void ConvRun::filter_rows(int first, int last, int group, const Ring& ring, const Memory& m) const
 {
     const int taps = (int)conv_.filter.size();
     const int columns = top_.w + taps - 1;
@@ -231,17 +233,18 @@ void ConvRun::filter_rows(int first, int last, int group, const float* ring, con
         for (int k = 0; k < taps; k++) {
             const int y = row + k - before;
             const bool inside = y >= 0 && y < tiles_y_ * t_.pixels;
-            offsets[k] = inside ? (y % ring_rows_ * ring_width_ + left) * kConvLanes : (int)(m.zeros - ring);
+            offsets[k] =
+                inside ? (y % ring.rows * ring_width_ + left) * kConvLanes : (int)(m.zeros - ring.data);
         }
         if (taps == 4 && packed(group)) {
             const float* rows[4];
             for (int k = 0; k < 4; k++)
-                rows[k] = ring + offsets[k];
+                rows[k] = ring.data + offsets[k];
             kernels_.filter_packed(rows, conv_.filter.data(), finish_of(group), addends_at(group, row, 0),
                                    packed_at(group, row, 0), (ptrdiff_t)top_.cstep * top_.elempack, top_.w);
             continue;
         }
-        fir_.sum({ring, offsets, conv_.filter.data(), taps, 1}, column_sums, 1, columns);
+        fir_.sum({ring.data, offsets, conv_.filter.data(), taps, 1}, column_sums, 1, columns);
         fir_.sum({column_sums, shifts, conv_.filter.data(), taps, 1}, m.line, 1, top_.w);
         store(group, row, 0, top_.w, m.line, m);
     }

@@ -95,7 +95,8 @@ int main(int argc, char** argv)
     for (const Test& test : tests()) {
         bool wanted = argc < 2;
         for (int i = 1; i < argc; i++)
-            wanted = wanted || strcmp(argv[i], test.group) == 0;
+            wanted = wanted || strcmp(argv[i], test.group) == 0 ||
+                     argv[i] == std::string(test.group) + "." + test.name;
         if (!wanted)
             continue;
         const int checks_before = checks;
