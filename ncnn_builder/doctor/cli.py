@@ -61,7 +61,7 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
         metavar="T",
         type=tolerance,
         help="part of a tensor's largest magnitude; default: 1e-4, with fp16 2e-2, with bf16 1e-1; of files with"
-        " weights in fp16 2e-3, bf16 2e-2, int8 1e-1",
+        " weights in fp16 2e-3, bf16 or tables 2e-2, int8 1e-1",
     )
     add_arguments(p)
     p.add_argument("--html", metavar="REPORT.html", type=Path, help="one page with charts and pictures, without links")

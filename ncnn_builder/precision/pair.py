@@ -112,7 +112,9 @@ def default_tolerance(a: NetFiles, b: NetFiles, options: Options) -> float:
     found = options.tolerance
     forms = {form for net in (a, b) for la in net.layers for form in la.stored.values()}
     forms |= {"int8" for net in (a, b) for la in net.layers if is_int8(la)}
-    return max([found, *(t for form, t in (("fp16", 2e-3), ("bf16", 2e-2), ("int8", 1e-1)) if form in forms)])
+    return max(
+        [found, *(t for form, t in (("fp16", 2e-3), ("bf16", 2e-2), ("table", 2e-2), ("int8", 1e-1)) if form in forms)]
+    )
 
 
 class Pair:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from precision_nets import convolutions, samples, written
+from net_files import floats, lines_of, net_files
+from precision_nets import TAG, convolutions, samples, written
 
 import ncnn_builder as nb
 from ncnn_builder.__main__ import main
@@ -185,3 +186,24 @@ def test_numbers_that_fp16_cannot_hold_are_masked(tmp_path: Path) -> None:
     made = read_net_files(tmp_path / "o.param")
     outputs = [examine(n, n, samples(), Options.parse("fp16"), price=False).outputs for n in (net, made)]
     assert not outputs[0].finite and outputs[1].relative < 5e-3
+
+
+def test_words_recurrence_and_attention(tmp_path: Path) -> None:
+    """Layers that find their scales as they run, weights in blocks, and an input of whole numbers."""
+    rng = np.random.default_rng(4)
+    lines = [
+        "Input in 0 1 in 0=6",
+        "Embed e 1 1 in b1 0=32 1=20 2=0 3=640",
+        "LSTM l 1 1 b1 b2 0=32 1=4096",
+        "MultiHeadAttention m 1 1 b2 out 0=32 1=4 2=1024 3=32 4=32 5=0 6=3.5e-1",
+    ]
+    parts = [(640, 1), (4096, 1), (128, 1), (4096, 1), *[(1024, 1), (32, 0)] * 4]
+    data = b"".join((TAG if tagged else b"") + floats(rng.standard_normal(n) / n**0.25) for n, tagged in parts)
+    net = read_net_files(net_files(tmp_path, lines_of(*lines), data)[0])
+    words = [{"in": rng.integers(0, 20, 6)} for _ in range(6)]
+    done = nb.quantize_net(net.path, words, tmp_path / "o", budget="psnr=30", aim="size", device=tmp_path / "d.json")
+    assert done.choice.keys() == {"e", "l", "m"} and done.choice["e"] == done.choice["l"] == "int8"
+    assert done.choice["m"].startswith("block") and done.certificate["bytes"]["after"] < 0.3 * 4 * 14300
+    assert done.certificate["held_out"]["outputs"]["out"]["psnr"] >= 30
+    with pytest.raises(nb.ReadError, match="where its data are"):  # they were given in Python
+        verify(tmp_path / "o")
