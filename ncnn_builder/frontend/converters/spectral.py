@@ -262,13 +262,18 @@ def _angle(g: Graph, node: Call, x: Complex) -> Tensor:
     return together(g, im, re, lambda a, b: binaryOp(g, [a, b], "Atan2")[0], re.shape, torch.float32)
 
 
-@on_complex("aten.mul", "aten.div")
-def _scaled(g: Graph, node: Call, x: Any, by: Any) -> Complex:
+@on_complex("aten.div")
+def _divided(g: Graph, node: Call, x: Any, by: Any) -> Complex:
     """By one positive real number."""
     number = by.item() if isinstance(by, torch.Tensor) and by.numel() == 1 else by
     fits = isinstance(x, Complex) and isinstance(number, (int, float)) and number > 0 and node.shape == x.shape
-    need(fits, "complex numbers times others", expected="a positive real number", got=by)
-    factor = float(number) if ".mul" in node.operator else 1 / float(number)
+    need(fits, "complex numbers divided by others", expected="a positive real number", got=by)
+    return scaled(x, 1 / float(number), node)
+
+
+def scaled(x: Complex, factor: float, node: Call) -> Complex:
+    """Times a positive real number."""
+    need(node.shape == x.shape, "complex numbers that are broadcast", expected=list(node.shape), got=list(x.shape))
     return Complex(x.shape, x.dtype, lambda kind, more: x.make(kind, more * factor))
 
 
