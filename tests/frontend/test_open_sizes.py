@@ -96,6 +96,7 @@ def centred_positions(x: Any) -> Any:
 
 REFUSED = [
     (lambda x: x / x.shape[2], HW, "aten.div"),
+    (lambda x: torch.fft.rfft2(x).abs(), HW, "a Fourier transform along an axis whose size is open"),
     (positions, HW, "w, which has no largest"),
     (centred_positions, {"x": {2: "h", 3: "w=2..64"}}, "no part of a constant"),
     (lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 4)), {"x": {2: "h=4..", 3: "w=4.."}}, "h into h//2"),

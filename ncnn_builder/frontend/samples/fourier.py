@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from .sample import Sample, samples
 
 
-def _filtered(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _filtered(x: torch.Tensor, weight: torch.Tensor) -> Any:
     """Patches times weights of their waves, as FFTformer has it."""
     c, h, w = x.shape
     y = torch.fft.rfft2(x.view(c, h // 8, 8, w // 8, 8).permute(0, 1, 3, 2, 4)) * weight
     return torch.fft.irfft2(y, s=(8, 8)).permute(0, 1, 3, 2, 4).reshape(c, h, w)
 
 
-def _odd(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def _odd(x: torch.Tensor, weight: torch.Tensor) -> Any:
     return torch.fft.irfft2(torch.fft.rfft2(x) * weight, s=x.shape[-2:])
 
 
-def _convolved(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _convolved(x: torch.Tensor, y: torch.Tensor) -> Any:
     return torch.fft.irfftn(torch.fft.rfftn(x, dim=(-2, -1)) * torch.fft.rfftn(y, dim=(-2, -1)), dim=(-2, -1))
 
 
