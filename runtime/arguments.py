@@ -68,6 +68,8 @@ class Request:
     frames: int = 120
     fps: Fraction = Fraction(30)
     loop: bool = False
+    move: dict[int, float] | None = None
+    move_styles: StyleRanges | None = None
     ease: str = "linear"
     noise: str | None = None  # None: the bundle's own
     noise_seed: int | None = None
@@ -185,6 +187,8 @@ def _check_counts(request: Request) -> None:
             if place >= count:
                 letter = chr(ord("a") + place)
                 raise UsageError(f"{key}= asks for seed {letter}", expected=f"at most {chr(ord('a') + count - 1)}")
+    if request.move_styles is not None and request.move is None:
+        raise UsageError("move_styles= is about move=", expected="move=", got="no move=")
     if mode == "grid" and not (request.rows and request.cols):
         missing = "cols=" if request.rows else "rows=" if request.cols else "rows= and no cols="
         raise UsageError(

@@ -198,6 +198,17 @@ def stops(key: str, text: str) -> list[Blend]:
     return found
 
 
+def moves(key: str, text: str) -> dict[int, float]:
+    """`0:2.5,3:-1`: so far along direction 0, and so far back along direction 3."""
+    found: dict[int, float] = {}
+    for piece in text.split(","):
+        number_of, colon, far = piece.partition(":")
+        if not colon or not re.fullmatch(r"[0-9]{1,2}", number_of, re.ASCII) or int(number_of) in found:
+            raise UsageError(f"{key}= is not a list of directions", expected=f"such as {key}=0:2.5,3:-1", got=piece)
+        found[int(number_of)] = number(key, far)
+    return found
+
+
 def translation(key: str, text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
@@ -262,6 +273,16 @@ KEYS = {
         "stops=a/0-6:b/c",
         "a2b: what it goes through, each as blend= says it or as the letter of a seed\n(default: the seeds in turn)",
         ("a2b",),
+    ),
+    "move": Key(
+        moves,
+        "move=0:2.5,3:-1",
+        "moves styles along directions that the network's weights give (SeFa), 0 to 15, the\nstrongest first",
+    ),
+    "move_styles": Key(
+        style_ranges,
+        "move_styles=0-3",
+        "those that are moved, and whose layers give the directions (default: all)",
     ),
     "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
     "frames": Key(whole(1), "frames=120", "a2b: frames from one seed to the next", ("a2b",)),

@@ -155,6 +155,7 @@ def _key(request: Request, manifest: Manifest, renderer: Renderer, journey: Jour
         *(journey.steps, journey.loop, journey.ease, str(request.fps)),
         *(renderer.noise, renderer.noise_seed(0), request.noise_strength, request.rotate, request.translate),
         *(() if request.zoom is None else (request.zoom,)),
+        *(() if request.move is None else (request.given["move"], request.given.get("move_styles"))),
     )
     digest = hashlib.sha256(repr(settings).encode())
     for array in (*journey.stops, *mixed):

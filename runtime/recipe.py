@@ -17,8 +17,8 @@ PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put
 # In the order in which mode=info shows them.
 FIELDS = (
     *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "blend", "trunc", "cutoff"),
-    *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "grid", "stops", "frames"),
-    *("fps", "loop", "ease", "frame", "command"),
+    *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "grid"),
+    *("stops", "frames", "fps", "loop", "ease", "frame", "command"),
 )
 NOT_REPEATED = ("mode", "model", "seeds", "rows", "cols", "mix", "out", "threads", "isolate", "noise_seed")
 

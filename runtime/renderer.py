@@ -12,6 +12,7 @@ import numpy as np
 
 from .arguments import Request
 from .at_once import in_order, share_threads
+from .directions import directions
 from .errors import UsageError
 from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
@@ -64,6 +65,7 @@ class Renderer:
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
+        self._movement = self._moved() if request.move else None
         self._styles = {seed: self._style(latents.get(seed)) for seed in distinct}
 
     @property
@@ -79,7 +81,28 @@ class Renderer:
         return self._style(read_latent(seed, self._manifest)) if known is None else known
 
     def _style(self, latent: Latent | None) -> FloatArray:
-        """None: the mean style."""
+        """None: the mean style. Moved by move=: so is then every sum of styles whose parts add up to one."""
+        style = self._unmoved(latent)
+        return style if self._movement is None else style + self._movement
+
+    def _moved(self) -> FloatArray:
+        """[num_ws, w_dim]: how far move= takes each style."""
+        request, manifest = self._request, self._manifest
+        ranges = request.move_styles or [(0, manifest.num_ws - 1)]
+        if (last := max(last for _, last in ranges)) >= manifest.num_ws:
+            raise UsageError("move_styles= is out of range", expected=f"0 to {manifest.num_ws - 1}", got=str(last))
+        styles = sorted({i for first, last in ranges for i in range(first, last + 1)})
+        found = directions(self.model, styles)
+        movement = np.zeros((manifest.num_ws, manifest.w_dim), np.float32)
+        for place, far in (request.move or {}).items():
+            if place >= len(found):
+                raise UsageError(
+                    "move= asks for a direction that there is not", expected=f"0 to {len(found) - 1}", got=str(place)
+                )
+            movement[styles] += np.float32(far) * found[place]
+        return movement
+
+    def _unmoved(self, latent: Latent | None) -> FloatArray:
         request, model = self._request, self.model
         if latent is None:
             return model.truncate(model.w_avg, request.trunc, request.cutoff)

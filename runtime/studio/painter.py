@@ -21,7 +21,7 @@ from .shelf import Shelf
 
 KEYS = (
     *("mode", "seeds", "styles", "weight", "blend", "trunc", "cutoff", "noise", "noise_seed", "noise_strength"),
-    *("rotate", "translate", "zoom", "class"),
+    *("rotate", "translate", "zoom", "move", "move_styles", "class"),
 )
 """What a recipe may say, in the order in which its command says it."""
 LONGEST = 1000

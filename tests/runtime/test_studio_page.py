@@ -252,6 +252,22 @@ def test_the_timeline(page: Page, studio: Started) -> None:
     expect(page.locator("#keys")).to_be_hidden()
 
 
+def test_directions(page: Page) -> None:
+    page.locator("summary", has_text="Directions").click()
+    slide(page, "#move-0", "2.5")
+    says(page, "mode=image model=faces seeds=85 move=0:2.5")
+    slide(page, "#move-15", "-1")
+    slide(page, "#moved-to", "2")
+    page.locator("#moved-to").blur()
+    says(page, "mode=image model=faces seeds=85 move=0:2.5,15:-1 move_styles=0-2")
+    png = check(page)
+    page.locator("#unmoved").click()
+    says(page, "mode=image model=faces seeds=85")
+    drop(page, png)
+    says(page, "mode=image model=faces seeds=85 move=0:2.5,15:-1 move_styles=0-2")
+    assert saved(page) == png
+
+
 def test_noise_class_and_transform(page: Page) -> None:
     page.locator("#model").select_option("tiny")
     says(page, "mode=image model=tiny seeds=85 class=0")

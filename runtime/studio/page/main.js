@@ -1,6 +1,7 @@
 // The page: puts its parts together around one state.
 
 import { box, button, byId, make, range, toast } from "./dom.js";
+import { setUpDirections } from "./directions.js";
 import { EngineError, ServerEngine } from "./engine.js";
 import { setUpHistory } from "./history.js";
 import { Latest } from "./latest.js";
@@ -85,6 +86,7 @@ async function start(engine) {
   setUpStrip(store);
   setUpWalk(store);
   setUpSettings(store);
+  setUpDirections(store);
   /** @param {Recipe} recipe @param {boolean} settled */
   const want = (recipe, settled) => latest.want({ state: store.state, recipe, key: JSON.stringify([store.model.name, store.model.digest, recipe]) }, settled);
   setUpTimeline(store, engine, (recipe) => want(recipe ?? recipeOf(store.state, store.model), false), complain);

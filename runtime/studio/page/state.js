@@ -5,12 +5,14 @@
 
 /**
  * seeds: four, A to D. shares: of each style what B, C and D give it; A gives the rest. cutoff: the first styles that are
- * truncated, null for all. x, y: in widths of the picture, to the right and downwards.
+ * truncated, null for all. moves: how far along each direction, of the styles from moved[0] to moved[1]. x, y: in widths of the picture, to the right and downwards.
  * @typedef {{model: string, seeds: string[], shares: number[][], trunc: number, cutoff: number | null, noise: string,
- *   noiseSeed: number, strength: number, label: number, rotate: number, x: number, y: number, zoom: number}} State
+ *   noiseSeed: number, strength: number, label: number, rotate: number, x: number, y: number, zoom: number,
+ *   moves: number[], moved: [number, number]}} State
  */
 
 export const LETTERS = ["A", "B", "C", "D"];
+export const DIRECTIONS = 16;
 export const LARGEST_SEED = 2 ** 32 - 1;
 
 /** @returns {string} */
@@ -27,6 +29,7 @@ export function firstState(model) {
   return {
     model: model.name, seeds: ["85", "100", "458", "1789"], shares: noShares(model), trunc: 1, cutoff: null,
     noise: model.noise[0] ?? "const", noiseSeed: 0, strength: 1, label: 0, rotate: 0, x: 0, y: 0, zoom: 1,
+    moves: Array(DIRECTIONS).fill(0), moved: [0, model.styles - 1],
   }; // prettier-ignore
 }
 
@@ -37,7 +40,7 @@ export function adapted(state, model) {
   const cutoff = state.cutoff === null || state.cutoff >= model.styles ? null : state.cutoff;
   const label = Math.min(state.label, Math.max(0, model.classes - 1));
   const shares = first.shares.map((none, i) => state.shares[i] ?? none);
-  return { ...state, model: model.name, shares, noise, cutoff, label };
+  return { ...state, model: model.name, shares, noise, cutoff, label, moves: first.moves, moved: first.moved };
 }
 
 /** At most four decimals. @param {number} value */
@@ -72,6 +75,11 @@ export function settingsOf(state, model) {
     if (state.rotate) recipe.rotate = text(state.rotate);
     if (state.x || state.y) recipe.translate = `${text(state.x)},${text(state.y)}`;
     if (state.zoom !== 1) recipe.zoom = text(state.zoom);
+  }
+  if (state.moves.some(Boolean)) {
+    recipe.move = state.moves.flatMap((far, k) => (far ? [`${k}:${text(far)}`] : [])).join(",");
+    const [from, to] = state.moved;
+    if (from > 0 || to < model.styles - 1) recipe.move_styles = from === to ? String(from) : `${from}-${to}`;
   }
   if (model.classes) recipe.class = String(state.label);
   return recipe;
@@ -165,6 +173,15 @@ export function stateOf({ keys, seeds }, model, before) {
   state.strength = number("noise_strength", 1);
   state.label = number("class", 0);
   state.rotate = number("rotate", 0);
+  for (const piece of keys.move?.split(",") ?? []) {
+    const [k, far] = piece.split(":").map(Number);
+    if (k !== undefined && far !== undefined && k < DIRECTIONS) state.moves[k] = far;
+  }
+  if (keys.move_styles) {
+    const ends = /^(\d+)(?:-(\d+))?$/.exec(keys.move_styles);
+    if (!ends) throw new Error("The picture moves styles that do not stand in a row, which the studio does not show.");
+    state.moved = [Number(ends[1]), Number(ends[2] ?? ends[1])];
+  }
   [state.x = 0, state.y = 0] = (keys.translate ?? "0,0").split(",").map(Number);
   state.zoom = number("zoom", 1);
   return state;
