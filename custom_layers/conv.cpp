@@ -171,10 +171,11 @@ int Conv::check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn:
     return 0;
 }
 
-int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels)
+int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half)
 {
     choose(winograd);
-    const ConvKernels& conv = conv_kernels(kernels);
+    half = half && !tiles_.transform && outputs > kConvFew; // few take the weights as floats
+    const ConvKernels& conv = conv_kernels(kernels, half);
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
     weights_.create((int)matrix, tiles_.matrices);

@@ -101,8 +101,10 @@ public:
     int check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const;
 
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
-    // out of memory.
-    int prepare(const float* weights, bool winograd, const FirKernels& kernels);
+    // out of memory. half: products in half precision, where the processor has it, outputs are not few, and
+    // pixels are multiplied as they are: Winograd's values are so different that 3 % of the result would be
+    // wrong.
+    int prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half = false);
     bool prepared() const { return fir_ != nullptr; }
     ConvScheme scheme() const { return tiles_.scheme; }
     ConvSharing sharing(const ConvArguments& arguments, const ncnn::Mat& top, const ncnn::Option& opt) const;

@@ -82,7 +82,11 @@ struct ConvKernels {
                  float* sums, ptrdiff_t sum_step, int pixels);
 };
 
-// The kernels that belong to these of fir_kernels().
-const ConvKernels& conv_kernels(const FirKernels& fir);
+// The kernels that belong to these of fir_kernels(). half: those whose matrix product is in half precision,
+// where the processor has such; their weights are no floats.
+const ConvKernels& conv_kernels(const FirKernels& fir, bool half = false);
+
+// Whether it has.
+bool have_half_kernels();
 
 } // namespace custom_layers

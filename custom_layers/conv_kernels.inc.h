@@ -8,6 +8,11 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
+#if defined(KERNEL_HALF)
+#include <arm_neon.h>
+
+#include <type_traits>
+#endif
 
 namespace
 {
@@ -34,6 +39,9 @@ enum { kGroups = 1, kColumns = 2 };
 
 enum { kParts = kConvLanes / kWidth }; // vectors of 16 channels
 
+#if defined(KERNEL_HALF)
+#include "conv_half.inc.h"
+#else
 template <int groups, int columns>
 void gemm_block(const float* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
                 ptrdiff_t sum_step, bool add)
@@ -66,6 +74,8 @@ void gemm_block(const float* weights, const float* values, ptrdiff_t value_step,
             store(sums + j / kParts * sum_step + t * kConvLanes + j % kParts * kWidth, total[t][j]);
     }
 }
+
+#endif
 
 typedef void (*GemmBlock)(const float*, const float*, ptrdiff_t, int, float*, ptrdiff_t, bool);
 
@@ -533,14 +543,21 @@ void transform_weights(const float* transform, int points, const float* const* r
 void weights(const float* transform, int points, int taps, const float* const* rows, int inputs, float* to,
              ptrdiff_t matrix_step, int step)
 {
-    if (transform)
-        return transform_weights(transform, points, rows, inputs, to, matrix_step, step);
-    for (int i = 0; i < inputs; i++, to += step) {
-        for (int lane = 0; lane < kConvLanes; lane++) {
-            for (int k = 0; k < taps; k++)
-                to[k * matrix_step + lane] = rows[lane] ? rows[lane][i * taps + k] : 0.f;
+    if (transform) {
+        transform_weights(transform, points, rows, inputs, to, matrix_step, step);
+    } else {
+        for (int i = 0; i < inputs; i++) {
+            for (int lane = 0; lane < kConvLanes; lane++) {
+                for (int k = 0; k < taps; k++)
+                    to[k * matrix_step + i * step + lane] = rows[lane] ? rows[lane][i * taps + k] : 0.f;
+            }
         }
     }
+#if defined(KERNEL_HALF)
+    const int matrices = transform ? points * points : taps;
+    for (int k = 0; k < matrices; k++)
+        halve_weights(to + k * matrix_step, inputs);
+#endif
 }
 } // namespace
 

@@ -16,6 +16,10 @@ extern const FirKernels fir_kernels_avx512;
 extern const ConvKernels conv_kernels_avx512;
 #endif
 
+#ifdef KERNELS_HAVE_ASIMDHP
+extern const ConvKernels conv_kernels_asimdhp;
+#endif
+
 namespace
 {
 struct Supported {
@@ -52,8 +56,23 @@ const Supported& supported()
 
 const FirKernels* const* fir_kernels() { return supported().fir; }
 
-const ConvKernels& conv_kernels(const FirKernels& fir)
+bool have_half_kernels()
 {
+#ifdef KERNELS_HAVE_ASIMDHP
+    return ncnn::cpu_support_arm_asimdhp() != 0;
+#else
+    return false;
+#endif
+}
+
+const ConvKernels& conv_kernels(const FirKernels& fir, bool half)
+{
+#ifdef KERNELS_HAVE_ASIMDHP
+    if (half && have_half_kernels())
+        return conv_kernels_asimdhp;
+#else
+    (void)half;
+#endif
     const Supported& sets = supported();
     int i = 0;
     while (i + 1 < sets.count && sets.fir[i] != &fir)

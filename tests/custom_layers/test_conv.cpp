@@ -166,6 +166,46 @@ TEST(conv, schemes_and_packings)
     }
 }
 
+// Products in half precision, where the processor has it; elsewhere it is asked for and nothing changes.
+TEST(conv_half, schemes)
+{
+    Random random(2);
+    double most[5] = {}; // of each scheme
+    for (unsigned i = 0; i < 40; i++) {
+        ConvCase c = random_case(random);
+        if (i % 3 == 0 && c.up == 1) { // few have so many channels by chance
+            c = ConvCase(i % 2 ? 161 : 64, 33, 9, 33);
+            c.winograd = i % 2 == 0;
+        }
+        const ConvData data(c, 7000 + i);
+        const ncnn::Mat want = conv_oracle(c, data);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            if (!kernels)
+                continue;
+            Conv conv = conv_of(c);
+            check(conv.prepare(data.weights.data(), c.winograd, *kernels, true) == 0, "%s: out of memory",
+                  c.name().c_str());
+            const ConvScheme scheme = conv.scheme();
+            const bool half =
+                custom_layers::have_half_kernels() && c.outputs > custom_layers::kConvFew &&
+                (scheme == custom_layers::kConvDirect || scheme == custom_layers::kConvUpDirect);
+            const ConvForm form = {kernels, random_pack(random, c.inputs), random_pack(random, c.outputs), 2,
+                                   0};
+            const ncnn::Mat got = run_conv(conv, c, data, form);
+            check_close(got, want, half ? 4e-3 : conv_tolerance(scheme),
+                        text("%s %s half %s", c.name().c_str(), form.name().c_str(), scheme_name(scheme)));
+            if (half)
+                most[scheme] = std::max(most[scheme], difference(got, want));
+        }
+    }
+    for (const ConvScheme scheme : {custom_layers::kConvDirect, custom_layers::kConvUpDirect}) {
+        if (!custom_layers::have_half_kernels())
+            continue;
+        printf("     %s in half precision: %.1e\n", scheme_name(scheme), most[scheme]);
+        check(most[scheme] > 2e-5, "%s was not computed in half precision", scheme_name(scheme));
+    }
+}
+
 // Pictures: outputs that are too few for the matrix product.
 TEST(conv, few_outputs)
 {
