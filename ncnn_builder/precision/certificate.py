@@ -17,6 +17,7 @@ from .plan import Planner
 from .search import Found, gain
 
 SCHEMA = 1
+NO_WEIGHTS = "it has no weights"
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,10 @@ def why(f: Facts, name: str, form: str) -> str:
     if own:
         least = min(own.values(), key=lambda c: c.spent)
         return f"{least.form} alone spends {100 * least.spent:.3g} % of the budget, too much beside the others"
-    reasons = [reason for reason in f.planner.possible[name].values() if reason]
-    return reasons[-1] if reasons else "no other form was asked for"
+    if not f.planner.layers[name].weights:
+        return NO_WEIGHTS
+    reasons = f.planner.possible[name]
+    return reasons.get("int8") or next((r for r in reasons.values() if r), "no other form was asked for")
 
 
 def page_name(name: str, said: dict[str, Any], page: str) -> dict[str, bytes]:
@@ -143,7 +146,8 @@ h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 1.8em }
 pre { background: #f3f5f8; padding: .6em 1em; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .15em .7em; border-bottom: 1px solid #e3e7ec; vertical-align: top }
-td.n, th.n, .nowrap { text-align: right; white-space: nowrap } .wide { overflow-x: auto }
+td.n, th.n { text-align: right } td.n, th.n, .nowrap { white-space: nowrap }
+td:first-child { overflow-wrap: anywhere } td:last-child { min-width: 20em } .wide { overflow-x: auto }
 .int8, .block8, .block6, .block4 { color: #0b6e4f; font-weight: 600 }
 .fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
@@ -168,7 +172,9 @@ def html(c: Mapping[str, Any], name: str) -> str:
         ),
     ]
     facts = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in big)
-    rows = "".join(map(_row, c["layers"]))
+    shown = [la for la in c["layers"] if la["why"] != NO_WEIGHTS]
+    rows = "".join(map(_row, shown))
+    others = len(c["layers"]) - len(shown)
     return f"""<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title><style>{_STYLE}</style></head>
 <body><h1>{title}</h1><div class="big">{facts}</div>
@@ -177,6 +183,7 @@ def html(c: Mapping[str, Any], name: str) -> str:
 green is computed in few bits, blue weights of 16 or 8 bits, grey float32.</p>{_chart(c["layers"])}
 <h2>Layers</h2><div class="wide"><table><tr><th>layer</th><th>type</th><th>form</th><th class="n">range</th>
 <th class="n">spent alone</th><th class="n">accumulated</th><th>why</th></tr>{rows}</table></div>
+<p>{others} more layers have no weights, and stay float32.</p>
 <h2>Made by</h2><pre>{escape(c["command"])}</pre>
 <p>Data: {c["calibration"]["samples"]} samples {escape(c["calibration"]["sha256"][:16])}, held out
 {c["held_out"]["samples"]} samples {escape(c["held_out"]["sha256"][:16])}; SHA-256 of the net
