@@ -147,7 +147,7 @@ pre { background: #f3f5f8; padding: .6em 1em; white-space: pre-wrap; overflow-wr
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .15em .7em; border-bottom: 1px solid #e3e7ec; vertical-align: top }
 td.n, th.n { text-align: right } td.n, th.n, .nowrap { white-space: nowrap }
-td:first-child { overflow-wrap: anywhere } td:last-child { min-width: 20em } .wide { overflow-x: auto }
+td.name { min-width: 15em; overflow-wrap: anywhere } td.why { min-width: 18em } .wide { overflow-x: auto }
 .int8, .block8, .block6, .block4 { color: #0b6e4f; font-weight: 600 }
 .fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
@@ -213,9 +213,9 @@ def _row(la: Mapping[str, Any]) -> str:
     accumulated = la["accumulated"]["relative"] if la["accumulated"] else None
     form = la["form"] + (" →" if la.get("int8", {}).get("handed_on") else "")
     return (
-        f'<tr><td>{escape(la["name"])}</td><td>{escape(la["type"])}</td><td class="{la["form"]} nowrap">{form}</td>'
+        f'<tr><td class="name">{escape(la["name"])}</td><td>{escape(la["type"])}</td><td class="{la["form"]} nowrap">{form}</td>'
         f'<td class="n">{la["range"][1]:.3g}</td><td class="n">{spent}</td>'
-        f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td><td>{escape(la["why"])}</td></tr>'
+        f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td><td class="why">{escape(la["why"])}</td></tr>'
     )
 
 
