@@ -213,9 +213,11 @@ def _row(la: Mapping[str, Any]) -> str:
     accumulated = la["accumulated"]["relative"] if la["accumulated"] else None
     form = la["form"] + (" →" if la.get("int8", {}).get("handed_on") else "")
     return (
-        f'<tr><td class="name">{escape(la["name"])}</td><td>{escape(la["type"])}</td><td class="{la["form"]} nowrap">{form}</td>'
+        f'<tr><td class="name">{escape(la["name"])}</td><td>{escape(la["type"])}</td>'
+        f'<td class="{la["form"]} nowrap">{form}</td>'
         f'<td class="n">{la["range"][1]:.3g}</td><td class="n">{spent}</td>'
-        f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td><td class="why">{escape(la["why"])}</td></tr>'
+        f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td>'
+        f'<td class="why">{escape(la["why"])}</td></tr>'
     )
 
 
