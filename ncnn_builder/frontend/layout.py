@@ -174,12 +174,35 @@ def _regroupings(count: int) -> Iterator[tuple[Order, Order]]:
                     yield borders, perm
 
 
+_SEARCHED = 6
+"""Axes of which all orders are looked at: of eight there are forty thousand, with hundreds of ways on from each."""
+
+
+def _steps_of_many(order: Order) -> tuple[tuple[Order, Order], ...]:
+    """Steps of which each leaves the fewest neighbours that are none in the end. It is always one fewer at least: what
+    follows a number in the end can be moved behind it, with all up to the next such place."""
+    place = {axis: i for i, axis in enumerate(order)}
+    here, steps = tuple(range(len(order))), []
+    while here != order:
+        ways = []
+        for borders, perm in _regroupings(len(order)):
+            groups = [here[a:b] for a, b in itertools.pairwise((0, *borders, len(order)))]
+            new = tuple(itertools.chain.from_iterable(groups[p] for p in perm))
+            ways.append((sum(place[b] != place[a] + 1 for a, b in itertools.pairwise(new)), new, (borders, perm)))
+        _, here, step = min(ways)
+        steps.append(step)
+    return tuple(steps)
+
+
 @lru_cache(maxsize=4096)
 def steps_to(order: Order) -> tuple[tuple[Order, Order], ...]:
-    """The shortest sequence of permutes of at most four groups that brings axes 0, 1, 2 ... into this order.
+    """A sequence of permutes of at most four groups that brings axes 0, 1, 2 ... into this order, the shortest of up to
+    _SEARCHED axes.
 
     Each step is (borders between the groups, permutation of the groups).
     """
+    if len(order) > _SEARCHED:
+        return _steps_of_many(order)
     start, count = tuple(range(len(order))), len(order)
     seen: dict[Order, tuple[Order, tuple[Order, Order]] | None] = {start: None}
     edge = [start]

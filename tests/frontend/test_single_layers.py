@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from ncnn_builder import compile_graph
 from ncnn_builder.frontend.capture import captured
+from ncnn_builder.frontend.layout import _steps_of_many, steps_to
 from ncnn_builder.frontend.samples import Sample
 from ncnn_builder.frontend.samples.sampling import BY_HAND
 
@@ -66,3 +69,17 @@ def test_states_that_nobody_takes_are_not_made(kind):
 
     made = captured(Rows().eval(), (torch.rand(1, 6, 5),))
     assert [node.spec.type for node in made.graph.nodes] == [kind.__name__]
+
+
+def test_any_order_of_many_axes_is_reached_in_few_steps():
+    def after(order, steps):
+        here = tuple(range(len(order)))
+        for borders, perm in steps:
+            groups = [here[a:b] for a, b in itertools.pairwise((0, *borders, len(here)))]
+            here = tuple(itertools.chain.from_iterable(groups[p] for p in perm))
+        return here
+
+    for order in itertools.permutations(range(4)):
+        assert after(order, _steps_of_many(order)) == order and len(_steps_of_many(order)) == len(steps_to(order))
+    for order in ((7, 3, 0, 5, 1, 8, 2, 6, 4), (9, 8, 7, 6, 5, 4, 3, 2, 1, 0), (0, 5, 1, 6, 2, 7, 3, 8, 4, 9)):
+        assert after(order, steps_to(order)) == order and len(steps_to(order)) <= 5
