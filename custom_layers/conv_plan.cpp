@@ -17,7 +17,8 @@ const int kMostParts = 8;                    // of the tiles, for one piece of w
 const double kPixel = 30;
 // What a panel of weights costs to load, in tiles.
 const int kLoad = 2;
-// Between the steps threads wait, and what one made another takes: measured on two threads.
+// Between the steps threads wait, and what one has made another reads: a guess, which lets the other ways
+// stand where they give all threads work.
 const double kSteps = 1.05;
 
 int round_up(int n, int unit) { return (n + unit - 1) / unit * unit; }
