@@ -25,6 +25,7 @@ from ncnn_builder.pipeline import Pass, lower_and_optimise, run_passes
 torch.manual_seed(0)
 OPTIMISED = sorted(set(nb.TARGETS) - {"reference"})
 CONV = nn.Conv2d(3, 4, 1)
+WIDE, TALL = np.float32([[1, 3, 2]]), np.float32([[1, 2], [3, 1], [2, 5]])
 
 
 def chain(n: int, step: Callable[[nb.Graph, nb.Value, int], Any], behind: bool) -> nb.Graph:
@@ -101,6 +102,17 @@ def test_a_net_that_is_compiled_stays_as_it_is(make: Callable[..., Any], target:
     once = lower_and_optimise(graph_of(make, (3, 4, 5)), target)
     twice = lower_and_optimise(once, target)
     assert [(n.spec.type, n.params) for n in twice.nodes] == [(n.spec.type, n.params) for n in once.nodes]
+
+
+@pytest.mark.parametrize("how", [{"down": [1, 2]}, {"up": [1, 2]}, {"up": [1, 4], "down": [1, 2]}, {"down": [1, 3]}])
+def test_an_axis_that_is_only_padded(how: dict[str, Any]) -> None:
+    """Its border stays with its own filter: behind it, it would be taken for that of the next one."""
+    for size in ((1, 1, 5), (5, 4, 6)):
+        g = graph_of(lambda g, x: nb.upfirdn2d(g, nb.upfirdn2d(g, x, WIDE, padding=[1, 1, 1, 1], **how), TALL), size)
+        once = lower_and_optimise(g, "stock")
+        assert types(lower_and_optimise(once, "stock")) == types(once)
+        expected = run_emitted(nb.compile_graph(g), inputs_of(g), ["y0"])
+        Report("stock").add_all(run_emitted(nb.compile_graph(g, "stock"), inputs_of(g), ["y0"]), expected, 1e-5).check()
 
 
 def test_what_a_late_pass_leaves_an_early_one_finds() -> None:

@@ -49,13 +49,15 @@ def resample(g: Graph, x: Value, f: Taps, up: Pair, down: Pair, padding: Border)
     """Zeros between the pixels, padding, correlation with f, every down-th pixel: (C, H, W) -> (C, H', W')."""
     if not isinstance(f, tuple):
         return _filter(g, x, f, up, down, padding)
-    if up == down == (1, 1) and f[0].size * f[1].size <= 16:
+    still = [axis for axis in (0, 1) if f[axis].size == up[axis] == down[axis] == 1]
+    if up == (1, 1) and (still or (down == (1, 1) and f[0].size * f[1].size <= 16)):
         # One pass with 16 products a pixel is as fast as two with 4 each (512x512x64: 5 ms of one core), and makes
         # no picture between.
         return _filter(g, x, np.outer(*f), up, down, padding)
     top, bottom, left, right = padding
-    # Upsampling goes along the rows last, and downsampling first: the other axis is then still, or already, short.
-    for axis in (0, 1) if up[1] > down[1] else (1, 0):
+    # Upsampling goes along the rows last, and downsampling first: the other axis is then still, or already, short. An
+    # axis that is only padded comes before both: behind them its border would be taken for that of what follows.
+    for axis in sorted((0, 1) if up[1] > down[1] else (1, 0), key=lambda axis: axis not in still):
         if axis == 0:
             x = _filter(g, x, f[0][:, None], (up[0], 1), (down[0], 1), (top, bottom, 0, 0))
         else:
