@@ -20,6 +20,7 @@ from .passes.constant_folding import constant_folding
 from .passes.crops_to_slice import crops_to_slice
 from .passes.dead_code import dead_code
 from .passes.fold_gains import fold_gains
+from .passes.fold_padding import fold_padding
 from .passes.fold_scales import fold_scales
 from .passes.fuse_activation import fuse_activation
 from .passes.fuse_attention import fuse_attention
@@ -111,6 +112,8 @@ LOWERED: tuple[Pass, ...] = (
     Pass("merge_elementwise", merge_elementwise),
     # Before the folding into weights: a weight that is an input has none to fold into.
     Pass("static_weights", static_weights),
+    # Before ours take the convolutions' place.
+    Pass("fold_padding", fold_padding),
     Pass("fold_scales", fold_scales),
     Pass("fold_gains", fold_gains),
     Pass("sum_of_squares", sum_of_squares),

@@ -181,6 +181,7 @@ def _network_of_everything() -> nb.Graph:
         wide = nb.Fconv2d_depthwise(g, [*nb.pad(g, nb.up2(g, x), 1, 0, 1, 0), *nb.shell(g, [], taps * 4)], groups=4)
         wide = nb.BiasAct(g, wide, "lrelu", 0.3, 1.2)
         x = nb.down2(g, nb.Fconv2d_depthwise(g, [*wide, *nb.shell(g, [], taps)], groups=4))[0]  # raise_filtered_lrelu
+        x = nb.pad(g, x[:, :2, :2], 1, 0, 0, 1)[0]  # fold_padding
         x = nb.activation(g, static_conv(g, x, _weight(2.0)), "leaky_relu", {"negative_slope": 0.2})[
             0
         ]  # fuse_activation
