@@ -36,7 +36,4 @@ def _own(m: Matcher, conv: Node) -> Made:
     sides = {name: n + p[name.removeprefix("pad_")] for name, n in own.items()}
     need(max(sides.values()) <= MOST, "a border that is too large")
     need(set(conv.stored.values()) <= {"fp16"}, "a weight that is stored in a file's own way")
-    made = m.again(conv, [padding.inputs[0], *conv.inputs[1:]], **sides)
-    if made[0].producer is not None:
-        made[0].producer.stored.update(conv.stored)  # written as the file had it
-    return made
+    return m.again(conv, [padding.inputs[0], *conv.inputs[1:]], **sides)

@@ -63,7 +63,10 @@ def _ours(m: Matcher, conv: Node) -> Made:
         "slope": slopes[p["activation_type"]],
     }
     need(within(params, x.shape), "more than the layer takes")
-    return _stored_as(conv, m.make(FusedConv2dLayer, x, conv.weights, **params))
+    made = m.make(FusedConv2dLayer, x, conv.weights, **params)
+    if made[0].producer is not None:
+        made[0].producer.stored.update(conv.stored)  # written as the file had it
+    return made
 
 
 @fuse_convolution.on(ReLU, PReLU)
@@ -152,10 +155,4 @@ def _again(
     weights: Mapping[str, Array | None] | None = None,
     **params: Any,
 ) -> Made:
-    return _stored_as(conv, m.again(conv, inputs, weights, **params))
-
-
-def _stored_as(conv: Node, made: Any) -> Made:
-    """Weights are written as the file had them that they were read from."""
-    made[0].producer.stored.update(conv.stored)
-    return [*made]
+    return m.again(conv, inputs, weights, **params)

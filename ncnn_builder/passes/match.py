@@ -117,10 +117,16 @@ class Matcher:
         weights: Mapping[str, Array | None] | None = None,
         **params: Any,
     ) -> Values:
-        """A node as this one, but for what is given."""
+        """A node as this one, but for what is given. A weight that stays is stored as it was."""
         given = node.inputs if inputs is None else inputs
         changed = {**node.params, **params}
-        return append(self.new, node.spec, given, changed, node.weights if weights is None else weights)
+        kept = node.weights if weights is None else weights
+        made = append(self.new, node.spec, given, changed, kept)
+        maker = made[0].producer
+        if maker is not None:
+            same = {name: how for name, how in node.stored.items() if kept.get(name) is node.weights.get(name)}
+            maker.stored.update(same)
+        return made
 
     def move(self, value: Value, to: Value) -> None:
         """From here on `to` holds what `value` held: a tap or output of it goes there."""

@@ -135,6 +135,26 @@ def test_float16_of_a_file_stays_so(tmp_path: Path) -> None:
     assert stored["FusedConv2d"] == stored["Convolution"] == {"weight": "fp16"}
 
 
+def test_float16_that_passes_leave_alone_stays_so(tmp_path: Path) -> None:
+    """What stands around the layer goes into it; its weights are those of the file, and as long."""
+    large = (normal(32, C, 3, 3) / 12).astype(np.float32)
+    g = graph_of(lambda g, x: static_conv(g, nb.pad(g, x, 1, 1)[0], large, None), X)
+    nb.save(g, tmp_path / "a.param", tmp_path / "a.bin", target="reference", weights="fp16")
+    lines = (tmp_path / "a.param").read_text().splitlines()
+    assert lines[1] == "3 3"
+    text = "\n".join([lines[0], "4 4", *lines[2:], "ReLU relu 1 1 y0 z"]) + "\n"
+    (tmp_path / "b.param").write_text(text)
+    read = nb.load(tmp_path / "b.param", tmp_path / "a.bin", shapes={"x0": X})
+    for target, layer in (("stock", "Convolution"), ("fused", "FusedConv2d")):
+        model = nb.compile_graph(read, target)
+        assert [line.split()[0] for line in model.param.splitlines()[2:]] == ["Input", layer]
+        assert len(model.bin) == (tmp_path / "a.bin").stat().st_size
+    scaled = text.replace("ReLU relu 1 1 y0 z", "BinaryOp third 1 1 y0 z 0=2 1=1 2=0.333")
+    (tmp_path / "c.param").write_text(scaled)
+    other = nb.load(tmp_path / "c.param", tmp_path / "a.bin", shapes={"x0": X})
+    assert len(nb.compile_graph(other, "stock").bin) > 1.9 * len(model.bin)  # other numbers, which float16 has not
+
+
 def sigmoid() -> Any:
     def build(g: nb.Graph, x: nb.Value) -> nb.Value:
         y = conv(g, x)
