@@ -163,7 +163,7 @@ CASES = {
     OpenSize: ["aten.nonzero", "the size of the result is known only when the net runs", "an output of forward()"],
     Random: ["aten.randn", "random numbers", "an input of forward(), or a buffer"],
     Dropped: ["aten.dropout", "dropout in training mode", ".eval()"],
-    Spectrum: ["aten.fft_rfft", "ncnn has no layer"],
+    Spectrum: ["forward() returns complex numbers", "torch.abs(x)"],
     Complex: ["forward() returns complex numbers", "torch.view_as_real(x)"],
     Number: ["forward() returns what is no tensor; got float", "leave it out"],
     Word: ["forward() returns what is no tensor; got str", "leave it out"],

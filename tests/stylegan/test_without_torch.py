@@ -41,6 +41,7 @@ LIGHT = [
     "stylegan.dataset.__main__",
     "stylegan.dataset.archive",
     "stylegan.dataset.convert",
+    "stylegan.dataset.job",
     "stylegan.dataset.picture_files",
     "stylegan.dataset.source",
     "stylegan.export",
