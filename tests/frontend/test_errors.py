@@ -69,8 +69,8 @@ class Dropped(Base):
 
 
 class Spectrum(nn.Module):
-    def forward(self, x):
-        return torch.fft.rfft(x)  # line
+    def forward(self, x):  # line
+        return torch.fft.rfft(x)
 
 
 class Complex(nn.Module):
