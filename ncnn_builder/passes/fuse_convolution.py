@@ -20,10 +20,7 @@ the last has channels that are no multiple of 16.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ..ir import Array, Node, Value
+from ..ir import Node, Value
 from ..ops.convolutions.fused_conv import BORDER, LANES, MOST_PARTS, FusedConv2dLayer, laid_out_for, within
 from ..ops.enums import Binary, Fused
 from ..ops.layers import BinaryOp, Concat, Convolution, Eltwise, PReLU, ReLU
@@ -74,11 +71,11 @@ def _activated(m: Matcher, node: Node) -> Made:
     conv = m.maker(node.inputs[0], FusedConv2dLayer)
     _need_linear(conv)
     if isinstance(node.spec, ReLU):
-        return _again(m, conv, slope=node.params["slope"])
+        return m.again(conv, slope=node.params["slope"])
     slopes = node.weights["slope"]
     if node.params["num_slope"] == 1:
-        return _again(m, conv, slope=float(slopes.reshape(())))
-    return _again(m, conv, weights={**conv.weights, "slopes": slopes}, slope_data_size=slopes.size)
+        return m.again(conv, slope=float(slopes.reshape(())))
+    return m.again(conv, weights={**conv.weights, "slopes": slopes}, slope_data_size=slopes.size)
 
 
 @fuse_convolution.on(BinaryOp)
@@ -113,7 +110,7 @@ def _residual(m: Matcher, node: Node, y: Value, scale: float, residual: Value) -
     need(same, "a residual that is spread over the result")
     scale *= conv.params["scale"]
     need(representable(scale), "a factor that is no normal float32")
-    return _again(m, conv, [*conv.inputs, residual], scale=scale, residual=1)
+    return m.again(conv, [*conv.inputs, residual], scale=scale, residual=1)
 
 
 @fuse_convolution.on(FusedConv2dLayer)
@@ -129,7 +126,7 @@ def _parts(m: Matcher, conv: Node) -> Made:
             f"parts of other than multiples of {LANES} channels",
         )
         need(len(apart) <= MOST_PARTS, "more parts than the layer takes")
-        return _again(m, conv, [*apart, *conv.inputs[len(parts) :]])
+        return m.again(conv, [*apart, *conv.inputs[len(parts) :]])
     return None
 
 
@@ -146,13 +143,3 @@ def _need_gain(x: Value, outputs: int) -> None:
 
 def _need_linear(conv: Node) -> None:
     need(conv.params["slope"] == 1 and not conv.params["slope_data_size"], "an activation already")
-
-
-def _again(
-    m: Matcher,
-    conv: Node,
-    inputs: list[Value] | None = None,
-    weights: Mapping[str, Array | None] | None = None,
-    **params: Any,
-) -> Made:
-    return m.again(conv, inputs, weights, **params)
