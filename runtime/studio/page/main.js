@@ -1,8 +1,9 @@
 // The page: puts its parts together around one state.
 
+import { chosen } from "./chosen.js";
 import { box, button, byId, make, range, toast } from "./dom.js";
 import { setUpDirections } from "./directions.js";
-import { EngineError, ServerEngine } from "./engine.js";
+import { EngineError } from "./engine.js";
 import { setUpHistory } from "./history.js";
 import { Latest } from "./latest.js";
 import { readRecipe } from "./png.js";
@@ -213,4 +214,4 @@ function setUpTheme() {
 }
 
 setUpTheme();
-start(new ServerEngine()).catch(complain);
+chosen().then(start).catch(complain);
