@@ -29,8 +29,6 @@ class Facts:
     made: NetFiles
     planner: Planner
     found: Found
-    budget: Budget
-    threads: int
     machine: str
     seen_hash: str
     held_hash: str
@@ -40,7 +38,6 @@ class Facts:
     got: Sequence[Blobs]
     seconds: Mapping[str, float]
     bytes: tuple[int, int]
-    aim: str = "time"
     command: str = ""
     data: str | None = None
     pixels: Mapping[str, Any] | None = None
@@ -59,11 +56,11 @@ def certificate(f: Facts) -> dict[str, Any]:
         "command": f.command,
         "data": f.data,
         "pixels": f.pixels,
-        "budget": f.budget.text,
-        "threads": f.threads,
+        "budget": f.planner.budget.text,
+        "threads": f.planner.threads,
         "machine": f.machine,
-        "calibration": {"samples": f.seen, "sha256": f.seen_hash, **_measured(f.budget, f.found.measured)},
-        "held_out": {"samples": f.held, "sha256": f.held_hash, **_measured(f.budget, f.found.unseen)},
+        "calibration": {"samples": f.seen, "sha256": f.seen_hash, **_measured(f.planner.budget, f.found.measured)},
+        "held_out": {"samples": f.held, "sha256": f.held_hash, **_measured(f.planner.budget, f.found.unseen)},
         "seconds": dict(f.seconds),
         "bytes": {"before": f.bytes[0], "after": f.bytes[1]},
         "nets_tried": f.found.tried,
@@ -96,7 +93,7 @@ def _layer(f: Facts, number: int) -> dict[str, Any]:
         "range": [least, most],
         "mask": layer.mask,
         "alone": {
-            c.form: {"spent": c.spent, "told": f.budget.told(c.error), "seconds": c.seconds, "bytes": c.bytes}
+            c.form: {"spent": c.spent, "told": f.planner.budget.told(c.error), "seconds": c.seconds, "bytes": c.bytes}
             for c in alone
         },
         "accumulated": None if accumulated is None else accumulated.as_json(),
@@ -121,7 +118,7 @@ def why(f: Facts, name: str, form: str) -> str:
         saved = f"{c.bytes} bytes" + (f" and {1e3 * c.seconds:.3g} ms" if c.seconds > 0 else "")
         return f"saves {saved}, and alone spends {100 * c.spent:.2g} % of the budget"
     slow = [own[form] for form in COMPUTED if form in own and gain(own[form], "time") <= 0]
-    if slow and f.aim == "time":
+    if slow and f.planner.wish.aim == "time":
         c = max(slow, key=lambda one: one.seconds)
         return f"{c.form} is no faster here: {1e3 * (c.before - c.seconds):.3g} ms beside {1e3 * c.before:.3g} ms"
     if "int8" in own and f.found.slower:

@@ -11,12 +11,13 @@ import numpy as np
 
 from ..emit.foreign import QUANTISED
 from ..emit.layers import Layer
-from .budget import Budget, Measured
-from .calibrate import METHODS, thresholds
-from .forms import COMPUTED, FORMS, Int8, forms_of, in_form
+from .budget import Measured
+from .calibrate import thresholds
+from .forms import COMPUTED, Int8, forms_of, in_form
 from .int8 import CALIBRATED, STEPS, is_int8, winograd
 from .net_files import Blobs, NetFiles, encoded, loaded, ran, taken_apart
 from .timing import Device, key_of
+from .wish import Wish
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,27 @@ class Calibration:
 
 
 class Planner:
-    """A net, its calibration data and a budget. tell: is called with a line of what is done."""
+    """A net, its calibration data and what is wished for. tell: is called with a line of what is done."""
 
     def __init__(
         self,
         net: NetFiles,
         samples: Sequence[Blobs],
-        budget: Budget,
+        wish: Wish,
         device: Device,
-        *,
-        threads: int = 1,
-        forms: Sequence[str] = FORMS,
-        methods: Sequence[str] = METHODS,
-        correct: bool = True,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.net, self.samples, self.budget, self.device = net, list(samples), budget, device
+        self.net, self.samples, self.wish, self.device, self.tell = net, list(samples), wish, device, tell
+        self.budget, self.threads = wish.budget, wish.threads
         self.strictness = 1.0  # by how much less of the budget may be spent on these samples
-        self.threads, self.forms, self.methods, self.correct, self.tell = threads, tuple(forms), methods, correct, tell
         self.layers = {la.name: la for la in net.layers}
-        here = loaded(net, threads=threads)
+        here = loaded(net, threads=wish.threads)
         blobs = list(dict.fromkeys(net.source(b) for la in net.layers for b in (*la.inputs, *la.outputs)))
         wanted = [*(b for b in blobs if b not in net.inputs), *net.outputs]
         self.right = [{**sample, **ran(net, here, sample, list(dict.fromkeys(wanted)))} for sample in self.samples]
         self.expected = [{o: run[o] for o in net.outputs} for run in self.right]
-        self.base = budget.measure(self.expected, self.expected, self.samples)
-        self.possible = {la.name: forms_of(la, self.forms) for la in net.layers}
+        self.base = wish.budget.measure(self.expected, self.expected, self.samples)
+        self.possible = {la.name: forms_of(la, wish.forms) for la in net.layers}
         self.calibration = Calibration()
         self.found: list[Candidate] = []
         self.bytes = sum(map(len, encoded(net)))
@@ -103,7 +99,7 @@ class Planner:
 
     def _calibrate(self, blob: str, readers: Sequence[Layer]) -> None:
         arrays = [run[blob] for run in self.right]
-        ends = {m: end for m, end in thresholds(arrays, self.methods).items() if end > 0}
+        ends = {m: end for m, end in thresholds(arrays, self.wish.methods).items() if end > 0}
         if not ends:  # a blob of zeros, of which nothing is known
             for layer in readers:
                 self.possible[layer.name]["int8"] = "its input is zero on all samples"
@@ -121,7 +117,7 @@ class Planner:
         self.calibration.ends[blob] = (best, ends[best])
         for layer in readers:
             int8 = Int8(STEPS / ends[best], _steps(reaches[layer.name], ends[best]))
-            self.calibration.int8[layer.name] = self._corrected(layer, int8) if self.correct else int8
+            self.calibration.int8[layer.name] = self._corrected(layer, int8) if self.wish.correct else int8
 
     def _alone(self, layer: Layer, made: Mapping[str, Layer]) -> dict[str, float]:
         """Squared errors of a layer in several forms on what the net has there, relative to its result."""

@@ -12,8 +12,6 @@ from typing import Any
 from ..emit import write_files
 from ..errors import BuildError, NcnnBuilderError
 from ..features import mask_of
-from .budget import Budget
-from .calibrate import METHODS
 from .certificate import Facts, certificate, html, page_name
 from .data import Pixels, digest, read_samples
 from .equalise import equalised
@@ -22,8 +20,9 @@ from .halves import GREATEST, LEAST
 from .net_files import Blobs, NetFiles, beside, encoded, loaded, masked, ran, read_net_files, runtime, samples_of
 from .net_files import unique_names as check_names
 from .plan import Planner, net_seconds
-from .search import AIMS, Found, search
+from .search import Found, search
 from .timing import Device
+from .wish import Wish
 
 MOST_BYTES = 6 << 30
 """Of all blobs of all calibration samples, which are held."""
@@ -92,23 +91,15 @@ def quantize_net(
         BuildError: bad arguments or data; nothing reaches the budget, with the best that does.
         ReadError: the net's files.
     """
-    if aim not in AIMS:
-        raise BuildError("bad aim", argument="aim", expected=list(AIMS), got=aim)
-    forms, methods = FORMS if forms is None else forms, METHODS if methods is None else methods
-    for name, given, known in (("forms", forms, FORMS), ("methods", methods, METHODS)):
-        if not given or not set(given) <= set(known):
-            raise BuildError(f"bad {name}", argument=name, expected=list(known), got=list(given))
-    limits = Budget.parse(budget)
+    wish = Wish.parse(budget, aim, forms, methods, equalise=equalise, correct=correct, threads=threads)
     net = read_net_files(param)
     check_names(net)
     samples = read_samples(net, data, pixels) if isinstance(data, str) else [samples_of(net, s) for s in data]
     seen, held = split(samples)
     table = Device(None if device is None else Path(device))
     try:
-        found, planner, made = _chosen(
-            net, seen, held, limits, aim, forms, methods, equalise, correct, threads, table, tell
-        )
-        facts = _facts(net, made, planner, found, seen, held, limits, threads, table)
+        found, planner, made = _chosen(net, seen, held, wish, table, tell)
+        facts = _facts(net, made, planner, found, seen, held)
     except runtime().NcnnError as error:
         raise NcnnBuilderError(f"{net.path} cannot be run: {error}") from None
     table.save()
@@ -116,8 +107,7 @@ def quantize_net(
     text, weights = encoded(made)
     facts = replace(
         facts,
-        aim=aim,
-        command=_command(net.path, data, out, budget, aim, forms, methods, equalise, correct, threads),
+        command=_command(net.path, data, out, wish),
         data=data if isinstance(data, str) else None,
         sha256={"param": _sha(text), "bin": _sha(weights)},
         source={"param": _sha(net.path.read_bytes()), "bin": _sha(beside(net.path).read_bytes())},
@@ -147,41 +137,32 @@ def _chosen(
     net: NetFiles,
     seen: list[Blobs],
     held: list[Blobs],
-    budget: Budget,
-    aim: str,
-    forms: Sequence[str],
-    methods: Sequence[str],
-    equalise: bool,
-    correct: bool,
-    threads: int,
+    wish: Wish,
     device: Device,
     tell: Callable[[str], None],
 ) -> tuple[Found, Planner, NetFiles]:
     """The choice that keeps the budget on data that it did not see: with less of the budget until it does."""
     _check_memory(net, seen)
-    planner = Planner(
-        net, seen, budget, device, threads=threads, forms=forms, methods=methods, correct=correct, tell=tell
-    )
+    budget = wish.budget
+    planner = Planner(net, seen, wish, device, tell)
     planner.calibrate()
-    if equalise and "int8" in forms:
+    if wish.equalise and "int8" in wish.forms:
         other = equalised(net, planner.right)
         if other is not None:
-            second = Planner(
-                other, seen, budget, device, threads=threads, forms=forms, methods=methods, correct=correct, tell=tell
-            )
+            second = Planner(other, seen, wish, device, tell)
             second.calibrate()
             second.expected, second.base = planner.expected, planner.base
             if _all_int8(second) < _all_int8(planner):
                 tell("channels are equalised")
                 planner = second
     candidates = planner.candidates()
-    here = loaded(net, threads=threads)
+    here = loaded(net, threads=wish.threads)
     expected = [ran(net, here, sample) for sample in held]
     right = budget.measure(expected, expected, held)
     strictness = 1.0
     while True:
         planner.strictness = strictness
-        found = search(planner, candidates, aim)
+        found = search(planner, candidates)
         unseen = budget.measure(planner.run(found.choice, held), expected, held)
         if budget.kept(unseen, right):
             found.unseen = unseen
@@ -223,19 +204,12 @@ def _masked(planner: Planner, made: NetFiles) -> NetFiles:
 
 
 def _facts(
-    net: NetFiles,
-    made: NetFiles,
-    planner: Planner,
-    found: Found,
-    seen: list[Blobs],
-    held: list[Blobs],
-    budget: Budget,
-    threads: int,
-    device: Device,
+    net: NetFiles, made: NetFiles, planner: Planner, found: Found, seen: list[Blobs], held: list[Blobs]
 ) -> Facts:
     """All that the certificate says, measured on held-out data."""
     assert found.unseen is not None
     blobs = [la.outputs[0] for la in made.layers if la.outputs and la.outputs[0] not in net.inputs]
+    threads, device = planner.wish.threads, planner.device
     here = loaded(made, threads=threads)
     scaled = loaded(planner.net, threads=threads)  # the net with equalised channels, whose blobs compare
     right = [ran(planner.net, scaled, s, blobs) for s in held]
@@ -243,7 +217,7 @@ def _facts(
     seconds = {name: net_seconds(device, one, seen[0], threads) for name, one in (("before", net), ("after", made))}
     sizes = [sum(map(len, encoded(one))) for one in (net, made)]
     return Facts(
-        net, made, planner, found, budget, threads, device.name, digest(seen), digest(held), len(seen), len(held),
+        net, made, planner, found, device.name, digest(seen), digest(held), len(seen), len(held),
         right, got, seconds, (sizes[0], sizes[1]),
     )  # fmt: skip
 
@@ -262,26 +236,10 @@ def _check_memory(net: NetFiles, samples: Sequence[Blobs]) -> None:
         )
 
 
-def _command(
-    net: Path,
-    data: Any,
-    out: Any,
-    budget: str,
-    aim: str,
-    forms: Sequence[str],
-    methods: Sequence[str],
-    equalise: bool,
-    correct: bool,
-    threads: int,
-) -> str:
+def _command(net: Path, data: Any, out: Any, wish: Wish) -> str:
     """The command that makes the same files again."""
     words = [f"python -m ncnn_builder quantize {net}", f"--data {data}" if isinstance(data, str) else "--data DATA"]
-    words += [f"--budget {budget}", f"--aim {aim}", f"--threads {threads}"]
-    words += [f"--forms {','.join(forms)}"] if tuple(forms) != FORMS else []
-    words += [f"--methods {','.join(methods)}"] if tuple(methods) != METHODS else []
-    words += [] if equalise else ["--no-equalise"]
-    words += [] if correct else ["--no-correction"]
-    return " ".join([*words, f"--out {out}" if out is not None else "--out OUT"])
+    return " ".join([*words, *wish.words(), f"--out {out}" if out is not None else "--out OUT"])
 
 
 def _sha(data: bytes) -> str:

@@ -15,8 +15,8 @@ from .doctor_cli import add_data, pixels_of
 from .forms import FORMS
 from .net_files import runtime
 from .quantise import quantize_net
-from .search import AIMS
 from .verify import verify
+from .wish import AIMS
 
 
 def add_parsers(commands: Any, positive: Any) -> None:

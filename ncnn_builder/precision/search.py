@@ -10,7 +10,6 @@ from .budget import Measured
 from .forms import COMPUTED
 from .plan import Candidate, Planner
 
-AIMS = ("time", "size")
 HALVINGS, TRIALS = 7, 40
 WORTH = 0.05
 """A layer that gains less of its own time than this may as well gain nothing."""
@@ -34,7 +33,7 @@ def gain(candidate: Candidate, aim: str) -> float:
     return candidate.seconds if candidate.seconds > WORTH * candidate.before else 0.0
 
 
-def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found:
+def search(planner: Planner, candidates: Sequence[Candidate]) -> Found:
     """The best choice that keeps the budget on the calibration data.
 
     First the most that fits into some sum of the errors measured alone, for sums found by halving, each net measured as
@@ -43,6 +42,7 @@ def search(planner: Planner, candidates: Sequence[Candidate], aim: str) -> Found
 
     Raises BuildError where no layer can leave fp32 within the budget: it says the best that can be reached.
     """
+    aim = planner.wish.aim
     candidates = [c for c in candidates if not _worse(c, candidates)] if aim == "size" else candidates
     useful = [c for c in candidates if gain(c, aim) > 0 or (aim == "time" and c.form not in COMPUTED and c.bytes > 0)]
     if not useful:
