@@ -100,6 +100,7 @@ SKIPS = {
     "make is not installed": "pytest by hand, without the Makefile",
     "the extra [batch] is not installed": "pyarrow and fsspec; what is of neither is tested without them",
     "the extra [ray] is not installed": "it brings a hundred MB; what makes shards is tested without it",
+    "the extra [onnx] is not installed": "onnx and onnxruntime; only the extra [dev] brings all that is tested",
     "the extra [studio] is not installed": "starlette and uvicorn; only the extra [dev] brings all that is tested",
     "the extra [video] is not installed": "only the extra [dev] brings all that is tested",
     "the extra [restorers] is not installed": "it needs the torchvision of one build of torch: not in [dev]",

@@ -53,8 +53,8 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
         metavar="WORDS",
         default="",
         help="what the app runs with, such as fp16,no-winograd,threads=4; default: full precision. fp16 is ncnn's own"
-        " default. Words: fp16, bf16, fp16-storage, fp16-packed, fp16-arithmetic, winograd, sgemm, packing, each with"
-        " no- before it; threads=N",
+        " default. Words: fp16, bf16, fp16-storage, fp16-packed, fp16-arithmetic, winograd, sgemm, packing, vulkan,"
+        " each with no- before it; threads=N",
     )
     p.add_argument(
         "--tolerance",
@@ -72,9 +72,11 @@ def add_parser(commands: Any, tolerance: Callable[[str], float]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Returns 0 where all targets are equal, else 1. Raises NcnnBuilderError for bad input."""
     if arguments.nets:
-        if arguments.model or arguments.inputs or arguments.html:
-            raise BuildError("--model, --inputs and --html are for modules", got="nets as files", fix="Give --data")
+        if arguments.model or arguments.inputs:
+            raise BuildError("--model and --inputs are for modules", got="nets as files", fix="Give --data")
         return run_pair(arguments)
+    if arguments.against:
+        raise BuildError("--against is for nets as files", got="no net", fix="Give NET.param")
     if not arguments.model or not arguments.inputs:
         raise BuildError("nothing to examine", expected="--model and --inputs, or one or two nets and --data")
     from .diagnose import diagnose

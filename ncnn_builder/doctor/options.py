@@ -19,6 +19,7 @@ SWITCHES: dict[str, str | None] = {
     # There is a bit, but ncnn hands a masked layer behind others bf16 numbers as if they were float32, and it crashes:
     # convert_layout() in net.cpp converts only for layers whose own options have bf16.
     "bf16_storage": None,
+    "vulkan": "vulkan",
 }
 """Switch -> the feature of the mask (features.FEATURES) that turns it off for one layer; None: no bit does.
 
@@ -41,6 +42,7 @@ class Options:
     winograd: bool = True
     sgemm: bool = True
     packing: bool = True
+    vulkan: bool = False
     threads: int = 2
 
     @classmethod
@@ -79,11 +81,14 @@ class Options:
     def tolerance(self) -> float:
         """What may be expected of these options, relative to a tensor's largest magnitude.
 
-        fp32: 1e-4, ten times what whole networks show. Numbers of 11 bits (fp16) or 8 (bf16) after some tens of layers.
+        fp32: 1e-4, ten times what whole networks show; 1e-3 on a GPU, which may add in another order and has a quicker
+        exp(). Numbers of 11 bits (fp16) or 8 (bf16) after some tens of layers.
         """
         if self.bf16_storage:
             return 1e-1
-        return 2e-2 if self.fp16_storage or self.fp16_packed or self.fp16_arithmetic else 1e-4
+        if self.fp16_storage or self.fp16_packed or self.fp16_arithmetic:
+            return 2e-2
+        return 1e-3 if self.vulkan else 1e-4
 
     def keywords(self) -> dict[str, Any]:
         """As runtime.Net takes them."""

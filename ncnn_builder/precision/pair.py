@@ -21,6 +21,8 @@ from .halves import OFF, Emulated, Kind
 from .int8 import is_int8
 from .measures import WORST, Errors, errors_of
 from .net_files import Blobs, NetFiles, encoded, loaded, masked, ran, scaled, taken_apart, unique_names
+from .onnx_net import OnnxNet
+from .onnx_net import counterparts as tensors_of
 
 TRIALS, SECONDS = 60, 30.0
 """What the search for few layers may take: runs of the net, and time."""
@@ -107,7 +109,7 @@ def _shapes_fit(a: NetFiles, b: NetFiles, x: str, y: str) -> bool:
     return not one or not other or one == other
 
 
-def default_tolerance(a: NetFiles, b: NetFiles, options: Options) -> float:
+def default_tolerance(a: NetFiles | OnnxNet, b: NetFiles, options: Options) -> float:
     """What may be expected of the second net's numbers, relative to a tensor's largest magnitude."""
     found = options.tolerance
     forms = {form for net in (a, b) for la in net.layers for form in la.stored.values()}
@@ -121,20 +123,32 @@ class Pair:
     """What is examined: a is right. emulate: 16-bit storage of a device, in place of running b with the options."""
 
     def __init__(
-        self, a: NetFiles, b: NetFiles, samples: Sequence[Blobs], options: Options, tolerance: float | None = None
+        self,
+        a: NetFiles | OnnxNet,
+        b: NetFiles,
+        samples: Sequence[Blobs],
+        options: Options,
+        tolerance: float | None = None,
     ) -> None:
         unique_names(b)
-        if set(a.inputs) != set(b.inputs):
+        if isinstance(a, NetFiles) and set(a.inputs) != set(b.inputs):
             raise BuildError("the nets have other inputs", expected=a.inputs, got=b.inputs)
         self.a, self.b, self.samples, self.options = a, b, samples, options
         self.emulate: Kind | None = "bf16" if options.bf16_storage else "fp16" if options.fp16_storage else None
+        if options.vulkan:
+            self.emulate = None  # a device that has them
         self.tolerance = default_tolerance(a, b, options) if tolerance is None else tolerance
-        self.known = counterparts(a, b)
+        plain = Options(threads=options.threads).keywords()
+        if isinstance(a, OnnxNet):
+            here = loaded(b, **plain)
+            made = [{**sample, **ran(b, here, sample, _not_inputs(b, list(b.producers)))} for sample in samples]
+            self.known, self.right = tensors_of(b, made, a, [a.run(sample) for sample in samples])
+        else:
+            self.known, here = counterparts(a, b), loaded(a, **plain)
+            wanted = list(dict.fromkeys(x for x in self.known.values() if a.source(x) not in a.inputs))
+            self.right = [{**sample, **ran(a, here, sample, wanted)} for sample in samples]
         if not any(o in self.known for o in b.outputs):
             raise BuildError("no output of the second net has a counterpart", expected=a.outputs, got=b.outputs)
-        plain = loaded(a, **Options(threads=options.threads).keywords())
-        wanted = list(dict.fromkeys(x for x in self.known.values() if a.source(x) not in a.inputs))
-        self.right = [{**sample, **ran(a, plain, sample, wanted)} for sample in samples]
 
     def run(self, net: NetFiles, blobs: Sequence[str]) -> list[Blobs] | str:
         """The blobs of every sample, by the emulation or the options; what the runtime raises is a sentence."""
@@ -192,14 +206,17 @@ class Pair:
     def counterpart(self, layer: Layer) -> Layer | None:
         """The layer of the first net that makes the same blob."""
         blob = self.known.get(layer.outputs[0]) if layer.outputs else None
-        return None if blob is None else self.a.producers[blob]
+        return None if blob is None or isinstance(self.a, OnnxNet) else self.a.producers[blob]
 
     def case(self, layer: Layer, alone: dict[str, list[list[Any]]]) -> Case:
         one = self.counterpart(layer)
         given = [self._given(layer, right) for right in self.right] if self._inputs_known(layer) else []
         expected = [right[self.known[layer.outputs[0]]] for right in self.right]
         got = [made[0] for made in alone.get(layer.name, [])]
-        return Case(one, layer, given, expected, got, self.options, self.emulate, self.tolerance, self._trial(layer))
+        return Case(
+            one, layer, given, expected, got, self.options, self.emulate, self.tolerance, self._trial(layer),
+            self.a.node_of(self.known[layer.outputs[0]]) if isinstance(self.a, OnnxNet) else "",
+        )  # fmt: skip
 
     def _trial(self, layer: Layer) -> Callable[[Options], float]:
         """How far the layer alone is off with other options."""
@@ -228,7 +245,7 @@ def _not_inputs(net: NetFiles, blobs: Sequence[str]) -> list[str]:
 
 
 def examine(
-    a: NetFiles,
+    a: NetFiles | OnnxNet,
     b: NetFiles,
     samples: Sequence[Blobs],
     options: Options | None = None,
@@ -342,6 +359,8 @@ def _change(pair: Pair) -> tuple[Callable[[Layer], Layer] | None, str, list[str]
         if pair.emulate == "bf16":
             return None, "", []  # ncnn hands a masked layer bf16 numbers as if they were float32
         return (lambda la: masked(la, bits | mask_of(["fp16_arithmetic"]))), "mask", features_of(bits)
+    if isinstance(pair.a, OnnxNet):
+        return None, "", []  # there is no layer to put in
     if pair.a is pair.b:
         features = [f for s in pair.options.on if (f := SWITCHES[s]) is not None]
         if not features:

@@ -16,11 +16,16 @@ def needed(errors: Errors | None) -> str:
     return "" if errors is None else f"{errors.relative:.1e}" if errors.finite else "not finite"
 
 
-def row(result: LayerResult, tolerance: float) -> str:
+def mark(result: LayerResult, tolerance: float) -> str:
+    """ok; bad: off in the net; BAD: off alone."""
     worst = max(result.in_net.relative, result.alone.relative if result.alone else 0.0)
-    mark = "ok" if worst <= tolerance else "BAD" if result.alone and result.alone.relative > tolerance else "bad"
+    return "ok" if worst <= tolerance else "BAD" if result.alone and result.alone.relative > tolerance else "bad"
+
+
+def row(result: LayerResult, tolerance: float) -> str:
+    kind = mark(result, tolerance)
     return (
-        f"{mark:4} {result.name:<32} {result.type:<20} {needed(result.in_net):>10} {needed(result.alone):>10}".rstrip()
+        f"{kind:4} {result.name:<32} {result.type:<20} {needed(result.in_net):>10} {needed(result.alone):>10}".rstrip()
     )
 
 
@@ -47,7 +52,7 @@ def _conclusion(d: PairDiagnosis) -> Iterator[str]:
     if d.cure is None:
         if not d.equal:
             yield "cure:   none that was tried: " + (
-                "no mask turns this off" if d.first == d.second else "no layers of the first net"
+                "no mask turns this off" if d.first == d.second else "no layer of the first net can take its place"
             )
         return
     c = d.cure

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from net_files import floats, lines_of, net_files
-from precision_nets import TAG, all_int8, convolutions, samples, written
+from precision_nets import TAG, all_int8, as_onnx, convolutions, samples, written
 
+import runtime
 from ncnn_builder.__main__ import main
 from ncnn_builder.doctor.options import Options
 from ncnn_builder.emit.layers import Layer
@@ -140,11 +141,63 @@ def test_the_command(tmp_path: Path, capsys: Any) -> None:
         ([net, other, "--data", str(tmp_path)], "another shape"),
         ([net, str(tmp_path / "none.param"), "--data", x], "none.param"),
         ([net, other, "--data", x, "--model", "a:b"], "for modules"),
+        ([net, other, "--data", x, "--against", "onnx:a"], "too many nets"),
+        ([net, "--data", x, "--against", "a.onnx"], "unknown kind of net"),
+        (["--against", "onnx:a"], "--against is for nets as files"),
+        *(
+            ()
+            if runtime._ncnn.has_vulkan
+            else (([net, "--data", x, "--options", "vulkan"], "ncnn was built without Vulkan"),)
+        ),
         ([], "nothing to examine"),
     ):
         assert main(["doctor", *arguments]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1 and "Traceback" not in error, error
+
+
+def test_the_page(tmp_path: Path, capsys: Any) -> None:
+    data = samples(2)
+    plain = convolutions(tmp_path)
+    np.savez(tmp_path / "x.npz", **{"in": np.stack([s["in"] for s in data])})
+    written(changed(all_int8(plain, data), "c3", times("input_scale", np.inf)), tmp_path, "bad")
+    files = [str(plain.path), str(tmp_path / "bad.param"), "--data", str(tmp_path / "x.npz")]
+    assert main(["doctor", *files, "--html", str(tmp_path / "d.html")]) == 1
+    assert "written to" in capsys.readouterr().out
+    page = (tmp_path / "d.html").read_text()
+    assert page.count("<circle") >= 12 and "[input-scale]" in page and "http" not in page and "<script" not in page
+    assert page.count("<tr>") + page.count("<tr ") == 4 + 1 + 6
+    assert main(["doctor", *files, "--html", str(tmp_path / "none" / "d.html")]) == 2
+
+
+def test_against_onnx(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra [onnx] is not installed")
+    pytest.importorskip("onnx", reason="the extra [onnx] is not installed")
+    data = samples(2)
+    plain = convolutions(tmp_path)
+    right = as_onnx(plain, tmp_path / "net.onnx")
+    np.savez(tmp_path / "x.npz", **{"in": np.stack([s["in"] for s in data])})
+    common = ["--data", str(tmp_path / "x.npz"), "--against", f"onnx:{right}"]
+    assert main(["doctor", str(plain.path), *common, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [la["name"] for la in found["layers"]] == ["c1", "c2", "c3", "c4", "p", "ip"] and not found["unmatched"]
+    assert all(la["alone"]["relative"] < 1e-5 for la in found["layers"])
+    for name, change, said in (
+        ("c2", times("weight", 1.5, slice(9, 18)), "other numbers than Conv c2 [other-layer]"),
+        ("c4", lambda la: la.params.update(activation_type=0), "other numbers than Relu c4.out.relu [other-layer]"),
+    ):
+        written(changed(plain, name, change), tmp_path, "bad")
+        assert main(["doctor", str(tmp_path / "bad.param"), *common]) == 1
+        text = capsys.readouterr().out
+        assert f" {name}, alone" in text and said in text, text
+    written(changed(all_int8(plain, data), "c3", times("input_scale", 1 / 40)), tmp_path, "bad")
+    assert main(["doctor", str(tmp_path / "bad.param"), *common, "--tolerance", "0.03"]) == 1
+    assert "[coarse]" in capsys.readouterr().out
+    (tmp_path / "text.onnx").write_text("no")
+    for file, said in (("text.onnx", "no ONNX file"), ("none.onnx", "no such file")):
+        assert main(["doctor", str(plain.path), *common[:3], f"onnx:{tmp_path / file}"]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1, error
 
 
 def test_no_data_is_no_success(tmp_path: Path) -> None:
