@@ -35,7 +35,7 @@ class Case:
     """A layer of the second net (right: of the first), alone on the first net's numbers.
 
     given: for each sample its inputs; expected, got: for each sample its first output; trial: how far it is off with
-    other options of the runtime; node: what makes the same tensor, where the first net is of ONNX.
+    other options of the runtime; nodes: what stands there in ONNX, where the first net is of it.
     """
 
     right: Layer | None
@@ -47,7 +47,7 @@ class Case:
     emulate: Kind | None
     tolerance: float
     trial: Callable[[Options], float]
-    node: str = ""
+    nodes: str = ""
 
 
 def cause_of(case: Case) -> list[Cause]:
@@ -57,8 +57,8 @@ def cause_of(case: Case) -> list[Cause]:
         found = list(_option(case))
     if not found and not case.got:
         found = [Cause("refused", "the runtime refuses this layer")]
-    if not found and case.node and case.trial(case.options) > case.tolerance:
-        found = [Cause("other-layer", f"of the same inputs it makes other numbers than {case.node}")]
+    if not found and case.nodes and case.trial(case.options) > case.tolerance:
+        found = [Cause("other-layer", f"of the same inputs it makes other numbers than ONNX by {case.nodes}")]
     return found or [Cause("rounding", "no fault of one layer: what all layers round adds up")]
 
 

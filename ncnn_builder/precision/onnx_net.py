@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-import warnings
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from ..emit.layers import Layer
 from ..errors import BuildError, ReadError
 from ..ir import Shape
-from .measures import errors_of
+from .measures import Errors, errors_of
 from .net_files import Blobs, NetFiles
 
 SAME = 1e-3
@@ -42,7 +41,7 @@ class OnnxNet:
             model = onnx.load(str(path))
             self.outputs = [o.name for o in model.graph.output]
             constants = {i.name for i in model.graph.initializer}
-            self._nodes = {t: f"{n.op_type} {n.name or t}".strip() for n in model.graph.node for t in n.output}
+            self._nodes = {t: (n.op_type, n.name or t, list(n.input)) for n in model.graph.node for t in n.output}
             self.tensors = [name for node in model.graph.node for name in node.output if name]
             model.graph.output.extend(onnx.ValueInfoProto(name=t) for t in self.tensors if t not in self.outputs)
             options = ort.SessionOptions()
@@ -54,9 +53,17 @@ class OnnxNet:
         self._inputs = {i.name: i for i in self._session.get_inputs() if i.name not in constants}
         self.inputs = list(self._inputs)
 
-    def node_of(self, tensor: str) -> str:
-        """Type and name of what makes it."""
-        return self._nodes.get(tensor, "")
+    def between(self, inputs: Sequence[str], tensor: str) -> str:
+        """The nodes that make a tensor of these, in their order: types, and the name of the last."""
+        found: list[str] = []
+        left = [tensor]
+        while left:
+            one = left.pop()
+            if one in self._nodes and one not in inputs and one not in found:
+                found.append(one)
+                left += self._nodes[one][2]
+        order = [self._nodes[t] for t in self.tensors if t in found]
+        return ", ".join([*(kind for kind, _, _ in order[:-1]), *(f"{kind} {name}" for kind, name, _ in order[-1:])])
 
     def run(self, sample: Blobs) -> Blobs:
         """All tensors of a sample, whose arrays are in the order of the inputs or have their names.
@@ -99,7 +106,7 @@ def counterparts(
     """Blob -> tensor that stands for the same, and the tensors as the blobs lie.
 
     blobs, tensors: of each sample. Of one name and shape; of the same numbers, which a blob that is right has; between
-    these by order, of one shape; outputs by place.
+    these the nearest of the same shape; outputs by place.
     """
     plain = [b for la in net.layers if la.spec.type not in ("Split", "Noop", "Input") for b in la.outputs]
     plain = [b for b in plain if b in blobs[0]]
@@ -113,15 +120,15 @@ def counterparts(
         if same is not None:
             found[blob] = same
             left.remove(same)
-    place = {t: i for i, t in enumerate(found.values())}
-    keys = [
-        [f"known {place[found[b]]}" if b in found else str(shape_without_ones(blobs[0][b])) for b in plain],
-        [f"known {place[t]}" if t in place else str(shape_without_ones(tensors[0][t])) for t in names],
-    ]
-    for i, j, size in difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_matching_blocks():
-        for blob, tensor in zip(plain[i : i + size], names[j : j + size], strict=True):
-            if blob not in found and tensor not in found.values():
-                found[blob] = tensor
+    place = {t: i for i, t in enumerate(names)}
+    last = -1
+    for i, blob in enumerate(plain):  # what is wrong: the nearest of those between its neighbours
+        if blob not in found:
+            end = min((place[found[b]] for b in plain[i:] if b in found and place[found[b]] > last), default=len(names))
+            between = [t for t in names[last + 1 : end] if _fits(blobs[0][blob], tensors[0][t])]
+            if between:
+                found[blob] = min(between, key=lambda t: _distance([s[blob] for s in blobs], [s[t] for s in tensors]))
+        last = max(last, place[found[blob]] if blob in found else -1)
     ends = [o for o in net.outputs if o not in found], [o for o in onnx.outputs if o not in found.values()]
     if len(ends[0]) == len(ends[1]):
         pairs = zip(*ends, strict=True)
@@ -140,9 +147,15 @@ def _fits(blob: Any, tensor: Any) -> bool:
 
 
 def _same(blob: Sequence[Any], tensor: Sequence[Any]) -> bool:
-    if not all(map(_fits, blob, tensor)) or not np.any(tensor[0]):
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numbers beyond float32
+    return bool(np.any(tensor[0])) and all(map(_fits, blob, tensor)) and _errors(blob, tensor).relative < SAME
+
+
+def _distance(blob: Sequence[Any], tensor: Sequence[Any]) -> float:
+    e = _errors(blob, tensor)
+    return -e.sqnr if e.finite else math.inf
+
+
+def _errors(blob: Sequence[Any], tensor: Sequence[Any]) -> Errors:
+    with np.errstate(over="ignore"):  # numbers of int64 and float64
         laid = [np.asarray(t, np.float32).reshape(b.shape) for b, t in zip(blob, tensor, strict=True)]
-    return all(np.isfinite(a).all() for a in laid) and errors_of(blob, laid).relative < SAME
+    return errors_of(blob, laid)

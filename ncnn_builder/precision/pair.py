@@ -215,8 +215,14 @@ class Pair:
         got = [made[0] for made in alone.get(layer.name, [])]
         return Case(
             one, layer, given, expected, got, self.options, self.emulate, self.tolerance, self._trial(layer),
-            self.a.node_of(self.known[layer.outputs[0]]) if isinstance(self.a, OnnxNet) else "",
+            self._nodes(layer),
         )  # fmt: skip
+
+    def _nodes(self, layer: Layer) -> str:
+        """What stands at its place in ONNX."""
+        if not isinstance(self.a, OnnxNet) or not self._inputs_known(layer):
+            return ""
+        return self.a.between([self.known[self.b.source(b)] for b in layer.inputs], self.known[layer.outputs[0]])
 
     def _trial(self, layer: Layer) -> Callable[[Options], float]:
         """How far the layer alone is off with other options."""

@@ -167,7 +167,7 @@ def test_the_page(tmp_path: Path, capsys: Any) -> None:
     page = (tmp_path / "d.html").read_text()
     assert page.count("<circle") >= 12 and "[input-scale]" in page and "http" not in page and "<script" not in page
     assert page.count("<tr>") + page.count("<tr ") == 4 + 1 + 6
-    assert main(["doctor", *files, "--html", str(tmp_path / "none" / "d.html")]) == 2
+    assert main(["doctor", *files, "--html", str(tmp_path / "x.npz" / "d.html")]) == 2
 
 
 def test_against_onnx(tmp_path: Path, capsys: Any) -> None:
@@ -182,17 +182,19 @@ def test_against_onnx(tmp_path: Path, capsys: Any) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [la["name"] for la in found["layers"]] == ["c1", "c2", "c3", "c4", "p", "ip"] and not found["unmatched"]
     assert all(la["alone"]["relative"] < 1e-5 for la in found["layers"])
-    for name, change, said in (
-        ("c2", times("weight", 1.5, slice(9, 18)), "other numbers than Conv c2 [other-layer]"),
-        ("c4", lambda la: la.params.update(activation_type=0), "other numbers than Relu c4.out.relu [other-layer]"),
+    for name, change, where, said in (
+        ("c2", times("weight", 1.5, slice(9, 18)), "c2", "other numbers than ONNX by Conv c2 [other-layer]"),
+        # what c4 makes without its activation is a tensor too
+        ("c4", lambda la: la.params.update(activation_type=0), "p", "ONNX by Relu, GlobalAveragePool pooled ["),
     ):
         written(changed(plain, name, change), tmp_path, "bad")
         assert main(["doctor", str(tmp_path / "bad.param"), *common]) == 1
         text = capsys.readouterr().out
-        assert f" {name}, alone" in text and said in text, text
+        assert f" {where}, alone" in text and said in text, text
     written(changed(all_int8(plain, data), "c3", times("input_scale", 1 / 40)), tmp_path, "bad")
     assert main(["doctor", str(tmp_path / "bad.param"), *common, "--tolerance", "0.03"]) == 1
-    assert "[coarse]" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "[coarse]" in text and "bad  c4 " in text, text  # c4 is beside the activation that it has, not before it
     (tmp_path / "text.onnx").write_text("no")
     for file, said in (("text.onnx", "no ONNX file"), ("none.onnx", "no such file")):
         assert main(["doctor", str(plain.path), *common[:3], f"onnx:{tmp_path / file}"]) == 2
