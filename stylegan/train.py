@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from stylegan import command_line
+from stylegan.errors import TrainingError
 from stylegan.stopping import Stop
 from stylegan.training import options
 from stylegan.training.recipes import get_recipe
+
+if TYPE_CHECKING:
+    from stylegan.networks.random_weights import Generator
+    from stylegan.training.judge import Measure
+    from stylegan.training.work import Work
 
 
 def _processes() -> int:
@@ -26,7 +35,7 @@ def _own(device: str | None) -> str | None:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else device
 
 
-def _join(device: str | None) -> None:
+def _join(device: str | None, measures: bool) -> None:
     """With the other processes that torchrun started."""
     import torch.distributed as dist
 
@@ -36,19 +45,53 @@ def _join(device: str | None) -> None:
         from stylegan._torch import torch
 
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    # The others wait as long as the first one measures a snapshot.
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=2) if measures else None)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from stylegan.training import loop, work
+    from stylegan.training import distributed, loop, work
 
     found = work.prepare(args, _own(args.device))
+    measure = None if args.metrics in (None, "none") else _measure(args, found)
+    if args.dry_run:
+        if distributed.rank() == 0:
+            sys.stdout.write(loop.options_bytes(found.trainer, found.plan).decode())
+        return 0
+    plan = dataclasses.replace(found.plan, measure=measure)
     with Stop() as stop:
-        finished = loop.train(found.trainer, found.data, found.plan, found.digest, lambda: stop.signal is not None)
+        finished = loop.train(found.trainer, found.data, plan, found.digest, lambda: stop.signal is not None)
     if finished:
         return 0
     sys.stderr.write(f"stylegan.train: stopped after {found.trainer.seen} pictures; --resume goes on\n")
     return 130 if stop.signal is None else 128 + stop.signal
+
+
+def _measure(args: argparse.Namespace, found: Work) -> Measure:
+    """What the snapshots are judged by: of all pictures of the data, as they are. Raises StyleganError."""
+    from stylegan.dataset.pictures import PictureDataset
+    from stylegan.metrics import evaluate, features, formulas
+
+    trainer, names = found.trainer, [name.strip() for name in args.metrics.split(",")]
+    num = evaluate.PUBLISHED_NUM if args.metrics_num is None else args.metrics_num
+    evaluate.check(names, num, trainer.settings.batch_gpu)
+    for name in names:
+        features.choose(args.metrics_features, name)  # what cannot be had is said before hours are spent
+    data = PictureDataset(
+        args.data, trainer.G.img_resolution, labels=trainer.G.c_dim > 0, channels=trainer.G.img_channels
+    )
+    if len(data) <= formulas.NEIGHBOURS:
+        raise TrainingError(f"--metrics: expected more than {formulas.NEIGHBOURS} pictures in {args.data}")
+
+    def measure(G: Generator) -> dict[str, float]:
+        results = evaluate.evaluate(
+            *(G, data, names, num, args.metrics_features),
+            batch=trainer.settings.batch_gpu,
+            seed=trainer.settings.seed % 2**32,
+        )
+        return {name: value for result in results for name, value in result.values.items()}
+
+    return measure
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -59,7 +102,7 @@ def _train(args: argparse.Namespace) -> int:
     several = _processes() > 1
     try:
         if several:
-            _join(args.device)
+            _join(args.device, args.metrics not in (None, "none"))
         return _run(args)
     finally:
         if several:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,8 +18,9 @@ from tqdm import tqdm
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, torch
-from stylegan.training import distributed, saved
+from stylegan.training import distributed, saved, ticks
 from stylegan.training.data import Pictures, batches
+from stylegan.training.judge import Judge, Measure
 from stylegan.training.report import Log
 from stylegan.training.settings import discriminator_kwargs, generator_kwargs
 from stylegan.training.trainer import Trainer
@@ -31,9 +33,10 @@ class Plan:
     """What changes no number of the training.
 
     kimg: thousand pictures to train with in all; snap: a checkpoint and a grid of pictures every so many thousand;
-    save_seconds: the state in between; log_seconds: a line of the log as soon as a step ends after so many; workers:
-    processes that read pictures. named: what saved.write_state() keeps beside the settings; about: what OPTIONS tells
-    beside these.
+    save_seconds: the state in between; log_seconds: a line of the log as soon as a step ends after so many; tick: and
+    every so many thousand pictures one that is shown, with timing and memory; workers: processes that read pictures.
+    measure: figures of every snapshot, whose best is kept. named: what saved.write_state() keeps beside the settings;
+    about: what OPTIONS tells beside these.
     """
 
     out: Path
@@ -41,10 +44,12 @@ class Plan:
     snap: float = 50
     save_seconds: float = 600
     log_seconds: float = 10
+    tick: float = 4
     workers: int = 0
     quiet: bool = False
     named: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    measure: Measure | None = None
 
 
 def train(
@@ -57,30 +62,54 @@ def train(
     first, end = distributed.rank() == 0, plan.kimg * 1000
     grid = Grid(trainer, data)
     if first:
-        nb.write_files({plan.out / OPTIONS: [_options(trainer, plan)]})
+        nb.write_files({plan.out / OPTIONS: [options_bytes(trainer, plan)]})
         for left in plan.out.glob(".*.safetensors.*"):  # kill -9 while a file was written
             left.unlink()
+    log = Log(plan.out, trainer.seen) if first else None
+    judge = Judge(plan.out, trainer.seen, plan.measure) if first and plan.measure is not None else None
     if first and trainer.number == 0:
         nb.write_files({plan.out / "reals.png": [grid.reals()]})
         _snapshot(trainer, grid, plan.out)
-    log = Log(plan.out, trainer.seen) if first else None
     bar = tqdm(total=round(end), initial=trainer.seen, unit="img", disable=plan.quiet or not first, dynamic_ncols=True)
     s, label = trainer.settings, _labels(data)
     source = batches(data, s.seed, trainer.seen, s.batch, plan.workers)
     last_save = last_line = time.monotonic()
     saved_at = snapped_at = lined_at = trainer.seen
+    tick = ticks.Ticks(plan.tick, trainer.seen)
 
-    def line() -> None:
+    def tell(said: str) -> None:
+        if first and not plan.quiet:
+            bar.write(said, file=sys.stderr)
+
+    def line(shown: bool) -> None:
         nonlocal last_line, lined_at
         now, means = time.monotonic(), trainer.means.take()
         speed = (trainer.seen - lined_at) / max(now - last_line, 1e-9)
         last_line, lined_at = now, trainer.seen
         if log is not None:
-            log.write(_line(trainer, means, speed))
+            values = {**_line(trainer, means, speed), **ticks.memory(trainer.device), **trainer.clock.take()}
+            values |= tick.take(trainer.seen) if shown else {}
+            log.write(values)
             bar.set_postfix(_short(trainer, means), refresh=False)
+            if shown:
+                tell(ticks.status(values))
+
+    def judge_snapshot() -> None:
+        """The last one that was written, unless it has figures already."""
+        network = network_file(trainer)
+        if judge is not None and not judge.judged(trainer.seen) and (plan.out / network).is_file():
+            found = judge(trainer.G_ema, trainer.seen, network)
+            tell("  ".join(f"{name} {value:.5g}" for name, value in found.items()))
+            if log is not None:
+                log.figures(found, trainer.seen)
 
     try:
         stop = _agreed(stopped())[0]
+        if plan.measure is not None and not stop:
+            if trainer.number == 0:  # what is broken off while it is measured goes on too
+                _save(trainer, plan, digest)
+            with tick.aside():
+                judge_snapshot()
         while trainer.seen < end and not stop:
             trainer.step(*next(source), label)
             bar.update(s.batch)
@@ -88,21 +117,27 @@ def train(
             snap = trainer.seen // (plan.snap * 1000) > snapped_at // (plan.snap * 1000)
             due = now - last_save >= plan.save_seconds, now - last_line >= plan.log_seconds
             stop, save, log_now = _agreed(stopped(), *due)
-            if log_now or snap:
-                line()
-            if snap:
-                snapped_at = trainer.seen
-                if first:
-                    _snapshot(trainer, grid, plan.out)
-            if snap or save:
-                _save(trainer, plan, digest)
-                last_save, saved_at = time.monotonic(), trainer.seen
+            ticked = tick.due(trainer.seen)
+            if log_now or snap or ticked:
+                line(ticked)
+            with tick.aside():
+                if snap:
+                    snapped_at = trainer.seen
+                    if first:
+                        _snapshot(trainer, grid, plan.out)
+                if snap or save:
+                    _save(trainer, plan, digest)
+                    last_save, saved_at = time.monotonic(), trainer.seen
+                if snap and not stop:
+                    judge_snapshot()
         if lined_at != trainer.seen:
-            line()
+            line(True)
         if saved_at != trainer.seen or trainer.number == 0:
             _save(trainer, plan, digest)
         if first and snapped_at != trainer.seen:
             _snapshot(trainer, grid, plan.out)
+        if not stop:
+            judge_snapshot()
     finally:
         bar.close()
         if log is not None:
@@ -131,10 +166,15 @@ def _snapshot(trainer: Trainer, grid: Grid, out: Path) -> None:
     number = snapshot_number(trainer.seen, trainer.settings.batch)
     nb.write_files(
         {
-            out / f"network-{number}.safetensors": [saved.network_bytes(trainer)],
+            out / network_file(trainer): [saved.network_bytes(trainer)],
             out / f"fakes-{number}.png": [grid.fakes()],
         }
     )
+
+
+def network_file(trainer: Trainer) -> str:
+    """The name of a snapshot that is taken now."""
+    return f"network-{snapshot_number(trainer.seen, trainer.settings.batch)}.safetensors"
 
 
 def snapshot_number(seen: int, batch: int) -> str:
@@ -143,8 +183,8 @@ def snapshot_number(seen: int, batch: int) -> str:
     return f"{kimg:06d}" if rest < batch and (kimg or not seen) else f"{kimg:06d}-{rest:03d}"
 
 
-def _options(trainer: Trainer, plan: Plan) -> bytes:
-    """What the training does, for those who read it."""
+def options_bytes(trainer: Trainer, plan: Plan) -> bytes:
+    """What the training does, for those who read it: JSON."""
     G = generator_kwargs(trainer.family, trainer.init_kwargs, trainer.settings)
     found = {
         **plan.named,
@@ -153,6 +193,9 @@ def _options(trainer: Trainer, plan: Plan) -> bytes:
         "generator": G,
         "discriminator": discriminator_kwargs(trainer.family, trainer.init_kwargs, trainer.settings),
         "settings": asdict(trainer.settings),
+        "parameters": {
+            name: sum(p.numel() for p in of.parameters()) for name, of in (("G", trainer.G), ("D", trainer.D))
+        },
         "begins_at_picture": trainer.seen,
         "made_by": {"ncnn_builder": nb.__version__, "torch": torch.__version__},
     }

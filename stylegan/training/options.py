@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
         "  fakes-KIMG.png, reals.png    what it makes of fixed latents, and some of the data\n"
         "  training-state.safetensors   all that --resume goes on with\n"
         "  training-options.json        what the training does: networks, settings, data\n"
-        "  log.jsonl                    means of losses and scores; TensorBoard's files where that is installed\n"
+        "  log.jsonl                    means of losses and scores, timing, memory; TensorBoard's files where it is\n"
+        "  metrics.jsonl                figures of every network, with --metrics; the best: network-best.safetensors\n"
         "Ctrl-C and SIGTERM save the work. Several GPUs: torchrun --nproc-per-node N -m stylegan.train ...",
         epilog="\n".join(
             textwrap.fill(f"{title}: {', '.join(names)}", 100)
@@ -59,12 +60,23 @@ def parser() -> argparse.ArgumentParser:
     _settings(found)
     add("--mirror", action="store_true", help="every picture also mirrored")
     add("--cond", action="store_true", help="train with the labels of the data")
+    add("--subset", type=int, metavar="N", help="train with N pictures of the data, chosen by --seed")
     add("--snap", type=float, default=50, metavar="N", help="a network every N thousand pictures (default %(default)s)")
     add("--save-minutes", type=float, default=10, metavar="N", help="save the state every N (default %(default)s)")
     add("--log-seconds", type=float, default=10, metavar="N", help="a line of the log every N (default %(default)s)")
+    add("--tick", type=float, default=4, metavar="N", help="show time and memory every N kimg (default %(default)s)")
+    add(
+        "--metrics",
+        metavar="LIST",
+        help="measure every network by such as fid,kid: see python -m stylegan.metrics. The best by the first one is "
+        "kept as network-best.safetensors (default: none)",
+    )
+    add("--metrics-num", type=int, metavar="N", help="generated pictures for it (default 50000, as published)")
+    add("--metrics-features", metavar="FILE", help="what they are compared by, as --features of stylegan.metrics")
     add("--workers", type=int, default=2, metavar="N", help="processes that read pictures (default %(default)s)")
     add("--fp32", action="store_true", help="no half precision on GPUs (on CPUs there is none)")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
+    add("-n", "--dry-run", action="store_true", help="check everything, print the options as JSON, and train nothing")
     add("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
     return found
 
@@ -142,12 +154,16 @@ def named(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
 
 def check(args: argparse.Namespace) -> None:
     """Raise TrainingError for options that cannot be, or not together."""
-    for name in ("kimg", "snap", "save_minutes", "log_seconds", "workers"):
+    for name in ("kimg", "snap", "tick", "save_minutes", "log_seconds", "workers", "subset"):
         value = getattr(args, name)
-        if value is not None and (not math.isfinite(value) or value < 0 or (value == 0 and name in ("kimg", "snap"))):
+        never = value == 0 and name in ("kimg", "snap", "tick", "subset")
+        if value is not None and (not math.isfinite(value) or value < 0 or never):
             raise TrainingError(f"--{name.replace('_', '-')} {value}: expected a number above 0")
     if args.cfg is None and args.ckpt is None and not args.resume:
         raise TrainingError("--cfg is missing: expected a configuration, or --ckpt with a network to go on with")
+    for name in ("metrics_num", "metrics_features"):
+        if getattr(args, name) is not None and args.metrics in (None, "none"):
+            raise TrainingError(f"--{name.replace('_', '-')}: belongs to --metrics, which was not given")
     for name, value in named(args, ARCHITECTURE).items():
         if value < 1:
             raise TrainingError(f"--{name.replace('_', '-')} {value}: expected 1 or more")

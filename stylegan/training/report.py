@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Log:
 
     def __init__(self, folder: Path, seen: int) -> None:
         path = folder / "log.jsonl"
-        kept = [line for line in _lines(path) if line.get("pictures", 0) <= seen]
+        kept = [line for line in read_lines(path) if line.get("pictures", 0) <= seen]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8")
         self._board: Any = None
@@ -55,14 +56,21 @@ class Log:
                     self._board.add_scalar(name, value, values["pictures"])
             self._board.flush()
 
+    def figures(self, values: Mapping[str, float], seen: int) -> None:
+        """Of a snapshot after so many pictures, for TensorBoard alone."""
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, seen)
+            self._board.flush()
+
     def close(self) -> None:
         self._file.close()
         if self._board is not None:
             self._board.close()
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file, without a last line that was cut off."""
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file, without a last line that was cut off; none where there is no file."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:

@@ -22,6 +22,7 @@ from stylegan.training.discriminator import Discriminator
 from stylegan.training.loss import LossSettings, StyleganLoss
 from stylegan.training.report import Means
 from stylegan.training.settings import TrainSettings, discriminator_kwargs, generator_kwargs
+from stylegan.training.ticks import PhaseClock
 
 State = dict[str, Tensor]
 AVERAGES = ("w_avg", "magnitude_ema")
@@ -95,7 +96,7 @@ class Trainer:
             self.augment.p.fill_(settings.aug_p if settings.aug == "fixed" else 0)
             if settings.aug == "ada":
                 self.ada = AdaController(self.augment.p, settings.ada_target, kimg=settings.ada_kimg)
-        self.means = Means()
+        self.means, self.clock = Means(), PhaseClock(self.device)
         wanted = LossSettings.__dataclass_fields__.keys() & vars(settings).keys()
         loss_settings = LossSettings(**{key: getattr(settings, key) for key in wanted}, r1_gamma=settings.gamma)
         self.loss = StyleganLoss(self.G, self.D, loss_settings, self.augment, self._report, path_noise)
@@ -138,11 +139,14 @@ class Trainer:
                 for p in parameters.values():
                     p.requires_grad_(name == network)
                     p.grad = None
-            for i in range(rounds):
-                own = slice(i * s.batch_gpu, (i + 1) * s.batch_gpu)
-                own_c = None if labels is None else labels[own]
-                self.loss.accumulate_gradients(phase, pictures[own], own_c, latents[i], c[i], gain / rounds, self.seen)
-            self._apply(network)
+            with self.clock.phase(phase):
+                for i in range(rounds):
+                    own = slice(i * s.batch_gpu, (i + 1) * s.batch_gpu)
+                    own_c = None if labels is None else labels[own]
+                    self.loss.accumulate_gradients(
+                        phase, pictures[own], own_c, latents[i], c[i], gain / rounds, self.seen
+                    )
+                self._apply(network)
         self._average()
         self.number += 1
         self.seen += s.batch

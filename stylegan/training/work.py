@@ -45,13 +45,18 @@ def prepare(args: argparse.Namespace, device_name: str | None) -> Work:
     recipe = architecture.changed(before.recipe, options.named(args, options.ARCHITECTURE))
     mirror = args.mirror or bool(before.named.get("mirror", recipe.mirror))
     cond = args.cond or bool(before.named.get("cond"))
+    subset = before.named.get("subset") if args.subset is None else args.subset
     wanted = recipe.init_kwargs
     data = PictureDataset(
         *(args.data, wanted.get("img_resolution")),
         xflip=mirror,
+        max_size=subset,
+        seed=getattr(args, "seed", before.asked.get("seed", 0)),
         labels=cond,
         channels=wanted.get("img_channels"),
     )
+    if subset is not None and subset > len(data.names):
+        raise TrainingError(f"--subset {subset}: expected 1 to {len(data.names)}, the pictures of {args.data}")
     if cond and data.c_dim == 0:
         raise TrainingError(f"--cond: data {args.data} has no labels in a dataset.json")
     kwargs = {**recipe.network(data.resolution, data.channels), "c_dim": data.c_dim}
@@ -68,9 +73,9 @@ def prepare(args: argparse.Namespace, device_name: str | None) -> Work:
     if said and not args.quiet and distributed.rank() == 0:
         sys.stderr.write(f"stylegan.train: begins with {args.ckpt}; {said}\n")
     kimg = args.kimg or before.named.get("kimg") or recipe.kimg
-    named = {"cfg": recipe.name, "mirror": mirror, "cond": cond, "kimg": kimg}
+    named = {"cfg": recipe.name, "mirror": mirror, "cond": cond, "subset": subset, "kimg": kimg}
     plan = loop.Plan(
-        *(out, kimg, args.snap, args.save_minutes * 60, args.log_seconds),
+        *(out, kimg, args.snap, args.save_minutes * 60, args.log_seconds, args.tick),
         workers=args.workers,
         quiet=args.quiet,
         named=named,
