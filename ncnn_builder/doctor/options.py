@@ -42,8 +42,8 @@ class Options:
     winograd: bool = True
     sgemm: bool = True
     packing: bool = True
-    vulkan: bool = False
     threads: int = 2
+    vulkan: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Options:
