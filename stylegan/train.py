@@ -7,7 +7,6 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from stylegan import command_line
@@ -33,20 +32,6 @@ def _own(device: str | None) -> str | None:
     from stylegan._torch import torch
 
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else device
-
-
-def _join(device: str | None, measures: bool) -> None:
-    """With the other processes that torchrun started."""
-    import torch.distributed as dist
-
-    own = _own(device)
-    on_gpu = own is not None and own.startswith("cuda")
-    if on_gpu:
-        from stylegan._torch import torch
-
-        torch.cuda.set_device(own)
-    # The others wait as long as the first one measures a snapshot.
-    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=2) if measures else None)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -99,17 +84,15 @@ def _train(args: argparse.Namespace) -> int:
     options.check(args)
     if args.cfg is not None:
         get_recipe(args.cfg)  # before torch is read
-    several = _processes() > 1
+    if _processes() == 1:
+        return _run(args)
+    from stylegan.training import distributed
+
     try:
-        if several:
-            _join(args.device, args.metrics not in (None, "none"))
+        distributed.join(_own(args.device), args.metrics not in (None, "none"))
         return _run(args)
     finally:
-        if several:
-            import torch.distributed as dist
-
-            if dist.is_initialized():
-                dist.destroy_process_group()
+        distributed.leave()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

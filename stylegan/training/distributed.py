@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 from stylegan._torch import Tensor, torch
 
 dist = torch.distributed
+
+
+def join(device: str | None, measures: bool = False) -> None:
+    """With the other processes that torchrun started; `device` is this one's own.
+
+    With `measures` they wait for each other as long as the first one measures a snapshot.
+    """
+    # Read before there is a group: defaults of its functions keep the one that they find. Its threads would then live
+    # on after leave(), and one that still let go of a tensor when Python ends would abort the process.
+    from torch.distributed.nn import functional  # noqa: F401
+
+    on_gpu = device is not None and device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(days=2) if measures else None)
+
+
+def leave() -> None:
+    """The group and its threads end."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def size() -> int:
@@ -19,13 +42,26 @@ def rank() -> int:
     return dist.get_rank() if size() > 1 else 0
 
 
+class _Sum(torch.autograd.Function):
+    """Over the processes; every one's result depends on every one's x, so that gradients are summed too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total: Tensor = _Sum.apply(grads[0])
+        return total
+
+
 def mean(x: Tensor) -> Tensor:
     """The mean of x over the processes, through which gradients flow."""
     if size() == 1:
         return x
-    from torch.distributed.nn.functional import all_reduce
-
-    total: Tensor = all_reduce(x)
+    total: Tensor = _Sum.apply(x)
     return total / size()
 
 
