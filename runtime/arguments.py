@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import UsageError
+from .keyframes import check_film
 from .keys import KEYS, MODES, MOST_BLENDED, Blend, Key, StyleRanges, read_words
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix
@@ -25,6 +26,8 @@ usage: python -m runtime.run mode={modes} [SEED ...] [key=value ...] [-q]
   mode=mix     {mix} -> mix.png
   mode=a2b     {a2b}
                -> a2b.mp4; also .webm .gif .mkv .mov, or a directory of frames
+  mode=film    {film}
+               -> film.mp4; the first cell has the first seeds, the next one the next
                what is stopped goes on when the same command is given again
   mode=w_avg   {w_avg} -> w_avg.png
   mode=info    {info}
@@ -41,6 +44,8 @@ examples:
   python -m runtime.run mode=image seeds=0-20 trunc=0.7 grid=7x3
   python -m runtime.run mode=grid rows=85,100,75 cols=55,821,1789,293 styles=0-6
   python -m runtime.run mode=a2b seeds=85,100,75 frames=60 loop=true mix=w_avg styles=0-6 out=loop.webm
+  python -m runtime.run mode=film seeds=0-31 grid=4x2 frames=60
+  python -m runtime.run mode=film seeds=85 walk=1 keyframes=8 frames=60 script=turn.txt
 """
 DEFAULT_STYLES = range(7)
 NUMBERS_ONLY = re.compile(r"[0-9][0-9,_-]*", re.ASCII)
@@ -71,6 +76,12 @@ class Request:
     move: dict[int, float] | None = None
     move_styles: StyleRanges | None = None
     ease: str = "linear"
+    script: str | None = None
+    keyframes: int | None = None
+    shuffle: int | None = None
+    walk: int | None = None
+    path: str = "cubic"
+    speed: str = "even"
     noise: str | None = None  # None: the bundle's own
     noise_seed: int | None = None
     noise_strength: float = 1.0
@@ -161,6 +172,7 @@ COUNTS = {
     "image": (1, None, "1 seed or more"),
     "mix": (2, 2, "2 seeds"),  # with blend= more
     "a2b": (2, None, "2 seeds or more"),
+    "film": (1, None, "1 seed or more"),
     "grid": (0, 0, "rows= and cols="),
     "w_avg": (0, 0, "none"),
 }
@@ -187,6 +199,10 @@ def _check_counts(request: Request) -> None:
             if place >= count:
                 letter = chr(ord("a") + place)
                 raise UsageError(f"{key}= asks for seed {letter}", expected=f"at most {chr(ord('a') + count - 1)}")
+    if request.script is not None:
+        for key in ("rotate", "translate", "zoom"):
+            if key in request.given:
+                raise UsageError(f"{key}= and script= say the same thing", expected="one of them")
     if request.move_styles is not None and request.move is None:
         raise UsageError("move_styles= is about move=", expected="move=", got="no move=")
     if mode == "grid" and not (request.rows and request.cols):
@@ -194,7 +210,9 @@ def _check_counts(request: Request) -> None:
         raise UsageError(
             "mode=grid needs seeds for its rows and columns", expected="rows= and cols=", got=f"no {missing}"
         )
-    if request.grid and count > request.grid[0] * request.grid[1]:
+    if mode == "film":
+        check_film(request.grid or (1, 1), count, request.given)
+    elif request.grid and count > request.grid[0] * request.grid[1]:
         columns, rows = request.grid
         expected = f"at most {columns * rows} seeds"
         raise UsageError(f"grid={columns}x{rows} has too few places", expected=expected, got=str(count))

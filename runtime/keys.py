@@ -23,6 +23,9 @@ ALL_STYLES = (0, 1 << 20)
 PIECE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?:(.+)", re.ASCII)
 SHARE = re.compile(r"([a-z])(-?(?:[0-9]{1,4}\.?[0-9]{0,9}|\.[0-9]{1,9}))?", re.ASCII)
 MOST_SHARE = 4.0
+PATHS = ("cubic", "linear", "circle")
+SPEEDS = ("even", "constant")
+MOST_KEYFRAMES = 400
 
 # What each mode makes, and its default name.
 MODES = {
@@ -30,10 +33,12 @@ MODES = {
     "grid": "a table: the seed of each row with styles of the seed of each column",
     "mix": "the picture of seed A with chosen styles of seed B",
     "a2b": "a video from each seed to the next",
+    "film": "a video of a table, each cell of which moves through seeds of its own",
     "w_avg": "the picture of the mean style",
     "info": "what a picture says of itself, and the command that makes it again",
 }
 PAINTING = tuple(mode for mode in MODES if mode != "info")
+MOVING = ("a2b", "film")
 
 
 @dataclass(frozen=True)
@@ -247,12 +252,17 @@ KEYS = {
         "model=PATH",
         "the bundle, PATH/NAME or PATH/NAME.json (default: the newest one here); faces comes with the package",
     ),
-    "seeds": Key(parse_seeds, "seeds=LIST", "the seeds, such as 85,100,0-20", ("image", "mix", "a2b")),
+    "seeds": Key(parse_seeds, "seeds=LIST", "the seeds, such as 85,100,0-20", ("image", "mix", "a2b", "film")),
     "rows": Key(parse_seeds, "rows=LIST", "grid: the seeds of the rows, which keep their colours", ("grid",)),
     "cols": Key(parse_seeds, "cols=LIST", "grid: the seeds of the columns, which give the styles", ("grid",)),
     "trunc": Key(number, "trunc=1.0", "truncation: 1 keeps each style, 0 is the mean one"),
     "cutoff": Key(whole(0, 1024), "cutoff=N", "truncates the first N styles only"),
-    "grid": Key(columns_by_rows, "grid=5x3", "image: one picture, a table of 5 columns and 3 rows", ("image",)),
+    "grid": Key(
+        columns_by_rows,
+        "grid=5x3",
+        "image: one picture, a table of 5 columns and 3 rows; film: so many cells (default: 1x1)",
+        ("image", "film"),
+    ),
     "styles": Key(
         style_ranges,
         "styles=0-6",
@@ -285,9 +295,43 @@ KEYS = {
         "those that are moved, and whose layers give the directions (default: all)",
     ),
     "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
-    "frames": Key(whole(1), "frames=120", "a2b: frames from one seed to the next", ("a2b",)),
-    "fps": Key(frame_rate, "fps=30", "a2b: frames a second, such as 25 or 29.97", ("a2b",)),
-    "loop": Key(truth, "loop=true", "a2b: from the last seed back to the first, without a seam", ("a2b",)),
+    "frames": Key(whole(1), "frames=120", "a2b, film: frames from one seed to the next", MOVING),
+    "fps": Key(frame_rate, "fps=30", "a2b, film: frames a second, such as 25 or 29.97", MOVING),
+    "loop": Key(
+        truth, "loop=true", "a2b, film (there by itself): from the last seed back to the first, without a seam", MOVING
+    ),
+    "script": Key(
+        text,
+        "script=FILE",
+        "a2b, film: StyleGAN3 exported with --transform-input is turned, moved and enlarged frame by\n"
+        "frame; lines such as 60 rotate=90 translate=0.1,0 zoom=1.5 ease=cubic (frame, 2.5s or 50%)",
+        MOVING,
+    ),
+    "keyframes": Key(
+        whole(1, MOST_KEYFRAMES),
+        "keyframes=N",
+        "film: seeds that each cell goes through, which begin anew where they end (default: as many as\nthere are)",
+        ("film",),
+    ),
+    "shuffle": Key(whole(0, 2**32 - 1), "shuffle=N", "film: the seeds in an order by chance, of this seed", ("film",)),
+    "walk": Key(
+        whole(0, 2**32 - 1),
+        "walk=N",
+        "film: each cell begins with its seed, and walks on through seeds by chance, of this seed",
+        ("film",),
+    ),
+    "path": Key(
+        word(*PATHS),
+        "path=cubic",
+        "film: cubic, as the official gen_video; linear; or circle, the one through three styles",
+        ("film",),
+    ),
+    "speed": Key(
+        word(*SPEEDS),
+        "speed=even",
+        "film: even, seed to seed in the same time; or constant, in w (default with walk=)",
+        ("film",),
+    ),
     "ease": Key(
         word("linear", "cubic"),
         "ease=linear",

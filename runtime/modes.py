@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from .arguments import Request
+from .camera import Camera, read_script
+from .course import course, frames_of_course
 from .errors import UsageError
 from .files import check_directory, check_file
 from .frames import FrameDirectory, Ledger, PartialVideo, fill
 from .journey import Journey, frame_count
+from .keyframes import film_seeds
 from .manifest import SHIPPED, Manifest, is_manifest, load_manifest
-from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, save_picture, tiled
+from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, Picture, save_picture, tiled
 from .progress import progress
 from .recipe import PREFIX, read_recipe, recipe, show
 from .renderer import Renderer, Shot
@@ -113,16 +118,11 @@ def mix(request: Request) -> Path:
 
 def a2b(request: Request) -> Path:
     """A video, or its frames in a directory; goes on where it was stopped."""
-    out = request.out or "a2b.mp4"
-    in_directory = not Path(out).suffix or _is_directory(out)
-    path = check_directory(out) if in_directory else check_file(out, VIDEO_SUFFIXES)
-    if not in_directory:
-        import_av()
-        if ENCODINGS[path.suffix.lower()] is GIF and request.fps > MOST_GIF_FPS:
-            raise UsageError("fps= is too large for a GIF", expected=f"1 to {MOST_GIF_FPS}", got=request.given["fps"])
-    manifest = choose_model(request, ".png" if in_directory else path.suffix)
+    out = _moving_out(request, "a2b.mp4")
+    manifest = choose_model(request, out.kind)
     seeds = [*request.seeds, *([request.mix] if request.mix else [])]
     total = frame_count(len(request.stops or request.seeds), request.frames, request.loop)
+    camera = None if request.script is None else read_script(request.script, total, request.fps)
     renderer = Renderer(request, manifest, seeds, total)
     if request.stops:
         stops = [renderer.blended(request.seeds, stop) for stop in request.stops]
@@ -131,34 +131,117 @@ def a2b(request: Request) -> Path:
     journey = Journey(stops, request.frames, request.loop, request.ease)
     mixed = renderer.style(request.mix) if request.mix else None
     mixing = renderer.mixing() if request.mix else None
-    text = recipe(request, manifest, renderer)
-    key = _key(request, manifest, renderer, journey, [] if mixed is None else [mixed, np.array(mixing)])
-    ledger = Ledger(key, total, f"{text[PREFIX + 'command']} out={out}")
+    arrays = [*journey.stops, *([] if mixed is None else [mixed, np.array(mixing)])]
+    key = _key(request, manifest, renderer, (journey.steps, journey.loop, journey.ease), arrays, camera)
+
+    def pictures(frames: Sequence[int]) -> Iterator[Picture]:
+        transforms = (None if camera is None else camera.transform(i) for i in frames)
+        shots = (Shot(i, journey.style(i), mixed, mixing, t) for i, t in zip(frames, transforms, strict=True))
+        return renderer.pictures(shots)
+
+    return _moving(request, out, key, total, recipe(request, manifest, renderer), pictures)
+
+
+def film(request: Request) -> Path:
+    """A video of a table, each cell of which goes through key frames of its own; goes on where it was stopped.
+
+    Source: gen_video.py of the official StyleGAN3, whose videos these are where path= is cubic and speed= even.
+    """
+    out = _moving_out(request, "film.mp4")
+    manifest = choose_model(request, out.kind)
+    columns, rows = request.grid or (1, 1)
+    cells = film_seeds(request.seeds, columns * rows, request.keyframes, request.shuffle, request.walk)
+    loop = request.loop or "loop" not in request.given
+    speed = "constant" if request.walk is not None and "speed" not in request.given else request.speed
+    total = frames_of_course(len(cells[0]), request.frames, loop)
+    camera = None if request.script is None else read_script(request.script, total, request.fps)
+    seeds = [seed for cell in cells for seed in cell]
+    renderer = Renderer(request, manifest, seeds, total * len(cells))
+    stops = np.stack(renderer.styles(seeds)).reshape(len(cells), len(cells[0]), -1, manifest.w_dim)
+    stops = stops[:, :, 0] if stops.shape[2] == 1 else stops
+    courses = [course(of, request.frames, loop, request.path, speed) for of in stops]
+    settings = (request.frames, loop, request.path, speed, columns, rows)
+    key = _key(request, manifest, renderer, settings, [stops], camera)
+
+    def pictures(frames: Sequence[int]) -> Iterator[Picture]:
+        def shots() -> Iterator[Shot]:
+            for i in frames:
+                transform = None if camera is None else camera.transform(i)
+                for place, of in enumerate(courses):
+                    yield Shot(i * len(courses) + place, of.style(i), transform=transform)
+
+        made = renderer.pictures(shots())
+        return (tiled(islice(made, len(courses)), rows, columns) for _ in frames)
+
+    return _moving(request, out, key, total, recipe(request, manifest, renderer), pictures)
+
+
+@dataclass(frozen=True)
+class _Out:
+    """Where a video goes. kind: the suffix of its file, or of the frames in a directory."""
+
+    written: str
+    path: Path
+    in_directory: bool
+
+    @property
+    def kind(self) -> str:
+        return ".png" if self.in_directory else self.path.suffix
+
+
+def _moving_out(request: Request, name: str) -> _Out:
+    out = request.out or name
+    in_directory = not Path(out).suffix or _is_directory(out)
+    path = check_directory(out) if in_directory else check_file(out, VIDEO_SUFFIXES)
+    if not in_directory:
+        import_av()
+        if ENCODINGS[path.suffix.lower()] is GIF and request.fps > MOST_GIF_FPS:
+            raise UsageError("fps= is too large for a GIF", expected=f"1 to {MOST_GIF_FPS}", got=request.given["fps"])
+    return _Out(out, path, in_directory)
+
+
+def _moving(
+    request: Request,
+    out: _Out,
+    key: str,
+    total: int,
+    text: dict[str, str],
+    pictures: Callable[[Sequence[int]], Iterator[Picture]],
+) -> Path:
+    """Makes the frames that are missing. pictures: numbers of frames -> these."""
+    ledger = Ledger(key, total, f"{text[PREFIX + 'command']} out={out.written}")
     store: FrameDirectory | PartialVideo
-    if in_directory:
-        store = FrameDirectory(path, ledger, lambda i: {**text, PREFIX + "frame": f"{i} of {total}"})
+    if out.in_directory:
+        store = FrameDirectory(out.path, ledger, lambda i: {**text, PREFIX + "frame": f"{i} of {total}"})
     else:
-        store = PartialVideo(path, ledger, request.fps)
+        store = PartialVideo(out.path, ledger, request.fps)
     missing = store.missing
     if len(missing) < total and not request.quiet:
         print(f"{total - len(missing)} of {total} frames are there already", file=sys.stderr)
-    shots = (Shot(i, journey.style(i), mixed, mixing) for i in missing)
-    pictures = progress(renderer.pictures(shots), total, path.name, "frame", request.quiet, total - len(missing))
-    fill(store, pictures, total)
-    return path
+    made = progress(pictures(missing), total, out.path.name, "frame", request.quiet, total - len(missing))
+    fill(store, made, total)
+    return out.path
 
 
-def _key(request: Request, manifest: Manifest, renderer: Renderer, journey: Journey, mixed: list[FloatArray]) -> str:
+def _key(
+    request: Request,
+    manifest: Manifest,
+    renderer: Renderer,
+    steps: tuple[object, ...],
+    arrays: Iterable[FloatArray],
+    camera: Camera | None,
+) -> str:
     """A hash of all that the frames depend on."""
     settings = (
         manifest.digest,
-        *(journey.steps, journey.loop, journey.ease, str(request.fps)),
+        *(*steps, str(request.fps)),
         *(renderer.noise, renderer.noise_seed(0), request.noise_strength, request.rotate, request.translate),
         *(() if request.zoom is None else (request.zoom,)),
         *(() if request.move is None else (request.given["move"], request.given.get("move_styles"))),
+        *(() if camera is None else (camera.digest,)),
     )
     digest = hashlib.sha256(repr(settings).encode())
-    for array in (*journey.stops, *mixed):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -168,7 +251,14 @@ def info(request: Request) -> str:
     return "\n\n".join(show(read_recipe(path)) for path in request.files)
 
 
-PAINTERS: dict[str, Callable[[Request], Path]] = {"image": image, "grid": grid, "mix": mix, "a2b": a2b, "w_avg": w_avg}
+PAINTERS: dict[str, Callable[[Request], Path]] = {
+    "image": image,
+    "grid": grid,
+    "mix": mix,
+    "a2b": a2b,
+    "film": film,
+    "w_avg": w_avg,
+}
 
 
 def _is_directory(out: str) -> bool:

@@ -18,7 +18,8 @@ PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put
 FIELDS = (
     *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "blend", "trunc", "cutoff"),
     *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "grid"),
-    *("stops", "frames", "fps", "loop", "ease", "frame", "command"),
+    *("stops", "keyframes", "shuffle", "walk", "path", "speed", "script"),
+    *("frames", "fps", "loop", "ease", "frame", "command"),
 )
 NOT_REPEATED = ("mode", "model", "seeds", "rows", "cols", "mix", "out", "threads", "isolate", "noise_seed")
 

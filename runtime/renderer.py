@@ -26,12 +26,13 @@ from .values import FloatArray
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to make. number: its place in the command, which random noise counts by."""
+    """One picture to make. number: its place in the command, which random noise counts by. transform: its own."""
 
     number: int
     w: FloatArray
     w1: FloatArray | None = None
     mixing: list[float] | None = None
+    transform: FloatArray | None = None
 
 
 class Renderer:
@@ -154,13 +155,15 @@ class Renderer:
     def _picture(self, shot: Shot) -> Picture:
         controls: dict[str, Any] = {"noise": self.noise, "noise_seed": self.noise_seed(shot.number)}
         controls["noise_strength"] = self._request.noise_strength
-        return self.model.image(shot.w, shot.w1, shot.mixing, transform=self._transform, **controls)
+        transform = self._transform if shot.transform is None else shot.transform
+        return self.model.image(shot.w, shot.w1, shot.mixing, transform=transform, **controls)
 
     def _check(self) -> None:
         request, manifest = self._request, self._manifest
-        if self._transform is not None and manifest.transform is None:
+        if (self._transform is not None or request.script is not None) and manifest.transform is None:
+            needs = "script= needs" if request.script is not None else "rotate=, translate= and zoom= need"
             raise UsageError(
-                f"rotate=, translate= and zoom= need the input 'transform', which {manifest.path.name} has not",
+                f"{needs} the input 'transform', which {manifest.path.name} has not",
                 fix="Export StyleGAN3 with --transform-input",
             )
         if request.cutoff is not None and request.cutoff > manifest.num_ws:

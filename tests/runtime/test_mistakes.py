@@ -57,7 +57,7 @@ def nothing() -> None:
         (["mode=image", "0-6", "grid=3x2"], "grid=3x2 has too few places; expected at most 6 seeds; got 7", nothing),
         (["mode=image", "1", "grid=3"], "grid= is not a size; expected columns x rows, such as grid=5x3", nothing),
         (["mode=image", "1", "grid=0x3"], "grid= is not a size", nothing),
-        (["mode=mix", "1", "2", "grid=2x1"], "grid= belongs to mode=image, not to mode=mix", nothing),
+        (["mode=mix", "1", "2", "grid=2x1"], "grid= belongs to mode=image and mode=film, not to mode=mix", nothing),
         (["mode=mix", "1", "2", "weight=2"], "weight= is out of range; expected 0 to 1; got 2", nothing),
         (["mode=a2b", "1", "2", "styles=0"], "styles= of a video is about.*expected mix=; got no mix=", nothing),
         (["mode=a2b", "1", "2", "mix=1,2"], "mix= is not one seed; expected such as mix=458 or mix=w_avg", nothing),
