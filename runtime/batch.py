@@ -16,6 +16,7 @@ from .batching.stores import Store, open_store
 from .batching.verify import verify
 from .batching.workers import made_by_workers
 from .command import answer
+from .errors import UsageError
 from .modes import choose_model
 from .net import check_threads
 from .progress import progress
@@ -55,6 +56,9 @@ def make(batch: Batch, store: Store) -> str:
                 pictures = (1 for count in counts for _ in range(count))
                 for _ in progress(pictures, total, batch.out, "picture", quiet, done):
                     pass
+            if gone := job.missing(store):
+                fix = "With ray=, out= has to be the same place on all its machines"
+                raise UsageError(f"{job.says(gone[0])} was made, but is not in out={batch.out}", fix=fix)
         except BaseException:
             if kept := total - job.count(job.missing(store)):
                 remark = f"{kept} of {total} pictures are kept in {batch.out}: the same command goes on with them"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from .batching.cluster import find
 from .batching.stores import alone
 from .command import answer
 from .errors import UsageError
@@ -23,11 +24,14 @@ from .upscaling.folder import Claim, Folder, find_pictures
 from .upscaling.job import restored, upscaler_of
 from .upscaling.photos import READ_SUFFIXES, read_photo, write_photo
 from .upscaling.upscaler import Upscaler, Window, upscaled
+from .upscaling.verify import verify
 from .video import DEMUXERS, VIDEO_SUFFIXES
 
 
-def run(request: Request) -> Path:
-    """Raises NcnnError for everything that is wrong, most of it before anything is computed."""
+def run(request: Request) -> Path | str:
+    """Raises NcnnError for everything that is wrong, most of it before anything is computed, and Refuted."""
+    if request.verify:
+        return verify(request.out, request.quiet)
     source, out = Path(request.source), request.out
     if not source.exists():
         raise UsageError("no such picture, folder or video", file=request.source)
@@ -37,8 +41,9 @@ def run(request: Request) -> Path:
         return _folder(request, find_pictures(source, out, request.format))
     if request.format is not None:
         raise UsageError("format= is for folders: the suffix of OUT says it", got=f"format={request.given['format']}")
-    if request.workers is not None:
-        raise UsageError("workers= is for folders: a picture or a video has threads=")
+    for key in ("workers", "ray"):
+        if key in request.given:
+            raise UsageError(f"{key}= is for folders: a picture or a video has threads=")
     kind = source.suffix.lower()
     if kind in DEMUXERS and (kind != ".gif" or Path(out).suffix.lower() in VIDEO_SUFFIXES):
         path = check_file(out, VIDEO_SUFFIXES)
@@ -63,12 +68,18 @@ def _picture(request: Request, source: Path, path: Path) -> Path:
 
 def _folder(request: Request, folder: Folder) -> Path:
     """A picture that cannot be done is said and left out; in the end it is an error."""
+    if request.ray is not None:
+        find(request.ray)
     upscaler, key = _upscaler(request)
     folder.target.mkdir(exist_ok=True)
     with alone(folder.target):
-        Claim(key, _command(request)).claim(folder.target)
+        Claim(key, _command(request), str(folder.source.absolute())).claim(folder.target)
         folder.prepare()
         failed, total = _make(request, upscaler, folder), len(folder.pictures)
+        gone = [target for _, target in folder.pictures if not target.exists()]
+        if len(gone) > len(failed):
+            fix = "With ray=, IN and OUT have to be the same places on all its machines"
+            raise UsageError(f"{gone[0]} was made, but is not there", fix=fix)
     if failed:
         raise UsageError(f"{len(failed)} of {total} pictures could not be done", got=f"first {failed[0]}")
     return folder.target

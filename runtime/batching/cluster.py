@@ -1,19 +1,25 @@
-"""Shards on the machines of a Ray cluster: Ray Data hands them out, and makes those of a lost machine again."""
+"""Shards on the machines of a Ray cluster: Ray Data hands them out, and makes those of a lost machine again.
+
+Whatever the shards are, as in workers.py.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
-from ..errors import CrashError, NcnnError, UsageError
-from .maker import Maker, Order
-from .workers import MOST_DEATHS
+from ..errors import CrashError, UsageError
+from .workers import MOST_DEATHS, Order, Shards
+
+MOST_BLOCKS = 1000
+"""Of Ray Data, which hands out blocks of shards: of very small ones several at a time."""
 
 
 class Attempts:
@@ -28,25 +34,27 @@ class Attempts:
 
 
 class ShardsOfRay:
-    """What Ray Data keeps in each of its workers: a model that is loaded once. begin: of Attempts.
+    """What Ray Data keeps in each of its workers: a maker, which is loaded once. begin: of Attempts.
 
     A fault is an answer: an exception Ray would wrap, in a way that differs from version to version.
     """
 
-    def __init__(self, order: Order, begin: Callable[[int], int]) -> None:
-        self._order, self._begin = order, begin
-        self._maker: Maker | None = None
+    def __init__(self, order: Callable[[], Order], begin: Callable[[int], int]) -> None:
+        self._order, self._begin = order(), begin
+        self._maker: Shards | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        shard, fault = int(row["item"]), ""
+        shard = int(row["item"])
+        told: list[Any] = [None]
+        fault: Exception | None = None
         try:
             if self._begin(shard) > MOST_DEATHS:
                 raise CrashError(f"{self._order.says(shard)} has ended {MOST_DEATHS} workers")
             self._maker = self._maker or self._order.maker()
-            self._maker.make(shard, lambda count: None)
-        except (NcnnError, OSError, MemoryError) as error:
-            fault = str(error) or type(error).__name__
-        return {**row, "fault": fault}
+            self._maker.make(shard, told.append)
+        except Exception as error:
+            fault = error
+        return {**row, "answer": pickle.dumps((told[-1], fault))}
 
 
 def find(address: str) -> Any:
@@ -73,10 +81,23 @@ def _silent(address: str, error: Exception) -> UsageError:
 
 
 def made_by_ray(order: Order, shards: Sequence[int], address: str, workers: int | None) -> Generator[int, None, None]:
-    """Makes the shards, `workers` of them at the same time, by default one on each core of the cluster; gives the
-    number of pictures of each shard as it is there.
+    """Makes the shards, whose makers tell how many pictures there are; gives that number of each as it is there.
 
-    Raises UsageError where there is no Ray or no cluster, and what a worker raised.
+    As `told_by_ray`.
+    """
+    with closing(told_by_ray(order, shards, address, workers)) as told:
+        for _, count in told:
+            yield int(count)
+
+
+def told_by_ray(
+    order: Order, shards: Sequence[int], address: str, workers: int | None
+) -> Generator[tuple[int, Any], None, None]:
+    """Makes the shards, `workers` of them at the same time, by default one on each core of the cluster; gives
+    (shard, what was told of it last) as each is there.
+
+    Places that the order names have to be the same on all machines. Raises UsageError where there is no Ray or no
+    cluster, and what a worker raised.
     """
     ray = find(address)
     try:
@@ -88,18 +109,20 @@ def made_by_ray(order: Order, shards: Sequence[int], address: str, workers: int 
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         ray.data.DataContext.get_current().enable_progress_bars = False
         count = min(workers or max(1, int(ray.cluster_resources().get("CPU", 1))), len(shards))
-        rows = ray.data.from_items(list(shards), override_num_blocks=len(shards))
+        rows = ray.data.from_items(list(shards), override_num_blocks=min(len(shards), MOST_BLOCKS))
+        told = ray.put(order)  # which may be large: a network
         attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         done = rows.map(
             ShardsOfRay,
-            fn_constructor_args=(order, lambda shard: ray.get(attempts.begin.remote(shard))),
+            fn_constructor_args=(lambda: ray.get(told), lambda shard: ray.get(attempts.begin.remote(shard))),
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1),
         )
         for row in done.iter_rows():
-            if row["fault"]:
-                raise UsageError(row["fault"])
-            yield order.job.count([int(row["item"])])
+            answer, fault = pickle.loads(row["answer"])
+            if fault is not None:
+                raise fault
+            yield int(row["item"]), answer
     except ray.exceptions.RayError as error:
         raise UsageError("Ray gave the job up", reason=" ".join(str(error).split())[-300:]) from None
     finally:

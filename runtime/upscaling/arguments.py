@@ -12,6 +12,7 @@ from .upscaler import AUTO, WORDS, Tile
 
 HEAD = """\
 usage: python -m runtime.upscale IN OUT model=PATH [key=value ...] [-q]
+       python -m runtime.upscale --verify OUT
 
   IN a picture   .png .jpg .webp .bmp .tif .gif -> OUT a picture; its suffix says the format, .png keeps 16 bits
   IN a folder    of pictures, its folders too   -> OUT a folder, with the same names
@@ -24,11 +25,14 @@ picture. Memory: memory= for the net's blobs and the tile's arrays, beside the n
 keys:
 """
 TAIL = """\
+  --verify             of a folder OUT: proves that each picture of IN is there once, every SHA-256 right (else exit
+                       status 1)
   -q                   no progress, no remarks
 
 examples:
   python -m runtime.upscale photo.jpg large.png model=x4plus
   python -m runtime.upscale photos photos_x4 model=x4plus format=png memory=512
+  python -m runtime.upscale --verify photos_x4
   python -m runtime.upscale clip.mp4 clip_x2.mp4 model=animevideov3-x2 tile=256
 """
 SUFFIXES = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tif": ".tif", "bmp": ".bmp"}
@@ -69,6 +73,13 @@ KEYS = {
         "of a folder: processes that each take a picture, and a share of memory=; faster where\n"
         "pictures are small. One that dies is replaced, and its picture made again",
     ),
+    "ray": Key(
+        text,
+        "ray=ADDRESS",
+        "of a folder: on a Ray cluster, a thread for each picture: auto for the one that is there,\n"
+        "HOST:PORT, local for one of this machine; workers=: pictures at the same time, memory=: of\n"
+        "each. IN, OUT and model= have to be the same places on all its machines",
+    ),
     "isolate": Key(
         truth,
         "isolate=false",
@@ -92,8 +103,10 @@ class Request:
     quality: int = 95
     threads: int | None = None
     workers: int | None = None
+    ray: str | None = None
     isolate: bool = os.name == "posix"
     quiet: bool = False
+    verify: bool = False
 
 
 def usage() -> str:
@@ -104,8 +117,14 @@ def usage() -> str:
 def parse(arguments: list[str]) -> Request:
     """Raises UsageError for an unknown or repeated key, a bad value, or paths that are missing or too many."""
     else_fix = "A path that holds '=' is written ./NAME"
-    words = read_words(arguments, KEYS, takes="two paths and key=value", else_fix=else_fix)
+    words = read_words(arguments, KEYS, takes="two paths and key=value", else_fix=else_fix, options=("--verify",))
     given, paths = words.given, words.plain
+    if "--verify" in words.options:
+        if given:
+            raise UsageError(f"{next(iter(given))}= has no meaning with --verify", expected="--verify OUT alone")
+        if len(paths) != 1 or not paths[0]:
+            raise UsageError("a wrong number of paths", expected="--verify OUT", got=" ".join(paths) or "none")
+        return Request("", paths[0], quiet=words.quiet, verify=True)
     if len(paths) != 2:
         got = " ".join(paths) or "none"
         raise UsageError("a wrong number of paths", expected="IN and OUT", got=got, fix="See --help")

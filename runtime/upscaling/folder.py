@@ -1,4 +1,7 @@
-"""A folder of pictures, which goes on where it was stopped: a result that is there and newer is not made again."""
+"""A folder of pictures, which goes on where it was stopped: a result that is there and newer is not made again.
+
+Beside the results lie upscaled.json, which says what they are of, and a book with the SHA-256 of each.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,23 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import check_directory, sweep, whole_file
+from .book import BOOK, Entry, append, read_book, sha256_of, write_book
 from .photos import READ_SUFFIXES
 
 FORMAT = "ncnn-builder-upscaled"
 LEDGER = "upscaled.json"
+NOTES = (LEDGER, BOOK)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Whose results a folder holds. key: a hash of all that they depend on but the pictures; command: for people."""
+    """Whose results a folder holds. key: a hash of all that they depend on but the pictures; source: their folder;
+    command: for people.
+    """
 
     key: str
     command: str
+    source: str
 
     def claim(self, directory: Path) -> None:
         """Makes the folder, or finds that it holds results of this net and these settings. Raises UsageError."""
@@ -31,19 +39,27 @@ class Claim:
             if any(not entry.name.startswith(".") for entry in directory.iterdir()):
                 raise UsageError(f"{directory} holds other files", expected="an empty or a new folder")
             with whole_file(path) as temporary:
-                temporary.write_text(json.dumps({"format": FORMAT, "key": self.key, "command": self.command}, indent=1))
+                temporary.write_text(json.dumps({"format": FORMAT, **vars(self)}, indent=1))
             return
-        try:
-            found = json.loads(path.read_text())
-            key, command = found["key"], found["command"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UsageError("the note of this folder is damaged", file=str(path), fix=f"Delete {directory}") from None
-        if key != self.key:
+        found = read_claim(directory)
+        if found.key != self.key:
             raise UsageError(
                 f"{directory} holds results of another net or of other settings",
-                got=str(command),
+                got=found.command,
                 fix="Delete it, or give another OUT",
             )
+
+
+def read_claim(directory: Path) -> Claim:
+    """Raises UsageError where there is none."""
+    path = directory / LEDGER
+    try:
+        found = json.loads(path.read_text())
+        return Claim(str(found["key"]), str(found["command"]), str(found.get("source", "")))
+    except FileNotFoundError:
+        raise UsageError(f"{directory} holds no results of this command", expected=f"a folder with {LEDGER}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise UsageError("the note of this folder is damaged", file=str(path), fix=f"Delete {directory}") from None
 
 
 @dataclass(frozen=True)
@@ -59,10 +75,29 @@ class Folder:
         return [(source, target) for source, target in self.pictures if not _is_newer(target, source)]
 
     def prepare(self) -> None:
-        """Makes the folders of the targets, and removes what a killed process left half-written in them."""
+        """Makes the folders of the targets, removes what a killed process left half-written in them, and enters into
+        the book what it had made and not entered."""
         for directory in sorted({target.parent for _, target in self.pictures} | {self.target}):
             directory.mkdir(parents=True, exist_ok=True)
             sweep(directory)
+        book, damaged = read_book(self.target)
+        missing = {target for _, target in self.missing()}
+        there = [pair for pair in self.pictures if pair[1] not in missing and self.name(pair[1]) not in book]
+        for source, target in there:
+            entry = self.entry(source, target, sha256_of(source), sha256_of(target))
+            book[entry.picture] = entry
+        if there or damaged:
+            write_book(self.target, book.values())
+
+    def name(self, target: Path) -> str:
+        return target.relative_to(self.target).as_posix()
+
+    def entry(self, source: Path, target: Path, source_sha256: str, sha256: str) -> Entry:
+        return Entry(self.name(target), sha256, source.relative_to(self.source).as_posix(), source_sha256)
+
+    def enter(self, source: Path, target: Path, source_sha256: str, sha256: str) -> None:
+        """A picture that was made."""
+        append(self.target, self.entry(source, target, source_sha256, sha256))
 
 
 def find_pictures(source: Path, out: str, suffix: str | None) -> Folder:
@@ -74,7 +109,7 @@ def find_pictures(source: Path, out: str, suffix: str | None) -> Folder:
         raise UsageError("one folder lies in the other", expected="two folders apart", got=f"{source} and {out}")
     pictures: dict[Path, Path] = {}
     others = 0
-    for path in _files(source):
+    for path in files_of(source):
         kind = path.suffix.lower()
         if kind not in READ_SUFFIXES:
             others += 1
@@ -94,7 +129,7 @@ def find_pictures(source: Path, out: str, suffix: str | None) -> Folder:
     return Folder(source, target, [(path, place) for place, path in pictures.items()], others)
 
 
-def _files(directory: Path) -> Iterator[Path]:
+def files_of(directory: Path) -> Iterator[Path]:
     """Files that are not hidden, by name, folder by folder; links to folders are not followed."""
 
     def refuse(error: OSError) -> None:

@@ -32,6 +32,11 @@ def encoded(picture: npt.NDArray[np.uint8]) -> bytes:
     return data.getvalue()
 
 
+def name_of(number: int) -> str:
+    """Of a picture in the official layout."""
+    return f"{number // 1000:05d}/img{number:08d}.png"
+
+
 class Writer(ABC):
     """Takes the pictures one by one."""
 
@@ -44,7 +49,7 @@ class Writer(ABC):
     def add(self, png: bytes, label: Label | None = None) -> None:
         """png: of encoded(). label: a class, or numbers."""
         number = len(self._entries)
-        name = f"{number // 1000:05d}/img{number:08d}.png"
+        name = name_of(number)
         self.write(name, png)
         self._entries.append((name, label))
 

@@ -78,12 +78,15 @@ class Report:
     changed: list[str] = field(default_factory=list)
 
 
-def convert(source: Source, out: Path, settings: Settings, workers: int = 1, quiet: bool = True) -> Report:
+def convert(
+    source: Source, out: Path, settings: Settings, workers: int | None = 1, quiet: bool = True, ray: str | None = None
+) -> Report:
     """Write a data set, OUT.zip or a folder; it appears whole or not at all.
 
-    workers: processes. What was stopped, or killed, goes on where it was when the same is asked for again. Pictures
-    that cannot be read are left out, and told. All of wrong size are listed in one error before anything is converted.
-    The order is that of the names. Raises DatasetError.
+    workers: processes; with ray, the address of a Ray cluster whose machines all see the source and `out` at the same
+    places, shards at the same time there, None for one on each of its cores. What was stopped, or killed, goes on where
+    it was when the same is asked for again. Pictures that cannot be read are left out, and told. All of wrong size are
+    listed in one error before anything is converted. The order is that of the names. Raises DatasetError.
     """
     check_out(out)
     labels = _labels(source, settings.labels)
@@ -99,7 +102,7 @@ def convert(source: Source, out: Path, settings: Settings, workers: int = 1, qui
         yield from tqdm(counts, total=total, initial=done, desc=out.name, unit="picture", disable=quiet or None)
 
     try:
-        with converted_shards(job, workers, watch), writing(out) as archive:
+        with converted_shards(job, workers, watch, ray), writing(out) as archive:
             for shard in job.shards:
                 for name, result in job.results(shard):
                     check_stop()

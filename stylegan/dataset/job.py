@@ -13,11 +13,13 @@ import sys
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runtime.batching.cluster import find, made_by_ray
 from runtime.batching.stores import Folder
 from runtime.batching.workers import made_by_workers
+from runtime.errors import UsageError
 from runtime.stopping import check_stop
 from stylegan.dataset.source import Source
 
@@ -94,22 +96,26 @@ class Job:
 
 
 @contextmanager
-def converted_shards(job: Job, workers: int, watch: Watch) -> Iterator[None]:
+def converted_shards(job: Job, workers: int | None, watch: Watch, ray: str | None = None) -> Iterator[None]:
     """All shards are there inside of the block; behind it nothing of them is, unless it raises.
 
-    watch: is given what counts the pictures by 1, how many there are, and how many were there before; it hands them on.
-    Raises OSError, and NcnnError of runtime: where another process is at work for the same OUT, or workers die.
+    workers: of this machine, or of the Ray cluster of this address, None for its cores. watch: is given what counts the
+    pictures by 1, how many there are, and how many were there before; it hands them on. Raises OSError, and NcnnError
+    of runtime: where another process is at work for the same OUT, workers die, or there is no Ray.
     """
+    if ray is not None:
+        find(ray)
     store = Folder(str(job.place))
     with store.held():
         try:
             _claim(job, store)
             missing = _missing(job, store)
-            count = min(workers, len(missing))
-            counts = made_by_workers(job, missing, count) if count > 1 else _one_by_one(job, missing)
-            with closing(counts):
+            with closing(_made(job, missing, workers, ray)) as counts:
                 for _ in watch(counts, len(job.names), len(job.names) - job.count(missing)):
                     check_stop()
+            if gone := _missing(job, store):
+                fix = "With --ray, IN and OUT have to be the same places on all its machines"
+                raise UsageError(f"{job.says(gone[0])} was made, but is not in {job.place}", fix=fix)
             yield
         except BaseException:
             store.sweep()
@@ -123,10 +129,18 @@ def converted_shards(job: Job, workers: int, watch: Watch) -> Iterator[None]:
         _remove(job.place)
 
 
-def _one_by_one(job: Job, shards: list[int]) -> Generator[int, None, None]:
-    """As workers do it, in this process."""
-    for shard in shards:
-        yield from (1 for _ in job.steps(shard))
+def _made(job: Job, shards: list[int], workers: int | None, ray: str | None) -> Generator[int, None, None]:
+    """1 for each picture."""
+    if ray is not None and shards:
+        abroad = replace(job, source=job.source.absolute(), place=job.place.absolute())
+        with closing(made_by_ray(abroad, shards, ray, workers)) as counts:
+            for count in counts:
+                yield from (1 for _ in range(count))
+    elif (count := min(workers or 1, len(shards))) > 1:
+        yield from made_by_workers(job, shards, count)
+    else:  # as workers do it, in this process
+        for shard in shards:
+            yield from (1 for _ in job.steps(shard))
 
 
 def _claim(job: Job, store: Folder) -> None:

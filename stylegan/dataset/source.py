@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 import zlib
+from copy import copy
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +61,12 @@ class Source:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
+
+    def absolute(self) -> Source:
+        """The same, wherever a process works."""
+        found = copy(self)
+        found.path, found._opened = self.path.absolute(), None
+        return found
 
     def open(self, name: str) -> IO[bytes]:
         """The file of a name. What is wrong with it raises OSError, and of a zip also other kinds, here or later."""

@@ -60,10 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--processes",
         type=int,
-        default=1,
         metavar="N",
-        help="on a CPU: so many make pictures and compare them; one that dies is replaced (default %(default)s, with "
-        "all cores)",
+        help="on a CPU: so many make pictures and compare them; one that dies is replaced (default 1, with all cores; "
+        "with --ray one on each core of the cluster)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="on the CPUs of a Ray cluster: auto for the one that is there, HOST:PORT, local for one of this machine; "
+        "the data and the cache have to be the same places on all its machines",
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1 ... (default: cuda where there is one)")
     parser.add_argument(
@@ -80,7 +85,7 @@ def _measure(args: argparse.Namespace) -> None:
         raise MetricError(f"--seed {args.seed}: expected 0 to {2**32 - 1}")
     if args.workers < 0:
         raise MetricError(f"--workers {args.workers}: expected 0 or more")
-    if args.processes < 1:
+    if args.processes is not None and args.processes < 1:
         raise MetricError(f"--processes {args.processes}: expected 1 or more")
     from stylegan import devices
     from stylegan.checkpoints import checkpoint
@@ -105,7 +110,8 @@ def _measure(args: argparse.Namespace) -> None:
     command_line.say(weights)
     results = evaluate(
         *(G, data, metrics, args.num, args.features, args.batch, device, args.seed, args.workers, args.quiet),
-        processes=args.processes,
+        processes=args.processes or (1 if args.ray is None else 0),
+        ray=args.ray,
     )
     origin = {**weights.origin, "config": args.cfg, "family": loaded.family, "which": args.which}
     about = {"network": origin, "data": args.data, "data_digest": data.digest(), "mirror": args.mirror}

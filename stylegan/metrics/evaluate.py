@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.batching.cluster import find
+from runtime.errors import NcnnError
 from stylegan._torch import torch
 from stylegan.dataset.pictures import PictureDataset
 from stylegan.errors import MetricError
@@ -49,6 +51,7 @@ def evaluate(
     workers: int = 0,
     quiet: bool = True,
     processes: int = 1,
+    ray: str | None = None,
 ) -> list[Result]:
     """The metrics, in the order given, of `num` pictures of G and all of the data.
 
@@ -56,8 +59,9 @@ def evaluate(
     features.choose() takes them. device: that of G's parameters by default. seed: of latents, labels and noise. Labels
     are those of the data, drawn by chance; what is computed of the data is kept in the cache. workers: processes that
     read the data; processes: with more than one, on a CPU, they make pictures and compare them, each with its share of
-    the threads. The figures depend on neither. More than a thousand pictures are counted in shards, which the cache
-    holds until all are there: what was stopped goes on.
+    the threads. ray: the address of a Ray cluster (auto, HOST:PORT, local) that does this work, on `processes` of its
+    cores, 0 for all. The figures depend on none of these. More than a thousand pictures are counted in shards, which
+    the cache holds until all are there: what was stopped goes on.
 
     Raises MetricError, and DatasetError for damaged pictures.
     """
@@ -65,8 +69,14 @@ def evaluate(
     _check_fit(G, data)
     if device is None:
         device = next(G.parameters()).device
-    if processes > 1 and device.type != "cpu":
-        raise MetricError(f"processes {processes}: several are for a CPU, the device is {device}")
+    if (processes > 1 or ray is not None) and device.type != "cpu":
+        said = f"processes {processes}" if ray is None else f"ray {ray}"
+        raise MetricError(f"{said}: several processes are for a CPU, the device is {device}")
+    if ray is not None:
+        try:
+            find(ray)
+        except NcnnError as error:
+            raise MetricError(str(error)) from None
     started = time.perf_counter()
     choices = {metric: choose(features, metric) for metric in metrics}
     chosen: dict[str, Features] = {found.key: found for found, _ in choices.values()}
@@ -77,8 +87,8 @@ def evaluate(
     for found in chosen.values():
         found.to(device)
     labels, asked = data if data.c_dim else None, (features, tuple(metrics))
-    real = statistics.of_data(data, chosen, keep, asked, batch, device, workers, processes, quiet)
-    made = statistics.of_generator(G, num, labels, chosen, keep, asked, batch, device, seed, processes, quiet)
+    real = statistics.of_data(data, chosen, keep, asked, batch, device, workers, processes, quiet, ray)
+    made = statistics.of_generator(G, num, labels, chosen, keep, asked, batch, device, seed, processes, quiet, ray)
     results = []
     for metric, (found, reason) in choices.items():
         reasons = [*([reason] if reason else []), *_other_data(data)]

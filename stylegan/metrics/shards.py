@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from runtime.batching.cluster import made_by_ray
 from runtime.batching.stores import Folder
 from runtime.batching.workers import made_by_workers
 from runtime.errors import NcnnError
@@ -42,6 +44,9 @@ class Pictures(Protocol):
     batch: int
     shard: int
 
+    def elsewhere(self) -> Pictures:
+        """The same, for the processes of other machines."""
+
     def feed(self, shards: Sequence[int], device: torch.device, readers: int) -> Iterator[Tensor]:
         """The batches of these shards, uint8 [N, C, H, W]. readers: processes that read ahead."""
 
@@ -51,6 +56,9 @@ class DataPictures:
 
     def __init__(self, data: PictureDataset, batch: int) -> None:
         self.data, self.count, self.batch, self.shard = data, len(data), batch, whole_batches(batch)
+
+    def elsewhere(self) -> DataPictures:
+        return DataPictures(_elsewhere(self.data), self.batch)
 
     def feed(self, shards: Sequence[int], device: torch.device, readers: int) -> Iterator[Tensor]:
         order = np.random.RandomState(0).permutation(self.count).tolist()
@@ -70,6 +78,10 @@ class GeneratedPictures:
         self.G, self.seed, self.labels = G, seed, labels
         self.count, self.batch, self.shard = count, batch, whole_batches(batch)
         self._random, self._drawn = np.random.RandomState(seed), 0
+
+    def elsewhere(self) -> GeneratedPictures:
+        labels = None if self.labels is None else _elsewhere(self.labels)
+        return GeneratedPictures(self.G, self.count, self.batch, self.seed, labels)
 
     def feed(self, shards: Sequence[int], device: torch.device, readers: int) -> Iterator[Tensor]:
         for shard in shards:
@@ -91,6 +103,12 @@ class GeneratedPictures:
                 if self.labels is None or numbers is None:
                     return z, None
                 return z, np.stack([self.labels.label(int(n) % len(self.labels)) for n in numbers])
+
+
+def _elsewhere(data: PictureDataset) -> PictureDataset:
+    found = copy(data)
+    found.source = data.source.absolute()
+    return found
 
 
 def to_uint8(pictures: Tensor) -> Tensor:
@@ -158,12 +176,14 @@ def features_of(
     processes: int,
     what: str,
     quiet: bool,
+    ray: str | None = None,
 ) -> Iterator[Arrays]:
     """Of shard after shard, by the keys of `chosen`: [n, features].
 
     asked: features and metrics, as choose() takes them. place: a folder of the cache, for these pictures and features
-    alone; a single shard is not written. processes: with more than one, on a CPU, each makes shards. Raises
-    MetricError, and DatasetError.
+    alone; a single shard is not written. processes: with more than one, on a CPU, each makes shards; with ray, the
+    address of a cluster, shards at the same time there, 0 for one on each of its cores. Raises MetricError, and
+    DatasetError.
     """
     shards = range(-(-pictures.count // pictures.shard))
     if len(shards) == 1:
@@ -179,10 +199,13 @@ def features_of(
             missing = [shard for shard in shards if _title(shard) not in store.names()]
             done = sum(_count(pictures, shard) for shard in shards) - sum(_count(pictures, shard) for shard in missing)
             count = min(processes, len(missing))
-            if count > 1:
+            counts: Any
+            if ray is not None and missing:
+                counts = _abroad(pictures, chosen, asked, place, missing, ray, processes or None)
+            elif count > 1:
                 threads = max(1, torch.get_num_threads() // count)
                 work = Work(pictures, *asked, tuple(chosen), place, threads)
-                counts: Any = made_by_workers(work, missing, count)
+                counts = made_by_workers(work, missing, count)
             else:
                 counts = _one_by_one(pictures, chosen, store, missing, device, readers)
             bar = tqdm(total=pictures.count, initial=done, desc=what, unit="picture", disable=quiet or None)
@@ -198,6 +221,9 @@ def features_of(
                     said = f"{kept} of {pictures.count} pictures ({what}) are kept: the same command goes on with them"
                     sys.stderr.write(f"stylegan.metrics: {said}\n")
                 raise
+            if set(missing) & {shard for shard in shards if _title(shard) not in store.names()}:
+                why = ": with --ray the cache has to be the same folder on all machines" if ray is not None else ""
+                raise MetricError(f"the features of pictures ({what}) were made, but are not in {place}{why}")
             for shard in shards:
                 yield _read(store, shard, list(chosen))
     except NcnnError as error:  # another process makes them, or workers die
@@ -205,6 +231,24 @@ def features_of(
     except OSError as error:
         raise MetricError(f"the features of pictures ({what}) cannot be kept in {place}: {error}") from None
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _abroad(
+    pictures: Pictures,
+    chosen: dict[str, Features],
+    asked: tuple[str | None, tuple[str, ...]],
+    place: Path,
+    shards: Sequence[int],
+    ray: str,
+    workers: int | None,
+) -> Iterator[int]:
+    """By a Ray cluster, with a thread each; gives 1 for each picture."""
+    features, metrics = asked
+    features = features if features is None or not Path(features).exists() else str(Path(features).absolute())
+    work = Work(pictures.elsewhere(), features, metrics, tuple(chosen), place.absolute(), 1)
+    with closing(made_by_ray(work, shards, ray, workers)) as counts:
+        for count in counts:
+            yield from (1 for _ in range(count))
 
 
 def _one_by_one(

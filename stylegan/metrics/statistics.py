@@ -105,6 +105,7 @@ def of_data(
     workers: int = 0,
     processes: int = 1,
     quiet: bool = True,
+    ray: str | None = None,
 ) -> dict[str, Statistics]:
     """By the keys of `chosen`: from the cache, or computed and put there. Raises MetricError and DatasetError."""
     found: dict[str, Statistics] = {}
@@ -118,7 +119,8 @@ def of_data(
     if not missing:
         return found
     parts = _parts(digest, sorted(missing), batch)
-    shards = features_of(DataPictures(data, batch), missing, asked, parts, device, workers, processes, "data", quiet)
+    pictures = DataPictures(data, batch)
+    shards = features_of(pictures, missing, asked, parts, device, workers, processes, "data", quiet, ray)
     made = _gather(shards, missing, keep)
     for key, statistics in made.items():
         try:
@@ -140,6 +142,7 @@ def of_generator(
     seed: int = 0,
     processes: int = 1,
     quiet: bool = True,
+    ray: str | None = None,
 ) -> dict[str, Statistics]:
     """Of `num` pictures, with labels of these data by chance, or without. Raises MetricError."""
     was_training = G.training
@@ -150,7 +153,7 @@ def of_generator(
         several = num > pictures.shard  # or nothing is written, as for the metrics of a training
         parts = _parts(_weights(G), num, batch, seed, of_labels, sorted(chosen)) if several else Path()
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            shards = features_of(pictures, chosen, asked, parts, device, 0, processes, "generated", quiet)
+            shards = features_of(pictures, chosen, asked, parts, device, 0, processes, "generated", quiet, ray)
             return _gather(shards, chosen, keep)
     finally:
         G.train(was_training)

@@ -23,6 +23,7 @@ from runtime.upscaling.arguments import parse
 from runtime.upscaling.folder import find_pictures
 from runtime.upscaling.job import restored, upscaler_of
 
+NOTES = ("upscaled.json", "upscaled.jsonl")
 QUICK = ("model=x2", "threads=1", "isolate=false")
 Captured = pytest.CaptureFixture[str]
 
@@ -46,7 +47,7 @@ def test_a_folder_becomes_a_folder(here: Path, capsys: Captured) -> None:
     (here / "in" / "notes.txt").write_text("no picture")
     save(here / "in" / ".hidden.png", photo(9, 9))
     assert main(["in", "out", *QUICK]) == 0
-    assert files(here / "out") == {"a.png", "b.jpg", "c.webp", "sub/a.png", "upscaled.json"}
+    assert files(here / "out") == {"a.png", "b.jpg", "c.webp", "sub/a.png", *NOTES}
     assert load(here / "out" / "sub" / "a.png").shape == (24, 24, 3)
     out, err = capsys.readouterr()
     assert out == "out\n" and err == "1 files of in are no pictures by their names, and left out\n"
@@ -56,7 +57,7 @@ def test_a_folder_becomes_a_folder(here: Path, capsys: Captured) -> None:
 
 def test_one_format_for_all(here: Path, capsys: Captured) -> None:
     assert main(["in", "out", "format=png", *QUICK]) == 0
-    assert files(here / "out") == {"a.png", "b.png", "c.png", "sub/a.png", "upscaled.json"}
+    assert files(here / "out") == {"a.png", "b.png", "c.png", "sub/a.png", *NOTES}
     save(here / "in" / "a.bmp", photo(9, 9))
     assert main(["in", "out2", "format=png", *QUICK]) == 2
     assert "two pictures would become out2/a.png" in capsys.readouterr().err and not (here / "out2").exists()
@@ -74,7 +75,7 @@ def test_what_is_there_is_not_made_again(here: Path, monkeypatch: pytest.MonkeyP
     capsys.readouterr()
     assert main(["in", "out", *QUICK]) == 0 and len(made) == 6
     assert capsys.readouterr().err == "2 of 4 pictures are there already\n"
-    assert files(here / "out") == {"a.png", "b.jpg", "c.webp", "sub/a.png", "upscaled.json"}
+    assert files(here / "out") == {"a.png", "b.jpg", "c.webp", "sub/a.png", *NOTES}
 
 
 def test_other_settings_are_not_mixed_in(here: Path, capsys: Captured) -> None:
@@ -106,7 +107,7 @@ def test_one_that_cannot_be_read_leaves_the_others(here: Path, capsys: Captured)
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 3 and err[0].startswith("left out: in/b.jpg: not a picture") and "partly transparent" in err[1]
     assert err[2].startswith("error: 2 of 5 pictures could not be done; got first in/b.jpg")
-    assert files(here / "out") == {"a.jpg", "c.jpg", "sub/a.jpg", "upscaled.json"}
+    assert files(here / "out") == {"a.jpg", "c.jpg", "sub/a.jpg", *NOTES}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
@@ -124,8 +125,49 @@ def test_kill_9_loses_nothing(here: Path) -> None:
     assert 5 <= len(there) < 42
     assert all(load(path).shape[0] == 120 for path in out.glob("[0-9]*.png"))
     assert main(["in", "out", "tile=24", *QUICK]) == 0
-    assert len(files(out)) == 45
+    assert len(files(out)) == 46
     assert {path: path.stat().st_mtime_ns for path in there} == there
+    assert main(["--verify", "out"]) == 0  # also those that the killed process had made and not entered
+
+
+def test_verify(here: Path, capsys: Captured) -> None:
+    """It proves what is there, finds each fault by name, and what it finds goes with the same command."""
+    assert main(["in", "out", "workers=2", *QUICK]) == 0
+    capsys.readouterr()
+    right = f"4 pictures of {here}/in: each is there once, every SHA-256 is right"
+    assert main(["--verify", "out"]) == 0 and capsys.readouterr().out == right + "\n"
+    before = (here / "out" / "a.png").read_bytes()
+
+    (here / "out" / "a.png").write_bytes(b"another")
+    (here / "out" / "b.jpg").unlink()
+    (here / "out" / "copy.png").write_bytes(before)
+    save(here / "in" / "c.webp", photo(20, 20))
+    save(here / "in" / "new.png", photo(9, 9))
+    with (here / "out" / "upscaled.jsonl").open("a") as book:
+        book.write('{"picture": "c.we')  # as a full disk cuts it
+    assert main(["--verify", "out"]) == 1
+    first, *faults, cure = capsys.readouterr().out.splitlines()
+    assert first == "6 faults:" and "python -m runtime.upscale in out " in cure
+    assert [faults[0], *sorted(faults[1:4]), *faults[4:]] == [  # workers are done in any order
+        "upscaled.jsonl: line 5 cannot be read",
+        "a.png: its SHA-256 is not the one that was written",
+        "b.jpg: it is missing",
+        "c.webp: it was made of another c.webp than is there now",
+        "copy.png: it is of no picture",
+        "new.png: its result is missing",
+    ]
+    for name in ("a.png", "copy.png"):
+        (here / "out" / name).unlink()
+    assert main(["in", "out", "workers=2", *QUICK]) == 0 and main(["--verify", "out"]) == 0
+    assert (here / "out" / "a.png").read_bytes() == before
+
+    (here / "in").rename(here / "elsewhere")
+    capsys.readouterr()
+    assert main(["--verify", "out"]) == 0
+    assert capsys.readouterr().out.endswith("every SHA-256 is right; the pictures of 5 are not there any more\n")
+    for wrong in (["--verify"], ["--verify", "out", "in"], ["--verify", "out", "tile=16"], ["--verify", "elsewhere"]):
+        assert main(wrong) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_several_workers(here: Path, capsys: Captured) -> None:
@@ -135,7 +177,7 @@ def test_several_workers(here: Path, capsys: Captured) -> None:
     alone_said = capsys.readouterr().err
     assert main(["in", "out2", "workers=2", *QUICK]) == 2
     assert capsys.readouterr().err == alone_said
-    assert files(here / "out2") == files(here / "out") and len(files(here / "out")) == 4
+    assert files(here / "out2") == files(here / "out") and len(files(here / "out")) == 5
     for name in ("a.png", "c.webp", "sub/a.png"):
         assert (here / "out2" / name).read_bytes() == (here / "out" / name).read_bytes()
 
@@ -156,6 +198,8 @@ def test_one_job_at_a_time_and_workers_of_folders_alone(here: Path, capsys: Capt
     with alone(here / "out"):
         assert main(["in", "out", *QUICK]) == 2
     assert main(["in/a.png", "a.png", "workers=2", *QUICK]) == 2
-    held, workers = capsys.readouterr().err.splitlines()
+    assert main(["in/a.png", "a.png", "ray=auto", *QUICK]) == 2
+    held, workers, ray = capsys.readouterr().err.splitlines()
+    assert ray == "error: ray= is for folders: a picture or a video has threads="
     assert held.startswith("error: another job is at work in out")
     assert workers == "error: workers= is for folders: a picture or a video has threads="

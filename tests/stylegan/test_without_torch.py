@@ -44,6 +44,7 @@ LIGHT = [
     "stylegan.dataset.job",
     "stylegan.dataset.picture_files",
     "stylegan.dataset.source",
+    "stylegan.dataset.verify",
     "stylegan.export",
     "stylegan.bundle.write",
     "stylegan.bundle.rounding",

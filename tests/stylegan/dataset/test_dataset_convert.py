@@ -250,3 +250,35 @@ def test_what_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert main([*command, "--workers", "1"]) == 0 and len(made) == 71 + 120  # another picture: all anew
     assert Path("out.zip").read_bytes() != want
     assert sorted(path.name for path in Path().iterdir()) == ["in", "out.zip"]
+
+
+def test_verify(photos: Path, capsys: Captured) -> None:
+    """What was written is right; and each fault is found, by name."""
+    how = ("--resolution", "16x16", "--crop", "center")
+    assert command("photos", "good.zip", "--labels", "folders", *how) == command("photos", "good", *how) == 0
+    capsys.readouterr()
+    assert command("--verify", "good.zip") == 0
+    said = capsys.readouterr().out
+    right = "3 pictures of 16x16, each has its label: each can be read; sha256 "
+    assert said.startswith(f"good.zip  {right}") and said.endswith(PictureDataset("good.zip").source.digest() + "\n")
+    assert command("--verify", "good", "--workers", "1") == 0
+    assert capsys.readouterr().out.startswith("good  3 pictures of 16x16, no labels: each can be read; sha256 ")
+
+    folder = Path("good/00000")
+    png = (folder / "img00000002.png").read_bytes()
+    (folder / "img00000004.png").write_bytes(png[:-30])
+    (folder / "img00000001.png").unlink()
+    (folder / "copy.png").write_bytes(png)
+    (folder / "notes.txt").write_text("")
+    save(folder / "img00000002.png", face(2, 32))
+    Path("good/dataset.json").write_text('{"labels": [["00000/img00000000.png", 1]]}')
+    assert command("--verify", "good") == 1
+    head, *faults = capsys.readouterr().out.splitlines()
+    assert head == "good  7 faults:" and [fault.partition(": ")[0] for fault in faults] == [
+        *("00000/notes.txt", "00000/img00000001.png", "00000/img00000003.png", "00000/copy.png"),
+        *("00000/img00000002.png", "00000/img00000004.png", "dataset.json lacks pictures that are there"),
+    ]
+    assert faults[4].endswith("it has 32x32, most have 16x16") and "cannot be read" in faults[5]
+    for wrong in (("--verify", "good", *how), ("--verify", "good", "out"), ("--verify", "nowhere"), ("photos",)):
+        assert command(*wrong) == 2
+        assert capsys.readouterr().err.count("\n") == 1
