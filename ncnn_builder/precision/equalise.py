@@ -24,7 +24,7 @@ def equalised(net: NetFiles, runs: Sequence[Blobs]) -> NetFiles | None:
     layers = {la.name: la for la in net.layers}
     changed = False
     for first in net.layers:
-        second = _next(net, first)
+        second = next_of(net, first)
         if second is None:
             continue
         ranges = np.max(
@@ -36,8 +36,8 @@ def equalised(net: NetFiles, runs: Sequence[Blobs]) -> NetFiles | None:
         scale = np.clip(2.0 ** np.round(np.log2(np.sqrt(relative))), LEAST, MOST).astype(np.float32)
         if (scale == 1).all():
             continue
-        layers[first.name] = _scaled_out(layers[first.name], 1 / scale)
-        layers[second.name] = _scaled_in(layers[second.name], scale)
+        layers[first.name] = scaled_out(layers[first.name], 1 / scale)
+        layers[second.name] = scaled_in(layers[second.name], scale)
         changed = True
     return net.with_layers([layers[la.name] for la in net.layers]) if changed else None
 
@@ -46,7 +46,7 @@ def _channels(layer: Layer) -> int:
     return int(layer.params["num_output"])
 
 
-def _next(net: NetFiles, first: Layer) -> Layer | None:
+def next_of(net: NetFiles, first: Layer) -> Layer | None:
     """The only reader of a layer, where scales may go from the one to the other."""
     if not _plain(first) or first.params["activation_type"] not in HOMOGENEOUS:
         return None
@@ -63,7 +63,8 @@ def _plain(layer: Layer) -> bool:
     return layer.spec.type in PLAIN and can_be_int8(layer) is None and "weight" in layer.weights and not layer.stored
 
 
-def _scaled_out(layer: Layer, factor: Any) -> Layer:
+def scaled_out(layer: Layer, factor: Any) -> Layer:
+    """The layer with the channels of its result times these."""
     rows = layer.weights["weight"].reshape(_channels(layer), -1) * factor[:, None]
     weights = {**layer.weights, "weight": rows.reshape(layer.weights["weight"].shape)}
     if "bias" in weights:
@@ -71,7 +72,8 @@ def _scaled_out(layer: Layer, factor: Any) -> Layer:
     return replace(layer, weights=weights)
 
 
-def _scaled_in(layer: Layer, factor: Any) -> Layer:
+def scaled_in(layer: Layer, factor: Any) -> Layer:
+    """The layer as if the channels of its input were times these."""
     shape = layer.weights["weight"].shape
     if layer.spec.type == "ConvolutionDepthWise":
         rows = layer.weights["weight"].reshape(len(factor), -1) * factor[:, None]

@@ -42,11 +42,12 @@ class Candidate:
 @dataclass
 class Calibration:
     """What the samples say: blobs -> their numbers, layer -> how it becomes int8, blob -> where int8 ends and by which
-    rule."""
+    rule. rescaled: layer -> by what its result is, which the next takes back."""
 
     int8: dict[str, Int8] = field(default_factory=dict)
     ends: dict[str, tuple[str, float]] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    rescaled: dict[str, float] = field(default_factory=dict)
 
 
 class Planner:
@@ -75,17 +76,23 @@ class Planner:
         self.found: list[Candidate] = []
         self.bytes = sum(map(len, encoded(net)))
 
-    def calibrate(self) -> None:
-        """Where int8 ends for every blob that a layer may read as int8, and how each layer becomes int8.
-
-        Of the ends that the rules give, each blob gets the one with which its readers' results are the nearest.
-        """
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Blob -> its least and largest magnitude, zeros left out."""
+        found = {}
         for blob in self.right[0]:
             arrays = [run[blob] for run in self.right]
             if arrays[0].dtype == np.float32:
                 sizes = [np.abs(a[a != 0]) for a in arrays]
                 least = min((float(s.min()) for s in sizes if s.size), default=0.0)
-                self.calibration.ranges[blob] = (least, max((float(s.max()) for s in sizes if s.size), default=0.0))
+                found[blob] = (least, max((float(s.max()) for s in sizes if s.size), default=0.0))
+        return found
+
+    def calibrate(self) -> None:
+        """Where int8 ends for every blob that a layer may read as int8, and how each layer becomes int8.
+
+        Of the ends that the rules give, each blob gets the one with which its readers' results are the nearest.
+        """
+        self.calibration.ranges = self.ranges()
         readers: dict[str, list[Layer]] = {}
         for layer in self.net.layers:
             if self.possible[layer.name].get("int8") == "":

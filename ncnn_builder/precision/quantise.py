@@ -16,10 +16,10 @@ from .certificate import Facts, certificate, html, page_name
 from .data import Pixels, digest, read_samples
 from .equalise import equalised
 from .forms import FORMS
-from .halves import GREATEST, LEAST
 from .net_files import Blobs, NetFiles, beside, encoded, loaded, masked, ran, read_net_files, runtime, samples_of
 from .net_files import unique_names as check_names
 from .plan import Planner, net_seconds
+from .rescale import beyond, rescaled
 from .search import Found, search
 from .timing import Device
 from .wish import Wish
@@ -145,16 +145,20 @@ def _chosen(
     _check_memory(net, seen)
     budget = wish.budget
     planner = Planner(net, seen, wish, device, tell)
+    within, factors = rescaled(net, planner.ranges())
+    if factors:
+        tell(f"rescaled for fp16: {', '.join(factors)}")
+        planner = _like(planner, within)
     planner.calibrate()
     if wish.equalise and "int8" in wish.forms:
-        other = equalised(net, planner.right)
+        other = equalised(planner.net, planner.right)
         if other is not None:
-            second = Planner(other, seen, wish, device, tell)
+            second = _like(planner, other)
             second.calibrate()
-            second.expected, second.base = planner.expected, planner.base
             if _all_int8(second) < _all_int8(planner):
                 tell("channels are equalised")
                 planner = second
+    planner.calibration.rescaled = factors
     candidates = planner.candidates()
     here = loaded(net, threads=wish.threads)
     expected = [ran(net, here, sample) for sample in held]
@@ -178,6 +182,13 @@ def _chosen(
             )
 
 
+def _like(planner: Planner, net: NetFiles) -> Planner:
+    """A planner of the same net with other scales inside."""
+    made = Planner(net, planner.samples, planner.wish, planner.device, planner.tell)
+    made.expected, made.base = planner.expected, planner.base
+    return made
+
+
 def _all_int8(planner: Planner) -> float:
     """What all layers in int8 spend."""
     choice = {name: "int8" for name, forms in planner.possible.items() if forms.get("int8") == ""}
@@ -188,15 +199,14 @@ def _masked(planner: Planner, made: NetFiles) -> NetFiles:
     """Layers whose numbers fp16 cannot hold are masked: a device's default is fp16, and there they are infinite."""
     ranges = planner.calibration.ranges
 
-    def beyond(blob: str) -> bool:
-        least, most = ranges.get(planner.net.source(blob), (0.0, 1.0))
-        return most > GREATEST["fp16"] / 2 or (0 < most < LEAST["fp16"] and least > 0)
+    def out(blob: str) -> bool:
+        return beyond(ranges.get(planner.net.source(blob), (0.0, 0.0)))
 
     mask = mask_of(["fp16_arithmetic", "fp16_storage"])
     return made.with_layers(
         [
             masked(la, mask)
-            if la.spec.type not in ("Input", "Split") and any(map(beyond, (*la.inputs, *la.outputs)))
+            if la.spec.type not in ("Input", "Split") and any(map(out, (*la.inputs, *la.outputs)))
             else la
             for la in made.layers
         ]

@@ -23,6 +23,7 @@ from ncnn_builder.precision.measures import errors_of
 from ncnn_builder.precision.net_files import encoded, loaded, ran, read_net_files
 from ncnn_builder.precision.pair import examine
 from ncnn_builder.precision.plan import Candidate
+from ncnn_builder.precision.rescale import rescaled
 from ncnn_builder.precision.search import packed
 from ncnn_builder.precision.verify import verify
 
@@ -177,15 +178,31 @@ def test_what_ncnns_tools_write_stays(tmp_path: Path) -> None:
     assert (tmp_path / "r.param").read_bytes() == text and (tmp_path / "r.bin").read_bytes() == data
 
 
-def test_numbers_that_fp16_cannot_hold_are_masked(tmp_path: Path) -> None:
+def test_numbers_that_fp16_cannot_hold_are_rescaled_or_masked(tmp_path: Path) -> None:
     """A phone's default is fp16: the finished net is right there too, which the net as it was is not."""
-    net, device = convolutions(tmp_path, gain=3e5), tmp_path / "d.json"
-    data = data_file(tmp_path)
-    done = nb.quantize_net(net.path, data, tmp_path / "o", budget="psnr=40", aim="size", forms=("fp16",), device=device)
-    assert {la["name"]: la["mask"] for la in done.certificate["layers"] if la["mask"]} == {"c1": 3, "c2": 3}
-    made = read_net_files(tmp_path / "o.param")
-    outputs = [examine(n, n, samples(), Options.parse("fp16"), price=False).outputs for n in (net, made)]
-    assert not outputs[0].finite and outputs[1].relative < 5e-3
+    data, device = data_file(tmp_path), tmp_path / "d.json"
+    for name, gain, clip, masks in (
+        ("large", 3e5, False, {}),
+        ("small", 1e-7, False, {}),
+        ("clipped", 3e5, True, {"c1": 3, "c2": 3}),  # what is clipped cannot be scaled
+    ):
+        net = convolutions(tmp_path, name, gain)
+        if clip:
+            net.layers[1].params.update(activation_type=3, activation_params=(-1e9, 1e9))
+            net = written(net, tmp_path, name)
+        done = nb.quantize_net(net.path, data, tmp_path / "o", aim="size", forms=("fp16",), device=device)
+        layers = {la["name"]: la for la in done.certificate["layers"]}
+        assert {n: la["mask"] for n, la in layers.items() if la["mask"]} == masks
+        assert [n for n, la in layers.items() if "rescaled" in la] == ([] if masks else ["c1"])
+        assert ("takes back" in (tmp_path / "o.html").read_text()) != bool(masks)
+        made = read_net_files(tmp_path / "o.param")
+        outputs = [examine(n, n, samples(), Options.parse("fp16"), price=False).outputs for n in (net, made)]
+        assert outputs[0].relative > 0.01 and outputs[1].relative < 5e-3, (name, outputs)
+    plain = convolutions(tmp_path, "net", 3e5)
+    scaled, factors = rescaled(plain, {"b1": (1.0, 1e6)})
+    assert factors == {"c1": 2.0**-12}
+    same = [ran(n, loaded(n, threads=1), samples()[0])["out"] for n in (plain, scaled)]
+    assert np.array_equal(*same)
 
 
 def test_words_recurrence_and_attention(tmp_path: Path) -> None:

@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-
-class Speech(nn.Module):
-    """silero-vad at 16 kHz: 576 samples, of which the first 64 are the last of the step before, and what the LSTM
-    remembers -> the probability of speech, and what it remembers now."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stft_conv = nn.Conv1d(1, 258, 256, 128, bias=False)
-        self.conv1 = nn.Conv1d(129, 128, 3, padding=1)
-        self.conv2 = nn.Conv1d(128, 64, 3, 2, 1)
-        self.conv3 = nn.Conv1d(64, 64, 3, 2, 1)
-        self.conv4 = nn.Conv1d(64, 128, 3, padding=1)
-        self.lstm_cell = nn.LSTMCell(128, 128)
-        self.final_conv = nn.Conv1d(128, 1, 1)
-
-    def forward(self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor) -> Any:
-        x = self.stft_conv(F.pad(x, (0, 64), mode="reflect")[:, None])  # [N, 640] -> [N, 258, 4]
-        real, imaginary = x.chunk(2, dim=1)
-        x = torch.sqrt(real**2 + imaginary**2)
-        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
-            x = conv(x).relu()
-        h, c = self.lstm_cell(x.squeeze(-1), (h, c))
-        return self.final_conv(h[..., None].relu()).sigmoid().squeeze(-1), h, c
 
 
 class _Styled(nn.Module):

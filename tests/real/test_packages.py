@@ -11,12 +11,12 @@ import torch
 from torch.nn import functional as F
 
 import ncnn_builder as nb
+from benchmarks.speech import Speech, spoken
 from runtime import Net
 from stylegan.checkpoints.efficientnet import EfficientNetLite0
 
-from .networks import Speech, Styles
+from .networks import Styles
 from .packages import file, need
-from .speech import spoken
 
 pytestmark = pytest.mark.real
 
