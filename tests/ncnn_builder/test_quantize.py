@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from net_files import floats, lines_of, net_files
-from precision_nets import TAG, convolutions, samples, written
+from precision_nets import TAG, all_int8, convolutions, samples, written
 
 import ncnn_builder as nb
 from ncnn_builder.__main__ import main
@@ -20,7 +20,7 @@ from ncnn_builder.precision.calibrate import thresholds
 from ncnn_builder.precision.forms import tabled
 from ncnn_builder.precision.int8 import STEPS, WINOGRAD_LIMIT, winograd_steps
 from ncnn_builder.precision.measures import errors_of
-from ncnn_builder.precision.net_files import encoded, loaded, ran, read_net_files
+from ncnn_builder.precision.net_files import loaded, ran, read_net_files
 from ncnn_builder.precision.pair import examine
 from ncnn_builder.precision.plan import Candidate
 from ncnn_builder.precision.rescale import rescaled
@@ -167,15 +167,14 @@ def test_small_parts() -> None:
 
 
 def test_what_ncnns_tools_write_stays(tmp_path: Path) -> None:
-    """int8 files come back byte by byte, also through a graph."""
-    from precision_nets import all_int8
-
-    net = all_int8(convolutions(tmp_path), samples())
-    text, data = encoded(net)
-    written(net, tmp_path, "q")
-    g = nb.load(tmp_path / "q.param", tmp_path / "q.bin")
-    nb.save(g, tmp_path / "r.param", tmp_path / "r.bin", target="reference")
-    assert (tmp_path / "r.param").read_bytes() == text and (tmp_path / "r.bin").read_bytes() == data
+    """Byte by byte, also through a graph: convolutions() as ncnn2int8, ncnnoptimize (fp16) and we have written it."""
+    net, folder = convolutions(tmp_path), Path(__file__).with_name("ncnns_tools")
+    written(all_int8(net, samples()), tmp_path, "ours")
+    for path in (*sorted(folder.glob("*.param")), tmp_path / "ours.param"):
+        nb.save(nb.load(path, path.with_suffix(".bin")), tmp_path / "r.param", tmp_path / "r.bin", target="reference")
+        for suffix in (".param", ".bin"):
+            assert (tmp_path / f"r{suffix}").read_bytes() == path.with_suffix(suffix).read_bytes(), path
+        assert examine(net, read_net_files(path), samples(), tolerance=0.03, price=False).equal
 
 
 def test_numbers_that_fp16_cannot_hold_are_rescaled_or_masked(tmp_path: Path) -> None:
