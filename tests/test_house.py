@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "dataset": {"ground"},
     "faces": {"ground", "dataset"},
     "projector": {"ground", "checkpoints", "dataset"},
-    "metrics": {"ground", "networks", "checkpoints", "dataset"},
+    "metrics": {"ground", "networks", "checkpoints", "dataset", "projector"},
     "training": {"ground", "networks", "checkpoints", "dataset"},
 }
 """Package of stylegan -> those that it may import. What is in none of them is a command, and may import all."""

@@ -60,6 +60,11 @@ def named(path: Path) -> FeatureFile:
     return FeatureFile(data, path.name, hashlib.sha256(data).hexdigest())
 
 
+def elsewhere(name: str | None) -> str | None:
+    """The same file or word, for the processes of other machines."""
+    return name if name is None or not Path(name).exists() else str(Path(name).absolute())
+
+
 def official(which: Official) -> tuple[FeatureFile | None, str]:
     """The official file, from the cache or the network; or None and why not.
 

@@ -1,5 +1,5 @@
-"""How near the pictures of a generator are to those of a data set: FID, KID, precision and recall.
+"""How good the pictures of a generator are: FID, KID, precision and recall, inception score, path length, equivariance.
 
 `python -m stylegan.metrics --ckpt cats.pkl --data cats.zip --metrics fid,kid,pr` is the command line,
-`stylegan.metrics.evaluate.evaluate()` the function.
+`stylegan.metrics.evaluate.evaluate()` the function; with `--engine ncnn --model faces` it is a bundle that is measured.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from stylegan.metrics import inception
 
 FIXED = "fixed"
 """The word that choose() takes for features without a network."""
-OFFICIAL: dict[str, Official] = {"fid": INCEPTION, "kid": INCEPTION, "pr": VGG16}
+OFFICIAL: dict[str, Official] = {"fid": INCEPTION, "kid": INCEPTION, "pr": VGG16, "is": INCEPTION}
 """The network that published figures of each metric were computed with."""
 _FROM_WORDS = {official.word: official for official in (INCEPTION, VGG16)}
 
@@ -42,9 +43,33 @@ class Features(ABC):
     def to(self, device: torch.device) -> None:
         """Move what it computes with."""
 
+    def classes(self, pictures: Tensor) -> Tensor:
+        """Probabilities [N, classes] of uint8 [N, 3, H, W]. Raises MetricError where it knows no classes."""
+        raise MetricError(
+            f"is: {self.description} know no classes: choose --features inception, {efficientnet.WORD}, or a file"
+        )
+
+
+class Classes(Features):
+    """The probabilities of another one's classes."""
+
+    def __init__(self, of: Features) -> None:
+        self._of = of
+        self.key, self.description = f"{of.key} classes", f"classes of {of.description}"
+
+    def to(self, device: torch.device) -> None:
+        self._of.to(device)
+
+    def _features(self, pictures: Tensor) -> Tensor:
+        found = self._of.classes(pictures)
+        if found.ndim != 2 or not ((found >= 0).all() and (found.sum(1) - 1).abs().max() < 1e-3):
+            raise MetricError(f"{self.description}: expected probabilities, which add up to 1")
+        return found
+
 
 class NetworkFeatures(Features):
-    """A TorchScript network in the official form: net(uint8 [N, 3, H, W], return_features=True) -> [N, n].
+    """A TorchScript network in the official form: net(uint8 [N, 3, H, W], return_features=True) -> [N, n], and
+    net(uint8 [N, 3, H, W], no_output_bias=True) -> probabilities [N, classes].
 
     The file is executed. Raises MetricError where it is none.
     """
@@ -61,13 +86,19 @@ class NetworkFeatures(Features):
         self._network.to(device)
 
     def _features(self, pictures: Tensor) -> Tensor:
+        return self._called(pictures, "return_features")
+
+    def classes(self, pictures: Tensor) -> Tensor:
+        return self._called(pictures, "no_output_bias")
+
+    def _called(self, pictures: Tensor, how: str) -> Tensor:
         try:
-            found = self._network(pictures, return_features=True)
+            found = self._network(pictures, **{how: True})
         except (RuntimeError, TypeError) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise MetricError(
-                f"features {self.name}: expected a network that is called as net(pictures, return_features=True) with "
+                f"features {self.name}: expected a network that is called as net(pictures, {how}=True) with "
                 f"uint8 {list(pictures.shape)}: {first_line(error)}; --features {FIXED} needs none"
             ) from None
         if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(pictures):
@@ -95,6 +126,9 @@ class StateDictFeatures(Features):
             raise MetricError(f"{self.description}: values that are not finite")
         return found
 
+    def classes(self, pictures: Tensor) -> Tensor:
+        return functional.linear(self._features(pictures), self._network.output.weight).softmax(dim=1)
+
 
 class EfficientNetFeatures(Features):
     """What EfficientNet-Lite0 tells ImageNet's classes by; the weights are a package's. Raises MetricError."""
@@ -111,6 +145,10 @@ class EfficientNetFeatures(Features):
 
     def _features(self, pictures: Tensor) -> Tensor:
         return self._network.features(efficientnet.prepared(pictures))
+
+    def classes(self, pictures: Tensor) -> Tensor:
+        found: Tensor = self._network(efficientnet.prepared(pictures)).softmax(dim=1)
+        return found
 
 
 class FixedFeatures(Features):
@@ -158,8 +196,33 @@ def choose(named: str | None, metric: str) -> tuple[Features, str]:
 
     named: a TorchScript file, which is executed, or a state_dict of inception-2015-12-05.pth, which is not; "inception"
     or "vgg16", an official file; "fixed"; "efficientnet", whose weights are a package's; None: the official file of the
-    metric from the cache or the network, and else the fixed ones. Raises MetricError.
+    metric from the cache or the network, and else the fixed ones, for `is` those of the package. Raises MetricError.
     """
+    found, reason = _chosen(named, metric)
+    if metric != "is":
+        return found, reason
+    if isinstance(found, FixedFeatures):
+        if named == FIXED:
+            found.classes(torch.zeros(0))  # says that there are none
+        found, reason = EfficientNetFeatures(), reason.replace("features without a network", "classes of another one")
+    return Classes(found), reason
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The features of several metrics, by their keys: a picture is shown once to those that metrics share."""
+
+    named: str | None
+    metrics: tuple[str, ...]
+
+    def __call__(self) -> dict[str, Features]:
+        return {found.key: found for found, _ in (choose(self.named, metric) for metric in self.metrics)}
+
+    def elsewhere(self) -> Choice:
+        return Choice(feature_files.elsewhere(self.named), self.metrics)
+
+
+def _chosen(named: str | None, metric: str) -> tuple[Features, str]:
     if named == FIXED:
         return FixedFeatures(), "features without a network"
     if named == efficientnet.WORD:

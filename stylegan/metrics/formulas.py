@@ -8,6 +8,7 @@ the same features torch-fidelity 0.4 finds the same: fid to 1e-11, kid to 1e-7, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from stylegan._torch import Tensor, torch
 Array = npt.NDArray[np.float64]
 NEIGHBOURS = 3
 SUBSETS, SUBSET_SIZE = 100, 1000
+SPLITS = 10
+TRIMMED = 1, 99
+"""Percentiles of a path's lengths that the mean is taken between."""
 _MOST_DISTANCES = 2**25  # at the same time: 128 MB
 
 
@@ -83,3 +87,35 @@ def _distances(a: Tensor, b: Tensor) -> Iterator[Tensor]:
     """Of rows of a from all of b, a few rows at a time."""
     for rows in a.split(max(1, _MOST_DISTANCES // len(b))):
         yield torch.cdist(rows, b)
+
+
+def inception_score(probabilities: npt.NDArray[np.float32], splits: int = SPLITS) -> tuple[float, float]:
+    """exp of the mean divergence of a picture's classes from those of all: the mean over parts, and their deviation.
+
+    probabilities [N, classes], N of `splits` or more: in each part, KL(p(y | x) || p(y)). A class without probability
+    adds nothing. Salimans et al. 2016 ("Improved techniques for training GANs").
+    """
+    bounds = [len(probabilities) * i // splits for i in range(splits + 1)]
+    scores = []
+    for first, last in pairwise(bounds):
+        part = probabilities[first:last].astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = part * (np.log(part) - np.log(part.mean(axis=0)))
+        scores.append(np.exp(np.where(part > 0, terms, 0).sum(axis=1).mean()))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def path_length(lengths: npt.NDArray[np.float32]) -> float:
+    """The mean of squared lengths [N], without the smallest and the largest hundredth.
+
+    Karras et al. 2019 ("A style-based generator architecture"), section 4.1, in the form of the official code.
+    """
+    low, high = TRIMMED
+    least = np.percentile(lengths, low, method="lower")
+    most = np.percentile(lengths, high, method="higher")
+    return float(lengths[(lengths >= least) & (lengths <= most)].mean(dtype=np.float64))
+
+
+def peak_signal_to_noise(squares: float, count: float, peak: float = 2.0) -> float:
+    """In decibels, of the sum of squared differences of so many numbers; infinite where there are none."""
+    return float(20 * np.log10(peak) - 10 * np.log10(squares / count)) if squares else float("inf")

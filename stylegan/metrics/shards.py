@@ -10,7 +10,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
@@ -29,12 +29,26 @@ from runtime.stopping import check_stop
 from stylegan._torch import Tensor, torch
 from stylegan.dataset.pictures import PictureDataset
 from stylegan.errors import MetricError
-from stylegan.metrics.features import Features, choose
-from stylegan.networks.random_weights import Generator
+from stylegan.metrics.painters import Painter
 
 SHARD = 1000
 """Pictures of a shard, about."""
 Arrays = dict[str, npt.NDArray[np.float32]]
+Shown = Callable[[Tensor], Tensor]
+"""What pictures are shown to: features, or as_they_are."""
+
+
+class Asked(Protocol):
+    """What is computed of pictures, by key; another process calls it too, so it is pickled."""
+
+    def __call__(self) -> Mapping[str, Shown]: ...
+
+    def elsewhere(self) -> Asked:
+        """The same, for the processes of other machines."""
+
+
+def as_they_are(samples: Tensor) -> Tensor:
+    return samples
 
 
 class Pictures(Protocol):
@@ -58,7 +72,7 @@ class DataPictures:
         self.data, self.count, self.batch, self.shard = data, len(data), batch, whole_batches(batch)
 
     def elsewhere(self) -> DataPictures:
-        return DataPictures(_elsewhere(self.data), self.batch)
+        return DataPictures(data_elsewhere(self.data), self.batch)
 
     def feed(self, shards: Sequence[int], device: torch.device, readers: int) -> Iterator[Tensor]:
         order = np.random.RandomState(0).permutation(self.count).tolist()
@@ -74,21 +88,22 @@ class GeneratedPictures:
     The noise of StyleGAN2, which is drawn as a shard is made, is that of (seed, shard).
     """
 
-    def __init__(self, G: Generator, count: int, batch: int, seed: int, labels: PictureDataset | None) -> None:
+    def __init__(self, G: Painter, count: int, batch: int, seed: int, labels: PictureDataset | None) -> None:
         self.G, self.seed, self.labels = G, seed, labels
         self.count, self.batch, self.shard = count, batch, whole_batches(batch)
         self._random, self._drawn = np.random.RandomState(seed), 0
 
     def elsewhere(self) -> GeneratedPictures:
-        labels = None if self.labels is None else _elsewhere(self.labels)
-        return GeneratedPictures(self.G, self.count, self.batch, self.seed, labels)
+        labels = None if self.labels is None else data_elsewhere(self.labels)
+        return GeneratedPictures(self.G.elsewhere(), self.count, self.batch, self.seed, labels)
 
     def feed(self, shards: Sequence[int], device: torch.device, readers: int) -> Iterator[Tensor]:
         for shard in shards:
             torch.manual_seed(self.seed + (shard << 32))
             for first in starts(self, shard):
                 z, c = (None if array is None else torch.from_numpy(array).to(device) for array in self._inputs(first))
-                yield to_uint8(self.G(z, c))
+                assert z is not None
+                yield to_uint8(self.G.paint(z, c))
 
     def _inputs(self, first: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         """z and c of the batch that begins at a picture; those before it are drawn too."""
@@ -105,7 +120,7 @@ class GeneratedPictures:
                 return z, np.stack([self.labels.label(int(n) % len(self.labels)) for n in numbers])
 
 
-def _elsewhere(data: PictureDataset) -> PictureDataset:
+def data_elsewhere(data: PictureDataset) -> PictureDataset:
     found = copy(data)
     found.source = data.source.absolute()
     return found
@@ -131,19 +146,17 @@ def starts(pictures: Pictures, shard: int) -> range:
 
 @dataclass(frozen=True)
 class Work:
-    """What a process has to know. features: as choose() takes it, for the metrics; keys: of those that are wanted."""
+    """What a process has to know. asked: gives all features; keys: of those that are wanted."""
 
     pictures: Pictures
-    features: str | None
-    metrics: tuple[str, ...]
+    asked: Asked
     keys: tuple[str, ...]
     place: Path
     threads: int
 
     def maker(self) -> FeatureMaker:
         torch.set_num_threads(self.threads)
-        found = (choose(self.features, metric)[0] for metric in self.metrics)
-        chosen = {features.key: features for features in found if features.key in self.keys}
+        chosen = {key: shown for key, shown in self.asked().items() if key in self.keys}
         return FeatureMaker(self.pictures, chosen, self.place)
 
     def says(self, shard: int) -> str:
@@ -155,7 +168,7 @@ class FeatureMaker:
     """In a process of its own, on the CPU."""
 
     pictures: Pictures
-    chosen: dict[str, Features]
+    chosen: Mapping[str, Shown]
     place: Path
 
     def make(self, shard: int, tell: Callable[[int], object]) -> None:
@@ -168,8 +181,8 @@ class FeatureMaker:
 
 def features_of(
     pictures: Pictures,
-    chosen: dict[str, Features],
-    asked: tuple[str | None, tuple[str, ...]],
+    chosen: Mapping[str, Shown],
+    asked: Asked,
     place: Path,
     device: torch.device,
     readers: int,
@@ -180,7 +193,7 @@ def features_of(
 ) -> Iterator[Arrays]:
     """Of shard after shard, by the keys of `chosen`: [n, features].
 
-    asked: features and metrics, as choose() takes them. place: a folder of the cache, for these pictures and features
+    asked: as another process gets what is chosen. place: a folder of the cache, for these pictures and features
     alone; a single shard is not written. processes: with more than one, on a CPU, each makes shards; with ray, the
     address of a cluster, shards at the same time there, 0 for one on each of its cores. Raises MetricError, and
     DatasetError.
@@ -204,7 +217,7 @@ def features_of(
                 counts = _abroad(pictures, chosen, asked, place, missing, ray, processes or None)
             elif count > 1:
                 threads = max(1, torch.get_num_threads() // count)
-                work = Work(pictures, *asked, tuple(chosen), place, threads)
+                work = Work(pictures, asked, tuple(chosen), place, threads)
                 counts = made_by_workers(work, missing, count)
             else:
                 counts = _one_by_one(pictures, chosen, store, missing, device, readers)
@@ -235,17 +248,15 @@ def features_of(
 
 def _abroad(
     pictures: Pictures,
-    chosen: dict[str, Features],
-    asked: tuple[str | None, tuple[str, ...]],
+    chosen: Mapping[str, Shown],
+    asked: Asked,
     place: Path,
     shards: Sequence[int],
     ray: str,
     workers: int | None,
 ) -> Iterator[int]:
     """By a Ray cluster, with a thread each; gives 1 for each picture."""
-    features, metrics = asked
-    features = features if features is None or not Path(features).exists() else str(Path(features).absolute())
-    work = Work(pictures.elsewhere(), features, metrics, tuple(chosen), place.absolute(), 1)
+    work = Work(pictures.elsewhere(), asked.elsewhere(), tuple(chosen), place.absolute(), 1)
     with closing(made_by_ray(work, shards, ray, workers)) as counts:
         for count in counts:
             yield from (1 for _ in range(count))
@@ -253,7 +264,7 @@ def _abroad(
 
 def _one_by_one(
     pictures: Pictures,
-    chosen: dict[str, Features],
+    chosen: Mapping[str, Shown],
     store: Folder,
     shards: Sequence[int],
     device: torch.device,
@@ -271,7 +282,7 @@ def _features(
     batches: Iterator[Tensor],
     pictures: Pictures,
     shard: int,
-    chosen: dict[str, Features],
+    chosen: Mapping[str, Shown],
     device: torch.device,
     tell: Callable[[int], object],
 ) -> Arrays:

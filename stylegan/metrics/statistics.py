@@ -16,14 +16,22 @@ from stylegan._torch import torch
 from stylegan.checkpoints import download
 from stylegan.dataset.pictures import PictureDataset
 from stylegan.metrics.features import Features
-from stylegan.metrics.shards import Arrays, DataPictures, GeneratedPictures, features_of, key_of
+from stylegan.metrics.painters import Painter
+from stylegan.metrics.samples import Samples
+from stylegan.metrics.shards import (
+    Arrays,
+    Asked,
+    DataPictures,
+    GeneratedPictures,
+    Shown,
+    as_they_are,
+    features_of,
+    key_of,
+)
 from stylegan.metrics.shards import to_uint8 as to_uint8
-from stylegan.networks.random_weights import Generator
 
 MOST_KEPT = 200_000
 """Features that are kept one by one: as many as the official precision and recall compare."""
-Asked = tuple[str | None, tuple[str, ...]]
-"""Features and metrics, as features.choose() takes them: what another process chooses by."""
 
 
 class Statistics:
@@ -131,7 +139,7 @@ def of_data(
 
 
 def of_generator(
-    G: Generator,
+    painter: Painter,
     num: int,
     labels: PictureDataset | None,
     chosen: dict[str, Features],
@@ -145,26 +153,44 @@ def of_generator(
     ray: str | None = None,
 ) -> dict[str, Statistics]:
     """Of `num` pictures, with labels of these data by chance, or without. Raises MetricError."""
-    was_training = G.training
-    G.eval().to(device)
-    try:
-        of_labels = labels.digest() if labels is not None else ""
-        pictures = GeneratedPictures(G, num, batch, seed, labels)
-        several = num > pictures.shard  # or nothing is written, as for the metrics of a training
-        parts = _parts(_weights(G), num, batch, seed, of_labels, sorted(chosen)) if several else Path()
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            shards = features_of(pictures, chosen, asked, parts, device, 0, processes, "generated", quiet, ray)
-            return _gather(shards, chosen, keep)
-    finally:
-        G.train(was_training)
+    pictures = GeneratedPictures(painter, num, batch, seed, labels)
+    of_labels = labels.digest() if labels is not None else ""
+    several = num > pictures.shard  # or nothing is written, as for the metrics of a training
+    parts = _parts(painter.digest, num, batch, seed, of_labels, sorted(chosen)) if several else Path()
+    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        shards = features_of(pictures, chosen, asked, parts, device, 0, processes, "generated", quiet, ray)
+        return _gather(shards, chosen, keep)
 
 
-def _weights(G: Generator) -> str:
-    """A hash of all that its pictures depend on."""
-    digest = hashlib.sha256(repr(G).encode())
-    for name, tensor in G.state_dict().items():
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def of_samples(
+    samples: Samples,
+    what: str,
+    features_key: str,
+    device: torch.device,
+    processes: int = 1,
+    quiet: bool = True,
+    ray: str | None = None,
+) -> npt.NDArray[np.float32]:
+    """All of them, [N, columns]. features_key: of what they are compared by, if anything. Raises MetricError."""
+    of_labels = samples.labels.digest() if samples.labels is not None else ""
+    several = samples.count > samples.shard
+    said = (samples.painter.digest, what, features_key, samples.count, samples.seed, of_labels)
+    parts = _parts(*said) if several else Path()
+    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        shards = features_of(samples, _SAMPLES, _AsTheyAre(), parts, device, 0, processes, what, quiet, ray)
+        return np.concatenate([arrays[_KEY] for arrays in shards])
+
+
+_KEY = "samples"
+_SAMPLES: dict[str, Shown] = {_KEY: as_they_are}
+
+
+class _AsTheyAre:
+    def __call__(self) -> dict[str, Shown]:
+        return _SAMPLES
+
+    def elsewhere(self) -> _AsTheyAre:
+        return self
 
 
 def _parts(*said: object) -> Path:

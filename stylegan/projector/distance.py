@@ -29,15 +29,24 @@ class Distance(ABC):
     description: str
     sha256: str | None = None
 
+    @property
+    def is_official(self) -> bool:
+        """Whether it is LPIPS as published figures have it."""
+        return self.sha256 == VGG16.sha256
+
     def features(self, picture: Tensor) -> Tensor:
         """[1, C, H, W] -> [1, n], differentiable."""
         if max(picture.shape[2:]) > SIZE:
             picture = functional.interpolate(picture, size=(SIZE, SIZE), mode="area")
         return self._features(picture)
 
+    def of(self, pictures: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, n]: features() of several, in the size that they have."""
+        return self._features(pictures)
+
     @abstractmethod
     def _features(self, picture: Tensor) -> Tensor:
-        """features(), of a picture that is not too large."""
+        """features(), of pictures that are not too large."""
 
     @abstractmethod
     def to(self, device: torch.device) -> None:
@@ -116,9 +125,14 @@ class NetworkDistance(Distance):
                 f"features {self.name}: expected a network that is called as net(pictures, resize_images=False, "
                 f"return_lpips=True) with {list(picture.shape)}: {first_line(error)}; --features {PIXELS} needs none"
             ) from None
-        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1 or not found.is_floating_point():
+        if (
+            not isinstance(found, Tensor)
+            or found.ndim != 2
+            or len(found) != len(picture)
+            or not found.is_floating_point()
+        ):
             got = f"{found.dtype} of {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-            raise ProjectionError(f"features {self.name}: expected features, floats of [1, n], got {got}")
+            raise ProjectionError(f"features {self.name}: expected features, floats of [{len(picture)}, n], got {got}")
         if picture.requires_grad and not found.requires_grad:
             raise ProjectionError(f"features {self.name}: no gradient comes back from it: it cannot lead to a style")
         return found.float()

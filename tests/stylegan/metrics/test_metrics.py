@@ -354,7 +354,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
         (("--cfg", "two"), "expected channels 2 as the network has, got 3"),
         (("--cfg", "tinny"), "unknown configuration 'tinny'"),
         (("--ckpt", "none.pkl"), "checkpoint none.pkl: no such file"),
-        (("--metrics", "fid,is"), "metrics 'fid,is': expected some of fid, kid, pr, each once"),
+        (("--metrics", "fid,ls"), "metrics 'fid,ls': expected some of fid, kid, pr, is, ppl2_wend"),
         (("--metrics", "fid,fid"), "each once"),
         (("--metrics", ""), "expected some of fid, kid, pr"),
         (("--num", "3"), "num 3: expected 4 to"),
