@@ -162,11 +162,11 @@ def test_mistakes(tool: Any, arguments: list[str], said: str, capsys: pytest.Cap
     assert sorted(Path().rglob("*")) == before
 
 
-def test_convert_writes_safetensors_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_convert_does_not_write(capsys: pytest.CaptureFixture[str]) -> None:
     golden_pickle("v2ada_orig_32")
-    for name in ("out.pt", "net.pkl"):
+    for name, said in (("out.pt", "ends in .safetensors"), ("net.pkl", "it is the checkpoint itself")):
         assert run(convert, "net.pkl", name) == 2
-        assert "ends in .safetensors" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
     Path("folder.safetensors").mkdir()
     assert run(convert, "net.pkl", "folder.safetensors") == 2
     assert "cannot write" in capsys.readouterr().err
