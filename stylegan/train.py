@@ -55,13 +55,12 @@ def _run(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace, found: Work) -> Measure:
     """What the snapshots are judged by: of all pictures of the data, as they are. Raises StyleganError."""
     from stylegan.dataset.pictures import PictureDataset
-    from stylegan.metrics import evaluate, features, formulas
+    from stylegan.metrics import evaluate, formulas
 
     trainer, names = found.trainer, [name.strip() for name in args.metrics.split(",")]
     num = evaluate.PUBLISHED_NUM if args.metrics_num is None else args.metrics_num
     evaluate.check(names, num, trainer.settings.batch_gpu)
-    for name in names:
-        features.choose(args.metrics_features, name)  # what cannot be had is said before hours are spent
+    evaluate.check_features(trainer.G, names, args.metrics_features)  # said before hours are spent
     data = PictureDataset(
         args.data, trainer.G.img_resolution, labels=trainer.G.c_dim > 0, channels=trainer.G.img_channels
     )

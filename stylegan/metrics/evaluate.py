@@ -108,9 +108,7 @@ def evaluate(
     started = time.perf_counter()
     job = Job(painter, data, num, features, batch, device, seed, workers, processes, quiet, ray)
     painter.to(device)
-    for name in metrics:  # what cannot be had is said before anything is computed
-        if metric_of(name) in PATHS:
-            distance(features, painter.img_channels)
+    check_features(painter, metrics, features)
     with _evaluating(G):
         values = _shown(job, tuple(name for name in map(metric_of, metrics) if name in SHOWN))
         found: list[Result] = []
@@ -238,13 +236,23 @@ def check(metrics: Sequence[str], num: int, batch: int) -> None:
         raise MetricError(f"batch {batch}: expected 1 or more")
 
 
-def _check_fit(painter: Painter, data: PictureDataset | None, names: Sequence[str]) -> None:
-    turning = [name for name in names if metric_of(name) in MOVES]
+def check_features(G: Generator | Painter, metrics: Sequence[str], features: str | None) -> None:
+    """Raise MetricError for what the pictures cannot be shown to, and networks that a metric cannot move or turn."""
+    painter = TorchPainter(G) if isinstance(G, torch.nn.Module) else G
+    turning = [name for name in metrics if metric_of(name) in MOVES]
     if turning and not painter.turns:
         raise MetricError(
             f"metrics {','.join(turning)}: the network takes no transform: expected StyleGAN3, of engine ncnn exported "
             "with --transform-input"
         )
+    for name in map(metric_of, metrics):
+        if name in SHOWN:
+            choose(features, name)
+        elif name in PATHS:
+            distance(features, painter.img_channels)
+
+
+def _check_fit(painter: Painter, data: PictureDataset | None, names: Sequence[str]) -> None:
     comparing = [name for name in names if metric_of(name) in COMPARED]
     if data is None:
         if comparing or painter.c_dim:

@@ -17,8 +17,8 @@ LINES, BEST = "metrics.jsonl", "network-best.safetensors"
 Measure = Callable[[Generator], dict[str, float]]
 """The figures of an averaged generator, by name; the first decides which snapshot is best."""
 
-HIGHER = ("precision", "recall", "is", "is_mean", "eqt", "eqr")
-"""Beginnings of names of figures that are better the larger they are; all others are distances."""
+HIGHER = ("precision", "recall", "is", "is_mean", "eqt", "eqt_int", "eqt_frac", "eqr")
+"""Names of figures that are better the larger they are; all others are distances."""
 
 
 def better(name: str, new: float, old: float) -> bool:
