@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runtime_nets import write_net
+from upscale_nets import write_net as write_restorer
 
 from runtime import LayerError, Net
 
@@ -45,6 +46,27 @@ def test_a_kept_result_does_not_keep_the_rest(tmp_path: Path) -> None:
     gc.collect()
     assert resident() - before < 20 * MEGABYTE
     assert (y == 1).sum() == y.size
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+def test_a_thousand_changes_of_size(tmp_path: Path) -> None:
+    """A net of open sizes holds what its largest picture took, however often sizes change before and after it."""
+    files = write_restorer(tmp_path / "net")
+    net = Net(files.with_suffix(".param"), files.with_suffix(".bin"), threads=1)
+    rng = np.random.default_rng(0)
+    sides, picture = rng.integers(8, 80, (1000, 2)), rng.random((3, 256, 256), np.float32)
+    sides[500] = 256
+    held, taken = [], []
+    for height, width in sides:
+        y = net.run({"data": np.ascontiguousarray(picture[:, :height, :width])})["output"]
+        assert y.shape == (3, 2 * height, 2 * width)
+        held.append(net.memory[0])
+        taken.append(resident())
+    assert held[499] <= 2 * held[99] and held[500] > 5 * held[499], held[::100]  # the control: sizes do count
+    assert len(set(held[500:])) == 1, held[500::100]
+    assert taken[999] - taken[500] < 4 * MEGABYTE, taken[500::100]
+    del y
+    assert net.memory[1] == 0
 
 
 FEW_ADDRESSES = """
