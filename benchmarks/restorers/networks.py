@@ -142,13 +142,28 @@ NETWORKS: dict[str, Network] = {
     "MoESR": Network({"n_blocks": 1, "n_block": 2, "dim": 16}),
     "RCAN": Network({"n_resgroups": 2, "n_resblocks": 2, "n_feats": 16}),
     "FDAT": Network({"embed_dim": 24, "num_groups": 1, "depth_per_group": 2, "num_heads": 2}),
-    "AuraSR": Network(kind="AuraSR"),
+    "AuraSR": Network(
+        {
+            "dim": 8,
+            "image_size": None,
+            "input_image_size": None,
+            "style_network": {"dim_in": 16, "dim_out": 64, "depth": 2},
+            "up_dim_mults": (1, 1, 2, 2, 4),
+            "down_dim_mults": (2, 2, 4),
+            "attn_depths": (2, 2, 2, 1, 1),
+            "mid_attn_depth": 1,
+            "num_conv_kernels": 2,
+        }
+    ),
     "SRFormer": Network({**_WINDOWS, "upscale": 2, "upsampler": "pixelshuffle"}, extra=True),
     "CodeFormer": Network(
         {"dim_embd": 64, "n_layers": 2, "codebook_size": 64, "connect_list": ["32", "64"]}, extra=True, size="512"
     ),
     "MAT": Network({}, extra=True, size="512"),
-    "DDColor": Network({"encoder_name": "convnext-t"}, extra=True),
+    "DDColor": Network(
+        {"encoder_name": "convnext-t", "num_output_channels": 2, "nf": 64, "num_queries": 16, "dec_layers": 3},
+        extra=True,
+    ),
     "AdaCode": Network(extra=True),
     "FeMaSR": Network(extra=True),
     "M3SNet": Network({"width": 8, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]}, extra=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from benchmarks.restorers.networks import NETWORKS
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "restorers.md"
 CORRECT = 1e-3
 SIZES = {"any": "any", "up to": "any up to a bound", "one": "one"}
+_WHY = {"Why these do not convert": "failed", "Why these do not for pictures of any size": "not_open"}
 
 
 def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -27,21 +29,27 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
         f"bound (`--size ..512`), {count['one']} for one size (`--size 512`).",
         "`python -m benchmarks.restorers` wrote this page.",
         "",
-        "| architecture | for | sizes | error | layers | why not, or why not any size |",
-        "|---|---|---|---|---|---|",
+        "| architecture | for | sizes | error | layers |",
+        "|---|---|---|---|---|",
     ]
     for name, row in rows.items():
-        why = row.get("failed") or row.get("not_open") or ""
         cells = [name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")]
         cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
-        lines.append(f"| {' | '.join([*cells, _short(why)])} |")
+        lines.append(f"| {' | '.join(cells)} |")
+    for title, key in _WHY.items():
+        whys = [f"- {name}: {_plain(row[key])}" for name, row in rows.items() if key == _reason(row)]
+        lines += ["", f"## {title}", "", *whys] if whys else []
     missing = [name for name in NETWORKS if name not in rows]
     if missing:
         lines += ["", f"Not tried yet: {', '.join(missing)}."]
     return "\n".join([*lines, ""])
 
 
-def _short(why: str) -> str:
-    """One cell, that a reader takes in."""
-    plain = " ".join(why.replace("|", "/").replace("<", "").split())
-    return plain if len(plain) <= 240 else plain[:240].rsplit(" ", 1)[0] + " ..."
+def _reason(row: Mapping[str, Any]) -> str | None:
+    """What there is to say of a network: why it does not convert, else why for one size only."""
+    return next((key for key in _WHY.values() if key in row), None)
+
+
+def _plain(why: str) -> str:
+    """Words of an error, none of which the page takes for a mark of its own."""
+    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", " ".join(why.split()))

@@ -47,6 +47,10 @@ def trial(name: str, folder: Path) -> dict[str, Any]:
     return row | {"seconds": round(time.process_time() - began, 1)}
 
 
-def _said(error: Exception) -> str:
-    """Without folders of this machine."""
-    return re.sub(r"/\S*/(?=[^/\s]+\.py)", "", " ".join(str(error).split()))[:900]
+def _said(error: BaseException) -> str:
+    """What is wrong, and where; not what to do, which is for who converts, nor folders of this machine."""
+    fix = getattr(error, "fix", None)
+    if getattr(error, "argument", None) == "size" and isinstance(error.__cause__, NcnnBuilderError):
+        error, fix = error.__cause__, error.__cause__.fix  # of all sizes: why
+    text = str(error).removesuffix(f". {fix}")
+    return re.sub(r"/\S*/(?=[^/\s]+\.py)", "", " ".join(text.split()))
