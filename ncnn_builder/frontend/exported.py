@@ -24,6 +24,7 @@ from .inplace import without_writes
 from .kept import spared
 from .literals import literals
 from .marks import Leaf, marked
+from .masked import Places, without_masks
 from .open_pools import OpenPools
 from .shapes_only import shapes_only
 from .symbols import Dynamic, Symbols, checked, dynamic_shapes
@@ -72,7 +73,8 @@ def export(
         baked: list[Baked] = []
         try:
             marks = marked(module, args, dict(kwargs or {}), strict=strict, forward_only=forward_only or bool(dynamic))
-            assigned = nullcontext() if strict else assignments(module, *([] if shapes is None else [OpenPools()]))
+            seen: list[Any] = [Places()] if shapes is None else [Places(), OpenPools()]
+            assigned = nullcontext() if strict else assignments(module, *seen)
             numbers = nullcontext(baked) if shapes is None else baked_sizes(shapes)
             views = nullcontext() if shapes is None else plain_views(shapes)
             # Without gradients: as a net is run, should it ask.
@@ -111,8 +113,9 @@ def program_of(
     if any(_writes(node) for node in exported.graph.nodes) and not without_writes(exported.graph):
         with _quiet():
             exported = exported.run_decompositions({})
-    need_known_sizes(exported.graph)
+    without_masks(exported.graph)
     signature = exported.graph_signature
+    need_known_sizes(exported.graph, signature.user_inputs)
     if signature.user_inputs_to_mutate:
         raise BuildError(
             "forward() writes into its input",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -89,10 +89,16 @@ def apart(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ..
 _NUMBERS = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
-def need_known_sizes(graph: torch.fx.Graph) -> None:
+def need_known_sizes(graph: torch.fx.Graph, inputs: Collection[str]) -> None:
     """Raises BuildError for an operator whose result is a number of Python, or has a size, that is known only when the
-    net runs."""
+    net runs. inputs: names of the placeholders that are inputs; what is computed of others is known."""
+    known: set[torch.fx.Node] = set()
     for node in graph.nodes:
+        if node.op == "placeholder" and node.name not in inputs:
+            known.add(node)
+        if node.all_input_nodes and known.issuperset(node.all_input_nodes):
+            known.add(node)
+            continue
         made = tree_flatten(node.meta.get("val"))[0]
         if not any(free_unbacked_symbols(x) for x in made if isinstance(x, (torch.Tensor, *_NUMBERS))):
             continue

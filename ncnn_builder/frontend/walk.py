@@ -34,6 +34,9 @@ WAYS_OUT = (
     " beside the forward() of {module} says what the module is; nb.from_pnnx() lets pnnx convert the module"
 )
 _CONDITIONS = ("aten._assert_scalar", "aten.sym_constrain_range")
+_NOT_FILLED = ("aten.empty", "aten.new_empty")
+"""Memory that forward() writes into before it reads: what it held is not the same twice, and may be no number."""
+_NUMBERS, _KNOWN = (torch.SymInt, torch.SymFloat, torch.SymBool), (torch.Tensor, int, float)
 _RANDOM = getattr(torch.Tag, "nondeterministic_seeded", None)
 _IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format", "half_to_float"}
 """Arguments that say where and how numbers are held. (A converter that has to know dtype takes it.)"""
@@ -76,7 +79,7 @@ class Walk:
                 known[node] = _attribute(module, node.target)
             elif node.op == "output":
                 return _resolved(node.args[0], known)
-            elif (size := self._size(node)) is not None:
+            elif (size := self._size(node, known)) is not None:
                 known[node] = size
             else:
                 args, kwargs = _resolved(node.args, known), _resolved(node.kwargs, known)
@@ -90,9 +93,11 @@ class Walk:
                 known[node] = self._placed(node, args, kwargs)
         raise AssertionError("a graph without an output")
 
-    def _size(self, node: torch.fx.Node) -> Any:
+    def _size(self, node: torch.fx.Node, known: Mapping[torch.fx.Node, Any]) -> Any:
         """What a node is that computes sizes, or states a condition of them; None for any other."""
         val = node.meta.get("val")
+        if isinstance(val, _NUMBERS) and all(isinstance(known[a], _KNOWN) for a in node.all_input_nodes):
+            return None  # a number of a constant: parameter.item()
         if isinstance(val, torch.SymInt):
             try:
                 return self.sizes.of(val)
@@ -199,7 +204,8 @@ class Walk:
         attention, after training."""
         if _RANDOM not in getattr(target, "tags", ()):
             with torch.no_grad():
-                return target(*args, **kwargs)
+                result = target(*args, **kwargs)
+            return result.zero_() if str(target).startswith(_NOT_FILLED) else result
         with torch.no_grad(), torch.random.fork_rng(devices=()):
             before = torch.get_rng_state()
             result = target(*args, **kwargs)

@@ -18,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 _MADE = (torch.randn, torch.rand, torch.randn_like, torch.rand_like, torch.normal)
 _WRITTEN = (torch.Tensor.normal_, torch.Tensor.uniform_)
+_DROPS = (torch.nn.functional.dropout,)
+"""Some networks leave numbers out when they are used, too: dropout(x, training=True)."""
 _OWN = "randomize_noise"
 """The argument of forward() that is False where StyleGAN's restorers take the noise that lies in their checkpoint."""
 
@@ -35,6 +37,9 @@ class _Draws(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _MADE:
             return self.instead(lambda: func(*args, **kwargs))
+        if func in _DROPS and (len(args) < 3 or args[2]) and kwargs.get("training", True):
+            x, *rest = args
+            return x * self.instead(lambda: func(torch.ones_like(x), *rest, **{**kwargs, "inplace": False}))
         if func in _WRITTEN:
             return args[0].copy_(self.instead(lambda: func(args[0].clone(), *args[1:], **kwargs)))
         return func(*args, **kwargs)

@@ -87,6 +87,17 @@ class Noisy(nn.Module):
         return x + self.strength * noise + torch.randn_like(x)
 
 
+class Drops(nn.Module):
+    """Numbers that are left out when it is used, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rest = nn.Parameter(torch.tensor([0.25]))
+
+    def forward(self, x):
+        return nn.functional.dropout(x + self.rest, 0.25, training=True)
+
+
 class Branches(nn.Module):
     """What no net does, whatever the size."""
 
@@ -126,6 +137,7 @@ NETWORKS = {
     "Halves": (Halves, {"multiple_of": 2, "call": lambda m, x: m(x)[0]}),
     "Positions": (Positions, {}),
     "Noisy": (Noisy, {}),
+    "Drops": (Drops, {}),
     "OwnNoise": (OwnNoise, {}),
     "Paints": (Paints, {"purpose": "Inpainting", "call": lambda m, x, mask: m(x, mask)}),
     "Branches": (Branches, {}),
@@ -233,6 +245,10 @@ def test_noise_is_held(tmp_path):
     zero = np.zeros((3, 16, 16), np.float32)
     once = ran(tmp_path / "net", data=zero)
     assert once.std() > 0.5 and np.array_equal(once, ran(tmp_path / "net", data=zero))
+    convert_restorer(state_of("Drops"), tmp_path / "net", size=16, registry=Registry())
+    kept = ran(tmp_path / "net", data=zero)
+    np.testing.assert_allclose(np.unique(kept), [0, 0.25 / 0.75], atol=1e-6)
+    assert 0.6 < kept.astype(bool).mean() < 0.9
 
 
 def test_noise_is_an_input(tmp_path):
