@@ -13,7 +13,7 @@ from ncnn_builder.strangers import printable
 from runtime import stopping
 from stylegan import command_line
 from stylegan.dataset.convert import CROPS, LABELS, Report, Settings, convert
-from stylegan.dataset.source import Source
+from stylegan.dataset.sets import open_source
 from stylegan.dataset.verify import verify
 from stylegan.errors import DatasetError
 
@@ -27,7 +27,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a data set for training: PNG files of one size, and dataset.json where there are labels. "
         "Pictures that cannot be read are left out and listed at the end.",
     )
-    parser.add_argument("source", metavar="IN", help="a folder, with all folders in it, or a zip of pictures")
+    parser.add_argument(
+        "source",
+        metavar="IN",
+        help="a folder, with all folders in it, or a zip of pictures; or CIFAR's cifar-10-python.tar.gz, MNIST's "
+        "train-images-idx3-ubyte.gz, LSUN's folder with data.mdb, by what is in them",
+    )
     parser.add_argument("out", nargs="?", metavar="OUT.zip|DIR", type=Path, help="a zip, or a new folder")
     parser.add_argument("--resolution", metavar="WxH", help="such as 256x256; without it the pictures have to fit")
     parser.add_argument(
@@ -115,7 +120,7 @@ def _verify(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> None:
     settings = Settings(_resolution(args.resolution), args.crop, args.channels, args.labels, args.max_size)
     workers = args.workers if args.ray is not None else args.workers or os.cpu_count() or 1
-    report = convert(Source(args.source), args.out, settings, workers, args.quiet, args.ray)
+    report = convert(open_source(args.source), args.out, settings, workers, args.quiet, args.ray)
     _tell(report)
     shape = f"{report.resolution}x{report.resolution}, {report.channels} channels"
     print(f"{args.out}  {report.count} pictures of {shape}")
