@@ -26,7 +26,7 @@ from .values import FloatArray
 
 Result = TypeVar("Result")
 
-RUN, MEMORY = 0, 1  # of Ask in src/serve.cpp
+RUN, MEMORY, TIMES = 0, 1, 2  # of Ask in src/serve.cpp
 HEADER = 4096  # bytes before inputs and outputs: the number of the layer that runs
 ALIGNMENT = 64  # of arrays; as many bytes behind each may be read by ncnn
 FLAGS = ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage", "winograd", "sgemm", "packing", "lightmode",
@@ -53,22 +53,34 @@ class Caller:
     def run(
         self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str], deadline: float | None
     ) -> dict[str, FloatArray]:
-        places, end = [], HEADER
-        for array in inputs.values():
-            places.append(end)
-            end += -(-(array.nbytes + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
-        self._see(end)
-        message = Writer().number(RUN, len(self._memory), end, len(inputs))
-        for (name, array), place in zip(inputs.items(), places, strict=True):
-            np.ndarray(array.shape, array.dtype, self._memory, place)[...] = array
-            message.text(name.encode()).number(place, array.ndim, *array.shape)
-        answer = ask(self._socket, message.texts(outputs), deadline)
-        self._see(answer.number())
+        answer = self._asked(RUN, inputs, outputs, deadline)
         results = {}
         for name in outputs:
             place, shape = answer.number(), answer.numbers()
             results[name] = np.ndarray(shape, np.float32, self._memory, place).copy()
         return results
+
+    def times(
+        self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str], deadline: float | None
+    ) -> list[float]:
+        return [nanoseconds / 1e9 for nanoseconds in self._asked(TIMES, inputs, outputs, deadline).numbers()]
+
+    def _asked(
+        self, what: int, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str], deadline: float | None
+    ) -> Reader:
+        """The answer behind the size of the memory."""
+        places, end = [], HEADER
+        for array in inputs.values():
+            places.append(end)
+            end += -(-(array.nbytes + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
+        self._see(end)
+        message = Writer().number(what, len(self._memory), end, len(inputs))
+        for (name, array), place in zip(inputs.items(), places, strict=True):
+            np.ndarray(array.shape, array.dtype, self._memory, place)[...] = array
+            message.text(name.encode()).number(place, array.ndim, *array.shape)
+        answer = ask(self._socket, message.texts(outputs), deadline)
+        self._see(answer.number())
+        return answer
 
     def memory(self, deadline: float | None) -> tuple[int, int]:
         answer = ask(self._socket, Writer().number(MEMORY), deadline)
@@ -153,6 +165,9 @@ class IsolatedNet:
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str]) -> dict[str, FloatArray]:
         return self._call(lambda caller: caller.run(inputs, outputs, self._deadline()))
+
+    def times(self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str]) -> list[float]:
+        return self._call(lambda caller: caller.times(inputs, outputs, self._deadline()))
 
     def memory(self) -> tuple[int, int]:
         return self._call(lambda caller: caller.memory(self._deadline()))

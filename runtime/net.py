@@ -139,6 +139,18 @@ class Net:
                 which, and its inputs.
             CrashError: the process of an isolated net ended, or was ended; says in which layer.
         """
+        return self._net.run(*self._request(inputs, outputs))
+
+    def times(self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None) -> list[float]:
+        """Seconds that each layer takes in one run, in the order of `layers`; 0 for those that the outputs do not need.
+
+        Arguments and errors as of `run`. A first run is slower. With vulkan all are 0.
+        """
+        return self._net.times(*self._request(inputs, outputs))
+
+    def _request(
+        self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None
+    ) -> tuple[dict[str, npt.NDArray[Any]], list[str]]:
         if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
             raise InputError("inputs must be a dict from names to arrays", got=brief(inputs))
         if isinstance(outputs, str):
@@ -151,7 +163,7 @@ class Net:
             raise BlobError("outputs must be a list of names", got=brief(outputs))
         arrays = {name: self._as_array(name, value) for name, value in inputs.items()}
         open_sizes.check(self._sizes, {name: array.shape for name, array in arrays.items()})
-        return self._net.run(arrays, names)
+        return arrays, names
 
     def stop(self) -> None:
         """Ends the runs of other threads: they raise LayerError, of an isolated net CrashError, without delay."""
@@ -197,6 +209,11 @@ class Net:
         what is allowed, as ``8*h``. Known where the NAME.json that convert() or save() wrote stands beside NAME.param.
         """
         return dict(self._sizes)
+
+    @property
+    def whole_inputs(self) -> list[str]:
+        """Names of the inputs that take whole numbers, which an Embed or its like reads."""
+        return list(self._least)
 
     @property
     def outputs(self) -> list[str]:

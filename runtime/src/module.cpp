@@ -71,6 +71,7 @@ struct Job {
     std::vector<int> wanted;
     runtime::Progress progress;
     std::vector<ncnn::Mat> values;
+    std::vector<double> seconds; // of each layer
 };
 
 // Arrays that runs look at for which nobody waits. Only a thread of Python may drop them; never destroyed,
@@ -99,8 +100,9 @@ void run_signal_handlers()
         throw py::error_already_set();
 }
 
-py::dict run(const std::shared_ptr<runtime::Net>& net, const std::map<std::string, py::array>& inputs,
-             const std::vector<std::string>& outputs)
+std::shared_ptr<Job> ran(const std::shared_ptr<runtime::Net>& net,
+                         const std::map<std::string, py::array>& inputs,
+                         const std::vector<std::string>& outputs)
 {
     drop_finished();
     const auto job = std::make_shared<Job>();
@@ -113,7 +115,9 @@ py::dict run(const std::shared_ptr<runtime::Net>& net, const std::map<std::strin
     for (const std::string& name : outputs)
         job->wanted.push_back(net->blob(name));
 
-    const auto work = [job] { job->values = job->net->run(job->given, job->wanted, &job->progress); };
+    const auto work = [job] {
+        job->values = job->net->run(job->given, job->wanted, &job->progress, &job->seconds);
+    };
     bool left = false;
     const auto wake = [&net, &left, stops = net->stops()] {
         left = true; // unless nothing is raised
@@ -135,10 +139,24 @@ py::dict run(const std::shared_ptr<runtime::Net>& net, const std::map<std::strin
         abandoned().emplace_back(job, std::move(arrays));
         throw;
     }
+    return job;
+}
+
+py::dict run(const std::shared_ptr<runtime::Net>& net, const std::map<std::string, py::array>& inputs,
+             const std::vector<std::string>& outputs)
+{
+    const std::shared_ptr<Job> job = ran(net, inputs, outputs);
     py::dict results;
     for (size_t i = 0; i < outputs.size(); i++)
         results[py::str(outputs[i])] = runtime::to_array(outputs[i], std::move(job->values[i]), net->pool());
     return results;
+}
+
+std::vector<double> times(const std::shared_ptr<runtime::Net>& net,
+                          const std::map<std::string, py::array>& inputs,
+                          const std::vector<std::string>& outputs)
+{
+    return ran(net, inputs, outputs)->seconds;
 }
 
 py::list layers(const runtime::Net& net)
@@ -231,6 +249,7 @@ PYBIND11_MODULE(_ncnn, m)
              "fp16_packed"_a, "fp16_arithmetic"_a, "bf16_storage"_a, "winograd"_a, "sgemm"_a, "packing"_a,
              "lightmode"_a, "vulkan"_a, "memory_limit"_a, "guard"_a, "any_shape"_a)
         .def("run", run, "inputs"_a, "outputs"_a)
+        .def("times", times, "inputs"_a, "outputs"_a)
         .def("layers", layers)
         .def("inputs", inputs)
         .def("index_inputs", index_inputs)

@@ -11,6 +11,7 @@
 #include <cpu.h>
 #include <layer_type.h>
 
+#include <chrono>
 #include <climits>
 #include <unordered_set>
 
@@ -217,7 +218,8 @@ std::vector<ncnn::Mat> Net::run_whole(ncnn::Extractor& extractor, const std::vec
 }
 
 std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& given,
-                                const std::vector<int>& wanted, Progress* progress) const
+                                const std::vector<int>& wanted, Progress* progress,
+                                std::vector<double>* seconds) const
 {
     const FloatingPointMode mode;
     const ThreadCount threads(settings.threads);
@@ -245,6 +247,8 @@ std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& gi
         if (read && shapes[number].dims == 0)
             throw Fault(Kind::input, "no value is given for input " + quoted(input.name)).at(param_name);
     }
+    if (seconds)
+        seconds->assign(lines.size(), 0.0);
     if (settings.vulkan)
         return run_whole(extractor, wanted);
 
@@ -258,7 +262,11 @@ std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& gi
         if (progress)
             progress->layer = (int)i;
         try {
+            const auto begin = std::chrono::steady_clock::now();
             run_layer(extractor, i, is_wanted, shapes, results);
+            if (seconds)
+                (*seconds)[i] =
+                    std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
         } catch (Fault& fault) {
             std::string reason = scope.message().empty() ? capture.text() : scope.message();
             if (reason.empty())

@@ -29,7 +29,7 @@ namespace runtime
 static constexpr size_t HEADER = 4096; // bytes of shared memory, with the Progress, before inputs and outputs
 static constexpr size_t ALIGNMENT = 64;
 
-enum class Ask : uint64_t { run, memory };
+enum class Ask : uint64_t { run, memory, times };
 enum class Answer : uint64_t { done, fault };
 
 // False where the other end is gone.
@@ -139,9 +139,10 @@ static Writer description(const Net& net)
 
 static size_t aligned(size_t size) { return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-// One run, whose inputs lie in the shared memory; its outputs go behind them.
+// One run, whose inputs lie in the shared memory; its outputs go behind them. timed: nanoseconds of each
+// layer instead.
 static Writer run(const Net& net, Reader& message, int file, std::unique_ptr<Mapping>& memory,
-                  Progress& progress)
+                  Progress& progress, bool timed)
 {
     const auto size = (size_t)message.number(), free_from = (size_t)message.number();
     if (!memory || memory->size < size)
@@ -165,7 +166,15 @@ static Writer run(const Net& net, Reader& message, int file, std::unique_ptr<Map
         wanted.push_back(net.blob(name));
     }
 
-    const std::vector<ncnn::Mat> values = net.run(given, wanted, &progress);
+    std::vector<double> seconds;
+    const std::vector<ncnn::Mat> values = net.run(given, wanted, &progress, &seconds);
+    if (timed) {
+        Writer answer;
+        answer.number((uint64_t)Answer::done).number(memory->size).number(seconds.size());
+        for (double time : seconds)
+            answer.number((uint64_t)(time * 1e9));
+        return answer;
+    }
     size_t end = free_from;
     std::vector<std::vector<int>> sizes;
     std::vector<size_t> places;
@@ -207,11 +216,12 @@ static void serve_caller(const std::shared_ptr<Net>& net, int socket, int file)
         Writer answer;
         try {
             Reader reader(std::move(message));
-            if ((Ask)reader.number() == Ask::memory) {
+            const auto asked = (Ask)reader.number();
+            if (asked == Ask::memory) {
                 const auto [held, lent] = net->pool()->usage();
                 answer.number((uint64_t)Answer::done).number(held).number(lent);
             } else {
-                answer = run(*net, reader, file, memory, *progress);
+                answer = run(*net, reader, file, memory, *progress, asked == Ask::times);
             }
         } catch (const Fault& fault) {
             answer = Writer();
