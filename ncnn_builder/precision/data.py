@@ -101,8 +101,9 @@ def _split(net: NetFiles, arrays: Mapping[str, Any], where: str) -> list[Blobs]:
 
 
 def _count(shape: Shape, array: Any, where: str) -> int | None:
-    """How many samples; None where the array is one. A net that states no shape takes pictures: [C, H, W]."""
-    dims = len(shape) or 3
+    """How many samples; None where the array is one. A net that states no shape takes pictures: [C, H, W], or what has
+    fewer dimensions, which is then one sample."""
+    dims = len(shape) or min(3, array.ndim)
     fits = array.shape[-dims:] == tuple(shape) if shape else True
     if array.ndim == dims and fits:
         return None

@@ -36,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="onnx:FILE",
         help="of one net: the ONNX file it came from, on onnxruntime, is right; pip install ncnn-builder[onnx]",
     )
+    parser.add_argument(
+        "--no-cure",
+        action="store_true",
+        help="of nets as files: does not look for what cures it, which takes the longest",
+    )
     add_data(parser)
 
 
@@ -95,7 +100,7 @@ def run_pair(arguments: argparse.Namespace) -> int:
     samples = read_samples(one, arguments.data, pixels_of(arguments))
     a = OnnxNet(Path(against.removeprefix("onnx:")), options.threads) if against else one
     try:
-        found = examine(a, b, samples, options, arguments.tolerance)
+        found = examine(a, b, samples, options, arguments.tolerance, cure=not arguments.no_cure)
     except runtime().NcnnError as error:
         raise NcnnBuilderError(f"{a.path} cannot be run: {error}") from None
     if arguments.html is not None:

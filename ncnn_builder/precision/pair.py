@@ -73,6 +73,7 @@ class PairDiagnosis:
     culprit: LayerResult | None = None
     causes: list[Cause] = field(default_factory=list)
     cure: PairCure | None = None
+    sought: bool = False
     unmatched: list[str] = field(default_factory=list)
     here: Errors | None = None
     notes: list[str] = field(default_factory=list)
@@ -258,12 +259,14 @@ def examine(
     tolerance: float | None = None,
     *,
     price: bool = True,
+    cure: bool = True,
 ) -> PairDiagnosis:
     """What is wrong with b beside a, which is run in full precision.
 
     samples: input -> array, one or more. options: what b runs with; fp16 and bf16 are emulated storage of 16 bits, as
     a phone has it. tolerance: of the largest difference relative to the largest magnitude, by default what the forms of
-    the numbers let expect. price: measures a cure's time too.
+    the numbers let expect. price: measures a cure's time too. cure: looks for
+    one, which runs the net some dozens of times.
 
     Raises BuildError for nets that have nothing in common, and what runtime.Net raises where a cannot be run.
     """
@@ -295,7 +298,8 @@ def examine(
         if found.culprit is not None:
             layer = next(la for la in b.layers if la.name == found.culprit.name)
             found.causes = cause_of(pair.case(layer, alone))
-        found.cure = find_cure(pair, layers, price)
+        found.sought = cure
+        found.cure = find_cure(pair, layers, price) if cure else None
     return found
 
 

@@ -50,7 +50,7 @@ def _conclusion(d: PairDiagnosis) -> Iterator[str]:
         yield f"first:  {d.culprit.type} {d.culprit.name}, alone {needed(d.culprit.alone) or 'not known'}"
         yield from (f"cause:  {cause.what} [{cause.kind}]" for cause in d.causes)
     if d.cure is None:
-        if not d.equal:
+        if d.sought:
             yield "cure:   none that was tried: " + (
                 "no mask turns this off" if d.first == d.second else "no layer of the first net can take its place"
             )

@@ -108,7 +108,8 @@ def _diff(arguments: argparse.Namespace) -> int:
     found = diff(a, b, arguments.tolerance)
     if arguments.json:
         weights = [asdict(w) for w in found.weights]
-        print(json.dumps({"structure": found.structure, "weights": weights, "equal_weights": found.equal}, indent=1))
+        said = {"structure": found.structure, "weights": weights, "equal_weights": found.equal}
+        print(json.dumps({**said, "pairs": found.pairs, "changed": found.changed}, indent=1))
         return FOUND if found else CLEAN
     _say(*found.structure, *found.weights, end="\n" if found else "")
     compared = f"{found.equal} weights equal" if a.has_bin and b.has_bin else "weights not compared"

@@ -32,11 +32,16 @@ class WeightDifference:
 
 @dataclass
 class Difference:
-    """structure: sentences. weights: of matched layers, those that differ. equal: how many weights do not."""
+    """structure: sentences. weights: of matched layers, those that differ. equal: how many weights do not.
+
+    pairs: places of matched layers in both files; changed: in the first file, those of matched layers that differ.
+    """
 
     structure: list[str] = field(default_factory=list)
     weights: list[WeightDifference] = field(default_factory=list)
     equal: int = 0
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.structure or self.weights)
@@ -55,11 +60,16 @@ def diff(a: Net, b: Net, tolerance: float = 0.0) -> Difference:
     partners = {id(y) for _, y in pairs}
     result.structure += [f"only in {a.path}: {_name(x)}" for x in _real(a) if id(x) not in matched]
     result.structure += [f"only in {b.path}: {_name(y)}" for y in _real(b) if id(y) not in partners]
+    places = {id(layer): i for net in (a, b) for i, layer in enumerate(net.layers)}
     for x, y in pairs:
+        before = len(result.structure) + len(result.weights)
         result.structure += _parameters(x, y)
         result.structure += _wiring(a, b, x, y, matched)
         if a.has_bin and b.has_bin:
             _weights(x, y, tolerance, result)
+        result.pairs.append((places[id(x)], places[id(y)]))
+        if len(result.structure) + len(result.weights) > before:
+            result.changed.append(places[id(x)])
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..emit.layers import Layer
 from ..ir import Shape
 from .cost import LayerCost, NetCost, by_module, total
 from .net import Net
@@ -102,6 +103,19 @@ def memory(number: int | None) -> str:
     return f"{number} B"
 
 
+def said(layer: Layer) -> str:
+    """The parameters as a line of text; those of a layer that is kept word for word as its words."""
+    words = getattr(layer.spec, "verbatim", ())
+    told = [*map(str, words), *(f"{name}={_short(value)}" for name, value in layer.params.items())]
+    return " ".join(told) + (f" mask={layer.mask}" if layer.mask else "")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_short, value[:8]))}{', ...' if len(value) > 8 else ''}]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def as_json(net: Net, found: NetCost) -> dict[str, Any]:
     """Everything as what JSON can hold; null for what is not known."""
     return {
@@ -111,13 +125,16 @@ def as_json(net: Net, found: NetCost) -> dict[str, Any]:
                 "type": c.type,
                 "name": c.name,
                 "module": c.module,
+                "reads": layer.inputs,
+                "writes": layer.outputs,
+                "said": said(layer),
                 "outputs": [list(s) or None for s in c.shapes],
                 "macs": c.macs,
                 "parameters": c.parameters,
                 "weight_bytes": c.weight_bytes,
                 "blob_bytes": c.blob_bytes,
             }
-            for c in found.layers
+            for layer, c in zip(net.layers, found.layers, strict=True)
         ],
         "macs": found.macs,
         "parameters": found.parameters,

@@ -105,6 +105,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["diff", str(a), str(b), "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["equal_weights"] == 3 and said["weights"][0]["numbers"] == 1
+    assert all(i == j for i, j in said["pairs"]) and [
+        len(said["changed"]),
+        said["changed"][0] < len(said["pairs"]),
+    ] == [1, True]
     data.write_bytes(model.bin[:-4])
     assert main(["diff", str(a), str(b)]) == 2 and "do not belong together" in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -203,6 +207,8 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(param), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["macs"] == 1200 and said["layers"][1]["outputs"] == [[5, 8, 10]] and said["weight_bytes"] is None
+    layer = said["layers"][1]
+    assert layer["reads"] == said["layers"][0]["writes"] and "num_output=5" in layer["said"]
 
 
 def test_what_is_not_known_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
