@@ -61,7 +61,7 @@ CHROMIUM ?= $(shell command -v chromium || echo /usr/bin/chromium)
 studio-test: setup-dev
 	npx --yes --package $(TYPESCRIPT) tsc -p runtime/studio/page/jsconfig.json
 	$(BIN)/python -m pip install -q -c constraints.txt playwright
-	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py
+	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py tests/runtime/test_studio_net_page.py
 
 # The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python

@@ -197,6 +197,23 @@ class Model:
             InputError: a wrong shape, a number that is not finite as float32 or outside 0..1 in mixing, only one
                 of w1 and mixing, a transform or a noise that the bundle has no input for.
         """
+        given = self.synthesis_inputs(
+            w, w1, mixing, transform=transform, noise=noise, noise_seed=noise_seed, noise_strength=noise_strength
+        )
+        return self.synthesis_net.run(given, ["output"])["output"]
+
+    def synthesis_inputs(
+        self,
+        w: npt.ArrayLike,
+        w1: npt.ArrayLike | None = None,
+        mixing: Sequence[float] | FloatArray | None = None,
+        *,
+        transform: npt.ArrayLike | None = None,
+        noise: NoiseChoice = None,
+        noise_seed: int | None = None,
+        noise_strength: float = 1.0,
+    ) -> dict[str, FloatArray]:
+        """What `synthesis` gives to `synthesis_net`: for blobs in its middle. Raises InputError as `synthesis` does."""
         ws0 = self._style("w", w)
         num_ws = self.manifest.num_ws
         if (w1 is None) != (mixing is None):
@@ -213,7 +230,7 @@ class Model:
             own = self.manifest.transform
             inputs["transform"] = array_of("transform", own if transform is None else transform, (3, 3))
         inputs.update(self._noise.inputs(noise, noise_seed, noise_strength))
-        return self.synthesis_net.run(inputs, ["output"])["output"]
+        return inputs
 
     @property
     def noise_choices(self) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ..command import answer
 from ..errors import OptionError, UsageError
 from .arguments import Settings, parse, usage
+from .nets import Nets
 from .shelf import Shelf
 
 
@@ -28,10 +29,11 @@ def run(arguments: Sequence[str]) -> object:
         fix = 'Install the extra: pip install "ncnn-builder[studio]"'
         raise OptionError(f"the studio needs the package {error.name}", fix=fix) from None
     shelf = Shelf(settings.model, settings.threads, settings.isolate)
+    nets = Nets(settings.nets, shelf, settings.threads)
     with listening(settings) as listener:
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
-        studio = Studio(shelf)
+        studio = Studio(shelf, nets)
         config = uvicorn.Config(
             studio.app(token, port),
             log_level="error",
@@ -42,10 +44,11 @@ def run(arguments: Sequence[str]) -> object:
             access_log=False,
             timeout_graceful_shutdown=2,
         )
-        address = f"http://127.0.0.1:{port}/{token}/"
+        address = f"http://127.0.0.1:{port}/{token}/" + ("nets.html" if nets.first else "")
         print(f"{address}", flush=True)
+        about = f"net: {', '.join(nets.first)}" if nets.first else f"model: {shelf.first}"
         if not settings.quiet:
-            print(f"model: {shelf.first}; Ctrl-C ends the studio", file=sys.stderr, flush=True)
+            print(f"{about}; Ctrl-C ends the studio", file=sys.stderr, flush=True)
         if settings.open:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         try:

@@ -8,9 +8,10 @@ from ..errors import UsageError
 from ..keys import Key, read_words, text, truth, whole
 
 HEAD = """\
-usage: python -m runtime.studio [MODEL] [key=value ...] [-q]
+usage: python -m runtime.studio [MODEL | NET.param [OTHER.param]] [key=value ...] [-q]
 
-Opens a page where the pictures of a generator are seen and steered. The page is served to this machine alone, at an
+Opens a page where the pictures of a generator are seen and steered; with NET.param one where any ncnn net is looked
+into, with OTHER.param beside it. The page is served to this machine alone, at an
 address that nobody can guess; nothing leaves the machine.
 
 keys:
@@ -21,6 +22,7 @@ TAIL = """\
 examples:
   python -m runtime.studio
   python -m runtime.studio model=afhqcat port=8000 open=false
+  python -m runtime.studio net.param quantized.param
 """
 KEYS = {
     "model": Key(
@@ -47,6 +49,7 @@ class Settings:
 
     given: dict[str, str] = field(default_factory=dict)
     model: str | None = None
+    nets: list[str] = field(default_factory=list)
     port: int = 0
     open: bool = True
     threads: int | None = None
@@ -60,12 +63,18 @@ def usage() -> str:
 
 
 def parse(arguments: list[str]) -> Settings:
-    """Raises UsageError for an unknown or repeated key, a bad value, or more than one model."""
+    """Raises UsageError for an unknown or repeated key, a bad value, more than one model or two nets."""
     words = read_words(arguments, KEYS, takes="key=value")
-    models = [*words.plain, *([words.given["model"]] if "model" in words.given else [])]
+    nets = [word for word in words.plain if word.endswith((".param", ".param.bin"))]
+    models = [
+        *(word for word in words.plain if word not in nets),
+        *([words.given["model"]] if "model" in words.given else []),
+    ]
     if len(models) > 1:
         raise UsageError("there is more than one model", expected="model=PATH", got=" ".join(models))
-    settings = Settings(words.given, quiet=words.quiet)
+    if len(nets) > 2:
+        raise UsageError("there are more than two nets", expected="NET.param OTHER.param", got=" ".join(nets))
+    settings = Settings(words.given, nets=nets, quiet=words.quiet)
     for key, value in words.given.items():
         setattr(settings, key, KEYS[key].read(key, value))
     if models:

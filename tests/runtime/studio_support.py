@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
 
 class Started:
     """`python -m runtime.studio` in a directory. said: the lines of its stderr so far."""
@@ -64,3 +66,15 @@ class Started:
         status, data = self.ask(path, body, **more)
         assert status >= 400, data
         return status, str(json.loads(data)["error"]["message"])
+
+
+def write_chain(path: Path, length: int, shape: str = "0=5 1=6 2=3", changed: int = -1) -> None:
+    """PATH.param and .bin: convolutions of 1 x 1 behind each other, in modules; changed: one that has other weights."""
+    lines, weights = [f"Input x 0 1 x {shape}".rstrip()], b""
+    for i in range(length):
+        source = f"y{i - 1}" if i else "x"
+        lines.append(f"Convolution body.{i}/Convolution_{i} 1 1 {source} y{i} 0=3 1=1 5=0 6=9")
+        numbers = np.eye(3, dtype="<f4") * (1.0 if i == changed else 0.7) + np.float32(0.1)
+        weights += bytes(4) + numbers.tobytes()
+    path.with_suffix(".param").write_text(f"7767517\n{len(lines)} {len(lines)}\n" + "\n".join(lines) + "\n")
+    path.with_suffix(".bin").write_bytes(weights)

@@ -21,7 +21,7 @@
  * newer wish took its place, AbortError after its signal. png(): the file that the recipe's command writes.
  * @typedef {{models(): Promise<{first: string, models: Model[]}>,
  *   picture(model: string, recipe: Recipe, options: Options): Promise<Picture>,
- *   png(model: string, recipe: Recipe): Promise<Blob>, films?: Films}} Engine
+ *   png(model: string, recipe: Recipe): Promise<Blob>, films?: Films, nets?: Nets}} Engine
  *
  * A video: state is none, running, done, stopped or failed, with said for why; done of total frames.
  * @typedef {{state: string, name: string, folder: string, done: number, total: number, said: string}} Film
@@ -29,6 +29,39 @@
  * Videos of recipes of mode=a2b, one at a time; an engine may have none. address(): where the file is fetched.
  * @typedef {{begin(model: string, recipe: Recipe, suffix: string): Promise<Film>, about(): Promise<Film>,
  *   stop(): Promise<Film>, address(name: string): string}} Films
+ *
+ * A layer of a net: module: what its name begins with; reads, writes: blobs; said: its parameters; outputs: shapes, null
+ * where not known; macs likewise.
+ * @typedef {{type: string, name: string, module: string, reads: string[], writes: string[], said: string,
+ *   outputs: (number[] | null)[], macs: number | null, parameters: number}} Layer
+ * @typedef {{file: string, layers: Layer[], macs: number, parameters: number, unknown_layers: number,
+ *   peak_bytes: number | null}} Shown
+ *
+ * What a net is given. seed: of random numbers, or of the model that it is of; file: of arrays, or a picture; of: the net
+ * whose inputs these are.
+ * @typedef {{seed: number, file: string, shapes: Record<string, number[]>, of?: string}} Feed
+ *
+ * A picture of a blob. kind "curve": float32, with pairs the least and the largest of neighbours; kind "grid": channels
+ * from first on, so many columns of tiles, [height, width, 3].
+ * @typedef {{kind: "curve" | "grid", shape: number[], least: number | null, largest: number | null, mean: number | null,
+ *   deviation: number | null, zeros: number, not_finite: number, channels: number, pairs: boolean, numbers: number,
+ *   first: number, shown: number, columns: number, width: number, height: number, data: Uint8Array<ArrayBuffer>}} BlobPicture
+ *
+ * What two nets differ in: as `ncnn_builder diff` and `doctor` say it.
+ * @typedef {{relative: number | null, max: number | null, finite: boolean}} Errors
+ * @typedef {{diff: {structure: string[], weights: {layer: string, weight: string,
+ *   numbers: number, relative: number}[], pairs: [number, number][], changed: number[]} | null,
+ *   doctor: {equal: boolean, tolerance: number, culprit: string | null, outputs: Errors, causes: {what: string}[],
+ *   notes: string[], layers: {name: string, in_net: Errors, alone: Errors | null}[]} | null,
+ *   problems: string[]}} Compared
+ *
+ * Nets as files, which may be looked into; an engine may not be able to.
+ * @typedef {{names(): Promise<{first: string[], nets: string[]}>,
+ *   graph(net: string, shapes: Record<string, number[]>, signal?: AbortSignal): Promise<Shown>,
+ *   blob(net: string, blob: string, feed: Feed, options: {first: number, each: boolean, other?: string,
+ *     other_blob?: string}, signal?: AbortSignal): Promise<BlobPicture>,
+ *   times(net: string, feed: Feed): Promise<number[]>,
+ *   compare(net: string, other: string, feed: Feed, signal?: AbortSignal): Promise<Compared>}} Nets
  */
 
 /** What is wrong, in words for the user. */

@@ -13,6 +13,7 @@ import { compare, hold, holdThis, setUpStage, show } from "./stage.js";
 import { adapted, firstState, readCommand, recipeOf, stateOf } from "./state.js";
 import { Store } from "./store.js";
 import { setUpStrip } from "./strip.js";
+import { setUpTheme } from "./theme.js";
 import { setUpTimeline } from "./timeline.js";
 import { setUpWalk } from "./walk.js";
 
@@ -82,6 +83,7 @@ async function start(engine) {
     if (found) store.replace(adapted(store.state, found), found);
   });
 
+  box("views").hidden = !engine.nets;
   setUpStage(store);
   setUpSeeds(store, engine);
   setUpStrip(store);
@@ -190,27 +192,6 @@ function meter() {
     const often = shown.length > 4 ? `, ${shown.length} a second` : "";
     box("speed").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms${often}`;
   };
-}
-
-function setUpTheme() {
-  const themes = ["system", "dark", "light"];
-  const set = (/** @type {string} */ theme) => {
-    document.documentElement.dataset.theme = theme;
-    button("theme").textContent = `Theme: ${theme}`;
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // a browser that keeps nothing
-    }
-  };
-  let kept = null;
-  try {
-    kept = localStorage.getItem("theme");
-  } catch {
-    // likewise
-  }
-  set(themes.includes(kept ?? "") ? String(kept) : "system");
-  button("theme").addEventListener("click", () => set(themes[(themes.indexOf(document.documentElement.dataset.theme ?? "") + 1) % 3] ?? "system"));
 }
 
 setUpTheme();

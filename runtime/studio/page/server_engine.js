@@ -24,10 +24,21 @@ export class ServerEngine {
    */
   async picture(model, recipe, { signal, now = false, thumbnail = 0 }) {
     const wish = { client: this.#client, model, recipe, now, thumbnail };
-    const data = await (await this.#ask("api/picture", wish, signal)).arrayBuffer();
+    const { head, data } = await this.#askForData("api/picture", wish, signal);
+    return { ...head, pixels: data };
+  }
+
+  /**
+   * What has a head of JSON in front of it.
+   * @param {string} address
+   * @param {object} wish
+   * @param {AbortSignal} [signal]
+   */
+  async #askForData(address, wish, signal) {
+    const data = await (await this.#ask(address, wish, signal)).arrayBuffer();
     const length = new DataView(data).getUint32(0, true);
     const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    return { ...head, pixels: new Uint8Array(data, 4 + length) };
+    return { head, data: new Uint8Array(data, 4 + length) };
   }
 
   /**
@@ -44,6 +55,18 @@ export class ServerEngine {
     about: async () => (await this.#ask("api/film", undefined)).json(),
     stop: async () => (await this.#ask("api/film", undefined, undefined, "DELETE")).json(),
     address: (name) => `api/film/${name}`,
+  };
+
+  /** @type {import("./engine.js").Nets} */
+  nets = {
+    names: async () => (await this.#ask("api/nets", undefined)).json(),
+    graph: async (net, shapes, signal) => (await this.#ask("api/net", { net, shapes }, signal)).json(),
+    blob: async (net, blob, feed, options, signal) => {
+      const { head, data } = await this.#askForData("api/net/blob", { client: this.#client, net, blob, ...feed, ...options }, signal);
+      return { ...head, data };
+    },
+    times: async (net, feed) => (await this.#ask("api/net/times", { client: this.#client, net, ...feed })).json(),
+    compare: async (net, other, feed, signal) => (await this.#ask("api/net/compare", { client: this.#client, net, other, ...feed }, signal)).json(),
   };
 
   /**
