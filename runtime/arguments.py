@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import UsageError
 from .keyframes import check_film
-from .keys import KEYS, MODES, MOST_BLENDED, Blend, Key, StyleRanges, read_words
+from .keys import KEYS, MODES, MOST_BLENDED, Blend, Edit, Key, StyleRanges, read_words
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix
 from .values import FloatArray
@@ -75,6 +75,8 @@ class Request:
     loop: bool = False
     move: dict[int, float] | None = None
     move_styles: StyleRanges | None = None
+    edit: list[Edit] | None = None
+    layers: StyleRanges | None = None
     ease: str = "linear"
     script: str | None = None
     keyframes: int | None = None
@@ -205,6 +207,8 @@ def _check_counts(request: Request) -> None:
                 raise UsageError(f"{key}= and script= say the same thing", expected="one of them")
     if request.move_styles is not None and request.move is None:
         raise UsageError("move_styles= is about move=", expected="move=", got="no move=")
+    if request.layers is not None and request.edit is None:
+        raise UsageError("layers= is about edit=", expected="edit=", got="no edit=")
     if mode == "grid" and not (request.rows and request.cols):
         missing = "cols=" if request.rows else "rows=" if request.cols else "rows= and no cols="
         raise UsageError(

@@ -1,73 +1,139 @@
-"""Directions of the styles by closed-form factorisation: what changes the picture most, without training.
-
-SeFa (Shen and Zhou, Closed-Form Factorization of Latent Semantics in GANs, CVPR 2021): the eigenvectors of A^T A, where
-A holds the weights by which the layers read their style, each output's to length one. The weights are not looked up in
-the files, which differ from target to target: the affine layers are run on unit vectors.
-"""
+"""The command line that finds directions of a generator's styles, for edit= of every mode: without torch."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterable
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from .errors import InputError
-from .model import Model
-from .values import FloatArray
+from .arguments import Request
+from .command import answer
+from .edits import directions_file
+from .errors import UsageError
+from .factorisation import directions, principal_directions
+from .files import check_file, whole_file
+from .keys import Key, StyleRanges, read_words, style_ranges, text, truth, whole, word
+from .modes import choose_model
+from .progress import progress
+from .renderer import load
+from .strangers import printable
 
-AFFINE = ".affine"
-MOST_DIRECTIONS = 16
+METHODS = {
+    "pca": "the main axes of many styles (GANSpace): 1 is a standard deviation",
+    "sefa": "the main axes of the weights that read the styles (SeFa): 1 is a length of 1, as of move=",
+}
+KEYS = {
+    "model": Key(text, "model=PATH", "the bundle (default: the newest one here); faces comes with the package"),
+    "method": Key(word(*METHODS), "method=pca", "\n".join(f"{name}: {said}" for name, said in METHODS.items())),
+    "layers": Key(
+        style_ranges,
+        "layers=0-6",
+        "the styles that are moved where edit= comes without layers=; of sefa also those whose\nweights count "
+        "(default: all)",
+    ),
+    "count": Key(whole(1, 512), "count=16", "directions, the strongest first (at most as many as a style has numbers)"),
+    "samples": Key(whole(100, 10**7), "samples=10000", "pca: styles"),
+    "seed": Key(whole(0, 2**32 - 1), "seed=0", "pca: of their latents"),
+    "class": Key(whole(0), "class=N", "pca: the label, for a model that has labels"),
+    "out": Key(text, "out=directions.npz", "the file"),
+    "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),
+    "isolate": Key(truth, "isolate=false", "runs the nets in this process"),
+}
+HEAD = """\
+usage: python -m runtime.directions [key=value ...] [-q]
 
-_known: weakref.WeakKeyDictionary[Model, tuple[FloatArray, ...]] = weakref.WeakKeyDictionary()
+Finds directions of a generator's styles, and writes them for edit=FILE:NUMBER:HOW_FAR of runtime.run.
+
+keys:
+"""
+TAIL = """\
+  -q                   no progress, no remarks
+
+examples:
+  python -m runtime.directions model=faces out=faces_pca.npz
+  python -m runtime.directions model=faces method=sefa layers=0-2 out=faces_shape.npz
+  python -m runtime.run mode=image model=faces seeds=85 edit=faces_pca.npz:0:+2.5 layers=0-3
+"""
 
 
-def directions(model: Model, styles: Iterable[int]) -> FloatArray:
-    """The first 16 directions of these styles' layers, [16, w_dim], of length one, the strongest first.
+@dataclass
+class Search:
+    """A command line that makes sense by itself."""
 
-    The largest component of each is positive. Of a w_dim below 16 there are as many as that. Raises InputError where
-    the bundle does not say which blobs the affine layers make, or none of them reads these styles.
-    """
-    weights = style_weights(model)
-    rows = [weights[i] for i in sorted(set(styles)) if 0 <= i < len(weights)]
-    a = np.concatenate([np.zeros((0, model.manifest.w_dim), np.float32), *rows]).astype(np.float64)
-    a /= np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
-    if not len(a):
-        raise InputError("no layer reads these styles, so they have no directions")
-    found = np.linalg.eigh(a.T @ a)[1][:, ::-1].T[:MOST_DIRECTIONS]
-    largest = np.take_along_axis(found, np.abs(found).argmax(1, keepdims=True), 1)
-    result: FloatArray = (found * np.sign(largest)).astype(np.float32)
-    return result
+    given: dict[str, str] = field(default_factory=dict)
+    method: str = "pca"
+    layers: StyleRanges | None = None
+    count: int | None = None
+    samples: int = 10_000
+    seed: int = 0
+    out: str = "directions.npz"
+    request: Request = field(default_factory=lambda: Request("image"))
 
 
-def style_weights(model: Model) -> tuple[FloatArray, ...]:
-    """Of each style the weights of the affine layers that read it, [outputs, w_dim]; kept for as long as the model."""
-    if model not in _known:
-        _known[model] = _style_weights(model)
-    return _known[model]
+def usage() -> str:
+    """The text of --help."""
+    return HEAD + "".join(map(Key.line, KEYS.values())) + TAIL
 
 
-def _style_weights(model: Model) -> tuple[FloatArray, ...]:
-    manifest, net = model.manifest, model.synthesis_net
-    graph = manifest.graphs["synthesis"]
-    blobs = sorted({blob for tap, blob in graph.taps.items() if tap.endswith(AFFINE)} & set(net.blobs))
-    if not blobs:
-        raise InputError("the bundle does not say which blobs its affine layers make", file=str(manifest.path))
+def parse(arguments: Sequence[str]) -> Search:
+    """Raises UsageError."""
+    words = read_words(arguments, KEYS, takes="key=value")
+    if words.plain:
+        raise UsageError("an argument that is no key=value", expected="such as model=faces", got=words.plain[0])
+    search = Search(words.given, request=Request("image", words.given, quiet=words.quiet))
+    for key, value in words.given.items():
+        of = search if hasattr(search, key) else search.request
+        setattr(of, {"class": "label_class"}.get(key, key), KEYS[key].read(key, value))
+    if search.method == "sefa":
+        for key in ("samples", "seed", "class"):
+            if key in words.given:
+                raise UsageError(f"{key}= is about method=pca", got="method=sefa")
+    return search
+
+
+def run(arguments: Sequence[str]) -> object:
+    """Raises NcnnError for everything that is wrong, before anything is computed."""
+    search = parse(arguments)
+    request, path = search.request, check_file(search.out, (".npz",))
+    manifest = choose_model(request, ".png")
     num_ws, w_dim = manifest.num_ws, manifest.w_dim
-    rest = {name: np.zeros(shape, np.float32) for name, shape in graph.inputs.items()}
+    if search.layers is not None and (last := max(last for _, last in search.layers)) >= num_ws:
+        raise UsageError("layers= is out of range", expected=f"0 to {num_ws - 1}", got=str(last))
+    count = min(16, w_dim) if search.count is None else search.count
+    if count > w_dim:
+        raise UsageError("count= is out of range", expected=f"1 to {w_dim}", got=str(count))
+    styles = None
+    if search.layers is not None:
+        styles = sorted({i for first, last in search.layers for i in range(first, last + 1)})
+    label = None
+    if search.method == "pca":
+        label = request.label(manifest.c_dim)
+    model = load(manifest, request.threads, request.isolate)
+    if model.warning and not request.quiet:
+        print(f"warning: {model.warning}", file=sys.stderr)
+    about = {"method": search.method, "model": manifest.name, "model_sha256": manifest.digest, "layers": styles}
+    lines = []
+    if search.method == "sefa":
+        found = directions(model, range(num_ws) if styles is None else styles, count)
+    else:
+        about |= {"samples": search.samples, "seed": search.seed, "class": request.label_class}
+        numbers = progress(range(search.samples), search.samples, path.name, "style", request.quiet)
+        found, shares = principal_directions(model, count, numbers, search.samples, search.seed, label)
+        deviations = np.linalg.norm(found, axis=1)
+        pairs = enumerate(zip(deviations, shares, strict=True))
+        lines = [f"{i:>3}  deviation {deviation:.4g}, {share:.1%} of the variance" for i, (deviation, share) in pairs]
+    with whole_file(path) as file:
+        file.write_bytes(directions_file(found, styles, json.dumps(about)))
+    return "\n".join([*lines, printable(f"{path}  {len(found)} directions, {search.method}")])
 
-    def outputs(ws: FloatArray) -> dict[str, FloatArray]:
-        made = net.run({**rest, "ws0": ws, "ws1": ws}, blobs)
-        return {blob: np.array(made[blob]).ravel() for blob in blobs}
 
-    zero = outputs(np.zeros((num_ws, w_dim), np.float32))
-    readers: list[list[str]] = []
-    for i in range(num_ws):
-        ws = np.zeros((num_ws, w_dim), np.float32)
-        ws[i] = np.linspace(1, 2, w_dim)
-        made = outputs(ws)
-        readers.append([blob for blob in blobs if (made[blob] != zero[blob]).any()])
-    units = [outputs(np.broadcast_to(row, (num_ws, w_dim)).copy()) for row in np.eye(w_dim, dtype=np.float32)]
-    weights = {blob: np.stack([unit[blob] - zero[blob] for unit in units], axis=1) for blob in blobs}
-    none = np.zeros((0, w_dim), np.float32)
-    return tuple(np.concatenate([none, *(weights[blob] for blob in found)]) for found in readers)
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, 2 for a mistake of the user's (one line on stderr), 130 after Ctrl-C; SIGTERM exits with 143."""
+    return answer(argv, usage, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,6 +23,7 @@ ALL_STYLES = (0, 1 << 20)
 PIECE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?:(.+)", re.ASCII)
 SHARE = re.compile(r"([a-z])(-?(?:[0-9]{1,4}\.?[0-9]{0,9}|\.[0-9]{1,9}))?", re.ASCII)
 MOST_SHARE = 4.0
+EDIT = re.compile(r"(.+?):([0-9]{1,4}):([^:,]+)(?:,(?!$)|$)", re.ASCII)
 PATHS = ("cubic", "linear", "circle")
 SPEEDS = ("even", "constant")
 MOST_KEYFRAMES = 400
@@ -214,6 +215,28 @@ def moves(key: str, text: str) -> dict[int, float]:
     return found
 
 
+@dataclass(frozen=True)
+class Edit:
+    """How far styles go along direction `number` of a file."""
+
+    path: str
+    number: int
+    far: float
+
+
+def edits(key: str, text: str) -> list[Edit]:
+    """`FILE:3:+2.5,FILE:0:-1`; a path may hold commas and colons. Raises UsageError."""
+    found, rest = [], text
+    while rest:
+        piece = EDIT.match(rest)
+        if not piece:
+            expected = f"FILE:DIRECTION:HOW_FAR, such as {key}=faces_pca.npz:3:+2.5"
+            raise UsageError(f"{key}= is not a list of directions in files", expected=expected, got=rest)
+        found.append(Edit(piece[1], int(piece[2]), number(key, piece[3])))
+        rest = rest[piece.end() :]
+    return found
+
+
 def translation(key: str, text: str) -> tuple[float, float]:
     parts = text.split(",")
     if len(parts) != 2:
@@ -294,6 +317,13 @@ KEYS = {
         "move_styles=0-3",
         "those that are moved, and whose layers give the directions (default: all)",
     ),
+    "edit": Key(
+        edits,
+        "edit=FILE:3:+2.5",
+        "moves styles along direction 3 of a file: of python -m runtime.directions, or another .npz\n"
+        "or .npy; several with commas between",
+    ),
+    "layers": Key(style_ranges, "layers=0-6", "the styles that edit= moves (default: what FILE says, else all)"),
     "mix": Key(one_seed, "mix=SEED", "a2b: every frame with styles of this seed, or of w_avg", ("a2b",)),
     "frames": Key(whole(1), "frames=120", "a2b, film: frames from one seed to the next", MOVING),
     "fps": Key(frame_rate, "fps=30", "a2b, film: frames a second, such as 25 or 29.97", MOVING),

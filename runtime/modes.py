@@ -238,6 +238,7 @@ def _key(
         *(renderer.noise, renderer.noise_seed(0), request.noise_strength, request.rotate, request.translate),
         *(() if request.zoom is None else (request.zoom,)),
         *(() if request.move is None else (request.given["move"], request.given.get("move_styles"))),
+        *(() if request.edit is None else (request.given["edit"], renderer.edit_sha256, request.given.get("layers"))),
         *(() if camera is None else (camera.digest,)),
     )
     digest = hashlib.sha256(repr(settings).encode())

@@ -17,7 +17,8 @@ PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put
 # In the order in which mode=info shows them.
 FIELDS = (
     *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "blend", "trunc", "cutoff"),
-    *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "grid"),
+    *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles"),
+    *("edit", "edit_sha256", "layers", "grid"),
     *("stops", "keyframes", "shuffle", "walk", "path", "speed", "script"),
     *("frames", "fps", "loop", "ease", "frame", "command"),
 )
@@ -57,6 +58,8 @@ def recipe(
     values["trunc"] = f"{request.trunc:g}"
     values["noise"] = renderer.noise
     values["model_sha256"] = manifest.digest
+    if renderer.edit_sha256:
+        values["edit_sha256"] = renderer.edit_sha256
     values["command"] = shlex.join(command)
     # A path that is no text, which the chunk of a PNG has to be, is shown instead of repeated.
     chunks = {PREFIX + key: printable(values[key]) for key in FIELDS if key in values}

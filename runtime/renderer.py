@@ -12,8 +12,9 @@ import numpy as np
 
 from .arguments import Request
 from .at_once import in_order, share_threads
-from .directions import directions
+from .edits import movement
 from .errors import UsageError
+from .factorisation import directions
 from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
 from .model import Model, RandomWeightsWarning
@@ -67,6 +68,10 @@ class Renderer:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
         self._movement = self._moved() if request.move else None
+        self.edit_sha256 = ""
+        if request.edit:
+            edited, self.edit_sha256 = movement(request.edit, request.layers, manifest.num_ws, manifest.w_dim)
+            self._movement = edited if self._movement is None else self._movement + edited
         self._styles = {seed: self._style(latents.get(seed)) for seed in distinct}
 
     @property
@@ -82,7 +87,7 @@ class Renderer:
         return self._style(read_latent(seed, self._manifest)) if known is None else known
 
     def _style(self, latent: Latent | None) -> FloatArray:
-        """None: the mean style. Moved by move=: so is then every sum of styles whose parts add up to one."""
+        """None: the mean style. Moved by move= and edit=: so is then every sum of styles whose parts add up to one."""
         style = self._unmoved(latent)
         return style if self._movement is None else style + self._movement
 

@@ -145,7 +145,7 @@ def read_style(path: str | os.PathLike[str], num_ws: int, w_dim: int) -> FloatAr
 
 def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatArray:
     """The header first: what it promises is compared before memory is taken for it."""
-    shape, fortran_order, dtype = _read_header(stream)
+    shape, fortran_order, dtype = read_header(stream)
     shapes = [(w_dim,), (num_ws, w_dim)]
     squeezed = shape[1:] if len(shape) > 1 and shape[0] == 1 and shape not in shapes else shape
     if dtype.kind != "f" or squeezed not in shapes:
@@ -168,7 +168,7 @@ def _read_array(stream: IO[bytes], name: str, num_ws: int, w_dim: int) -> FloatA
     return w
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     """(shape, fortran_order, dtype). numpy reads a header of any length, up to 4 GB, before it finds it too long."""
     magic = stream.read(8)
     version = np.lib.format.read_magic(io.BytesIO(magic))
