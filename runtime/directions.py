@@ -114,7 +114,12 @@ def run(arguments: Sequence[str]) -> object:
     model = load(manifest, request.threads, request.isolate)
     if model.warning and not request.quiet:
         print(f"warning: {model.warning}", file=sys.stderr)
-    about = {"method": search.method, "model": manifest.name, "model_sha256": manifest.digest, "layers": styles}
+    about: dict[str, object] = {
+        "method": search.method,
+        "model": manifest.name,
+        "model_sha256": manifest.digest,
+        "layers": styles,
+    }
     lines = []
     if search.method == "sefa":
         found = directions(model, range(num_ws) if styles is None else styles, count)
