@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -50,11 +51,15 @@ class Model:
     ) -> None:
         threads = check_threads(threads)
         self.manifest: Manifest = load_manifest(path)
-        # The nets first: what they say about a damaged file is more telling than a checksum.
-        self.mapping_net = self._load("mapping", threads, options)
-        self.synthesis_net = self._load("synthesis", threads, options)
-        if verify:
-            self.manifest.check_files()
+        with ThreadPoolExecutor(1, thread_name_prefix="sums") as beside:
+            checked = beside.submit(self.manifest.check_files) if verify and threads > 1 else None
+            # The nets first: what they say about a damaged file is more telling than a checksum.
+            self.mapping_net = self._load("mapping", threads, options)
+            self.synthesis_net = self._load("synthesis", threads, options)
+            if checked:
+                checked.result()
+            elif verify:
+                self.manifest.check_files()
         self._noise = Noise(self.manifest)
         if self.manifest.weights.random:
             warnings.warn(self.warning or "", RandomWeightsWarning, stacklevel=2)
