@@ -234,7 +234,7 @@ class Planner:
             apart, names = taken_apart(self.net, [in_form(layer, form, self.calibration.int8.get(name))])
             here = loaded(apart, threads=self.threads)
             inputs = dict(zip(names[name], given, strict=True))
-        return self.device(key, run)
+        return self.device(key, run, self.threads)
 
 
 def net_seconds(device: Device, net: NetFiles, sample: Blobs, threads: int) -> float:
@@ -242,7 +242,7 @@ def net_seconds(device: Device, net: NetFiles, sample: Blobs, threads: int) -> f
     shapes = " ".join(f"{a.shape}" for a in sample.values())
     key = f"net {threads} {shapes} {hashlib.sha256(b''.join(encoded(net))).hexdigest()[:24]}"
     here = loaded(net, threads=threads) if key not in device.seconds else None
-    return device(key, lambda: here.run(sample, net.outputs))  # type: ignore[union-attr]
+    return device(key, lambda: here.run(sample, net.outputs), threads)  # type: ignore[union-attr]
 
 
 def _reach(layer: Layer, arrays: Sequence[Any]) -> float | None:

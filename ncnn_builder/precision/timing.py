@@ -55,8 +55,11 @@ class Device:
                     fix="Delete it, or name another",
                 ) from None
 
-    def __call__(self, key: str, run: Callable[[], Any]) -> float:
-        """Seconds of a run: the table's, or measured now."""
+    def __call__(self, key: str, run: Callable[[], Any], threads: int) -> float:
+        """Seconds of a run: the table's, or measured now.
+
+        Of one thread they are the processor's, of which other programs take nothing.
+        """
         if key not in self.seconds:
             if self.name != machine():
                 raise BuildError(
@@ -64,7 +67,7 @@ class Device:
                     argument="--device",
                     fix="Run the command there, with the same net, and take the table that it writes",
                 )
-            self.seconds[key] = measured(run)
+            self.seconds[key] = measured(run, time.process_time if threads == 1 else time.perf_counter)
             self.changed = True
         return self.seconds[key]
 
@@ -75,15 +78,17 @@ class Device:
             self.changed = False
 
 
-def measured(run: Callable[[], Any], least: int = 5, most: int = 40, seconds: float = 0.15) -> float:
+def measured(
+    run: Callable[[], Any], clock: Callable[[], float], least: int = 5, most: int = 40, seconds: float = 0.15
+) -> float:
     """The lower quartile of some runs behind a first one, to three digits: other work only makes a run longer."""
     run()
     times: list[float] = []
     begin = time.perf_counter()
     while len(times) < least or (len(times) < most and time.perf_counter() - begin < seconds):
-        start = time.perf_counter()
+        start = clock()
         run()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return float(f"{sorted(times)[len(times) // 4]:.3g}")
 
 
