@@ -171,32 +171,71 @@ int Conv::check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn:
     return 0;
 }
 
-int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half)
+void Conv::rows_of(const float* weights, int group, const float** rows) const
+{
+    const size_t taps = (size_t)kernel_h * kernel_w;
+    for (int lane = 0; lane < kConvLanes; lane++) {
+        const int o = group * kConvLanes + lane;
+        rows[lane] = o < outputs ? weights + (size_t)o * inputs * taps : nullptr;
+    }
+}
+
+int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half, bool narrow)
 {
     choose(winograd);
     half = half && !tiles_.transform && outputs > kConvFew; // few take the weights as floats
     const ConvKernels& conv = conv_kernels(kernels, half);
+    kernels_ = &conv;
+    if (narrow && conv.gemm_narrow && outputs > kConvFew)
+        return prepare_narrow(weights, kernels);
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
     weights_.create((int)matrix, tiles_.matrices);
     if (weights_.empty())
         return -1;
-    const size_t taps = (size_t)kernel_h * kernel_w;
     const int panel_groups = conv.panel / kConvLanes;
 #pragma omp parallel for schedule(dynamic)
     for (int group = 0; group < groups; group++) {
         const float* rows[kConvLanes];
-        for (int lane = 0; lane < kConvLanes; lane++) {
-            const int o = group * kConvLanes + lane;
-            rows[lane] = o < outputs ? weights + (size_t)o * inputs * taps : nullptr;
-        }
+        rows_of(weights, group, rows);
         const int first = group / panel_groups * panel_groups; // of its panel
         const int width = std::min(panel_groups, groups - first) * kConvLanes;
         float* to = (float*)weights_ + (size_t)first * kConvLanes * inputs + (group - first) * kConvLanes;
-        conv.weights(tiles_.transform, tiles_.points, (int)taps, rows, inputs, to, (ptrdiff_t)matrix, width);
+        conv.weights(tiles_.transform, tiles_.points, kernel_h * kernel_w, rows, inputs, to,
+                     (ptrdiff_t)matrix, width);
     }
     fir_ = &kernels;
-    kernels_ = &conv;
+    return 0;
+}
+
+// The same in float16: of 16 outputs at once there are floats too.
+int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
+{
+    const int groups = (outputs + kConvLanes - 1) / kConvLanes;
+    const size_t matrix = (size_t)inputs * groups * kConvLanes;
+    const size_t own = (size_t)inputs * kConvLanes;
+    weights_.create((int)matrix, tiles_.matrices, (size_t)2u);
+    const int threads = std::min(ncnn::get_omp_num_threads(), groups);
+    ncnn::Mat floats((int)(own * tiles_.matrices), threads);
+    if (weights_.empty() || floats.empty())
+        return -1;
+    const int panel_groups = kernels_->panel / kConvLanes;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int group = 0; group < groups; group++) {
+        const float* rows[kConvLanes];
+        rows_of(weights, group, rows);
+        float* made = floats.row(ncnn::get_omp_thread_num());
+        kernels_->weights(tiles_.transform, tiles_.points, kernel_h * kernel_w, rows, inputs, made,
+                          (ptrdiff_t)own, kConvLanes);
+        const int first = group / panel_groups * panel_groups; // of its panel
+        const size_t width = (size_t)std::min(panel_groups, groups - first) * kConvLanes;
+        for (int k = 0; k < tiles_.matrices; k++) {
+            uint16_t* to = weights_.row<uint16_t>(k) + (size_t)first * own + (group - first) * kConvLanes;
+            for (int i = 0; i < inputs; i++, made += kConvLanes, to += width)
+                kernels_->narrow(made, to);
+        }
+    }
+    fir_ = &kernels;
     return 0;
 }
 

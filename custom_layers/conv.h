@@ -103,8 +103,11 @@ public:
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
     // out of memory. half: products in half precision, where the processor has it, outputs are not few, and
     // pixels are multiplied as they are: Winograd's values are so different that 3 % of the result would be
-    // wrong.
-    int prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half = false);
+    // wrong. narrow: weights are kept in float16 where the processor widens them on the way, as the products
+    // and sums stay floats.
+    int prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half = false,
+                bool narrow = false);
+    size_t weight_bytes() const { return weights_.total() * weights_.elemsize; } // that are kept
     bool prepared() const { return fir_ != nullptr; }
     ConvScheme scheme() const { return tiles_.scheme; }
     ConvSharing sharing(const ConvArguments& arguments, const ncnn::Mat& top, const ncnn::Option& opt) const;
@@ -125,7 +128,11 @@ private:
     ConvTiles tiles_;
     const FirKernels* fir_ = nullptr;
     const ConvKernels* kernels_ = nullptr;
-    ncnn::Mat weights_; // [matrix][panel][inputs][channels of the panel]
+    int prepare_narrow(const float* weights, const FirKernels& kernels);
+    // What ConvKernels::weights takes of 16 outputs from there on.
+    void rows_of(const float* weights, int group, const float** rows) const;
+
+    ncnn::Mat weights_; // floats or float16 [matrix][panel][inputs][channels of the panel]
 
     // Sizes of what the tiles make: of the result, or with up = 2 of what the filter takes.
     int made_h(int h) const { return up == 1 ? out_height(h) : 2 * h + kernel_h - 2; }

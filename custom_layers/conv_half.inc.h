@@ -74,8 +74,8 @@ template <int columns> struct HalfSums {
     }
 };
 
-template <int groups, int columns>
-void gemm_block(const float* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
+template <typename Weight, int groups, int columns>
+void gemm_block(const Weight* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
                 ptrdiff_t, bool add)
 {
     static_assert(groups == 1 && kHalfRun % kConvLanes == 0, "panels of one group");

@@ -9,6 +9,8 @@
 
 #include "fir_kernels.h"
 
+#include <stdint.h>
+
 namespace custom_layers
 {
 
@@ -59,6 +61,11 @@ struct ConvKernels {
     // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
     void (*gemm)(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
                  float* sums, ptrdiff_t sum_step, int tiles, bool add);
+    // The same of weights in float16, which become floats as they are taken; null where that takes more than
+    // one instruction. narrow: 16 floats to it.
+    void (*gemm_narrow)(const uint16_t* weights, int groups, const float* values, ptrdiff_t value_step,
+                        int inputs, float* sums, ptrdiff_t sum_step, int tiles, bool add);
+    void (*narrow)(const float* from, uint16_t* to);
     // Sums to tiles of pixels side by side.
     void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
                    int tiles);

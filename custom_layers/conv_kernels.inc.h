@@ -5,8 +5,9 @@
 
 #include <stdint.h>
 #include <string.h>
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__F16C__)
 #include <immintrin.h>
+#define KERNEL_NARROW
 #endif
 #if defined(KERNEL_HALF)
 #include <arm_neon.h>
@@ -39,11 +40,38 @@ enum { kGroups = 1, kColumns = 2 };
 
 enum { kParts = kConvLanes / kWidth }; // vectors of 16 channels
 
+inline Vec load_weights(const float* from) { return load(from); }
+
+#if defined(KERNEL_NARROW)
+inline Vec load_weights(const uint16_t* from)
+{
+    Vec v;
+#if defined(__AVX512F__)
+    const __m512 wide = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)from));
+#else
+    const __m256 wide = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)from));
+#endif
+    memcpy(&v, &wide, sizeof(v));
+    return v;
+}
+
+void narrow(const float* from, uint16_t* to)
+{
+    for (int i = 0; i < kConvLanes; i += kWidth) {
+#if defined(__AVX512F__)
+        _mm256_storeu_si256((__m256i*)(to + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+#else
+        _mm_storeu_si128((__m128i*)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+#endif
+    }
+}
+#endif
+
 #if defined(KERNEL_HALF)
 #include "conv_half.inc.h"
 #else
-template <int groups, int columns>
-void gemm_block(const float* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
+template <typename Weight, int groups, int columns>
+void gemm_block(const Weight* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
                 ptrdiff_t sum_step, bool add)
 {
     const int vectors = groups * kParts;
@@ -59,7 +87,7 @@ void gemm_block(const float* weights, const float* values, ptrdiff_t value_step,
         for (int lane = 0; lane < lanes; lane++) {
             Vec weight[vectors];
             for (int j = 0; j < vectors; j++)
-                weight[j] = load(weights + j * kWidth);
+                weight[j] = load_weights(weights + j * kWidth);
             weights += vectors * kWidth;
             for (int t = 0; t < columns; t++) {
                 const Vec value = broadcast(values[t * kConvLanes + lane]);
@@ -77,28 +105,30 @@ void gemm_block(const float* weights, const float* values, ptrdiff_t value_step,
 
 #endif
 
-typedef void (*GemmBlock)(const float*, const float*, ptrdiff_t, int, float*, ptrdiff_t, bool);
+template <typename Weight>
+using GemmBlock = void (*)(const Weight*, const float*, ptrdiff_t, int, float*, ptrdiff_t, bool);
 
-template <int groups, int columns> struct GemmBlocks {
-    static GemmBlock of(int count)
+template <typename Weight, int groups, int columns> struct GemmBlocks {
+    static GemmBlock<Weight> of(int count)
     {
         if constexpr (columns > 1) {
             if (count < columns)
-                return GemmBlocks<groups, columns - 1>::of(count);
+                return GemmBlocks<Weight, groups, columns - 1>::of(count);
         }
-        return gemm_block<groups, columns>;
+        return gemm_block<Weight, groups, columns>;
     }
 };
 
 // In blocks of almost the same size: a small one would wait for its loads.
-void gemm(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
+template <typename Weight>
+void gemm(const Weight* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
           float* sums, ptrdiff_t sum_step, int tiles, bool add)
 {
     const int blocks = (tiles + kColumns - 1) / kColumns;
     for (int b = 0, done = 0; b < blocks; b++) {
         const int count = (tiles - done + blocks - b - 1) / (blocks - b);
-        const GemmBlock block =
-            groups == kGroups ? GemmBlocks<kGroups, kColumns>::of(count) : GemmBlocks<1, kColumns>::of(count);
+        const GemmBlock<Weight> block = groups == kGroups ? GemmBlocks<Weight, kGroups, kColumns>::of(count)
+                                                          : GemmBlocks<Weight, 1, kColumns>::of(count);
         block(weights, values + done * kConvLanes, value_step, inputs, sums + done * kConvLanes, sum_step,
               add);
         done += count;
@@ -570,7 +600,14 @@ const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_I
                                                             kColumns,
                                                             weights,
                                                             input,
-                                                            gemm,
+                                                            gemm<float>,
+#if defined(KERNEL_NARROW)
+                                                            gemm<uint16_t>,
+                                                            narrow,
+#else
+                                                            nullptr,
+                                                            nullptr,
+#endif
                                                             output,
                                                             output_packed,
                                                             finish,

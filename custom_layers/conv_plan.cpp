@@ -90,7 +90,7 @@ ConvRun::Cut ConvRun::usual(int threads) const
 {
     const int all = tiles_y_ * tiles_x_;
     const size_t cache = (size_t)std::max(ncnn::get_cpu_level2_cache_size(), 256 * 1024);
-    const size_t weights = conv_.weights_.total() * sizeof(float);
+    const size_t weights = conv_.weight_bytes();
     const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
     const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);
     const int columns = kernels_.columns;

@@ -109,10 +109,16 @@ void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int til
 void ConvRun::multiply(const ConvProduct& product, int panel, const Memory& m, int slot, int tiles) const
 {
     const int group = panel * panel_groups_;
-    kernels_.gemm(conv_.weights_.row(product.matrix) + (size_t)group * kConvLanes * conv_.inputs,
-                  std::min(panel_groups_, out_groups_ - group), m.values + product.value * value_step_,
-                  values_step_, conv_.inputs, m.sums + product.sum * sum_step_ + slot * sums_step_,
-                  sums_step_, tiles, product.add);
+    const size_t at = (size_t)group * kConvLanes * conv_.inputs;
+    const int groups = std::min(panel_groups_, out_groups_ - group);
+    const float* values = m.values + product.value * value_step_;
+    float* sums = m.sums + product.sum * sum_step_ + slot * sums_step_;
+    if (conv_.weights_.elemsize == 2u)
+        kernels_.gemm_narrow(conv_.weights_.row<const uint16_t>(product.matrix) + at, groups, values,
+                             values_step_, conv_.inputs, sums, sums_step_, tiles, product.add);
+    else
+        kernels_.gemm(conv_.weights_.row(product.matrix) + at, groups, values, values_step_, conv_.inputs,
+                      sums, sums_step_, tiles, product.add);
 }
 
 ConvFinish ConvRun::finish_of(int group) const

@@ -30,7 +30,7 @@ struct Supported {
             add(fir_kernels_avx512, conv_kernels_avx512);
 #endif
 #ifdef KERNELS_HAVE_AVX2
-        if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma())
+        if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma() && ncnn::cpu_support_x86_f16c())
             add(fir_kernels_avx2, conv_kernels_avx2);
 #endif
         add(fir_kernels_baseline, conv_kernels_baseline);

@@ -92,7 +92,8 @@ int ModulatedConv2d::create_pipeline(const ncnn::Option& opt)
 {
     if (weight_.empty())
         return fail(*this, "has no weights: load_model was not called or failed");
-    if (conv_.prepare(weight_, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic) != 0)
+    if (conv_.prepare(weight_, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic,
+                      opt.use_fp16_storage) != 0)
         return fail(*this, "out of memory for the weights");
     weight_.release();
     return 0;

@@ -35,7 +35,8 @@ class Net:
         param, bin: the two files of the net.
         threads: at least 1; None takes the physical cores, no more than a container's quota.
         fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage: reduced precision, off: on x86 it costs
-            accuracy and gains nothing. bf16_storage takes a build with ``-C cmake.define.NCNN_BUILDER_BF16=ON``.
+            accuracy and ncnn's layers gain nothing. With fp16_storage our convolutions keep their weights in float16:
+            half of that memory. bf16_storage takes a build with ``-C cmake.define.NCNN_BUILDER_BF16=ON``.
         winograd, sgemm, packing: ncnn's faster kernels, on.
         lightmode: frees a blob after its last use, on. Any blob can be asked for all the same.
         vulkan: runs on a GPU, off. The checks between the layers are left out then. Takes a build with

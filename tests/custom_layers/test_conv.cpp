@@ -206,6 +206,51 @@ TEST(conv_half, schemes)
     }
 }
 
+// Weights kept in float16 take half the memory where the processor widens them, and cost some digits.
+TEST(conv_narrow, schemes)
+{
+    Random random(3);
+    double most[5] = {}; // of each scheme
+    for (unsigned i = 0; i < 40; i++) {
+        ConvCase c = random_case(random);
+        if (i % 3 == 0 && c.up == 1) { // few have so many channels by chance
+            c = ConvCase(i % 2 ? 161 : 64, 33, 9, 33);
+            c.winograd = i % 2 == 0;
+        }
+        if (i % 10 == 1)
+            c = ConvCase().upsampled(4);
+        const ConvData data(c, 9000 + i);
+        const ncnn::Mat want = conv_oracle(c, data);
+        for (const FirKernels* kernels : conv_kernel_sets()) {
+            if (!kernels)
+                continue;
+            Conv conv = conv_of(c), plain = conv_of(c);
+            check(plain.prepare(data.weights.data(), c.winograd, *kernels) == 0 &&
+                      conv.prepare(data.weights.data(), c.winograd, *kernels, false, true) == 0,
+                  "%s: out of memory", c.name().c_str());
+            const bool narrow = c.outputs > custom_layers::kConvFew &&
+                                custom_layers::conv_kernels(*kernels).gemm_narrow != nullptr;
+            check(conv.weight_bytes() * (narrow ? 2 : 1) == plain.weight_bytes(), "%s: %zu bytes of %zu",
+                  c.name().c_str(), conv.weight_bytes(), plain.weight_bytes());
+            const ConvScheme scheme = conv.scheme();
+            const ConvForm form = {kernels, random_pack(random, c.inputs), random_pack(random, c.outputs), 2,
+                                   0};
+            const ncnn::Mat got = run_conv(conv, c, data, form);
+            const bool plain_sums =
+                scheme == custom_layers::kConvDirect || scheme == custom_layers::kConvUpDirect;
+            const double narrow_tolerance = plain_sums ? 2e-3 : 2e-2; // Winograd's weights are of many sizes
+            check_close(got, want, narrow ? narrow_tolerance : conv_tolerance(scheme),
+                        text("%s %s narrow %s", c.name().c_str(), form.name().c_str(), scheme_name(scheme)));
+            if (narrow)
+                most[scheme] = std::max(most[scheme], difference(got, want));
+        }
+    }
+    if (custom_layers::conv_kernels(*conv_kernel_sets()[0]).gemm_narrow)
+        check(most[custom_layers::kConvDirect] > 2e-5, "no weights were narrow");
+    for (int scheme = 0; scheme < 5; scheme++)
+        printf("     %s with weights in float16: %.1e\n", scheme_name((ConvScheme)scheme), most[scheme]);
+}
+
 // Pictures: outputs that are too few for the matrix product.
 TEST(conv, few_outputs)
 {
