@@ -218,7 +218,7 @@ TEST(conv_narrow, schemes)
             c.winograd = i % 2 == 0;
         }
         if (i % 10 == 1)
-            c = ConvCase().upsampled(4);
+            c = case_of(custom_layers::kConvUpWinograd, ConvCase().upsampled(4));
         const ConvData data(c, 9000 + i);
         const ncnn::Mat want = conv_oracle(c, data);
         for (const FirKernels* kernels : conv_kernel_sets()) {
