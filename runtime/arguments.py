@@ -93,6 +93,7 @@ class Request:
     label_class: int | None = None
     out: str | None = None
     threads: int | None = None
+    fp16: bool = False
     isolate: bool = os.name == "posix"
     quiet: bool = False
 

@@ -381,6 +381,12 @@ KEYS = {
     "class": Key(whole(0), "class=N", "the label, for a model that has labels"),
     "out": Key(text, "out=PATH", "where to write; the suffix says the format, see above"),
     "threads": Key(whole(1, 1024), "threads=N", "default: the physical cores"),
+    "fp16": Key(
+        truth,
+        "fp16=true",
+        "convolutions multiply in half precision, where the processor can: 64-bit ARM, from\n"
+        "ARMv8.2 on",
+    ),
     "isolate": Key(
         truth,
         "isolate=false",

@@ -262,6 +262,12 @@ def check_timeout(timeout: float | None) -> float | None:
     return seconds
 
 
+def half_precision() -> bool:
+    """Whether our convolutions can multiply in half precision here, which fp16_arithmetic asks for: on 64-bit ARM with
+    asimdhp."""
+    return _ncnn.half_precision()
+
+
 def ncnn_version() -> str:
     return _ncnn.ncnn_version
 

@@ -18,7 +18,7 @@ from .factorisation import directions
 from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
 from .model import Model, RandomWeightsWarning
-from .net import check_threads
+from .net import check_threads, half_precision
 from .pictures import Picture
 from .seeds import W_AVG, Latent, Seed, read_latent
 from .stopping import check_stop
@@ -63,7 +63,7 @@ class Renderer:
 
         total = model.synthesis_net.threads if model else check_threads(request.threads)
         threads, self._at_once = share_threads(total, pictures, manifest.img_resolution)
-        self.model = model or load(manifest, threads, request.isolate)
+        self.model = model or load(manifest, threads, request.isolate, request.fp16)
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
@@ -200,8 +200,17 @@ class Renderer:
             )
 
 
-def load(manifest: Manifest, threads: int | None, isolate: bool) -> Model:
-    """The model without the warning that its weights are random: Model.warning says it."""
+def load(manifest: Manifest, threads: int | None, isolate: bool, fp16: bool = False) -> Model:
+    """The model without the warning that its weights are random: Model.warning says it.
+
+    fp16: products in half precision. Raises UsageError where the processor does not have it.
+    """
+    if fp16 and not half_precision():
+        raise UsageError(
+            "fp16=true: this processor does not compute in half precision",
+            expected="64-bit ARM with asimdhp (ARMv8.2)",
+            fix="Leave it out",
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)
-        return Model(manifest.path, threads=threads, isolate=isolate)
+        return Model(manifest.path, threads=threads, isolate=isolate, fp16_arithmetic=fp16)

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how weights are stored; fp16 halves the files, and the error that this makes is reported; "
         "default %(default)s",
     )
+    parser.add_argument("--fp16", dest="weights", action="store_const", const="fp16", help="the same as --weights fp16")
     parser.add_argument(
         "--noise-mode",
         default="const",

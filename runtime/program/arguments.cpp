@@ -1,6 +1,7 @@
 #include "arguments.h"
 
 #include <runtime/src/fault.h>
+#include <runtime/src/machine.h>
 #include <runtime/src/param_line.h>
 
 using runtime::Fault;
@@ -9,9 +10,9 @@ using runtime::Kind;
 namespace stylegan
 {
 
-const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS
-       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE...
-       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS
+const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS [--fp16]
+       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE... [--fp16]
+       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS [--fp16]
 
 Pictures of a StyleGAN that was exported to ncnn, into the working directory:
 
@@ -25,6 +26,8 @@ Pictures of a StyleGAN that was exported to ncnn, into the working directory:
   SEED            a file N.bin that the export wrote
   NETS            NAME_mapping.param NAME_mapping.bin NAME_synthesis.param NAME_synthesis.bin
   STYLE           0 to NUM_WS - 1 (first: pose, last: colour)
+  --fp16          convolutions multiply in half precision, where the processor
+                  can: 64-bit ARM, from ARMv8.2 on
 
 example:
   stylegan 1 512 16 0.7 seeds/458.bin seeds/293.bin cats_mapping.param cats_mapping.bin \
@@ -78,8 +81,19 @@ private:
 
 Request parse(const std::vector<std::string>& arguments)
 {
-    Reader reader(arguments);
     Request request;
+    std::vector<std::string> places;
+    for (const std::string& argument : arguments) {
+        if (argument == "--fp16")
+            request.fp16 = true;
+        else
+            places.push_back(argument);
+    }
+    if (request.fp16 && !runtime::half_precision())
+        throw Fault(Kind::option, "--fp16: this processor does not compute in half precision")
+            .wants("64-bit ARM with asimdhp (ARMv8.2)")
+            .remedy("Leave it out");
+    Reader reader(places);
     const std::string& mode = reader.next("MODE");
     if (mode != "0" && mode != "1" && mode != "2")
         throw Fault(Kind::option, "no such mode")

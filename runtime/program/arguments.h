@@ -18,6 +18,7 @@ struct Request {
     Mode mode = Mode::image;
     int z_dim = 0, num_ws = 0;
     float trunc = 1;
+    bool fp16 = false;
     std::vector<std::string> seeds; // one, or A and B
     Files files;
     std::vector<int> styles; // mix: those of A that B's replace, each below num_ws
@@ -26,7 +27,7 @@ struct Request {
 };
 
 // `arguments` without the program's name. Raises a Fault (option) for a wrong number of arguments, or one
-// that is not what its place asks for.
+// that is not what its place asks for, and for --fp16 where the processor does not have it.
 Request parse(const std::vector<std::string>& arguments);
 
 } // namespace stylegan

@@ -17,11 +17,12 @@ using runtime::Shape;
 namespace stylegan
 {
 
-static runtime::Options options()
+static runtime::Options options(bool fp16)
 {
     runtime::Options options;
     options.threads = runtime::default_threads();
     options.memory_limit = runtime::memory_limit();
+    options.fp16_arithmetic = fp16;
     return options;
 }
 
@@ -100,10 +101,10 @@ static bool makes_levels(const Net& net)
     return false;
 }
 
-Generator::Generator(const Files& files, int z_dim, int num_ws)
+Generator::Generator(const Files& files, int z_dim, int num_ws, bool fp16)
     : num_ws(num_ws), mapping_file(files.mapping_param), synthesis_file(files.synthesis_param),
-      mapping(files.mapping_param, files.mapping_bin, options()),
-      synthesis(files.synthesis_param, files.synthesis_bin, options())
+      mapping(files.mapping_param, files.mapping_bin, options(fp16)),
+      synthesis(files.synthesis_param, files.synthesis_bin, options(fp16))
 {
     check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
     check_inputs(synthesis, synthesis_file, "synthesis", {"ws0", "ws1", "mixing"});

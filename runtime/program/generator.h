@@ -23,8 +23,8 @@ class Generator
 public:
     // Raises a Fault that says which file, and which layer of it, where one cannot be loaded, is another net
     // than its place asks for, has inputs that nobody fills (labels, open noise, an open transform), or is of
-    // another z_dim or num_ws.
-    Generator(const Files& files, int z_dim, int num_ws);
+    // another z_dim or num_ws. fp16: products of convolutions in half precision.
+    Generator(const Files& files, int z_dim, int num_ws, bool fp16 = false);
 
     // The style of a latent z [z_dim], truncated by psi: 1 keeps it, 0 gives the mean one. Raises a Fault for
     // a style that is not finite, and for psi other than 1 where the network keeps no mean style.

@@ -94,7 +94,7 @@ static void carry_out(const Request& request)
     const char* const file = request.mode == Mode::mix ? "mix.png" : "image.png";
     if (request.mode != Mode::a2b)
         check_writable(file);
-    const Generator generator(request.files, request.z_dim, request.num_ws);
+    const Generator generator(request.files, request.z_dim, request.num_ws, request.fp16);
     std::vector<Style> ws;
     for (const std::string& seed : request.seeds)
         ws.push_back(generator.style(read_seed(seed, request.z_dim), request.trunc));

@@ -3,6 +3,7 @@
 #include "cgroup.h"
 
 #include <cpu.h>
+#include <custom_layers/conv_kernels.h>
 
 #include <algorithm>
 #include <cmath>
@@ -58,5 +59,7 @@ ThreadCount::~ThreadCount() { omp_set_num_threads(before); }
 ThreadCount::ThreadCount(int threads) : before(threads) {}
 ThreadCount::~ThreadCount() = default;
 #endif
+
+bool half_precision() { return custom_layers::have_half_kernels(); }
 
 } // namespace runtime

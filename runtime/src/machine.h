@@ -17,6 +17,9 @@ int default_threads(const std::string& root = "");
 // and then kill the process.
 size_t memory_limit(const std::string& root = "");
 
+// Whether our convolutions can multiply in half precision here: what Options::fp16_arithmetic asks for.
+bool half_precision();
+
 // While one lives, OpenMP's loops of the calling thread that do not say how many threads they take, some of
 // those that prepare weights, take as many as this.
 class ThreadCount

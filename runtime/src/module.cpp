@@ -241,6 +241,7 @@ PYBIND11_MODULE(_ncnn, m)
     m.def("layer_libraries", runtime::outside_libraries);
     m.def("default_threads", runtime::default_threads, "root"_a = "");
     m.def("memory_limit", runtime::memory_limit, "root"_a = "");
+    m.def("half_precision", runtime::half_precision);
 
     m.def("serve", serve, "control"_a);
 

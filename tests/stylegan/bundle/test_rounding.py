@@ -104,7 +104,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(CONFIGS, "small", Config("small", "v2ada", V2ADA, None))
     arguments = ["--cfg", "small", "--ckpt", "random:3", "--out", "m", "--seeds", "1"]
-    assert export.main([*arguments, "--weights", "fp16", "--dump-passes", "dump"]) == 0
+    assert export.main([*arguments, "--fp16", "--dump-passes", "dump"]) == 0
     said = capsys.readouterr().out
     manifest = json.loads(Path("m.json").read_text())["weights"]
     assert f"picture of seed 0 by up to {manifest['picture_error']:.1e}" in said and "m_synthesis.bin" in said
