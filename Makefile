@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo studio studio-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test aarch64-pictures setup-studio setup-demo setup-dev clean
+.PHONY: demo studio studio-test ray-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test aarch64-check aarch64-pictures setup-studio setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -63,6 +63,11 @@ studio-test: setup-dev
 	$(BIN)/python -m pip install -q -c constraints.txt playwright
 	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py tests/runtime/test_studio_net_page.py
 
+# What makes shards, on a Ray cluster in this machine. Ray brings a hundred MB, and is not in [dev].
+ray-test: setup-dev
+	$(BIN)/python -m pip install -q -c constraints.txt "ray[data]"
+	$(BIN)/python -m pytest -q tests/runtime/test_batch_ray.py
+
 # The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt sphinx myst-parser furo
@@ -110,6 +115,10 @@ aarch64-test: setup-dev
 	  -DNCNN_BUILDER_PROGRAM=OFF -DNCNN_BUILDER_PYTHON=OFF -DPython_EXECUTABLE=$(BIN)/python
 	$(CMAKE) --build $(AARCH64) --parallel $$(getconf _NPROCESSORS_ONLN)
 	$(BIN)/ctest --test-dir $(AARCH64) --output-on-failure
+
+# Of it what an emulator does in minutes, and a picture by the program stylegan: with an ncnn of few layers.
+aarch64-check: setup-dev
+	.ci/aarch64-check $(BIN)/python $(AARCH64)-check
 
 # The program stylegan and the wheel, likewise: their pictures are those of this machine within a level.
 aarch64-pictures: setup-dev

@@ -13,6 +13,8 @@ set(NCNN_PINNED_SHA256 "ad8cdd63e9755cfa8e23b9b6d9ce46156077d80298a89e7c3ba325ff
 
 option(NCNN_BUILDER_VULKAN "Build ncnn with Vulkan: Net(vulkan=True)" OFF)
 option(NCNN_BUILDER_BF16 "Build ncnn with bf16: Net(bf16_storage=True)" OFF)
+set(NCNN_BUILDER_NCNN_LAYERS "" CACHE STRING
+  "Those of ncnn's layers that are built, such as Convolution;Reduction, with all that they and ncnn itself need; nothing: all")
 
 # NCNN_RUNTIME_CPU (ncnn's default, spelled out) compiles the instruction sets and picks one at run time: the binary
 # runs on any x86-64 or aarch64. NCNN_SIMPLEVK looks for Vulkan at run time, so a Vulkan build also runs where there is
@@ -79,6 +81,7 @@ function(_ncnn_build prefix)
   execute_process(
     COMMAND "${Python_EXECUTABLE}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/build_ncnn.py" --version ${NCNN_PINNED_VERSION}
       --sha256 ${NCNN_PINNED_SHA256} --prefix "${prefix}" --include "${_ncnn_objects}" --cmake "${CMAKE_COMMAND}"
+      "--layers=${NCNN_BUILDER_NCNN_LAYERS}"
       -- ${configure}
     RESULT_VARIABLE rc ERROR_VARIABLE error)
   if(NOT rc EQUAL 0)
@@ -96,7 +99,7 @@ if(NOT ncnn_DIR)
   endif()
   string(SHA256 _ncnn_key "${NCNN_PINNED_SHA256};${NCNN_PINNED_OPTIONS};${_ncnn_objects_key};${CMAKE_SYSTEM_NAME};\
 ${CMAKE_SYSTEM_PROCESSOR};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION}\
-${_ncnn_toolchain_key}${CMAKE_OSX_ARCHITECTURES}${_ncnn_platform}")
+${_ncnn_toolchain_key}${CMAKE_OSX_ARCHITECTURES}${_ncnn_platform}${NCNN_BUILDER_NCNN_LAYERS}")
   string(SUBSTRING "${_ncnn_key}" 0 12 _ncnn_key)
   set(_ncnn_prefix "${_ncnn_root}/ncnn-${NCNN_PINNED_VERSION}-${_ncnn_key}")
   if(NOT EXISTS "${_ncnn_prefix}")

@@ -17,9 +17,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -225,6 +226,39 @@ def beside(prefix: Path, ending: str) -> Path:
     return prefix.with_name(prefix.name + ending)
 
 
+MADE = re.compile(r"create_layer\w*\((?:ncnn::)?LayerType::(\w+)")
+"""A layer that another one, or ncnn itself, makes for its own use."""
+
+
+def left_out(source: Path, wanted: list[str]) -> list[str]:
+    """Arguments for cmake that leave out all layers but those that are wanted, and what these and ncnn itself make."""
+    names = re.findall(r"^ncnn_add_layer\((\w+)", (source / "CMakeLists.txt").read_text(), re.M)
+    if unknown := [name for name in wanted if name not in names]:
+        known = "\n  ".join(textwrap.wrap(" ".join(names), 100))
+        raise SetupError(f"it has no layer {unknown[0]}: NCNN_BUILDER_NCNN_LAYERS takes some of\n  {known}\n")
+    kept, fresh = set[str](), {*wanted, "Input", "Split", *made_in(source.glob("*.cpp"))}
+    while fresh:
+        kept |= fresh
+        files = (path for name in fresh for path in (source / "layer").rglob(f"{name.lower()}*.cpp"))
+        fresh = made_in(files) - kept
+    return [f"-DWITH_LAYER_{name.lower()}=OFF" for name in names if name not in kept]
+
+
+def made_in(files: Iterable[Path]) -> set[str]:
+    """The layers that these files of ncnn's source, and headers beside them, make."""
+    waiting, seen, made = list(files), set[Path](), set[str]()
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        made.update(MADE.findall(text))
+        headers = re.findall(r'^#include "(\w+\.h)"', text, re.M)
+        waiting += [place / header for header in headers for place in (path.parent, path.parent.parent)]
+    return made
+
+
 def build(args: argparse.Namespace, terminal: Terminal) -> None:
     prefix, work, log = args.prefix, beside(args.prefix, ".build"), beside(args.prefix, ".log")
     what = f"ncnn {args.version}"
@@ -240,11 +274,13 @@ def build(args: argparse.Namespace, terminal: Terminal) -> None:
         source_dir = work / f"ncnn-{args.version}"
         with (source_dir / "src" / "CMakeLists.txt").open("a") as lists:
             lists.write(f'\ninclude("{args.include.as_posix()}")\n')
+        wanted = [name for name in args.layers.split(";") if name]
+        more = left_out(source_dir / "src", wanted) if wanted else []
         # Flags of the caller's environment (-march=native, say) are not for a build that is shared and portable.
         env = {k: v for k, v in os.environ.items() if k not in ("CFLAGS", "CXXFLAGS", "LDFLAGS")}
         terminal.show(f"{what}: configuring")
         run([args.cmake, "-S", str(source_dir), "-B", str(work / "build"),
-             f"-DCMAKE_INSTALL_PREFIX={work / 'install'}", *args.configure], log, env=env)  # fmt: skip
+             f"-DCMAKE_INSTALL_PREFIX={work / 'install'}", *args.configure, *more], log, env=env)  # fmt: skip
         parallel = [] if "CMAKE_BUILD_PARALLEL_LEVEL" in env else ["--parallel", str(jobs())]
         progress = Progress(terminal, f"{what}, once for all checkouts")
         run([args.cmake, "--build", str(work / "build"), "--config", "Release", *parallel], log, progress, env)
@@ -265,6 +301,7 @@ def main() -> int:
         "--include", required=True, type=Path, help="CMake file for the end of ncnn's src/CMakeLists.txt"
     )
     parser.add_argument("--cmake", required=True)
+    parser.add_argument("--layers", default="", help="of ncnn, with ; between them; nothing: all")
     parser.add_argument("configure", nargs="*")
     args = parser.parse_args()
     terminal = Terminal()

@@ -248,3 +248,30 @@ def test_lines_of_make_and_ninja(monkeypatch: pytest.MonkeyPatch) -> None:
         "ncnn: 100 of 200 files, 1:00, about 1:00 left",
         "ncnn: 75 %, 1:30, about 0:30 left",
     ]
+
+
+def test_layers_that_are_left_out(tmp_path: Path) -> None:
+    """Kept is what is wanted, what ncnn makes, and what these make: by a header, for one processor, in turn."""
+    files = {
+        "src/CMakeLists.txt": "".join(
+            f"ncnn_add_layer({name})\n"
+            for name in ("Input", "Split", "Packing", "Pooling", "Convolution", "Padding", "ReLU", "Gemm", "SDPA")
+        ),
+        "src/mat.cpp": "op = create_layer(LayerType::Packing); if (index == LayerType::SDPA) {}",
+        "src/layer/sdpa.cpp": "create_layer_cpu(ncnn::LayerType::Gemm);",
+        "src/layer/x86/convolution_x86.cpp": '#include "convolution_x86.h"\n#include "activation.h"\n',
+        "src/layer/convolution.cpp": "ncnn::create_layer_cpu(ncnn::LayerType::Padding);",
+        "src/layer/activation.h": "create_layer(LayerType::ReLU);",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    module = script()
+    off = [f"-DWITH_LAYER_{name}=OFF" for name in ("pooling", "gemm", "sdpa")]
+    assert module.left_out(tmp_path / "src", ["Convolution"]) == off
+    assert "-DWITH_LAYER_gemm=OFF" not in module.left_out(tmp_path / "src", ["SDPA"])
+    with pytest.raises(
+        module.SetupError, match=r"no layer Conv: NCNN_BUILDER_NCNN_LAYERS takes some of\n  Input Split"
+    ):
+        module.left_out(tmp_path / "src", ["Conv"])

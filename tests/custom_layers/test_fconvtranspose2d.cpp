@@ -86,6 +86,8 @@ static ncnn::Mat in_ncnns_order(const Geometry& g, const ncnn::Mat& w)
 
 static void one(const Geometry& g, const std::vector<Mode>& modes)
 {
+    if (!its_turn())
+        return;
     const ncnn::Mat x = random_mat({g.in, g.h, g.w}, 1);
     const ncnn::Mat w = random_mat({g.in, g.out / g.group, g.kernel_h, g.kernel_w}, 2, -1.f, 1.f);
     const ncnn::Mat b = random_mat({g.out}, 3);
