@@ -384,8 +384,7 @@ KEYS = {
     "fp16": Key(
         truth,
         "fp16=true",
-        "convolutions multiply in half precision, where the processor can: 64-bit ARM, from\n"
-        "ARMv8.2 on",
+        "convolutions multiply in half precision, where the processor can: 64-bit ARM, from\nARMv8.2 on",
     ),
     "isolate": Key(
         truth,
