@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ncnn_builder as nb
 from stylegan import command_line
 from stylegan.errors import CheckpointError
 from stylegan.networks.configs import WHICH
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--which", default="G_ema", choices=WHICH, help="network of a file with several (default %(default)s)"
     )
+    parser.add_argument(
+        "--delta", metavar="FILE", type=Path, help="what stylegan.project --tune added to the weights of IN"
+    )
     parser.add_argument("--sha256", metavar="HEX", help="what the sha256 of IN must be")
     parser.add_argument(
         "--weights", default="fp32", choices=nb.STORAGES, help="fp16 halves the file (default %(default)s)"
@@ -45,10 +52,20 @@ def _parser() -> argparse.ArgumentParser:
 def _to_safetensors(args: argparse.Namespace) -> tuple[str, ...]:
     from stylegan.checkpoints.convert import convert
 
-    return convert(args.source, args.out, args.which, args.sha256, args.weights)
+    return convert(args.source, args.out, args.which, args.sha256, args.weights, _change(args))
+
+
+def _change(args: argparse.Namespace) -> Callable[[dict[str, Tensor]], dict[str, Tensor]] | None:
+    if args.delta is None:
+        return None
+    from stylegan.projector.tuning import added, read_delta
+
+    return lambda state: added(state, read_delta(args.delta, state))
 
 
 def _to_pkl(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.delta is not None:
+        raise CheckpointError(f"--delta {args.delta}: it is added to one network: convert to .safetensors first")
     for name, value, usual in (("--which", args.which, "G_ema"), ("--weights", args.weights, "fp32")):
         if value != usual:
             raise CheckpointError(f"{name} {value}: a .pkl has all networks, in fp32: leave it out")

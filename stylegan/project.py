@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylegan import command_line
+from stylegan.bundle.write import export_generator
 from stylegan.errors import ProjectionError
 from stylegan.stopping import Stop
 
@@ -32,6 +32,8 @@ def _parser() -> argparse.ArgumentParser:
         "  projected.png     the picture of the style\n"
         "  project.mp4       how it was found, beside the target\n"
         "  project.json      settings, distances, what was compared\n"
+        "and with --tune tuned.png, tuned.delta.safetensors (what was added to the network's weights), and the bundle\n"
+        "tuned: python -m runtime.run mode=image model=OUT/tuned OUT/projected_w.npz\n"
         "Ctrl-C and SIGTERM save the work, and the same command goes on with it.",
         epilog=textwrap.fill(command_line.EPILOG, 100),
     )
@@ -57,6 +59,31 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a style of its own for every layer: nearer to the picture, but less of what the network knows to draw",
     )
+    parser.add_argument(
+        "--together",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="with --w-plus: the weight of how far the layers' styles are from their mean, such as 0.1; nearer to what "
+        "the network knows, and better to edit (default %(default)s)",
+    )
+    parser.add_argument(
+        "--nearest",
+        type=int,
+        default=0,
+        metavar="N",
+        help="start from the one of N drawn styles, such as 10000, whose picture is nearest; their pictures take "
+        "their time (default 0: from the mean style, as the official projector)",
+    )
+    parser.add_argument(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then tune the network for N steps, such as 350, so that the style makes the picture itself (pivotal "
+        "tuning), and export it (default %(default)s)",
+    )
+    parser.add_argument("--tune-lr", type=float, default=3e-4, metavar="X", help="of that (default %(default)s)")
     parser.add_argument("--class", type=int, dest="label", metavar="N", help="the label, for a network that has labels")
     parser.add_argument("--fps", default="30", metavar="N", help="frames a second of the video (default %(default)s)")
     parser.add_argument("--no-video", action="store_true", help="no project.mp4")
@@ -82,10 +109,11 @@ def _prepare(args: argparse.Namespace) -> Work:
     from stylegan import devices
     from stylegan._torch import torch
     from stylegan.checkpoints import checkpoint
-    from stylegan.projector import PIXELS, Projector, Settings, choose, picture, results
+    from stylegan.projector import PIXELS, Projector, Settings, Tuning, choose, picture, results
     from stylegan.projector.run import Work, saved_work
 
-    settings = Settings(args.steps, args.lr, args.seed, args.w_plus)
+    settings = Settings(args.steps, args.lr, args.seed, args.w_plus, args.together, args.nearest)
+    tuning = Tuning(args.tune, args.tune_lr)
     opened = picture.open_target(args.target)
     results.check_folder(out)
     device = devices.choose(args.device)
@@ -99,7 +127,7 @@ def _prepare(args: argparse.Namespace) -> Work:
     asked = {
         "network": f"{loaded.source} of {args.cfg}" if not loaded.sha256 else f"{args.which} of {loaded.sha256}",
         "target": hashlib.sha256(target.tobytes()).hexdigest(),
-        **dataclasses.asdict(settings),
+        **settings.asked(),
         "class": args.label,
         "features": distance.sha256 or PIXELS,
     }
@@ -120,6 +148,8 @@ def _prepare(args: argparse.Namespace) -> Work:
         fps=None if args.no_video or obstacle else fps,
         quiet=args.quiet,
         seconds=found.seconds if found else 0.0,
+        tuning=tuning,
+        G=G,
     )
 
 
@@ -151,10 +181,28 @@ def _project(args: argparse.Namespace) -> int:
     stop = _Stop()
     with stop:
         finished = work.carry_out(stop.check)
+    if finished and work.delta:
+        _export(args, work)
     if not finished and stop.signal is not None:
         sys.stderr.write(f"stylegan.project: {work.stopped_at()}\n")
         return 128 + stop.signal
     return 0
+
+
+def _export(args: argparse.Namespace, work: Work) -> None:
+    """The tuned network, as the bundle OUT/tuned; its noise stays open where it has any, and is its own by default."""
+    from stylegan.projector.tuning import added
+
+    G = work.G.cpu()
+    G.load_state_dict(added(G.state_dict(), work.delta))
+    out = Path(args.out) / "tuned"
+    export_generator(
+        *(G, out, "fused", []),
+        noise_mode="input" if G.family == "v2ada" else "const",
+        weights={"source": f"{work.origin['source']}, tuned", "sha256": None, "random": work.origin["random"]},
+    )
+    if not args.quiet:
+        print(out.with_suffix(".json"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import ncnn_builder as nb
@@ -15,12 +15,18 @@ LARGEST_HALF = 65504.0
 
 
 def convert(
-    source: str, out: Path, which: str = "G_ema", sha256: str | None = None, weights: str = "fp32"
+    source: str,
+    out: Path,
+    which: str = "G_ema",
+    sha256: str | None = None,
+    weights: str = "fp32",
+    change: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None,
 ) -> tuple[str, ...]:
     """Write one network of a checkpoint, file or URL, as a safetensors file: its state_dict. Returns the notes on it.
 
     weights: one of ncnn_builder.STORAGES. "fp16" rounds to half precision, for a file of half the size; tensors with
-    numbers that it does not hold stay float32. Whoever reads the file computes in float32.
+    numbers that it does not hold stay float32. Whoever reads the file computes in float32. change: what is made of the
+    state_dict first, if anything.
     The metadata holds family and init_kwargs, so that the file alone makes the network. It is written only when the
     network could be built of it; equal input gives equal bytes. Raises CheckpointError, PackageMissing and
     ncnn_builder.EmitError; nothing is written then.
@@ -29,7 +35,8 @@ def convert(
         raise CheckpointError(f"cannot convert to {out}: expected a name that ends in .safetensors")
     found = checkpoint.load(source, which, sha256)
     network = checkpoint.build_generator(found.family, found.init_kwargs, found.state, found.source)
-    state = {key: _stored(value, weights) for key, value in network.state_dict().items()}
+    changed = network.state_dict() if change is None else change(network.state_dict())
+    state = {key: _stored(value, weights) for key, value in changed.items()}
     nb.write_files({out: [readers.safetensors_bytes(found.family, found.init_kwargs, state)]})
     return found.notes
 

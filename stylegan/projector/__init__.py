@@ -12,6 +12,7 @@ from __future__ import annotations
 from stylegan.projector.distance import PIXELS, Distance, NetworkDistance, PixelDistance, choose
 from stylegan.projector.optimise import Projection, Projector, project
 from stylegan.projector.schedule import Settings
+from stylegan.projector.tuning import Tuning
 
 __all__ = [
     "PIXELS",
@@ -21,6 +22,7 @@ __all__ = [
     "Projection",
     "Projector",
     "Settings",
+    "Tuning",
     "choose",
     "project",
 ]

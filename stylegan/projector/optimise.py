@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from stylegan.projector import saved
 from stylegan.projector.distance import Distance, PixelDistance
 from stylegan.projector.schedule import NOISE_WEIGHT, Settings, jitter, learning_rate, noise_regularisation, normalise
 
+DRAWN_BATCH = 16
+"""Pictures at a time of those that the nearest is chosen from."""
 SAMPLES, SAMPLES_SEED, BATCH = 10_000, 123, 1000
 """Latents that the mean style is estimated from, and their seed: the official numbers."""
 
@@ -81,9 +83,18 @@ class Projector:
         planes = {name: plane for name, plane in G.synthesis.named_buffers() if name.endswith(NOISE)}
         self._random = torch.Generator().manual_seed(settings.seed)  # of the CPU: the same numbers on every device
         rows = G.num_ws if settings.w_plus else 1
+        shape = [1, G.img_channels, G.img_resolution, G.img_resolution]
+        target = torch.as_tensor(target).to(self.device, torch.float32)[None]
+        if list(target.shape) != shape or not target.isfinite().all():
+            raise ProjectionError(f"target: expected finite numbers {shape[1:]}, got {list(target.shape)[1:]}")
+        distance.to(self.device)
+        # With a gradient, as all later ones: a network that gives none is refused now.
+        self._wanted = distance.features(target.requires_grad_()).detach()
+        self.target = target.detach()
         if state is None:
             w_avg, self.w_std = mapping_statistics(G, label)
-            w = w_avg.expand(1, rows, -1)
+            start = self._nearest(G, label, w_avg) if settings.nearest else w_avg
+            w = start.expand(1, rows, -1)
             noises = {name: self._normal(plane.shape) for name, plane in planes.items()}
             self.trajectory: list[Tensor] = []
             self.distances: list[float] = []
@@ -108,13 +119,21 @@ class Projector:
             }
             self._optimiser.state[tensor] = {"step": torch.tensor(float(len(self.distances))), **moments}
 
-        shape = [1, G.img_channels, G.img_resolution, G.img_resolution]
-        target = torch.as_tensor(target).to(self.device, torch.float32)[None]
-        if list(target.shape) != shape or not target.isfinite().all():
-            raise ProjectionError(f"target: expected finite numbers {shape[1:]}, got {list(target.shape)[1:]}")
-        distance.to(self.device)
-        # With a gradient, as all later ones: a network that gives none is refused now.
-        self._wanted = distance.features(target.requires_grad_()).detach()
+    def _nearest(self, G: Any, label: Tensor | None, w_avg: Tensor) -> Tensor:
+        """[w_dim], of settings.nearest styles and the mean one: that whose picture is nearest to the target."""
+        best, least = w_avg, float(self._distances(w_avg[None])[0])
+        for drawn in drawn_styles(G, label, self.settings.nearest, DRAWN_BATCH):
+            found = self._distances(drawn)
+            if float(found.min()) < least:
+                best, least = drawn[int(found.argmin())], float(found.min())
+        return best
+
+    def _distances(self, w: Tensor) -> Tensor:
+        """Of the pictures of styles [N, w_dim]: [N]."""
+        with torch.no_grad():
+            image = self._synthesis(w[:, None].to(self.device).expand(-1, self.num_ws, -1), noise_mode="const")
+            pictures = ((image + 1) * 127.5).split(1)
+            return torch.stack([self.distance_of(picture) for picture in pictures])
 
     @property
     def done(self) -> bool:
@@ -144,6 +163,9 @@ class Projector:
         noise = self._normal(self.w.shape) * jitter(step, self.settings, self.w_std)
         distance = self.distance_of(self.picture(self.w + noise, self.noises))
         loss = distance + NOISE_WEIGHT * noise_regularisation(self.noises.values())
+        if self.settings.together:  # relative to how far styles of different pictures lie apart
+            apart = (self.w - self.w.mean(dim=1, keepdim=True)).square().sum(dim=2).mean() / self.w_std**2
+            loss = loss + self.settings.together * apart
         if not loss.isfinite():
             raise ProjectionError(f"step {step}: the distance is no longer finite: choose a smaller learning rate")
         self._optimiser.zero_grad()
@@ -184,12 +206,19 @@ def mapping_statistics(G: Any, label: Tensor | None) -> tuple[Tensor, float]:
     if (label is None) != (G.c_dim == 0) or (label is not None and list(label.shape) != [G.c_dim]):
         got = "none" if label is None else list(label.shape)
         raise ProjectionError(f"label: expected {f'[{G.c_dim}]' if G.c_dim else 'none'} for this network, got {got}")
-    device = next(G.parameters()).device
-    z = torch.from_numpy(np.random.RandomState(SAMPLES_SEED).randn(SAMPLES, G.z_dim)).float()
-    c = None if label is None else label.to(device, torch.float32).expand(BATCH, -1)
-    with torch.no_grad():
-        ws = [G.mapping.styles(part.to(device), c, 1, None, False) for part in z.split(BATCH)]  # w_avg stays as it is
-    w = torch.cat([part[:, 0].cpu() for part in ws]).double()  # [SAMPLES, w_dim]
+    w = torch.cat(list(drawn_styles(G, label, SAMPLES, BATCH))).double()  # [SAMPLES, w_dim]
     w_avg = w.mean(dim=0)
     w_std = float((w - w_avg).square().sum(dim=1).mean().sqrt())
     return w_avg.float(), w_std
+
+
+def drawn_styles(G: Any, label: Tensor | None, count: int, batch: int) -> Iterator[Tensor]:
+    """`count` styles in parts [batch, w_dim], on the CPU: the same at every call."""
+    device = next(G.parameters()).device
+    random = np.random.RandomState(SAMPLES_SEED)
+    for first in range(0, count, batch):
+        z = torch.from_numpy(random.randn(min(batch, count - first), G.z_dim)).float()
+        c = None if label is None else label.to(device, torch.float32).expand(len(z), -1)
+        with torch.no_grad():
+            ws = G.mapping.styles(z.to(device), c, 1, None, False)  # w_avg stays as it is
+        yield ws[:, 0].cpu()

@@ -18,6 +18,7 @@ from stylegan.projector.optimise import Projector
 from stylegan.projector.picture import to_uint8
 
 STATE = "project.state.safetensors"
+TUNED, DELTA = "tuned.png", "tuned.delta.safetensors"
 STYLE, TARGET, PICTURE, REPORT, VIDEO = "projected_w.npz", "target.png", "projected.png", "project.json", "project.mp4"
 MOST_FRAMES = 300
 
@@ -41,6 +42,12 @@ def picture_of(projector: Projector, w: Tensor) -> Picture:
     """Of a style [1 or num_ws, w_dim], with the network's own noise: [H, W, C]."""
     with torch.no_grad():
         return to_uint8(projector.picture(w[None])[0].cpu().numpy())
+
+
+def psnr(picture: Tensor, target: Tensor) -> float:
+    """In decibels, of numbers of 0..255; a picture shows no others."""
+    square = float((picture.clamp(0, 255) - target).double().square().mean())
+    return round(10 * math.log10(255**2 / max(square, 1e-10)), 3)
 
 
 def style_file(w: Tensor, description: str) -> bytes:

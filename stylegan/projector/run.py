@@ -16,7 +16,8 @@ from stylegan._torch import torch
 from stylegan.errors import PackageMissing, ProjectionError, needs
 from stylegan.projector import results, saved
 from stylegan.projector.optimise import Projector
-from stylegan.projector.picture import png
+from stylegan.projector.picture import png, to_uint8
+from stylegan.projector.tuning import PREFIX, Tuning, added, delta_bytes, tune
 
 SAVE_EVERY = 30.0
 """Seconds between two savings of the state."""
@@ -47,6 +48,7 @@ class Work:
 
     target [H, W, C]; out: a folder, made when needed; asked: what must be the same to continue; origin and distance:
     of the network, and of what was compared, for the report; fps: None for no video; seconds: that it has taken so far.
+    tuning: of G, the network, where its steps are not 0. delta: what came of it, when the work is done.
     """
 
     projector: Projector
@@ -58,6 +60,9 @@ class Work:
     fps: Fraction | None
     quiet: bool
     seconds: float = 0.0
+    tuning: Tuning = field(default_factory=Tuning)
+    G: Any = None
+    delta: dict[str, Any] = field(default_factory=dict)
     _since: float = field(default_factory=time.monotonic)
 
     def carry_out(self, check: Callable[[], None]) -> bool:
@@ -137,8 +142,12 @@ class Work:
             start = projector.distance_of(projector.picture(found.trajectory[:1]))
             end = projector.distance_of(projector.picture(found.w[None]))
             with_noise = projector.distance_of(projector.picture(found.w[None], projector.noises))
+        tuned = self._tune(found.w, check) if self.tuning.steps else {}
+        if tuned:
+            names += [results.TUNED, results.DELTA]
         self.seconds += time.monotonic() - self._since
-        report = {
+        own = projector.picture(found.w[None]).detach()
+        report: dict[str, Any] = {
             "format": "ncnn-builder-projection",
             "network": dict(self.origin),
             "settings": dict(self.asked),
@@ -147,6 +156,11 @@ class Work:
                 "start": float(start),
                 "end": float(end),
                 "end_with_optimised_noise": float(with_noise) if found.noises else None,
+            },
+            "psnr": {
+                "start": results.psnr(projector.picture(found.trajectory[:1]).detach(), projector.target),
+                "end": results.psnr(own, projector.target),
+                **({"tuned": results.psnr(self._tuned_picture(found.w), projector.target)} if tuned else {}),
             },
             "steps": len(found.distances),
             "seconds": round(self.seconds, 1),
@@ -160,8 +174,38 @@ class Work:
             results.PICTURE: png(results.picture_of(projector, found.w)),
             results.REPORT: json.dumps(report, indent=1).encode() + b"\n",
         }
+        if tuned:
+            state = self.G.state_dict()
+            files[results.DELTA] = delta_bytes(self.delta, state)
+            files[results.TUNED] = png(to_uint8(self._tuned_picture(found.w)[0].cpu().numpy()))
         nb.write_files({self.out / name: [data] for name, data in files.items()})
         (self.out / results.STATE).unlink(missing_ok=True)
-        self._say(f"distance {float(start):.4g} at the mean style, {float(end):.4g} at the one found")
+        begun = "nearest of the styles drawn" if projector.settings.nearest else "mean style"
+        self._say(f"distance {float(start):.4g} at the {begun}, {float(end):.4g} at the one found")
+        decibels = ", ".join(f"{value:.2f} dB ({name})" for name, value in report["psnr"].items())
+        self._say(f"peak signal to noise: {decibels}")
         for name in names:
             self._say(str(self.out / name))
+
+    def _tune(self, w: Any, check: Callable[[], None]) -> dict[str, Any]:
+        with self._bar(self.tuning.steps, 0, "tuning") as bar:
+
+            def on_step(loss: float) -> None:
+                check()
+                bar.update()
+                bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
+
+            projector = self.projector
+            self.delta = tune(self.G, w, projector.target, projector.distance_of, self.tuning, on_step)
+        # As the file has it.
+        self.delta = {name: change.half().float() for name, change in self.delta.items()}
+        return self.delta
+
+    def _tuned_picture(self, w: Any) -> Any:
+        """[1, C, R, R] of 0..255."""
+        state = added(self.G.state_dict(), self.delta)
+        inside = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+        ws = w.to(self.projector.device)[None]
+        with torch.no_grad():
+            image = torch.func.functional_call(self.G.synthesis, inside, (ws,), {"noise_mode": "const"})
+        return (image + 1) * 127.5

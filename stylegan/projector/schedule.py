@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from stylegan._torch import Tensor, functional, torch
 from stylegan.errors import ProjectionError
@@ -17,6 +18,7 @@ RAMP_UP, RAMP_DOWN = 0.05, 0.25
 JITTER, JITTER_UNTIL = 0.05, 0.75
 NOISE_WEIGHT = 1e5
 MOST_STEPS, MOST_RATE = 1_000_000, 1e6
+MOST_DRAWN = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,18 @@ class Settings:
     """steps: how many. lr: the largest learning rate. seed: of all random numbers but those of the mean style.
 
     w_plus: a style of its own for every layer (W+) instead of one for all (W): closer to the picture, further from what
-    the network knows to draw. Raises ProjectionError for numbers that mean nothing.
+    the network knows to draw. together: the weight of how far these styles are from their mean, which keeps them near
+    to what the network knows (Tov et al. 2021, "Designing an Encoder for StyleGAN Image Manipulation"). nearest: so
+    many styles are drawn, and the work starts from the one whose picture is nearest; 0: from the mean style, as the
+    official projector does. Raises ProjectionError for numbers that mean nothing.
     """
 
     steps: int = 1000
     lr: float = 0.1
     seed: int = 303
     w_plus: bool = False
+    together: float = 0.0
+    nearest: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MOST_STEPS:
@@ -39,6 +46,17 @@ class Settings:
             raise ProjectionError(f"learning rate: expected above 0 to {MOST_RATE:g}, such as 0.1, got {self.lr}")
         if not 0 <= self.seed < 2**63:
             raise ProjectionError(f"seed: expected 0 to {2**63 - 1}, got {self.seed}")
+        if not 0 <= self.together <= MOST_RATE:
+            raise ProjectionError(f"weight of styles together: expected 0 to {MOST_RATE:g}, got {self.together}")
+        if self.together and not self.w_plus:
+            raise ProjectionError("weight of styles together: it is about a style for every layer (--w-plus)")
+        if not 0 <= self.nearest <= MOST_DRAWN:
+            raise ProjectionError(f"nearest: expected 0 to {MOST_DRAWN} styles, got {self.nearest}")
+
+    def asked(self) -> dict[str, Any]:
+        """By name; what came later only where it is not as before, so that work from before goes on."""
+        later = {"together": 0.0, "nearest": 0}
+        return {key: value for key, value in asdict(self).items() if value != later.get(key, ...)}
 
 
 def learning_rate(step: int, settings: Settings) -> float:
