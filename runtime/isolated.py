@@ -42,6 +42,7 @@ class Caller:
         self._memory = mmap.mmap(self._file.fileno(), HEADER)
         self._layer = np.frombuffer(self._memory, np.int32, 1)
         self._layer[0] = -1
+        self._stop = np.frombuffer(self._memory, np.uint8, 1, offset=4)  # of Progress in src/net.h
         with other:
             socket.send_fds(control, [b"."], [other.fileno(), self._file.fileno()])
 
@@ -74,6 +75,7 @@ class Caller:
             places.append(end)
             end += -(-(array.nbytes + ALIGNMENT) // ALIGNMENT) * ALIGNMENT
         self._see(end)
+        self._stop[0] = 0
         message = Writer().number(what, len(self._memory), end, len(inputs))
         for (name, array), place in zip(inputs.items(), places, strict=True):
             np.ndarray(array.shape, array.dtype, self._memory, place)[...] = array
@@ -81,6 +83,10 @@ class Caller:
         answer = ask(self._socket, message.texts(outputs), deadline)
         self._see(answer.number())
         return answer
+
+    def stop(self) -> None:
+        """The run ends before its next layer; of another thread."""
+        self._stop[0] = 1
 
     def memory(self, deadline: float | None) -> tuple[int, int]:
         answer = ask(self._socket, Writer().number(MEMORY), deadline)
@@ -126,6 +132,7 @@ class IsolatedNet:
         self._lock = threading.Lock()
         self._running: Process | None = None
         self._callers: list[Caller] = []  # of this process, that nobody uses
+        self._active: list[Caller] = []
 
     def _deadline(self) -> float | None:
         return None if self._timeout is None else time.monotonic() + self._timeout
@@ -147,7 +154,11 @@ class IsolatedNet:
         def exchange() -> Result:
             nonlocal caller
             caller = callers.pop() if callers else Caller(process.control)
-            return use(caller)
+            self._active.append(caller)
+            try:
+                return use(caller)
+            finally:
+                self._active.remove(caller)
 
         def place() -> Layer | None:
             number = -1 if caller is None else caller.layer
@@ -172,8 +183,11 @@ class IsolatedNet:
     def memory(self) -> tuple[int, int]:
         return self._call(lambda caller: caller.memory(self._deadline()))
 
-    def stop(self) -> None:
-        if (process := self._running) is not None:
+    def stop(self, gently: bool = False) -> None:
+        if gently:
+            for caller in list(self._active):
+                caller.stop()
+        elif (process := self._running) is not None:
             process.end("it was told to stop")
 
     def layers(self) -> list[tuple[str, str, list[str], list[str]]]:

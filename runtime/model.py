@@ -270,10 +270,10 @@ class Model:
             raise InputError("at_once is out of range", expected="1 to 1024", got=brief(at_once))
         return in_order(lambda w: self.image(w, **controls), styles, count, self.stop)
 
-    def stop(self) -> None:
+    def stop(self, gently: bool = False) -> None:
         """Ends what other threads compute: as ``Net.stop``."""
-        self.mapping_net.stop()
-        self.synthesis_net.stop()
+        self.mapping_net.stop(gently)
+        self.synthesis_net.stop(gently)
 
     def _style(self, name: str, value: npt.ArrayLike) -> FloatArray:
         w_dim, num_ws = self.manifest.w_dim, self.manifest.num_ws

@@ -166,9 +166,15 @@ class Net:
         open_sizes.check(self._sizes, {name: array.shape for name, array in arrays.items()})
         return arrays, names
 
-    def stop(self) -> None:
-        """Ends the runs of other threads: they raise LayerError, of an isolated net CrashError, without delay."""
-        self._net.stop()
+    def stop(self, gently: bool = False) -> None:
+        """Ends the runs of other threads: they raise LayerError, of an isolated net CrashError, without delay.
+
+        gently: an isolated net's end before their next layer instead, with LayerError, and its process stays.
+        """
+        if gently and isinstance(self._net, IsolatedNet):
+            self._net.stop(gently=True)
+        else:
+            self._net.stop()
 
     def _as_array(self, name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
         try:

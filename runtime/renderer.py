@@ -17,7 +17,7 @@ from .errors import UsageError
 from .factorisation import directions
 from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
-from .model import Model, RandomWeightsWarning
+from .model import Model, RandomWeightsWarning, to_picture
 from .net import check_threads, half_precision
 from .pictures import Picture
 from .seeds import W_AVG, Latent, Seed, read_latent
@@ -157,11 +157,19 @@ class Renderer:
             check_stop()
             yield picture
 
+    def early(self, shot: Shot, blob: str) -> Picture:
+        """What a blob [C, H, W] of the synthesis net shows of it, uint8 [H, W, C]; layers behind it do not run."""
+        given = self.model.synthesis_inputs(shot.w, shot.w1, shot.mixing, **self._controls(shot))
+        return to_picture(self.model.synthesis_net.run(given, [blob])[blob])
+
     def _picture(self, shot: Shot) -> Picture:
+        return self.model.image(shot.w, shot.w1, shot.mixing, **self._controls(shot))
+
+    def _controls(self, shot: Shot) -> dict[str, Any]:
         controls: dict[str, Any] = {"noise": self.noise, "noise_seed": self.noise_seed(shot.number)}
         controls["noise_strength"] = self._request.noise_strength
-        transform = self._transform if shot.transform is None else shot.transform
-        return self.model.image(shot.w, shot.w1, shot.mixing, transform=transform, **controls)
+        controls["transform"] = self._transform if shot.transform is None else shot.transform
+        return controls
 
     def _check(self) -> None:
         request, manifest = self._request, self._manifest

@@ -75,8 +75,9 @@ def check_seed(seed: Seed) -> None:
         raise UsageError("no such seed here", expected=expected, got=repr(seed.text[:100]))
 
 
-def paint(shelf: Shelf, model: str, wanted: Mapping[str, str]) -> Painted:
-    """Raises NcnnError for everything that is wrong."""
+def paint(shelf: Shelf, model: str, wanted: Mapping[str, str], early: bool = False) -> Painted:
+    """early: a smaller picture, which is there sooner, where the network allows one. Raises NcnnError for all that is
+    wrong."""
     request = read_recipe(model, wanted)
     loaded = shelf.load(model)
     check_channels(loaded.manifest, ".png")
@@ -84,8 +85,15 @@ def paint(shelf: Shelf, model: str, wanted: Mapping[str, str]) -> Painted:
     renderer = Renderer(request, loaded.manifest, request.seeds, 1, loaded.model)
     mixed = request.mode == "mix"
     shot = renderer.mixed(request.seeds) if mixed else Shot(0, renderer.style(request.seeds[0]))
-    picture = next(renderer.pictures([shot]))
+    level = shelf.previews.choose(loaded.manifest) if early else None
+    picture = renderer.early(shot, level[1]) if level else next(renderer.pictures([shot]))
     seconds = time.perf_counter() - begun
+    shelf.previews.took(loaded.manifest, level[0] if level else 0, seconds)
+    said = (model, *sorted(wanted.items()))
+    if level:
+        picture = shelf.previews.early(loaded.manifest, said, picture)
+    else:
+        shelf.previews.whole(loaded.manifest, said, picture)
     return Painted(picture, recipe(request, loaded.manifest, renderer), seconds, loaded.manifest.digest)
 
 

@@ -75,11 +75,11 @@ class Studio:
         """Four bytes that say how long the JSON behind them is, then the pixels, uint8 [H, W, C].
 
         client: of the page; thumbnail: no side is longer, and it waits behind what pages show; now: what is being made
-        for the page is stopped.
+        for the page is stopped; early: a smaller picture, where one is there sooner.
         """
         wish = await read_wish(request)
         size, client, now = wish.size(), wish.text("client", 64), wish.flag("now")
-        work = partial(self._pixels, wish.text("model", LONGEST), wish.recipe(), size)
+        work = partial(self._pixels, wish.text("model", LONGEST), wish.recipe(), size, wish.flag("early"))
         ticket = self._ticket(client, wish.text("model", LONGEST), work)
         ticket = self.desk.other(ticket) if size else self.desk.view(ticket, now)
         return Response(await awaited(request, self.desk, ticket), media_type="application/octet-stream")
@@ -110,8 +110,8 @@ class Studio:
     def _ticket(self, client: str, model: str, work: Callable[[], bytes]) -> Ticket:
         return Ticket(client, work, partial(self.shelf.stop, model))
 
-    def _pixels(self, model: str, recipe: dict[str, str], size: int) -> bytes:
-        painted = paint(self.shelf, model, recipe)
+    def _pixels(self, model: str, recipe: dict[str, str], size: int, early: bool) -> bytes:
+        painted = paint(self.shelf, model, recipe, early)
         picture = reduced(painted.picture, size) if size else painted.picture
         height, width, channels = picture.shape
         return with_head({"width": width, "height": height, "channels": channels, **about(painted)}, picture.tobytes())

@@ -14,6 +14,7 @@ from ..model import Model
 from ..modes import newest_model
 from ..noise import Noise
 from ..renderer import load
+from .previews import Previews, levels
 
 KEPT = 2
 """Models in memory; a large one takes half a gigabyte."""
@@ -38,6 +39,7 @@ class Shelf:
     def __init__(self, first: str | None, threads: int | None, isolate: bool | None) -> None:
         self._threads, self._isolate = threads, isolate
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self.previews = Previews()
         self.first = self._name_of_first(first)
         load_manifest(self.first)  # a bad one is said before there is a page
 
@@ -89,7 +91,7 @@ class Shelf:
     def stop(self, name: str) -> None:
         """Ends what is being computed, from another thread."""
         if loaded := self._loaded.get(name):
-            loaded.model.stop()
+            loaded.model.stop(gently=True)  # its next picture is asked for already
 
     def about(self) -> list[dict[str, Any]]:
         """Of each model what the page needs to know; of a bad one why it cannot be chosen."""
@@ -114,6 +116,7 @@ class Shelf:
             "noise": Noise(m).choices(),
             "strength": bool(m.noise.layers),
             "transform": m.transform is not None,
+            "previews": bool(levels(m)),
             "random": m.weights.random,
             "shipped": manifest_path(name).parent == SHIPPED,
         }

@@ -21,7 +21,7 @@ MOST_BYTES = 1 << 16
 """Of a request; a recipe has a thousand at most."""
 MOST_SIZE = 4096
 MOST_SHAPES, MOST_LENGTH = 64, 1 << 24
-FIELDS = ("model", "recipe", "client", "now", "thumbnail", "suffix")
+FIELDS = ("model", "recipe", "client", "now", "thumbnail", "early", "suffix")
 
 
 class BadRequest(Exception):

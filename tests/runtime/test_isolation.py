@@ -202,6 +202,15 @@ def test_stop_ends_what_other_threads_run(tmp_path: Path) -> None:
         net.run(large())
     thread.join()
     assert net.run(SMALL)["y"].shape == (2, 4)
+    (tmp_path / "more").mkdir()
+    lines = ["Input in_a 0 1 a", "Input in_b 0 1 b", "MatMul long 2 1 a b c", "UnaryOp last 1 1 c y 0=1"]
+    net = Net(*write_net(tmp_path / "more", *lines), threads=1, isolate=True)
+    pid = process_of(net).pid
+    thread = when_it_runs(net, lambda: net.stop(gently=True))
+    with pytest.raises(LayerError, match="the run was stopped"):
+        net.run(large())
+    thread.join()
+    assert net.run(SMALL)["y"].shape == (2, 4) and process_of(net).pid == pid
 
 
 def test_several_threads_and_nets(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from runtime.errors import LayerError
 from runtime.run import main as run
 from runtime.studio.__main__ import main
 from runtime.studio.desk import Desk, Superseded, Ticket
+from runtime.studio.painter import paint
+from runtime.studio.shelf import Shelf
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,7 @@ BAD = [
     ({"recipe": {"mode": "image", "seeds": "1" * 2000}}, "seeds is no text"),
     ({"thumbnail": 1e9}, "thumbnail is no whole number"),
     ({"now": "yes"}, "now is neither"),
+    ({"early": 1}, "early is neither"),
     ({"model": "../tiny"}, "no such model here"),
     ({"model": "/etc/passwd"}, "no such model here"),
     ({"model": "broken"}, "broken.json"),
@@ -245,6 +248,36 @@ def test_films(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     assert studio.ask("api/film", {**wish, "recipe": {**recipe, "seeds": "none.npz,2,3"}})[0] == 200
     film = film_of(studio)
     assert film["state"] == "failed" and "none.npz: no such file" in film["said"]
+
+
+def test_a_smaller_picture_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the network has of it in a lower block, as large as its share of the time allows."""
+    from runtime.studio import previews
+
+    shelf = Shelf("faces", 1, False)
+    manifest = shelf.manifest("faces")
+    assert previews.levels(manifest) == {} and shelf.previews.choose(manifest) is None, "too small to gain by it"
+    monkeypatch.setattr(previews, "LEAST", 8)
+    monkeypatch.setattr(previews, "STEPS", 2)
+    assert sorted(previews.levels(manifest)) == [8, 16, 32]
+    monkeypatch.setattr(previews, "SHARE", 1e9)
+
+    def error(seed: str) -> float:
+        recipe = {"mode": "image", "seeds": seed}
+        early, whole = paint(shelf, "faces", recipe, early=True).picture, paint(shelf, "faces", recipe).picture
+        assert early.shape == (32, 32, 3) and whole.shape == (64, 64, 3)
+        return float(np.abs(whole.reshape(32, 2, 32, 2, 3).mean((1, 3)) - early).mean())
+
+    errors = [error(seed) for seed in ("85", "100", "458", "1789")]
+    shelf.previews = previews.Previews()
+    assert errors[-1] < 0.6 * error("1789"), "its colours are made those of the pictures before"
+    monkeypatch.setattr(previews, "SHARE", 0.1)
+    choices = previews.Previews()
+    for size, seconds in ((0, 1.0), (32, 0.5), (16, 0.11), (32, 0.6)):
+        choices.took(manifest, size, seconds)
+    assert (choices.choose(manifest) or ())[0] == 8
+    choices.took(manifest, 8, 0.2)
+    assert choices.choose(manifest) is None
 
 
 def test_two_pages_do_not_take_each_others_pictures(studio: Started) -> None:

@@ -20,6 +20,7 @@ from runtime.run import main as run
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from studio_page_support import drag, drop, says, seen, slide
 
 pytestmark = pytest.mark.page
 CHROMIUM = os.environ.get("NCNN_BUILDER_CHROMIUM", "/usr/bin/chromium")
@@ -71,17 +72,6 @@ def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> 
     assert [text for text in wrong if not any(part in text for part in own)] == []
 
 
-def says(page: Page, command: str) -> None:
-    expect(page.locator("#command")).to_have_text(f"python -m runtime.run {command}", timeout=20_000)
-
-
-def seen(page: Page) -> np.ndarray:
-    """The pixels of the picture, [H, W, 3]."""
-    script = "c => [c.width, c.height, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-    width, height, *data = page.locator("#picture").evaluate(script)
-    return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
-
-
 def saved(page: Page) -> bytes:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save PNG").click()
@@ -97,28 +87,6 @@ def check(page: Page) -> bytes:
     with Image.open(io.BytesIO(png)) as image:
         np.testing.assert_array_equal(seen(page), np.asarray(image))
     return png
-
-
-def drop(page: Page, data: bytes) -> None:
-    script = """bytes => { const files = new DataTransfer();
-      files.items.add(new File([new Uint8Array(bytes)], 'x.png', {type: 'image/png'}));
-      for (const type of ['dragenter', 'dragover', 'drop'])
-        document.body.dispatchEvent(new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true})); }"""
-    page.evaluate(script, list(data))
-
-
-def drag(page: Page, start: Any, end: Any, where: tuple[float, float] = (0.5, 0.5)) -> None:
-    """From the middle of an element to a place of another."""
-    a, b = start.bounding_box(), end.bounding_box()
-    page.mouse.move(a["x"] + a["width"] / 2, a["y"] + a["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(b["x"] + b["width"] * where[0], b["y"] + b["height"] * where[1], steps=8)
-    page.mouse.up()
-
-
-def slide(page: Page, name: str, value: str) -> None:
-    """As a hand does: on the way, then settled."""
-    page.locator(name).fill(value)
 
 
 def test_seeds(page: Page) -> None:
@@ -356,6 +324,40 @@ def test_the_newest_wish_wins(page: Page) -> None:
     assert asked == ["0.9", "0.6", "0.3"], "the one that took too long was given up"
     held[2]()
     says(page, "mode=image model=faces seeds=85 trunc=0.3")
+
+
+def test_a_smaller_picture_comes_first(page: Page) -> None:
+    """Of a model whose pictures take long; while sliders are dragged, what is shown early is all that is made."""
+    asked: list[tuple[str, bool]] = []
+    held: list[Callable[[], None]] = []
+
+    def models(route: Any) -> None:
+        said = route.fetch().json()
+        route.fulfill(json={**said, "models": [{**model, "previews": True} for model in said["models"]]})
+
+    def answer(route: Any) -> None:
+        wish = route.request.post_data_json
+        if wish["thumbnail"]:
+            return route.continue_()
+        asked.append((wish["recipe"].get("trunc", "1"), wish["early"]))
+        held.append(route.continue_)
+        return route.continue_() if wish["early"] else None
+
+    page.route("**/api/models", models)
+    page.route("**/api/picture", answer)
+    page.reload()
+    page.wait_for_timeout(600)  # so that pictures seem to take long
+    held[0]()
+    slide(page, "#trunc", "0.9")
+    says(page, "mode=image model=faces seeds=85 trunc=0.9")
+    page.wait_for_timeout(200)
+    assert asked == [("1", False), ("0.9", True), ("0.9", False)]
+    page.locator("#trunc").evaluate("e => { e.value = '0.8'; e.dispatchEvent(new Event('input')); }")
+    says(page, "mode=image model=faces seeds=85 trunc=0.8")
+    page.wait_for_timeout(200)
+    assert asked[3:] == [("0.8", True), ("0.8", False)], "the newest wish ends what was made"
+    held[-1]()
+    check(page)
 
 
 @pytest.mark.parametrize(

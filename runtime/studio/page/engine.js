@@ -5,17 +5,18 @@
  * @typedef {Record<string, string>} Recipe
  *
  * What the page has to know of a model. styles: how many its pictures have; noise: the kinds, the default first;
- * strength: whether its noise can be made stronger; classes: 0 where it has no labels. error: why it cannot be chosen.
+ * strength: whether its noise can be made stronger; previews: whether smaller pictures of it can be there first; classes: 0 where it has no labels. error: why it cannot be chosen.
  * @typedef {{name: string, error?: string, family: string, config: string | null, target: string, digest: string,
  *   resolution: number, channels: number, styles: number, classes: number, truncation: boolean, noise: string[],
- *   strength: boolean, transform: boolean, random: boolean, shipped: boolean}} Model
+ *   strength: boolean, transform: boolean, previews?: boolean, random: boolean, shipped: boolean}} Model
  *
  * Pixels are uint8 [height, width, channels]; milliseconds: of the networks.
  * @typedef {{width: number, height: number, channels: number, pixels: Uint8Array, milliseconds: number,
  *   command: string, digest: string}} Picture
  *
- * thumbnail: no side is longer, and it may wait; now: what is being made for this page is given up.
- * @typedef {{signal?: AbortSignal, now?: boolean, thumbnail?: number}} Options
+ * thumbnail: no side is longer, and it may wait; now: what is being made for this page is given up; early: a smaller
+ * picture, where it is there sooner.
+ * @typedef {{signal?: AbortSignal, now?: boolean, thumbnail?: number, early?: boolean}} Options
  *
  * models(): those that may be chosen, and the one to begin with. picture(): rejects with EngineError, Superseded where a
  * newer wish took its place, AbortError after its signal. png(): the file that the recipe's command writes.

@@ -5,6 +5,9 @@ import { Superseded } from "./engine.js";
 /** Milliseconds that a picture may take before a settled wish ends it, where pictures take that long at all. */
 const PATIENCE = 150;
 
+/** Milliseconds from which on a smaller picture is asked for first. */
+const LONG = 250;
+
 /**
  * @template {{key: string}} Wish  key: two wishes with the same want the same
  * @template Result
@@ -12,7 +15,7 @@ const PATIENCE = 150;
 export class Latest {
   /** @type {{wish: Wish, settled: boolean} | undefined} */
   #next;
-  /** @type {{wish: Wish, settled: boolean, controller: AbortController, begun: number} | undefined} */
+  /** early: something of it is shown already. @type {{wish: Wish, settled: boolean, controller: AbortController, begun: number, early: boolean} | undefined} */
   #running;
   /** @type {{wish: Wish, result: Result} | undefined} */
   #shown;
@@ -24,12 +27,14 @@ export class Latest {
    * @param {(result: Result, wish: Wish, settled: boolean) => void} show
    * @param {(error: unknown, wish: Wish) => void} fail
    * @param {(busy: boolean) => void} busy
+   * @param {(wish: Wish, now: boolean, signal: AbortSignal) => Promise<Result> | undefined} [early]  a smaller one
    */
-  constructor(make, show, fail, busy) {
+  constructor(make, show, fail, busy, early) {
     this.make = make;
     this.show = show;
     this.fail = fail;
     this.busy = busy;
+    this.early = early;
   }
 
   /**
@@ -51,6 +56,8 @@ export class Latest {
     this.#next = { wish, settled };
     if (!running) {
       this.#begin(false);
+    } else if (running.early) {
+      running.controller.abort(); // of what comes now something is seen at once, too
     } else if (settled && this.#usual > PATIENCE) {
       const left = PATIENCE - (performance.now() - running.begun);
       setTimeout(() => {
@@ -64,10 +71,13 @@ export class Latest {
     const next = this.#next;
     this.#next = undefined;
     if (!next) return;
-    const running = (this.#running = { ...next, controller: new AbortController(), begun: performance.now() });
+    const running = (this.#running = { ...next, controller: new AbortController(), begun: performance.now(), early: false });
     this.busy(true);
     let aborted = false;
     try {
+      now = await this.#preview(running, now);
+      if (running.early && this.#next) throw new Superseded();
+      running.begun = performance.now();
       const result = await this.make(running.wish, now, running.controller.signal);
       this.#usual = performance.now() - running.begun;
       this.#shown = { wish: running.wish, result };
@@ -80,5 +90,22 @@ export class Latest {
     this.#running = undefined;
     if (this.#next) this.#begin(aborted);
     else this.busy(false);
+  }
+
+  /**
+   * A smaller one first, where the whole takes long. What is wrong with it, the whole says.
+   * @param {{wish: Wish, controller: AbortController, early: boolean}} running
+   * @param {boolean} now
+   */
+  async #preview(running, now) {
+    const early = this.#usual > LONG ? this.early?.(running.wish, now, running.controller.signal) : undefined;
+    if (!early) return now;
+    try {
+      this.show(await early, running.wish, false);
+      running.early = true;
+    } catch {
+      if (running.controller.signal.aborted) throw new Superseded();
+    }
+    return false;
   }
 }

@@ -55,6 +55,7 @@ async function start(engine) {
     },
     complain,
     busy,
+    ({ state, recipe }, now, signal) => (store.model.previews ? engine.picture(state.model, recipe, { signal, now, early: true }) : undefined),
   );
 
   async function reload() {

@@ -52,7 +52,7 @@ export function setUpSeeds(store, engine) {
       const key = JSON.stringify([model.digest, recipe]);
       if (shown[i] === key) continue;
       try {
-        const picture = await engine.picture(model.name, recipe, { thumbnail: SIZE, signal });
+        const picture = await engine.picture(model.name, recipe, { thumbnail: SIZE, signal, early: Boolean(model.previews) });
         if (signal.aborted) return;
         draw(canvas, picture);
         for (const corner of document.querySelectorAll(`canvas.corner.${LETTERS[i]?.toLowerCase()}`)) {

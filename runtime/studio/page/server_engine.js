@@ -22,8 +22,8 @@ export class ServerEngine {
    * @param {Options} options
    * @returns {Promise<Picture>}
    */
-  async picture(model, recipe, { signal, now = false, thumbnail = 0 }) {
-    const wish = { client: this.#client, model, recipe, now, thumbnail };
+  async picture(model, recipe, { signal, now = false, thumbnail = 0, early = false }) {
+    const wish = { client: this.#client, model, recipe, now, thumbnail, early };
     const { head, data } = await this.#askForData("api/picture", wish, signal);
     return { ...head, pixels: data };
   }
