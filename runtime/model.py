@@ -152,7 +152,8 @@ class Model:
         self._psi(0.0)
         inputs = self._latent(np.zeros(self.manifest.z_dim, np.float32))
         if self.manifest.c_dim:
-            inputs["c"] = np.zeros(self.manifest.c_dim, np.float32)
+            # The mean of the classes', where each has its own; else it is the same for every label.
+            inputs["c"] = np.full(self.manifest.c_dim, 1 / self.manifest.c_dim, np.float32)
         return self._run_mapping(inputs, 0.0)
 
     def _latent(self, z: FloatArray) -> dict[str, FloatArray]:

@@ -81,6 +81,14 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "r": ("v3", {**_V3, "conv_kernel": 1, "use_radial_filters": True}),
     "s": ("v3", {**_V3, "channel_base": 64, "channel_max": 8}),  # the configuration s: t with few channels
     "t-labels": ("v3", {**_V3, "c_dim": 5, "img_channels": 1, "mapping_kwargs": dict(num_layers=3)}),
+    "xl": (  # StyleGAN-XL: 8 pixels, then twice and twice as many; a table with more rows than there are classes
+        "v3",
+        {
+            **_V3,
+            **dict(c_dim=3, num_layers=4, channel_base=128, channel_max=16, heads=[[2, 3], [2, 4]]),
+            "mapping_kwargs": dict(embed_features=7, embeddings=5),
+        },
+    ),
     "t-short": (
         "v3",
         {

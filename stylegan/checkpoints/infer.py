@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from stylegan._torch import Tensor
+from stylegan.checkpoints import xl
 from stylegan.errors import CheckpointError
 
 MARKS = {"v2ada": "synthesis.b4.conv1.weight", "v3": "synthesis.input.freqs"}
@@ -19,9 +20,6 @@ ROSINALITY = "conv1.conv.modulation.weight"
 FOREIGN = {
     r"(^|\.)(S|G|SE|GE)\.(net|blocks|initial_block)": "lucidrains' stylegan2-pytorch, whose generator is another "
     "network: two convolutions with a bilinear upsampling in a block, and noise of its own for each channel",
-    r"(^|\.)mapping\.embed_proj\.": "StyleGAN-XL, whose labels go through a pretrained embedding and have a mean "
-    "style each, and whose layers grow by super-resolution stages",
-    r"(^|\.)backbone\.synthesis\.": "EG3D or a kin of it, whose StyleGAN2 draws the planes of a scene that is rendered",
     r"(^|\.)synthesis\.layer\d+\.(conv\.|style\.|weight)": "genforce or a kin of it, whose layers have other names and "
     "shapes than the official ones",
     r"(^|\.)progression\.\d+\.conv": "rosinality's style-based-gan-pytorch, which is StyleGAN1: its styles are "
@@ -108,6 +106,8 @@ def _indices(state: State, pattern: str) -> list[int]:
 def _mapping(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     """The sizes z_dim, c_dim, w_dim; and mapping_kwargs."""
     layers = _indices(state, r"mapping\.fc(\d+)\.")
+    if "mapping.embed_proj.weight" in state:
+        return xl.mapping(state, len(layers), _shape)
     embed, c_dim = _shape(state, "mapping.embed.weight", 2) if "mapping.embed.weight" in state else (0, 0)
     if layers:
         first = _shape(state, "mapping.fc0.weight", 2)
@@ -171,6 +171,9 @@ def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str,
     layers = sorted(((int(m[2]), int(m[3]), int(m[4]), name) for name, m in names.items()), key=lambda row: row[0])
     if len(layers) < 3:
         raise CheckpointError(f"cannot tell its init_kwargs: expected layers synthesis.L0_... to L14_..., got {layers}")
+    if [i for i, *_ in layers] != list(range(len(layers))):  # the fork leaves a number out behind a stem
+        found = xl.synthesis(layers, _channels, state, _kinds(state, layers[0][3]))
+        return {**top, "mapping_kwargs": mapping, **found}
     num_layers, resolution, img_channels, _ = layers[-1]
     square = layers[0][1] * 2 - 20 not in (16, 32, 64)  # else a half of a sampling rate with two margins of 10
     if not square:  # names have the width
@@ -191,12 +194,19 @@ def _v3(state: State, top: dict[str, Any], mapping: dict[str, Any]) -> dict[str,
         kwargs["square"] = False
     if num_layers != 14:
         kwargs["num_layers"] = num_layers
-    kernel = _shape(state, f"synthesis.{layers[0][3]}.weight", 4)[2]
+    kwargs |= _kinds(state, layers[0][3])
+    return {**top, "img_resolution": resolution, "img_channels": img_channels, "mapping_kwargs": mapping, **kwargs}
+
+
+def _kinds(state: State, first: str) -> dict[str, Any]:
+    """What tells configuration R from T."""
+    kwargs: dict[str, Any] = {}
+    kernel = _shape(state, f"synthesis.{first}.weight", 4)[2]
     if kernel != 3:
         kwargs["conv_kernel"] = kernel
     if any(key.endswith("down_filter") and value.ndim == 2 for key, value in state.items()):
         kwargs["use_radial_filters"] = True
-    return {**top, "img_resolution": resolution, "img_channels": img_channels, "mapping_kwargs": mapping, **kwargs}
+    return kwargs
 
 
 def _floor(channels: int, res: int) -> tuple[int, int]:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from stylegan.errors import CheckpointError
-from stylegan.networks import v2ada, v2ada_layers, v3, v3_layers
+from stylegan.networks import class_mapping, v2ada, v2ada_layers, v3, v3_layers
 
 _CLASSES: dict[str, tuple[type, ...]] = {
     "v2ada": (v2ada.SynthesisNetwork, v2ada.SynthesisBlock, v2ada_layers.SynthesisLayer),
     "v3": (v3.SynthesisNetwork, v3_layers.SynthesisLayer),
 }
-_MAPPINGS: dict[str, type] = {"v2ada": v2ada.MappingNetwork, "v3": v3.MappingNetwork}
+_MAPPINGS: dict[str, tuple[type, ...]] = {
+    "v2ada": (v2ada.MappingNetwork,),
+    "v3": (v3.MappingNetwork, class_mapping.ClassMapping),
+}
 
 _ANY = "any"
 _IDLE: dict[str, Any] = {
@@ -64,7 +67,7 @@ def settled(family: str, said: Mapping[str, Any]) -> tuple[dict[str, Any], list[
 
     top = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
     new: dict[str, Any] = {name: said[name] for name in top if name in said}
-    new["mapping_kwargs"] = kept(said.get("mapping_kwargs") or {}, (_MAPPINGS[family],))
+    new["mapping_kwargs"] = kept(said.get("mapping_kwargs") or {}, _MAPPINGS[family])
     rest = {name: value for name, value in said.items() if name not in (*top, "mapping_kwargs", "synthesis_kwargs")}
     rest |= said.get("synthesis_kwargs") or {}
     if family == "v2ada" and type(rest.get("square")) is bool:  # StyleGAN-Human's word

@@ -100,6 +100,8 @@ def init_kwargs(module: Module, family: str) -> dict[str, Any] | None:
         kwargs = kwargs.items
     if type(args) is not tuple or len(args) > len(SIGNATURE) or not isinstance(kwargs, dict):
         raise CheckpointError(f"_init_args and _init_kwargs are {kind(args)} and {kind(kwargs)}, expected tuple, dict")
+    if inside(module, ("mapping", "embed_proj")) is not None:  # StyleGAN-XL, which says of the last head alone
+        return None
     names = _HUMAN if len(args) > 3 and type(args[3]) is bool else SIGNATURE
     merged = plain({**dict(zip(names, args, strict=False)), **kwargs}, "_init_kwargs")
     nested = {name: merged.pop(name, None) or {} for name in ("mapping_kwargs", "synthesis_kwargs")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from stylegan._torch import Tensor, safetensors_torch, torch
-from stylegan.checkpoints import file_kinds, finding, infer, keywords, official, rosinality, tensorflow_files
+from stylegan.checkpoints import eg3d, file_kinds, finding, infer, keywords, official, rosinality, tensorflow_files
+from stylegan.checkpoints.parts import Parts as Parts
+from stylegan.checkpoints.parts import State as State
 from stylegan.checkpoints.pickle_values import Stray, kind, quoted
 from stylegan.checkpoints.torch_files import Array, Module, Storage, TensorInfo, is_torch, read_pickle, read_torch
 from stylegan.errors import CheckpointError
@@ -17,23 +19,8 @@ from stylegan.errors import CheckpointError
 METADATA = "stylegan"
 """The key of a safetensors file's metadata that holds family and init_kwargs, as JSON."""
 
-State = dict[str, Tensor]
-
 BESIDE = (int, float, str, type(None))
 """What may stand among the tensors of a state_dict, such as the number of pictures seen."""
-
-
-class Parts(NamedTuple):
-    """What a file says: family and init_kwargs, None where it does not say them; the state; what else is to be said.
-
-    inferred: init_kwargs are, from the shapes of tensors of another layout.
-    """
-
-    family: str | None
-    init_kwargs: dict[str, Any] | None
-    state: State
-    notes: tuple[str, ...] = ()
-    inferred: bool = False
 
 
 def read(data: bytes, which: str) -> Parts:
@@ -65,6 +52,8 @@ def _read_content(content: Any, which: str, size: int) -> Parts:
         inside = {key: value for key, value in found.thing.items() if key not in beside}
     state = {key[len(prefix) :]: value for key, value in _tensors(inside, size).items()}
     notes = (f"its names begin with {quoted(prefix)}",) if prefix else ()
+    if prefix.endswith(eg3d.PREFIX):
+        notes = (*notes, eg3d.NOTE, eg3d.UNSCALED)
     if found.layout == "rosinality":
         latent = found.around.get("latent_avg", found.thing.get("latent_avg"))
         return _of_rosinality(state, latent if isinstance(latent, finding.TENSORS) else None, size, notes)
@@ -87,7 +76,8 @@ def _read_module(module: Module, size: int) -> Parts:
     if len(marked) == 1 and marked[0][1]:  # a network that the generator is a part of
         inner = official.inside(module, marked[0][1].rstrip(".").split("."))
         if inner is not None:
-            return _read_module(inner, size)
+            found = _read_module(inner, size)
+            return eg3d.planes(found, module) if marked[0][1] == eg3d.PREFIX else found
     state = _tensors(infos, size)
     if infer.ROSINALITY in state:
         return _of_rosinality(state, None, size)

@@ -21,6 +21,7 @@ class StyleMapping(nn.Module):
     """
 
     w_avg: Tensor
+    embed: nn.Module
 
     def __init__(
         self,

@@ -9,17 +9,17 @@ Shapes: N samples, C channels. There is no noise: noise_mode is accepted everywh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 import ncnn_builder as nb
 from stylegan._torch import Tensor, nn
+from stylegan.networks.class_mapping import ClassMapping
 from stylegan.networks.doctor_cases import generator_case, synthesis_case
 from stylegan.networks.layers import check_sizes, expect_shape
 from stylegan.networks.mapping import StyleMapping
 from stylegan.networks.v3_layers import SynthesisInput, SynthesisLayer
+from stylegan.networks.v3_stages import layers_of
 
 
 class MappingNetwork(StyleMapping):
@@ -56,7 +56,8 @@ class SynthesisNetwork(nn.Module):
     `input`, then the layers L{index}_{size}_{channels}, num_layers of them and a ToRGB layer. Cutoff and stopband
     frequencies grow geometrically from first_cutoff and first_stopband to those of the last num_critical layers,
     which are critically sampled. square False, as StyleGAN-Human has it: pictures, and all features, are half as wide
-    as high. `layer_kwargs` go to the SynthesisLayers (conv_kernel, use_radial_filters, ...).
+    as high. heads: (how many times the size, layers) of each network that StyleGAN-XL puts behind that of num_layers
+    layers, whose critically sampled ones go. `layer_kwargs` go to the SynthesisLayers (conv_kernel, ...).
     Source: Karras et al. 2021, section 3.2 and appendix C.
     """
 
@@ -76,6 +77,7 @@ class SynthesisNetwork(nn.Module):
         output_scale: float = 0.25,
         num_fp16_res: int = 4,
         square: bool = True,
+        heads: Sequence[Sequence[int]] = (),
         **layer_kwargs: Any,
     ) -> None:
         check_sizes(
@@ -84,7 +86,6 @@ class SynthesisNetwork(nn.Module):
             *(("num_critical", num_critical, 0), ("margin_size", margin_size, 0)),
         )
         last_cutoff = img_resolution / 2  # in cycles per picture
-        last_stopband = last_cutoff * last_stopband_rel
         if img_resolution < 4:
             raise ValueError(f"img_resolution must be at least 4, got {img_resolution}")
         if not 0 < first_cutoff <= last_cutoff or not first_cutoff < first_stopband or last_stopband_rel < 1:
@@ -98,51 +99,45 @@ class SynthesisNetwork(nn.Module):
             raise ValueError(f"num_critical must be 0 to num_layers - 1 = {num_layers - 1}, got {num_critical}")
         super().__init__()
         self.w_dim = w_dim
-        self.num_ws = num_layers + 2
         self.img_resolution = img_resolution
         self.img_channels = img_channels
         self.num_layers = num_layers
         self.output_scale = output_scale
 
-        exponents = np.minimum(np.arange(num_layers + 1) / (num_layers - num_critical), 1)
-        cutoffs = first_cutoff * (last_cutoff / first_cutoff) ** exponents
-        stopbands = first_stopband * (last_stopband / first_stopband) ** exponents
-        rates = np.exp2(np.ceil(np.log2(np.minimum(stopbands * 2, img_resolution))))  # pixels per picture
-        half_widths = np.maximum(stopbands, rates / 2) - cutoffs
-        sizes = rates + margin_size * 2
-        sizes[-2:] = img_resolution
-        channels = np.rint(np.minimum((channel_base / 2) / cutoffs, channel_max))
-        channels[-1] = img_channels
-        if channels.min() < 1:
-            raise ValueError(f"channel_base {channel_base} leaves layers without channels at {img_resolution} pixels")
+        layers = layers_of(
+            *(img_resolution, img_channels, channel_base, channel_max, num_layers, num_critical, first_cutoff),
+            *(first_stopband, last_stopband_rel, margin_size, heads),
+        )
 
-        def size(i: int) -> tuple[int, int]:
+        def size(n: int) -> tuple[int, int]:
             """Width and height."""
-            return int(sizes[i]) // (1 if square else 2), int(sizes[i])
+            return n // (1 if square else 2), n
 
-        self.img_size = size(num_layers)[::-1]
-        self.input = SynthesisInput(w_dim, int(channels[0]), size(0), rates[0], cutoffs[0])
+        self.img_size = size(layers[-1].after.size)[::-1]
+        first = layers[0].before
+        self.input = SynthesisInput(w_dim, first.channels, size(first.size), first.rate, first.cutoff)
+        self.num_ws = len(layers) + 1
         self.layer_names: list[str] = []
-        for i in range(num_layers + 1):
-            before = max(i - 1, 0)
+        for each in layers:
+            before, after = each.before, each.after
             layer = SynthesisLayer(
                 w_dim=w_dim,
-                is_torgb=i == num_layers,
-                is_critically_sampled=i >= num_layers - num_critical,
-                use_fp16=bool(rates[i] * 2**num_fp16_res > img_resolution),
-                in_channels=int(channels[before]),
-                out_channels=int(channels[i]),
-                in_size=size(before),
-                out_size=size(i),
-                in_sampling_rate=float(rates[before]),
-                out_sampling_rate=float(rates[i]),
-                in_cutoff=float(cutoffs[before]),
-                out_cutoff=float(cutoffs[i]),
-                in_half_width=float(half_widths[before]),
-                out_half_width=float(half_widths[i]),
+                is_torgb=each.torgb,
+                is_critically_sampled=each.critical,
+                use_fp16=bool(after.rate * 2**num_fp16_res > img_resolution),
+                in_channels=before.channels,
+                out_channels=after.channels,
+                in_size=size(before.size),
+                out_size=size(after.size),
+                in_sampling_rate=before.rate,
+                out_sampling_rate=after.rate,
+                in_cutoff=before.cutoff,
+                out_cutoff=after.cutoff,
+                in_half_width=before.half_width,
+                out_half_width=after.half_width,
                 **layer_kwargs,
             )
-            name = f"L{i}_{layer.out_size[0]}_{layer.out_channels}"
+            name = f"L{each.index}_{layer.out_size[0]}_{layer.out_channels}"
             setattr(self, name, layer)
             self.layer_names.append(name)
 
@@ -202,7 +197,9 @@ class Generator(nn.Module):
         self.img_resolution, self.img_channels = img_resolution, img_channels
         self.synthesis = SynthesisNetwork(w_dim, img_resolution, img_channels, **synthesis_kwargs)
         self.num_ws = self.synthesis.num_ws
-        self.mapping = MappingNetwork(z_dim, c_dim, w_dim, self.num_ws, **(mapping_kwargs or {}))
+        mapping_kwargs = mapping_kwargs or {}
+        kind = ClassMapping if "embed_features" in mapping_kwargs else MappingNetwork
+        self.mapping: MappingNetwork | ClassMapping = kind(z_dim, c_dim, w_dim, self.num_ws, **mapping_kwargs)
 
     def forward(
         self,

@@ -196,8 +196,6 @@ def _tensorflow(D: Discriminator) -> bytes:
 
 FOREIGN = {
     "G.blocks.0.conv1.weight": "lucidrains' stylegan2-pytorch, whose generator is another network",
-    "mapping.embed_proj.weight": "StyleGAN-XL, whose labels",
-    "backbone.synthesis.b4.conv1.weight": "EG3D",
     "synthesis.layer0.weight": "genforce",
     "b4.conv1.weight": "a synthesis network alone",
     "b4.out.weight": "a discriminator, which makes no pictures",

@@ -267,6 +267,7 @@ def test_keywords_are_the_official_ones() -> None:
         "output_scale": 0.25,
         "num_fp16_res": 4,
         "square": True,  # of StyleGAN-Human
+        "heads": (),  # of StyleGAN-XL
     }
     assert keywords(SynthesisLayer) == {
         "conv_kernel": 3,
