@@ -66,6 +66,14 @@ def test_a_picture_is_that_of_run(place: Path, options: list[str]) -> None:
     assert Path("again.png").read_bytes() == written
 
 
+def test_styles_that_are_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    moved = ("model=faces", "move=0:2.5,3:-1", "move_styles=0-2", "-q")
+    assert main(["seeds=6-7", "out=p", "workers=1", *moved]) == 0
+    assert run(["mode=image", "6", *moved, "out=one.png"]) == 0
+    assert Path("one.png").read_bytes() == Path("p/00000/seed0006.png").read_bytes()
+
+
 def test_random_noise_counts_on_through_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_bundle(tmp_path, noise="input")
     monkeypatch.chdir(tmp_path)
@@ -338,6 +346,8 @@ def test_verify_of_no_job(place: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["seeds=0-5", "out=p", "mix=1", "styles=3"], "styles= is out of range"),
         (["seeds=0-5", "out=p", "mix=1,2"], "mix= is not one seed"),
         (["seeds=0-5", "out=p", "mix=nosuch.bin"], "nosuch.bin: no such seed file"),
+        (["seeds=0-5", "out=p", "move_styles=1"], "move_styles= is about move=; expected move=; got no move="),
+        (["seeds=0-5", "out=p", "move=0:1"], "does not say which blobs its affine layers make"),
         (["seeds=0-5", "out=p", "class=1"], "class= is given, but the model has no labels"),
         (["seeds=0-5", "out=p", "noise=random"], "noise=random is not in this model"),
         (["seeds=0-5", "out=p", "rotate=20"], "rotate=, translate= and zoom= need the input 'transform'"),
