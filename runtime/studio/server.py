@@ -19,8 +19,9 @@ from .guard import App, Guard
 from .net_answers import NetAnswers
 from .nets import Nets
 from .painter import KEYS, LONGEST, Painted, paint, reduced
+from .seed_files import MOST_BYTES, keep
 from .shelf import Shelf
-from .wishes import answered, awaited, no_address, read_wish, with_head
+from .wishes import answered, awaited, no_address, read_bytes, read_wish, text, with_head
 
 PAGE = Path(__file__).with_name("page")
 TYPES = {
@@ -52,6 +53,7 @@ class Studio:
             Route("/api/models", answered(self.models), methods=get),
             Route("/api/picture", answered(self.picture), methods=post),
             Route("/api/png", answered(self.png), methods=post),
+            Route("/api/seed", answered(self.seed), methods=post),
             Route("/api/film", answered(self.film), methods=[*get, *post, "DELETE"]),
             Route("/api/film/{name}", answered(self.film_file), methods=get),
             *self._nets.routes(),
@@ -90,6 +92,13 @@ class Studio:
         model, recipe = wish.text("model", LONGEST), wish.recipe()
         ticket = self._ticket(wish.text("client", 64), model, lambda: paint(self.shelf, model, recipe).png())
         return Response(await awaited(request, self.desk, self.desk.other(ticket)), media_type="image/png")
+
+    async def seed(self, request: Request) -> Response:
+        """Keeps a file as a seed: its bytes, with its name and the model that it is for in the query."""
+        name, model = (request.query_params.get(key, "") for key in ("name", "model"))
+        data = await read_bytes(request, MOST_BYTES)
+        manifest = self.shelf.manifest(text("model", model, LONGEST))
+        return JSONResponse({"seed": await asyncio.to_thread(keep, name, data, manifest)})
 
     async def film(self, request: Request) -> Response:
         """POST begins a video, DELETE stops it, and all say how far it is."""

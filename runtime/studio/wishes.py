@@ -78,7 +78,7 @@ class Wish:
             raise BadRequest(f"the request has fields that mean nothing: {', '.join(sorted(unknown))[:200]}")
 
     def text(self, name: str, most: int) -> str:
-        return _text(name, self._fields.get(name), most)
+        return text(name, self._fields.get(name), most)
 
     def flag(self, name: str) -> bool:
         value = self._fields.get(name, False)
@@ -107,7 +107,7 @@ class Wish:
         if not isinstance(given, dict) or len(given) > MOST_SHAPES:
             raise BadRequest(f"shapes is no table of at most {MOST_SHAPES} inputs")
         for name, shape in given.items():
-            _text("the name of an input", name, LONGEST)
+            text("the name of an input", name, LONGEST)
             fits = isinstance(shape, list) and 1 <= len(shape) <= 4
             if not fits or any(type(n) is not int or not 1 <= n <= MOST_LENGTH for n in shape):
                 raise BadRequest(f"the shape of {name} is not 1 to 4 whole numbers from 1 to {MOST_LENGTH}")
@@ -120,25 +120,31 @@ class Wish:
         for key in recipe:
             if key not in keys:
                 raise BadRequest(f"recipe has a key that the page does not know: {key[:100]}")
-        return {key: _text(key, value, LONGEST) for key, value in recipe.items()}
+        return {key: text(key, value, LONGEST) for key, value in recipe.items()}
 
 
-def _text(name: str, value: object, most: int) -> str:
+def text(name: str, value: object, most: int) -> str:
     """No NUL, which no path may hold, and no half of a surrogate, which no answer may."""
     if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
         raise BadRequest(f"{name} is no text of 1 to {most} printable characters")
     return value
 
 
-async def read_wish(request: Request, known: Collection[str] = FIELDS) -> Wish:
-    """Raises BadRequest for what is too long, or no JSON of a table."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise BadRequest("the request is not application/json", 415)
+async def read_bytes(request: Request, most: int, kind: str = "application/octet-stream") -> bytes:
+    """Raises BadRequest for what is too long, or of another kind."""
+    if request.headers.get("content-type", "").partition(";")[0] != kind:
+        raise BadRequest(f"the request is not {kind}", 415)
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
-            raise BadRequest(f"the request has more than {MOST_BYTES} bytes", 413)
+        if len(body) > most:
+            raise BadRequest(f"the request has more than {most} bytes", 413)
+    return bytes(body)
+
+
+async def read_wish(request: Request, known: Collection[str] = FIELDS) -> Wish:
+    """Raises BadRequest for what is too long, or no JSON of a table."""
+    body = await read_bytes(request, MOST_BYTES, "application/json")
     try:
         fields = json.loads(body.decode(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:

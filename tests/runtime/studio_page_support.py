@@ -19,12 +19,12 @@ def seen(page: Page) -> np.ndarray:
     return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
-def drop(page: Page, data: bytes) -> None:
-    script = """bytes => { const files = new DataTransfer();
-      files.items.add(new File([new Uint8Array(bytes)], 'x.png', {type: 'image/png'}));
+def drop(page: Page, data: bytes, name: str = "x.png") -> None:
+    script = """([bytes, name]) => { const files = new DataTransfer();
+      files.items.add(new File([new Uint8Array(bytes)], name));
       for (const type of ['dragenter', 'dragover', 'drop'])
         document.body.dispatchEvent(new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true})); }"""
-    page.evaluate(script, list(data))
+    page.evaluate(script, [list(data), name])
 
 
 def drag(page: Page, start: Any, end: Any, where: tuple[float, float] = (0.5, 0.5)) -> None:

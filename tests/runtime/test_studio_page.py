@@ -183,7 +183,7 @@ def test_the_walk(page: Page) -> None:
 def test_the_timeline(page: Page, studio: Started) -> None:
     """Key pictures of seeds and mixes; the preview shows what is between them; the video is its command's file."""
     page.get_by_role("tab", name="Timeline").click()
-    film = page.get_by_role("button", name="Make MP4")
+    film = page.get_by_role("button", name="Make video")
     expect(film).to_be_disabled()
     page.locator("#key").click()
     drag(page, page.locator(".cell").nth(1), page.locator(".cell").nth(4))
@@ -211,6 +211,9 @@ def test_the_timeline(page: Page, studio: Started) -> None:
     words = ["mode=a2b", "model=faces", "seeds=85,100", "stops=1-4:b/a", "frames=6", "fps=2", "ease=cubic"]
     assert run([*words, "out=own.mp4", "-q"]) == 0
     assert Path(download.value.path()).read_bytes() == Path("own.mp4").read_bytes()
+    page.locator("#suffix").select_option(".gif")
+    film.click()
+    expect(page.locator("#film-says")).to_contain_text(".gif is in", timeout=60_000)
     slide(page, "#frames", "9999")
     film.click()
     page.locator("#film-stop").click()
@@ -288,6 +291,16 @@ def test_files_and_the_command(page: Page, studio: Started) -> None:
     ):
         drop(page, data)
         expect(page.get_by_role("alert")).to_contain_text(text)
+    np.savez("projected_w.npz", w=np.zeros((1, 10, 128), np.float32))
+    (Path("elsewhere")).mkdir()
+    np.savez("elsewhere/projected_w.npz", w=np.ones((1, 10, 128), np.float32))
+    drop(page, Path("elsewhere/projected_w.npz").read_bytes(), "projected_w.npz")
+    expect(page.locator("#command")).to_have_text(re.compile(r"seeds=projected_w-[0-9a-f]{8}\.npz$"), timeout=20_000)
+    check(page)
+    page.locator("#file").set_input_files("projected_w.npz")
+    says(page, "mode=image model=faces seeds=projected_w.npz")
+    drop(page, b"PK", "w.npz")
+    expect(page.get_by_role("alert")).to_contain_text("w.npz")
     assert run(["mode=grid", "model=faces", "rows=1", "cols=2", "out=grid.png", "-q"]) == 0
     drop(page, Path("grid.png").read_bytes())
     expect(page.get_by_role("alert")).to_contain_text("mode=grid")

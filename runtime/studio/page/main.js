@@ -138,10 +138,17 @@ function setUpFiles(engine, store, restore) {
       toast("Press Ctrl+C to copy what is marked");
     }
   });
-  /** @param {Blob | null | undefined} file */
+  /** @param {File | null | undefined} file */
   const open = async (file) => {
     if (!file) return;
     try {
+      if (/\.(npz|npy|bin)$/i.test(file.name)) {
+        if (!engine.seed) throw new EngineError("This page cannot take seeds that are files: python -m runtime.studio can.");
+        const seed = await engine.seed(store.model.name, file);
+        store.set({ seeds: store.state.seeds.with(0, seed) });
+        toast(`${seed} is seed A`);
+        return;
+      }
       const fields = await readRecipe(file);
       restore(readCommand(fields.command ?? ""), fields);
     } catch (error) {

@@ -49,6 +49,16 @@ export class ServerEngine {
     return (await this.#ask("api/png", { client: this.#client, model, recipe })).blob();
   }
 
+  /**
+   * @param {string} model
+   * @param {File} file
+   * @returns {Promise<string>}
+   */
+  async seed(model, file) {
+    const said = await this.#ask(`api/seed?${new URLSearchParams({ model, name: file.name })}`, file);
+    return (await said.json()).seed;
+  }
+
   /** @type {Films} */
   films = {
     begin: async (model, recipe, suffix) => (await this.#ask("api/film", { model, recipe, suffix })).json(),
@@ -78,7 +88,8 @@ export class ServerEngine {
   async #ask(address, body, signal, method = "GET") {
     /** @type {RequestInit} */
     const options = { signal: signal ?? null, method };
-    if (body) Object.assign(options, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    if (body instanceof Blob) Object.assign(options, { method: "POST", headers: { "content-type": "application/octet-stream" }, body });
+    else if (body) Object.assign(options, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     let response;
     try {
       response = await fetch(address, options);

@@ -23,7 +23,7 @@ const MOST_SEEDS = 26;
 export function setUpTimeline(store, engine, show, complain) {
   const keys = setUpKeys(store);
   setUpPreview(store, keys, show, complain);
-  button("film").hidden = !engine.films;
+  button("film").hidden = byId("suffix", HTMLSelectElement).hidden = !engine.films;
   if (engine.films) setUpFilms(store, keys, engine.films, complain);
 }
 
@@ -149,7 +149,7 @@ function setUpFilms(store, keys, films, complain) {
   button("film").addEventListener("click", async () => {
     try {
       const recipe = { ...filmOf(keys(), pace()), ...settingsOf(store.state, store.model) };
-      let film = await films.begin(store.model.name, recipe, ".mp4");
+      let film = await films.begin(store.model.name, recipe, byId("suffix", HTMLSelectElement).value);
       for (tell(film); film.state === "running"; tell(film)) {
         await new Promise((resolve) => setTimeout(resolve, 300));
         film = await films.about();
