@@ -149,7 +149,7 @@ th, td { text-align: left; padding: .15em .7em; border-bottom: 1px solid #e3e7ec
 td.n, th.n { text-align: right } td.n, th.n, .nowrap { white-space: nowrap }
 td.name { min-width: 15em; overflow-wrap: anywhere } td.why { min-width: 18em } .wide { overflow-x: auto }
 .int8, .block8, .block6, .block4 { color: #0b6e4f; font-weight: 600 }
-.fp16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
+.fp16, .bf16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
 .big b { display: block; font-size: 1.5em } .big span { color: #556 }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #556 }
@@ -227,7 +227,13 @@ def _row(la: Mapping[str, Any]) -> str:
 
 
 def _chart(layers: Sequence[Mapping[str, Any]]) -> str:
-    colours = {"fp16": "#2458b8", "table": "#2458b8", "fp32": "#9aa7b8", **dict.fromkeys(COMPUTED, "#0b6e4f")}
+    colours = {
+        "fp16": "#2458b8",
+        "bf16": "#2458b8",
+        "table": "#2458b8",
+        "fp32": "#9aa7b8",
+        **dict.fromkeys(COMPUTED, "#0b6e4f"),
+    }
     width, height, left = 1000, 180, 60
     values = [la["accumulated"]["relative"] or 0.0 if la["accumulated"] else 0.0 for la in layers]
     top = max([*values, 1e-6]) * 1.05

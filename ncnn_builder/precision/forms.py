@@ -13,8 +13,9 @@ from ..emit.layers import Layer
 from .halves import GREATEST
 from .int8 import CALIBRATED, as_blocks, as_int8, can_be_blocks, can_be_int8
 
-FORMS = ("fp32", "fp16", "table", "int8", "block8", "block6", "block4")
-"""fp32: as it is. fp16: weights of 16 bits, widened when loaded. table: each weight one of 256 numbers, a byte each,
+FORMS = ("fp32", "fp16", "bf16", "table", "int8", "block8", "block6", "block4")
+"""fp32: as it is. fp16: weights of 16 bits, widened when loaded. bf16: the same, where fp16
+cannot hold them. table: each weight one of 256 numbers, a byte each,
 looked up when loaded. int8: weights and products of 8 bits. block8, block6, block4: of Gemm and MultiHeadAttention,
 weights of so many bits in blocks with a scale each."""
 COMPUTED = ("int8", "block8", "block6", "block4")
@@ -59,11 +60,14 @@ def forms_of(layer: Layer, wanted: Sequence[str] = FORMS) -> dict[str, str]:
         elif form in COMPUTED:
             found[form] = can_be_blocks(layer) or ""
         else:
-            names = weights_of(layer, LEAST if form == "fp16" else LEAST_TABLE)
+            names = weights_of(layer, LEAST_TABLE if form == "table" else LEAST)
             found[form] = "" if names else "it has no large weights"
             largest = max((float(np.abs(layer.weights[n]).max()) for n in names), default=0.0)
-            if form == "fp16" and not largest <= GREATEST["fp16"]:
+            beyond = not largest <= GREATEST["fp16"]
+            if form == "fp16" and beyond:
                 found[form] = f"a weight has {largest:.3g}, and fp16 ends at {GREATEST['fp16']:g}"
+            if form == "bf16" and names and not beyond:
+                found[form] = "fp16 holds its weights, and is nearer"
             if not all(np.isfinite(layer.weights[n]).all() for n in names):
                 found[form] = "its weights are not finite"
     return found
@@ -79,7 +83,7 @@ def in_form(layer: Layer, form: str, int8: Int8 | None = None) -> Layer:
         return made if int8.correction is None else corrected(made, int8.correction)
     if form in COMPUTED:
         return as_blocks(layer, int(form.removeprefix("block")), BLOCK)
-    names = weights_of(layer, LEAST if form == "fp16" else LEAST_TABLE)
+    names = weights_of(layer, LEAST_TABLE if form == "table" else LEAST)
     weights = dict(layer.weights)
     if form == "table":
         weights.update((name, tabled(weights[name])) for name in names)

@@ -197,6 +197,18 @@ def test_numbers_that_fp16_cannot_hold_are_rescaled_or_masked(tmp_path: Path) ->
         made = read_net_files(tmp_path / "o.param")
         outputs = [examine(n, n, samples(), Options.parse("fp16"), price=False).outputs for n in (net, made)]
         assert outputs[0].relative > 0.01 and outputs[1].relative < 5e-3, (name, outputs)
+    # weights beyond 65504 in a layer whose input and result are small
+    net = convolutions(tmp_path, "heavy")
+    for name, factor in (("c1", 2.0**-20), ("c3", 2.0**20)):
+        (layer,) = (la for la in net.layers if la.name == name)
+        layer.params.update(activation_type=3, activation_params=(-1e9, 1e9))  # not to be rescaled
+        layer.weights.update(
+            (k, v * np.float32(factor)) for k, v in layer.weights.items() if name == "c1" or k != "bias"
+        )
+    heavy = nb.quantize_net(
+        written(net, tmp_path, "heavy").path, data, budget="psnr=40", aim="size", forms=("fp16", "bf16"), device=device
+    )
+    assert heavy.choice["c3"] == "bf16" and heavy.choice["c4"] == "fp16", heavy.choice
     plain = convolutions(tmp_path, "net", 3e5)
     scaled, factors = rescaled(plain, {"b1": (1.0, 1e6)})
     assert factors == {"c1": 2.0**-12}
