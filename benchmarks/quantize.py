@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("quantize_bench"))
     parser.add_argument("--samples", type=int, default=20, help="every fourth is held out")
     parser.add_argument("--budgets", default="", help="more than the two, such as psnr=40 psnr=44")
+    parser.add_argument("--aims", default="time size")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     anchor = NETS[arguments.net](arguments.out)
@@ -144,7 +145,7 @@ def main() -> None:
     bench.planned("all int8, ours", budget="psnr=1", aim="size", forms=("int8",))
     theirs = theirs if np.isfinite(theirs) else 40.0  # ncnn has no int8 form of any layer
     for budget in (f"psnr={theirs:.1f}", f"psnr={theirs + 6.1:.1f}", *arguments.budgets.split()):
-        for aim in ("time", "size"):
+        for aim in arguments.aims.split():
             bench.planned(f"{budget}, {aim}", budget=budget, aim=aim)
     print(bench.table())
 

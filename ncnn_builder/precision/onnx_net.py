@@ -147,7 +147,10 @@ def _fits(blob: Any, tensor: Any) -> bool:
 
 
 def _same(blob: Sequence[Any], tensor: Sequence[Any]) -> bool:
-    return bool(np.any(tensor[0])) and all(map(_fits, blob, tensor)) and _errors(blob, tensor).relative < SAME
+    if not np.any(tensor[0]) or not all(map(_fits, blob, tensor)):
+        return False
+    few = [[np.ravel(a)[:: max(1, a.size // 256)] for a in arrays] for arrays in (blob, tensor)]  # most differ here
+    return _errors(*few).sqnr > 20 and _errors(blob, tensor).relative < SAME
 
 
 def _distance(blob: Sequence[Any], tensor: Sequence[Any]) -> float:
