@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,19 @@ class Network:
                 t.copy_(torch.randn(t.shape, generator=g) * 0.1)
             elif t.is_floating_point() and t.numel() and not t.any():
                 t.copy_(torch.randn(t.shape, generator=g) * 0.05)
+        _settle(made)
         return dict(made.state_dict())
+
+
+def _settle(module: torch.nn.Module) -> None:
+    """Vectors of spectral norms as after training, which divide by the largest singular value, not by any number."""
+    for part in module.modules():
+        norms = [h for h in part._forward_pre_hooks.values() if isinstance(h, SpectralNorm)]
+        for norm in norms:
+            matrix = norm.reshape_weight_to_matrix(getattr(part, f"{norm.name}_orig").detach())
+            left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+            getattr(part, f"{norm.name}_u").copy_(left[:, 0])
+            getattr(part, f"{norm.name}_v").copy_(right[0])
 
 
 _WINDOWS = {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 2], "window_size": 8, "mlp_ratio": 2.0}
@@ -161,7 +174,7 @@ NETWORKS: dict[str, Network] = {
     ),
     "MAT": Network({}, extra=True, size="512"),
     "DDColor": Network(
-        {"encoder_name": "convnext-t", "num_output_channels": 2, "nf": 64, "num_queries": 16, "dec_layers": 3},
+        {"encoder_name": "convnext-t", "num_output_channels": 2, "num_queries": 16, "dec_layers": 3},
         extra=True,
     ),
     "AdaCode": Network(extra=True),

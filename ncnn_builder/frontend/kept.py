@@ -6,6 +6,7 @@ a tensor without numbers, and some versions of torch leave it there.
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ _LISTS: dict[Any, Callable[[list[tuple[str, nn.Module]]], nn.Module]] = {
 @contextmanager
 def spared(module: nn.Module) -> Iterator[None]:
     """While torch.export runs forward() of this module."""
-    with attributes_kept(module), lists_cut():
+    with attributes_kept(module), lists_cut(), called_by_place(module):
         yield
 
 
@@ -65,3 +66,30 @@ def lists_cut() -> Iterator[None]:
     finally:
         for kind, method in own.items():
             kind.__getitem__ = method
+
+
+def _code(part: nn.Module) -> Any:
+    return getattr(getattr(part.forward, "__func__", None), "__code__", None)
+
+
+@contextmanager
+def called_by_place(module: nn.Module) -> Iterator[None]:
+    """Arguments called "mod" are given by their place: torch.fx calls modules through a function whose own first
+    argument has that name, so that forward(x, mod=styles) would be a TypeError."""
+    kinds = {type(part) for part in module.modules() if "mod" in getattr(_code(part), "co_varnames", ())}
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = inspect.signature(self.forward).bind(*args, **kwargs)
+        return nn.Module.__call__(self, *bound.args, **bound.kwargs)
+
+    own = {kind: vars(kind).get("__call__") for kind in kinds}
+    for kind in kinds:
+        kind.__call__ = call
+    try:
+        yield
+    finally:
+        for kind, method in own.items():
+            if method is None:
+                del kind.__call__
+            else:
+                kind.__call__ = method

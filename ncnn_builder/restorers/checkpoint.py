@@ -29,13 +29,32 @@ def read(path: Path) -> dict[str, Any]:
         raise
     except ModuleNotFoundError as error:
         raise BuildError(f"{path} needs the package {error.name}", fix=f"pip install {error.name}") from error
-    except pickle.UnpicklingError as error:
-        said = " ".join(str(error).split())[:200]
-        fix = "It holds more than tensors, and what it holds is not executed: save its state_dict() alone"
-        raise BuildError(f"{path} is no file of weights", got=said, fix=fix) from error
     except Exception as error:  # whatever the readers say of a file that is none
-        said = " ".join(str(error).split())[:200]
-        raise BuildError(f"{path} cannot be read: {type(error).__name__}: {said}") from error
+        raise _unread(path, error) from error
     if not isinstance(found, dict):
         raise BuildError(f"{path} holds no state dict", expected="names and tensors", got=type(found).__name__)
     return found
+
+
+def _unread(path: Path, error: Exception) -> BuildError:
+    """What is wrong with a file that no reader takes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if not head:
+        return BuildError(f"{path} is empty", fix="Download it again")
+    if foreign := _foreign(path) if isinstance(error, pickle.UnpicklingError) else "":
+        fix = "It holds more than tensors, and what it holds is not executed: save its state_dict() alone"
+        return BuildError(f"{path} is no file of weights", got=foreign, fix=fix)
+    if zipfile.is_zipfile(path) or not (head.startswith(b"PK") or path.suffix.lower() == ".safetensors"):
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}; it begins with {head!r}"
+        return BuildError(f"{path} cannot be read", expected="a file of torch.save() or of safetensors", got=said)
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    return BuildError(f"{path} is cut short or damaged", got=said, fix="Download it again")
+
+
+def _foreign(path: Path) -> str:
+    """Names of what a file holds beside tensors, by its text alone."""
+    try:
+        return ", ".join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)))[:300]
+    except Exception:  # of torch before 2.6, and of files that it cannot take apart
+        return ""

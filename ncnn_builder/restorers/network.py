@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,9 +68,10 @@ def recognised(state: Mapping[str, Any], registry: Any = None) -> Restorer:
         described = registry.load(dict(state))
     except Exception as error:  # what its detection and its networks may raise of tensors that are not theirs
         said = " ".join(str(error).split())[:300]
+        few = ", ".join(map(str, [*state][:3]))
         raise BuildError(
             "no network that spandrel recognises",
-            got=f"{type(error).__name__}: {said}" if said else type(error).__name__,
+            got=f"{type(error).__name__}: {said}" if said else f"{len(state)} tensors: {few}, ..." if few else "none",
             fix="Its architectures are listed in docs/restorers.md; of another network give the module: nb.convert()",
         ) from error
     sizes = described.size_requirements
@@ -91,11 +93,15 @@ def recognised(state: Mapping[str, Any], registry: Any = None) -> Restorer:
 def _installed() -> Any:
     """The architectures of spandrel, and of spandrel_extra_arches where that is installed."""
     try:
-        import spandrel
+        with warnings.catch_warnings():  # of torch and torchvision about each other
+            warnings.simplefilter("ignore")
+            import spandrel
     except (ImportError, OSError, RuntimeError) as error:  # the last two of a torchvision for another torch
         raise BuildError("spandrel cannot be imported", got=str(error), fix=_NEEDED) from error
     try:
-        from spandrel_extra_arches import EXTRA_REGISTRY
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from spandrel_extra_arches import EXTRA_REGISTRY
     except ImportError:
         return spandrel.MAIN_REGISTRY
     registry = spandrel.MAIN_REGISTRY.copy()

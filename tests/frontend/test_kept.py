@@ -65,3 +65,22 @@ def test_a_list_behind_a_proxy_is_cut(kind: Any) -> None:
         assert proxy[0] is parts[0] and type(plain[1:]) is type(plain)
     with pytest.raises(TypeError, match="path"):
         proxy[1:]
+
+
+class Styled(nn.Module):
+    def forward(self, x: torch.Tensor, mod: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+        return x * mod * scale
+
+
+class CallsByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.styled = Styled()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.styled(x, scale=2.0, mod=x + 1)
+
+
+def test_an_argument_may_be_called_as_one_of_torch_fx() -> None:
+    assert len(nb.capture(CallsByName().eval(), torch.ones(1, 3, 4, 4)).nodes) > 1
+    assert "__call__" not in vars(Styled)

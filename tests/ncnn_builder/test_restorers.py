@@ -341,7 +341,8 @@ def refused(capsys, *arguments):
 
 def test_nothing_in_a_checkpoint_is_executed(here, capsys):
     torch.save({"a": torch.zeros(1), "b": Runs()}, "bad.pth")
-    assert "is no file of weights" in refused(capsys, "bad.pth")
+    said = refused(capsys, "bad.pth")
+    assert "mkdir" in said and "\\x1b" not in said
     torch.jit.script(nn.ReLU()).save("program.pt")
     assert "is a TorchScript file" in refused(capsys, "program.pt")
     assert not (here / "ran").exists()
@@ -350,12 +351,16 @@ def test_nothing_in_a_checkpoint_is_executed(here, capsys):
 def test_what_the_command_refuses(here, capsys):
     assert "no such file" in refused(capsys, "missing.pth")
     (here / "text.pth").write_text("no checkpoint")
-    assert "text.pth" in refused(capsys, "text.pth")
+    assert "text.pth cannot be read" in (said := refused(capsys, "text.pth")) and "begins with b'no check" in said
+    (here / "none.pth").touch()
+    assert "none.pth is empty" in refused(capsys, "none.pth")
+    torch.save(state_of("Dense"), "x4.pth")
+    (here / "cut.pth").write_bytes((here / "x4.pth").read_bytes()[:-999])
+    assert "cut.pth is cut short or damaged" in refused(capsys, "cut.pth")
     torch.save([torch.zeros(1)], "list.pth")
     assert "holds no state dict" in refused(capsys, "list.pth")
     torch.save({"a": torch.zeros(1)}, "other.pth")
     assert "no network that spandrel recognises" in refused(capsys, "other.pth")
-    torch.save(state_of("Dense"), "x4.pth")
     assert "--input" in refused(capsys, "x4.pth", "--input", "x=1,3,8,8")
     assert "--size" in refused(capsys, "torch.nn:ReLU", "--size", "64")
     assert not (here / "net.param").exists()
