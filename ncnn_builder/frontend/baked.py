@@ -41,7 +41,7 @@ def baked_sizes(shapes: Mapping[str, Sequence[int]]) -> Iterator[list[Baked]]:
 
     def noted(own: Callable[..., Any]) -> Callable[..., Any]:
         def guard(self: Any, file: str, line: int) -> Any:
-            opened = self.expr.free_symbols and self.hint is not None and not _always(self, shapes)
+            opened = self.expr.free_symbols and self.hint is not None and not always(self, shapes)
             said = _said(self) if opened else None
             number = own(self, file, line)
             if said is not None:
@@ -74,7 +74,7 @@ def need_none(found: Sequence[Baked], module: str) -> None:
         )
 
 
-def _always(node: Any, shapes: Mapping[str, Sequence[int]]) -> bool:
+def always(node: Any, shapes: Mapping[str, Sequence[int]]) -> bool:
     """Whether it is what it is at the example at all sizes: by torch, or by our own sizes, which know quotients."""
     if not node.is_int():
         return False

@@ -30,6 +30,7 @@ from .shapes_only import shapes_only
 from .symbols import Dynamic, Symbols, checked, dynamic_shapes
 from .views import plain_views
 from .where import author_line, forward_line, python_line
+from .whole_numbers import sizes_stay_sizes
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ def export(
             assigned = nullcontext() if strict else assignments(module, *seen)
             numbers = nullcontext(baked) if shapes is None else baked_sizes(shapes)
             views = nullcontext() if shapes is None else plain_views(shapes)
+            ints = nullcontext() if strict or shapes is None else sizes_stay_sizes(module, shapes)
             # Without gradients: as a net is run, should it ask.
-            as_run = (_quiet(), torch.no_grad(), shapes_only(), views, literals(), spared(module), assigned)
+            as_run = (_quiet(), torch.no_grad(), shapes_only(), views, literals(), spared(module), assigned, ints)
             with ExitStack() as stack:
                 for context in as_run:
                     stack.enter_context(context)
@@ -209,7 +211,7 @@ def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
             " own export_ncnn()",
             **where,
         )
-    if "Constraints violated" in str(error):
+    if "Constraints violated" in str(error) or "Specializations unexpectedly required" in str(error):
         return _too_many_sizes(str(error), where)
     fix = None
     if "pytree" in str(error):

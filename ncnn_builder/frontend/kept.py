@@ -76,7 +76,7 @@ def _code(part: nn.Module) -> Any:
 def called_by_place(module: nn.Module) -> Iterator[None]:
     """Arguments called "mod" are given by their place: torch.fx calls modules through a function whose own first
     argument has that name, so that forward(x, mod=styles) would be a TypeError."""
-    kinds = {type(part) for part in module.modules() if "mod" in getattr(_code(part), "co_varnames", ())}
+    kinds: set[Any] = {type(part) for part in module.modules() if "mod" in getattr(_code(part), "co_varnames", ())}
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = inspect.signature(self.forward).bind(*args, **kwargs)

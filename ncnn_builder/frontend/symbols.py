@@ -156,6 +156,9 @@ class Symbols:
             return first
         if kind in ("FloorToInt", "TruncToInt", "floor"):
             return self._floored(e.args[0])
+        if kind in ("CeilToInt", "ceiling"):
+            over, under = self._fraction(e.args[0])
+            return (over + under - 1) // under
         raise OpenSizeError("a size that is no sum, product or floor division of others", got=str(e))
 
     def _product(self, e: Any) -> int:
