@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: demo studio studio-test ray-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test aarch64-check aarch64-pictures setup-studio setup-demo setup-dev clean
+.PHONY: demo studio studio-test wasm wasm-test ray-test train test check lint docs sdist wheel wheel-test cpp layers-test aarch64-test aarch64-check aarch64-pictures setup-studio setup-demo setup-dev clean
 
 demo: setup-demo
 	mkdir -p demo
@@ -67,6 +67,22 @@ studio-test: setup-dev
 ray-test: setup-dev
 	$(BIN)/python -m pip install -q -c constraints.txt "ray[data]"
 	$(BIN)/python -m pytest -q tests/runtime/test_batch_ray.py
+
+# What the studio's page runs where it stands alone, `python -m runtime.studio --export DIR`: build/wasm/studio. Debian:
+# apt install emscripten. The first time ncnn is built for it.
+WASM := build/wasm
+wasm: $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt cmake unearth
+	$(CMAKE) --preset wasm -DPython_EXECUTABLE=$(BIN)/python
+	$(CMAKE) --build --preset wasm --target engine --parallel $$(getconf _NPROCESSORS_ONLN)
+
+# The layers against their oracle in node, and the page in Chromium beside the native runtime.
+wasm-test: wasm setup-dev
+	$(CMAKE) --build --preset wasm --parallel $$(getconf _NPROCESSORS_ONLN)
+	$(BIN)/ctest --test-dir $(WASM) --output-on-failure
+	$(BIN)/python -m pip install -q -c constraints.txt playwright
+	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) NCNN_BUILDER_WASM=$(abspath $(WASM))/studio $(BIN)/python -m pytest -q -m page \
+	  tests/runtime/test_studio_export.py
 
 # The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python

@@ -41,6 +41,26 @@ set(NCNN_PINNED_OPTIONS
   -DNCNN_BUILD_BENCHMARK=OFF
   -DNCNN_BUILD_TESTS=OFF)
 
+# WebAssembly: one thread, SSE2 in the form of SIMD128, and of ncnn's layers those that generators and their parts are
+# made of: a page is loaded over a network, and a build of all layers takes three times as long.
+if(CMAKE_SYSTEM_NAME STREQUAL "Emscripten")
+  list(REMOVE_ITEM NCNN_PINNED_OPTIONS -DNCNN_OPENMP=ON -DNCNN_RUNTIME_CPU=ON)
+  list(APPEND NCNN_PINNED_OPTIONS -DNCNN_OPENMP=OFF -DNCNN_THREADS=OFF -DNCNN_RUNTIME_CPU=OFF -DNCNN_C_API=OFF
+    -DNCNN_PIXEL=OFF -DNCNN_PLATFORM_API=OFF -DNCNN_DISABLE_PIC=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
+  foreach(set IN ITEMS AVX FMA F16C AVX2 AVX512 AVX_VNNI AVX_VNNI_INT8 AVX_VNNI_INT16 AVX_NE_CONVERT AVX512_VNNI AVX512_BF16
+      AVX512_FP16 RECIP_NONE)
+    list(APPEND NCNN_PINNED_OPTIONS -DNCNN_COMPILER_SUPPORT_X86_${set}=OFF) # nor tried
+  endforeach()
+  foreach(layer IN ITEMS absval argmax bnll elu exp log lrn mvn power proposal roipooling spp threshold rnn lstm priorbox
+      detectionoutput shufflechannel reorg yolodetectionoutput yolov3detectionoutput psroipooling roialign selu deepcopy
+      statisticspooling gru multiheadattention convolution1d pooling1d convolutiondepthwise1d convolution3d
+      convolutiondepthwise3d pooling3d deconvolution1d deconvolutiondepthwise1d deconvolution3d deconvolutiondepthwise3d
+      einsum deformableconv2d glu fold unfold gridsample cumulativesum diag celu shrink spectrogram inversespectrogram sdpa
+      rotaryembed)
+    list(APPEND NCNN_PINNED_OPTIONS -DWITH_LAYER_${layer}=OFF)
+  endforeach()
+endif()
+
 function(_ncnn_cache_root out)
   if(NCNN_BUILDER_CACHE)
     set(root "${NCNN_BUILDER_CACHE}")

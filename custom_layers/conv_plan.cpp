@@ -89,7 +89,11 @@ double ConvRun::writing() const { return kPixel * t_.sums * out_groups_ * kConvL
 ConvRun::Cut ConvRun::usual(int threads) const
 {
     const int all = tiles_y_ * tiles_x_;
+#if defined(__wasm__)
+    const size_t cache = 1024 * 1024; // nobody there says what the machine has
+#else
     const size_t cache = (size_t)std::max(ncnn::get_cpu_level2_cache_size(), 256 * 1024);
+#endif
     const size_t weights = conv_.weight_bytes();
     const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
     const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);

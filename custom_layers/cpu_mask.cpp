@@ -20,7 +20,7 @@ const char* asked()
     return word && *word ? word : nullptr;
 }
 
-Set most()
+[[maybe_unused]] Set most()
 {
     static const Set set = [] {
         const char* word = asked();

@@ -31,7 +31,7 @@ public:
     ThreadCount& operator=(const ThreadCount&) = delete;
 
 private:
-    const int before;
+    [[maybe_unused]] const int before; // not without OpenMP
 };
 
 } // namespace runtime

@@ -174,7 +174,10 @@ TEST(conv_work, in_steps)
                 if (sharing_of(conv, c, threads).way == ConvSharing::kSteps)
                     found.push_back(threads);
             }
+#if !defined(__EMSCRIPTEN__) // one thread alone is there, and what more would do follows from a cache that is
+                             // a guess
             check(!found.empty(), "%s: never in steps", c.name().c_str());
+#endif
             if (!found.empty())
                 check_case(c, 900, found);
         }
@@ -279,6 +282,7 @@ TEST(conv_work, repeatable)
     }
 }
 
+#if !defined(__EMSCRIPTEN__) // where there is one thread
 TEST(conv_work, two_runs_at_once)
 {
     for (ConvCase c :
@@ -300,6 +304,7 @@ TEST(conv_work, two_runs_at_once)
             check_close(y, want, 0.0, c.name() + " at once");
     }
 }
+#endif
 
 // Fewer threads than were asked for, as inside another parallel region.
 TEST(conv_work, fewer_threads_than_asked)

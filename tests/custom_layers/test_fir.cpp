@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <cmath>
 
 using custom_layers::Fir;
 using custom_layers::FirKernels;

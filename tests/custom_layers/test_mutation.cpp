@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include <cmath>
 #include <set>
 
 namespace
