@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from ..command import answer
 from ..errors import OptionError, UsageError
 from .arguments import Settings, parse, usage
+from .export import export
 from .nets import Nets
 from .shelf import Shelf
 
 
 def run(arguments: Sequence[str]) -> object:
-    """Serves until Ctrl-C. Raises NcnnError for everything that is wrong."""
+    """Serves until Ctrl-C, or writes the page as files. Raises NcnnError for everything that is wrong."""
     settings = parse(list(arguments))
+    if settings.export is not None:
+        return export(settings.export, settings.model, settings.wasm)
     try:
         import uvicorn
 

@@ -21,10 +21,11 @@
  * models(): those that may be chosen, and the one to begin with. picture(): rejects with EngineError, Superseded where a
  * newer wish took its place, AbortError after its signal. png(): the file that the recipe's command writes.
  * seed(): keeps a file .npz, .npy or .bin, and says the seed that it now is; an engine may not be able to.
+ * add(): takes the files of models that somebody gives to the page, and says their names; an engine may take none.
  * @typedef {{models(): Promise<{first: string, models: Model[]}>,
  *   picture(model: string, recipe: Recipe, options: Options): Promise<Picture>,
  *   png(model: string, recipe: Recipe): Promise<Blob>, seed?(model: string, file: File): Promise<string>, films?: Films,
- *   nets?: Nets}} Engine
+ *   nets?: Nets, add?(files: File[]): Promise<string[]>}} Engine
  *
  * A video: state is none, running, done, stopped or failed, with said for why; done of total frames.
  * @typedef {{state: string, name: string, folder: string, done: number, total: number, said: string}} Film

@@ -73,12 +73,23 @@ async function start(engine) {
   }
 
   const choice = byId("model", HTMLSelectElement);
-  choice.append(...models.map(({ name, error }) => {
-    const option = make("option", { value: name }, name);
-    option.disabled = Boolean(error);
-    if (error) option.title = error;
-    return option;
-  }));
+  function offer() {
+    choice.replaceChildren(...models.map(({ name, error }) => {
+      const option = make("option", { value: name }, name);
+      option.disabled = Boolean(error);
+      if (error) option.title = error;
+      return option;
+    }));
+  }
+  offer();
+  /** Models that were given to the page, of which it shows the first. @param {File[]} files */
+  async function take(files) {
+    const names = (await engine.add?.(files)) ?? [];
+    ({ models } = await engine.models());
+    offer();
+    const found = models.find(({ name }) => name === names[0]);
+    if (found) store.replace(adapted(store.state, found), found);
+  }
   choice.addEventListener("change", () => {
     const found = models.find(({ name }) => name === choice.value);
     if (found) store.replace(adapted(store.state, found), found);
@@ -94,7 +105,7 @@ async function start(engine) {
   /** @param {Recipe} recipe @param {boolean} settled */
   const want = (recipe, settled) => latest.want({ state: store.state, recipe, key: JSON.stringify([store.model.name, store.model.digest, recipe]) }, settled);
   setUpTimeline(store, engine, (recipe) => want(recipe ?? recipeOf(store.state, store.model), false), complain);
-  setUpFiles(engine, store, (said, fields) => {
+  setUpFiles(engine, store, take, (said, fields) => {
     const found = models.find(({ digest }) => digest === fields.model_sha256) ?? models.find(({ name, error }) => name === fields.model && !error);
     if (!found) throw new EngineError(`The picture is of the model ${fields.model}, which is not here.`);
     store.replace(stateOf(said, found, store.state), found);
@@ -115,9 +126,10 @@ async function start(engine) {
 /**
  * @param {Engine} engine
  * @param {Store} store
+ * @param {(files: File[]) => Promise<void>} take
  * @param {(said: ReturnType<typeof readCommand>, fields: Record<string, string>) => void} restore
  */
-function setUpFiles(engine, store, restore) {
+function setUpFiles(engine, store, take, restore) {
   button("save").addEventListener("click", async () => {
     const { state, model } = store;
     const recipe = recipeOf(state, model);
@@ -138,10 +150,12 @@ function setUpFiles(engine, store, restore) {
       toast("Press Ctrl+C to copy what is marked");
     }
   });
-  /** @param {File | null | undefined} file */
-  const open = async (file) => {
+  /** @param {File[]} files */
+  const open = async (files) => {
+    const [file] = files;
     if (!file) return;
     try {
+      if (engine.add && files.some(({ name }) => /\.(json|param)$/.test(name))) return await take(files);
       if (/\.(npz|npy|bin)$/i.test(file.name)) {
         if (!engine.seed) throw new EngineError("This page cannot take seeds that are files: python -m runtime.studio can.");
         const seed = await engine.seed(store.model.name, file);
@@ -156,9 +170,15 @@ function setUpFiles(engine, store, restore) {
     }
   };
   const file = range("file");
+  if (engine.add) {
+    file.accept += ",.json,.param";
+    file.multiple = true;
+    button("open").textContent = "Open PNG or model";
+    box("drop-models").hidden = false;
+  }
   button("open").addEventListener("click", () => file.click());
   file.addEventListener("change", async () => {
-    await open(file.files?.[0]);
+    await open([...(file.files ?? [])]);
     file.value = "";
   });
   let inside = 0;
@@ -169,7 +189,7 @@ function setUpFiles(engine, store, restore) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     overlay(-inside);
-    void open(event.dataTransfer?.files[0]);
+    void open([...(event.dataTransfer?.files ?? [])]);
   });
 }
 

@@ -1,0 +1,209 @@
+// Nets of ncnn in this browser: the other side of runtime/wasm/engine.cpp. For a worker; a run takes all of its time.
+
+/**
+ * Numbers, outer first and without gaps.
+ * @typedef {{sizes: number[], values: Float32Array}} Tensor
+ *
+ * What emscripten makes of engine.cpp, as far as it is used here.
+ * @typedef {{HEAPU8: Uint8Array<ArrayBuffer>, HEAPF32: Float32Array<ArrayBuffer>, HEAP32: Int32Array<ArrayBuffer>,
+ *   FS: {writeFile(path: string, data: Uint8Array): void, unlink(path: string): void},
+ *   stringToUTF8(text: string, to: number, most: number): void, lengthBytesUTF8(text: string): number,
+ *   UTF8ToString(from: number): string, _malloc(size: number): number, _free(from: number): void,
+ *   _engine_error(): number, _engine_load(param: number, bin: number): number, _engine_free(net: number): void,
+ *   _engine_input(net: number, name: number, sizes: number): number, _engine_blob(net: number, name: number): number,
+ *   _engine_give(net: number, name: number, values: number, dims: number, sizes: number): number,
+ *   _engine_run(net: number, names: number): number, _engine_sizes(net: number, i: number, sizes: number): number,
+ *   _engine_values(net: number, i: number, to: number): void, _engine_forget(net: number): void,
+ *   _engine_normal(seed: number, count: number, to: number): void,
+ *   _engine_levels(values: number, channels: number, pixels: number, to: number): number}} Module
+ */
+
+/** What is wrong, in words for the user. */
+export class NetError extends Error {}
+
+export class Nets {
+  /** @param {Module} module @param {string[]} printed */
+  constructor(module, printed) {
+    this.module = module;
+    this.printed = printed;
+  }
+
+  /** Fetches and starts what emscripten has built. */
+  static async load() {
+    const address = new URL("wasm/engine.js", import.meta.url).href;
+    /** @type {string[]} */
+    const printed = [];
+    const { default: start } = await import(address);
+    const module = await start({ printErr: (/** @type {string} */ line) => printed.push(line), print: () => {} });
+    return new Nets(module, printed);
+  }
+
+  /**
+   * A net of its two files. Throws NetError where the runtime refuses it.
+   * @param {string} name  in messages
+   * @param {Uint8Array} param
+   * @param {Uint8Array} bin
+   */
+  net(name, param, bin) {
+    const { FS } = this.module;
+    const [text, weights] = [`${name}.param`, `${name}.bin`];
+    FS.writeFile(text, param);
+    FS.writeFile(weights, bin);
+    try {
+      const handle = this.within((room) => this.module._engine_load(room.text(text), room.text(weights)));
+      if (!handle) throw this.error();
+      return new Net(this, handle);
+    } finally {
+      FS.unlink(text);
+      FS.unlink(weights);
+    }
+  }
+
+  /** The first numbers of numpy.random.RandomState(seed).randn(), as float32. @param {number} seed @param {number} count */
+  normal(seed, count) {
+    return this.within((room) => {
+      const at = room.take(4 * count);
+      this.module._engine_normal(seed, count, at);
+      return this.module.HEAPF32.slice(at / 4, at / 4 + count);
+    });
+  }
+
+  /** An image of about -1..1, [C, H, W] -> levels, [H, W, C]. @param {Tensor} image @returns {Uint8Array<ArrayBuffer>} */
+  levels({ sizes, values }) {
+    return this.within((room) => {
+      const channels = sizes[0] ?? 1;
+      const [from, to] = [room.floats(values), room.take(values.length)];
+      this.check(this.module._engine_levels(from, channels, values.length / channels, to));
+      return this.module.HEAPU8.slice(to, to + values.length);
+    });
+  }
+
+  error() {
+    const said = this.module.UTF8ToString(this.module._engine_error());
+    const more = this.printed.splice(0).slice(-2).join("; ");
+    return new NetError(said && more ? `${said} (${more})` : said || more || "ncnn failed");
+  }
+
+  /** @param {number} code */
+  check(code) {
+    if (code < 0) throw this.error();
+    return code;
+  }
+
+  /**
+   * Lends memory of the module to some work.
+   * @template T
+   * @param {(room: Room) => T} work
+   */
+  within(work) {
+    const room = new Room(this.module);
+    try {
+      return work(room);
+    } finally {
+      room.close();
+    }
+  }
+}
+
+/** Memory of the module, given back together. */
+class Room {
+  /** @type {number[]} */
+  #taken = [];
+
+  /** @param {Module} module */
+  constructor(module) {
+    this.module = module;
+  }
+
+  /** @param {number} bytes */
+  take(bytes) {
+    const at = this.module._malloc(Math.max(16, bytes));
+    if (!at) throw new NetError("out of memory: close other pages, or take a smaller model");
+    this.#taken.push(at);
+    return at;
+  }
+
+  /** @param {string} text */
+  text(text) {
+    const size = this.module.lengthBytesUTF8(text) + 1;
+    const at = this.take(size);
+    this.module.stringToUTF8(text, at, size);
+    return at;
+  }
+
+  /** @param {Float32Array} values */
+  floats(values) {
+    const at = this.take(4 * values.length);
+    this.module.HEAPF32.set(values, at / 4);
+    return at;
+  }
+
+  /** @param {number[]} values */
+  ints(values) {
+    const at = this.take(4 * values.length);
+    this.module.HEAP32.set(values, at / 4);
+    return at;
+  }
+
+  close() {
+    for (const at of this.#taken) this.module._free(at);
+  }
+}
+
+export class Net {
+  /** @param {Nets} nets @param {number} handle */
+  constructor(nets, handle) {
+    this.nets = nets;
+    this.handle = handle;
+  }
+
+  close() {
+    this.nets.module._engine_free(this.handle);
+    this.handle = 0;
+  }
+
+  /** What the file declares, [] for nothing. Throws NetError where there is no such input. @param {string} name */
+  input(name) {
+    const { nets, handle } = this;
+    return nets.within((room) => {
+      const at = room.take(16);
+      const count = nets.check(nets.module._engine_input(handle, room.text(name), at));
+      return Array.from(nets.module.HEAP32.slice(at / 4, at / 4 + count));
+    });
+  }
+
+  /** @param {string} name */
+  has(name) {
+    return this.nets.within((room) => this.nets.module._engine_blob(this.handle, room.text(name)) === 0);
+  }
+
+  /**
+   * Computes blobs. Throws NetError.
+   * @param {Record<string, Tensor>} inputs
+   * @param {string[]} outputs
+   * @returns {Tensor[]}
+   */
+  run(inputs, outputs) {
+    const { nets, handle } = this;
+    const { module } = nets;
+    return nets.within((room) => {
+      try {
+        for (const [name, { sizes, values }] of Object.entries(inputs)) {
+          nets.check(module._engine_give(handle, room.text(name), room.floats(values), sizes.length, room.ints(sizes)));
+        }
+        nets.check(module._engine_run(handle, room.text(outputs.join("\n"))));
+        const at = room.take(16);
+        return outputs.map((_, i) => {
+          const count = nets.check(module._engine_sizes(handle, i, at));
+          const sizes = Array.from(module.HEAP32.slice(at / 4, at / 4 + count));
+          const length = sizes.reduce((product, size) => product * size, 1);
+          const to = room.take(4 * length);
+          module._engine_values(handle, i, to);
+          return { sizes, values: module.HEAPF32.slice(to / 4, to / 4 + length) };
+        });
+      } finally {
+        module._engine_forget(handle);
+      }
+    });
+  }
+}
