@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from threading import Event, get_ident
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -34,10 +36,22 @@ def in_order(
         yield from map(work, items)
         return
     waiting: deque[Future[Result]] = deque()
+    working: set[int] = set()  # threads that do; of futures one is missed where a signal comes as it is submitted
+    ended = Event()
+
+    def watched(item: Item) -> Result:
+        working.add(get_ident())
+        try:
+            if ended.is_set():
+                raise CancelledError
+            return work(item)
+        finally:
+            working.discard(get_ident())
+
     with ThreadPoolExecutor(at_once, thread_name_prefix="picture") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(work, item))
+                waiting.append(pool.submit(watched, item))
                 if len(waiting) > at_once:
                     yield waiting[0].result()
                     waiting.popleft()
@@ -47,9 +61,10 @@ def in_order(
         except Exception:
             raise
         except BaseException:
-            running = [future for future in waiting if not future.cancel()]
-            while wait(running, timeout=0.05).not_done:
+            ended.set()
+            while working:
                 stop()
+                time.sleep(0.05)
             raise
         finally:
             for future in waiting:
