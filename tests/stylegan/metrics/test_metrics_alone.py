@@ -216,10 +216,13 @@ def test_a_network_and_its_bundle(capsys: pytest.CaptureFixture[str], monkeypatc
     assert want.shape == (3, 3, 64, 64)
     monkeypatch.setattr("stylegan.metrics.shards.SHARD", 8)
     quick = ("--engine", "ncnn", "--model", "faces", "--features", "fixed", "--batch", "4", "--workers", "0", "-q")
-    command = ("--data", data(), "--metrics", "fid,pr", "--num", "16", *quick)
+    command = ("--data", data(), "--metrics", "fid,ppl", "--num", "16", *quick)
     assert main(command) == 0 and main([*command, "--processes", "2"]) == 0
-    one, _, two, _ = (json.loads(line) for line in Path("metrics.jsonl").read_text().splitlines())
+    lines = [json.loads(line) for line in Path("metrics.jsonl").read_text().splitlines()]
+    (one, two), lengths = lines[::2], lines[1::2]
     assert one["values"]["fid"] == pytest.approx(two["values"]["fid"], rel=1e-4)
+    for line in lengths:
+        assert line["values"]["ppl2_wend"] == pytest.approx(lengths[0]["values"]["ppl2_wend"], rel=1e-3)
     assert one["engine"] == "ncnn" and one["network"]["bundle"] == "faces.json"
     assert "through ncnn" in capsys.readouterr().out
 
