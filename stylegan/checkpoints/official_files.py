@@ -25,8 +25,9 @@ BUFFERS = (
     "down_filter",
 )
 """Last parts of the names of tensors that are no parameters."""
-FORKS = {"init_res": [4, 4], "square": True}
+FORKS: dict[str, Any] = {"init_res": [4, 4], "square": True, "heads": []}
 """Keywords of networks that the official code has not, with the value that is its own."""
+OF_V3_MAPPING = ("num_layers", "lr_multiplier", "w_avg_beta")
 PARTS = {"mapping": "MappingNetwork", "synthesis": "SynthesisNetwork"}
 
 SOURCE = '''\
@@ -153,6 +154,9 @@ def generator_kwargs(family: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
         inside.setdefault("conv_clamp", None)
         inside.setdefault("num_fp16_res", 0)
         kwargs["mapping_kwargs"].setdefault("w_avg_beta", 0.995)
+    others = [key for key in kwargs["mapping_kwargs"] if family == "v3" and key not in OF_V3_MAPPING]
+    if others:
+        raise CheckpointError(f"cannot convert to .pkl: the official code has no mapping with {', '.join(others)}")
     for key, usual in FORKS.items():
         value = inside.pop(key, usual)
         if (list(value) if isinstance(value, (list, tuple)) else value) != usual:

@@ -170,8 +170,13 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ):
         assert convert.main(arguments) == 2
         assert said in capsys.readouterr().err and not list(tmp_path.glob("out.*"))
-    with pytest.raises(CheckpointError, match="init_res"):
-        official_files.generator_kwargs("v2ada", {**V2, "synthesis_kwargs": {"init_res": [4, 8]}})
+    for family, kwargs, says in (
+        ("v2ada", {**V2, "synthesis_kwargs": {"init_res": [4, 8]}}, "no network with init_res"),
+        ("v3", {**V3, "heads": [[1, 2]]}, "no network with heads"),
+        ("v3", {**V3, "mapping_kwargs": {"embed_features": 5, "num_layers": 2}}, "no mapping with embed_features"),
+    ):
+        with pytest.raises(CheckpointError, match=says):
+            official_files.generator_kwargs(family, kwargs)
 
     header = {"number": 1, "seen": 8, "family": "v2ada", "init_kwargs": V2, "asked": {}}
     D = discriminators.Discriminator(**OF_D).state_dict()
