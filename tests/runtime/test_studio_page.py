@@ -158,6 +158,10 @@ def test_the_strip(page: Page) -> None:
     says(page, "mode=mix model=faces seeds=85,100,458,1789 blend=1-4:b,7:c0.4,8:d0.4")
     expect(cells.nth(8)).to_have_attribute("aria-label", "Style 8, 64: 60 % A, 40 % D")
     png = check(page)
+    if KEEP:  # the picture of README.md and docs/studio.md
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(3000)
+        page.screenshot(path=f"{KEEP}/studio.png")
     cells.nth(8).press("a")
     says(page, "mode=mix model=faces seeds=85,100,458 blend=1-4:b,7:c0.4")
     page.locator(".mixer").get_by_role("button", name="Clear").click()
