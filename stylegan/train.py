@@ -54,9 +54,11 @@ def _run(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace, found: Work) -> Measure:
     """What the snapshots are judged by: of all pictures of the data, as they are. Raises StyleganError."""
+    from stylegan.checkpoints import checkpoint
     from stylegan.dataset.pictures import PictureDataset
-    from stylegan.metrics import evaluate, formulas
+    from stylegan.metrics import evaluate, formulas, kinds
 
+    checkpoint.expect_square(found.trainer.G, args.ckpt or args.cfg or args.out, "--metrics")
     trainer, names = found.trainer, [name.strip() for name in args.metrics.split(",")]
     num = evaluate.PUBLISHED_NUM if args.metrics_num is None else args.metrics_num
     evaluate.check(names, num, trainer.settings.batch_gpu)
@@ -64,6 +66,7 @@ def _measure(args: argparse.Namespace, found: Work) -> Measure:
     data = PictureDataset(
         args.data, trainer.G.img_resolution, labels=trainer.G.c_dim > 0, channels=trainer.G.img_channels
     )
+    kinds.check_data(names, len(data), False, True)
     if len(data) <= formulas.NEIGHBOURS:
         raise TrainingError(f"--metrics: expected more than {formulas.NEIGHBOURS} pictures in {args.data}")
 

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--crop",
         choices=CROPS,
         help="of pictures that are not square, center takes the middle; center-wide of a WxH wider than high, which "
-        "goes between black bars into a square",
+        "goes between black bars into a square; rectangle takes the middle of any WxH, for a network that makes such",
     )
     parser.add_argument(
         "--labels",
@@ -122,7 +122,8 @@ def _convert(args: argparse.Namespace) -> None:
     workers = args.workers if args.ray is not None else args.workers or os.cpu_count() or 1
     report = convert(open_source(args.source), args.out, settings, workers, args.quiet, args.ray)
     _tell(report)
-    shape = f"{report.resolution}x{report.resolution}, {report.channels} channels"
+    width, height = report.resolution
+    shape = f"{width}x{height}, {report.channels} channels"
     print(f"{args.out}  {report.count} pictures of {shape}")
 
 

@@ -17,10 +17,11 @@ from runtime.stopping import check_stop
 from stylegan.dataset.archive import Label, check_out, encoded, writing
 from stylegan.dataset.job import Job, converted_shards
 from stylegan.dataset.picture_files import MODES, PictureError, converted, kind, open_picture
+from stylegan.dataset.sizes import first_block
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
 
-CROPS = ("center", "center-wide")
+CROPS = ("center", "center-wide", "rectangle")
 LABELS = ("auto", "none", "folders")
 
 
@@ -30,8 +31,8 @@ class Settings:
 
     resolution: (width, height), None leaves the size as it is.
     crop: "center" takes the middle with the proportions of the resolution; "center-wide" likewise, for a width above
-    the height, and puts it between black bars into a square of the width; None: pictures that are not of these
-    proportions are refused.
+    the height, and puts it between black bars into a square of the width; "rectangle" as "center", of a resolution that
+    is none; None: pictures that are not of these proportions are refused.
     channels: 1, 3, 4, or None for 1 where all are grey, else 3.
     labels: "auto" those of the source's dataset.json, "folders" a class for each folder at the top, in the order of
     their names, "none".
@@ -58,10 +59,17 @@ class Settings:
         width, height = self.resolution
         if self.crop == "center-wide" and not height < width:
             raise DatasetError(f"--resolution {width}x{height}: --crop center-wide wants more width than height")
+        if self.crop == "rectangle":
+            if first_block(width, height) is None:
+                raise DatasetError(
+                    f"--resolution {width}x{height}: no network makes such pictures: expected a rectangle of less than "
+                    "8 pixels a side, doubled until it is so large, such as 256x512 (2x4) or 384x256 (6x4)"
+                )
+            return
         if self.crop != "center-wide" and width != height:
             raise DatasetError(
                 f"--resolution {width}x{height}: networks make squares, expected such as {width}x{width}, or "
-                "--crop center-wide"
+                "--crop center-wide, or --crop rectangle for one that makes rectangles"
             )
         if width < 4 or width & (width - 1) or height < 1:
             raise DatasetError(f"--resolution {width}x{height}: networks need a power of two, 4 or more, such as 256")
@@ -69,10 +77,10 @@ class Settings:
 
 @dataclass
 class Report:
-    """What was written: pictures and their side and channels; and names with what befell them, each as one phrase."""
+    """What was written: pictures, their (width, height), channels; names with what befell them, each as one phrase."""
 
     count: int = 0
-    resolution: int = 0
+    resolution: tuple[int, int] = (0, 0)
     channels: int = 3
     left_out: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -121,7 +129,9 @@ def convert(
     except (NcnnError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{out}: {error}") from None
     first = next(iter(sizes.values()))[0]
-    report.resolution = settings.resolution[0] if settings.resolution else first[0]
+    report.resolution = settings.resolution or first
+    if settings.crop == "center-wide":
+        report.resolution = (report.resolution[0], report.resolution[0])
     return report
 
 

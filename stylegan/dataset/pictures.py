@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from stylegan._torch import torch
 from stylegan.dataset.picture_files import MODES, PictureError, converted, kind, open_picture
+from stylegan.dataset.sizes import first_block
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
 
@@ -19,9 +20,11 @@ LISTED = 20
 
 
 class PictureDataset(torch.utils.data.Dataset[Item]):
-    """A folder or zip of square pictures of one size: item i is (uint8 [C, H, W], label float32 [c_dim]).
+    """A folder or zip of pictures of one size: item i is (uint8 [C, H, W], label float32 [c_dim]).
 
-    resolution: what the size must be (None: any); xflip: every picture also mirrored, behind all the others; max_size:
+    `size` is (H, W), `resolution` the larger of them. resolution: what they must be, one number or (H, W), None for any
+    square, or with square False for any size that networks make; xflip: every picture also mirrored, behind all the
+    others; max_size:
     so many of them, chosen by `seed`, in their order; labels: of dataset.json, a class as zeros and a one (False: c_dim
     is 0). channels: 1 where all are grey, else 3 (transparent ones on white), unless given. Fit for the workers of a
     DataLoader.
@@ -33,12 +36,13 @@ class PictureDataset(torch.utils.data.Dataset[Item]):
     def __init__(
         self,
         path: str | os.PathLike[str],
-        resolution: int | None = None,
+        resolution: int | tuple[int, int] | None = None,
         xflip: bool = False,
         max_size: int | None = None,
         seed: int = 0,
         labels: bool = True,
         channels: int | None = None,
+        square: bool = True,
     ) -> None:
         if max_size is not None and max_size < 1:
             raise DatasetError(f"max_size: expected 1 or more, got {max_size}")
@@ -50,14 +54,17 @@ class PictureDataset(torch.utils.data.Dataset[Item]):
             indices = np.sort(np.random.RandomState(seed % 2**32).permutation(indices)[:max_size])
         self.names = [self.source.names[i] for i in indices]
         self.xflip = xflip
-        self.resolution, found = self._checked(resolution)
+        wanted = (resolution, resolution) if isinstance(resolution, int) else resolution
+        self.size, found = self._checked(wanted, square)
+        self.resolution = max(self.size)
         self.channels = channels or found
         self.c_dim, self._labels = self._labels_of(self.source) if labels else (0, None)
 
-    def _checked(self, resolution: int | None) -> tuple[int, int]:
-        """The side of all pictures, and their channels."""
+    def _checked(self, wanted: tuple[int, int] | None, square: bool) -> tuple[tuple[int, int], int]:
+        """(height, width) of all pictures, and their channels."""
         faults, most = [], 1
-        first: tuple[str, int] | None = None if resolution is None else ("", resolution)
+        square = square if wanted is None else wanted[0] == wanted[1]
+        first: tuple[str, tuple[int, int]] | None = None if wanted is None else ("", wanted)
         for name in self.names:
             try:
                 with self.source.open(name) as file:
@@ -69,12 +76,14 @@ class PictureDataset(torch.utils.data.Dataset[Item]):
                 faults.append(f"{name}: cannot be read: {reason_of(error)}")
                 continue
             most = max(most, min(channels, 3))
-            first = first or (name, width)
-            if width != height:
+            first = first or (name, (height, width))
+            if square and width != height:
                 faults.append(f"{name}: {width}x{height} is not square")
-            elif width != first[1]:
+            elif (height, width) != first[1]:
                 of = f" as {first[0]} has" if first[0] else ""
-                faults.append(f"{name}: expected {first[1]}x{first[1]}{of}, got {width}x{height}")
+                faults.append(f"{name}: expected {first[1][1]}x{first[1][0]}{of}, got {width}x{height}")
+            elif width != height and first_block(width, height) is None:
+                faults.append(f"{name}: no network makes {width}x{height}")
         if faults:
             more = f"\n  and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
             raise DatasetError(
@@ -121,9 +130,9 @@ class PictureDataset(torch.utils.data.Dataset[Item]):
             raise DatasetError(f"data {self.source.path}: {name}: {error}") from None
         except Exception as error:  # of the zip
             raise DatasetError(f"data {self.source.path}: {name} cannot be read: {reason_of(error)}") from None
-        if pixels.shape[:2] != (self.resolution, self.resolution):  # its first bytes had not told
-            got = f"{pixels.shape[1]}x{pixels.shape[0]}"
-            raise DatasetError(f"data {self.source.path}: {name}: expected {self.resolution} squared, got {got}")
+        if pixels.shape[:2] != self.size:  # its first bytes had not told
+            wanted, got = (f"{width}x{height}" for height, width in (self.size, pixels.shape[:2]))
+            raise DatasetError(f"data {self.source.path}: {name}: expected {wanted}, got {got}")
         pixels = pixels.reshape(*pixels.shape[:2], self.channels).transpose(2, 0, 1)
         return np.ascontiguousarray(pixels[:, :, ::-1] if index >= len(self.names) else pixels)
 

@@ -15,6 +15,7 @@ from runtime.errors import NcnnError
 from runtime.stopping import check_stop
 from stylegan.dataset.archive import LABELS, name_of
 from stylegan.dataset.picture_files import PictureError, is_transparent, open_picture
+from stylegan.dataset.sizes import first_block
 from stylegan.dataset.source import Source, reason_of
 from stylegan.errors import DatasetError
 
@@ -80,8 +81,8 @@ def verify(path: str, workers: int, quiet: bool) -> tuple[str, list[str]]:
     for number, (w, h, _) in sorted(kinds.items()):
         if (w, h) != (width, height):
             wrong[number] = f"it has {w}x{h}, most have {width}x{height}"
-        elif w != h:
-            wrong[number] = f"{w}x{h} is not square"
+        elif first_block(w, h) is None and w != h:
+            wrong[number] = f"{w}x{h} is neither square nor what a network makes by doubling"
     faults += [f"{names[number]}: {said}" for number, said in sorted(wrong.items())]
     try:
         labels = source.labels()

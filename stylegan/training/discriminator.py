@@ -45,6 +45,7 @@ class DiscriminatorBlock(nn.Module):
         use_fp16: bool = False,
         fp16_channels_last: bool = False,
         freeze_layers: int = 0,
+        init_res: Sequence[int] = (4, 4),
     ) -> None:
         _check_architecture(architecture)
         if in_channels not in (0, tmp_channels):
@@ -52,6 +53,7 @@ class DiscriminatorBlock(nn.Module):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
         self.resolution, self.img_channels = resolution, img_channels
+        self.size = tuple(side * resolution // 4 for side in init_res)
         self.architecture = architecture
         self.use_fp16 = use_fp16
         self.has_fromrgb = in_channels == 0 or architecture == "skip"
@@ -81,7 +83,7 @@ class DiscriminatorBlock(nn.Module):
             if img is None:
                 raise ValueError(f"block b{size}: img is needed, got None")
             img = img.to(dtype)
-            expect_shape(f"block b{size}: img", img, None, self.img_channels, size, size)
+            expect_shape(f"block b{size}: img", img, None, self.img_channels, *self.size)
             y: Tensor = self.fromrgb(img)
             x = y if x is None else x + y
             img = downsample2d(img, self.resample_filter) if self.architecture == "skip" else None
@@ -132,9 +134,11 @@ class DiscriminatorEpilogue(nn.Module):
         mbstd_num_channels: int = 1,
         activation: str = "lrelu",
         conv_clamp: float | None = None,
+        init_res: Sequence[int] = (4, 4),
     ) -> None:
         _check_architecture(architecture)
         super().__init__()
+        self.size = tuple(side * resolution // 4 for side in init_res)
         self.in_channels, self.cmap_dim, self.resolution = in_channels, cmap_dim, resolution
         self.img_channels, self.architecture = img_channels, architecture
         self.mbstd_group_size, self.mbstd_num_channels = mbstd_group_size, mbstd_num_channels
@@ -143,11 +147,11 @@ class DiscriminatorEpilogue(nn.Module):
         self.conv = Conv2dLayer(
             in_channels + mbstd_num_channels, in_channels, 3, activation=activation, conv_clamp=conv_clamp
         )
-        self.fc = FullyConnectedLayer(in_channels * resolution**2, in_channels, activation=activation)
+        self.fc = FullyConnectedLayer(in_channels * math.prod(self.size), in_channels, activation=activation)
         self.out = FullyConnectedLayer(in_channels, 1 if cmap_dim == 0 else cmap_dim)
 
     def forward(self, x: Tensor, img: Tensor | None, cmap: Tensor | None) -> Tensor:
-        expect_shape("epilogue: x", x, None, self.in_channels, self.resolution, self.resolution)
+        expect_shape("epilogue: x", x, None, self.in_channels, *self.size)
         x = x.float()
         if self.architecture == "skip":
             x = x + self.fromrgb(None if img is None else img.float())
@@ -165,6 +169,7 @@ class Discriminator(nn.Module):
 
     Above 0 is real. Blocks are b{img_resolution} down to b8, then the epilogue b4, with
     min(channel_base / resolution, channel_max) channels. cmap_dim: size of the mapped label, None: the channels at 4x4.
+    init_res: the size [H, W] of what the epilogue sees; pictures are img_resolution / 4 times that.
     block_kwargs, mapping_kwargs and epilogue_kwargs go to DiscriminatorBlock, MappingNetwork and DiscriminatorEpilogue.
     Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 4.1.
     """
@@ -180,6 +185,7 @@ class Discriminator(nn.Module):
         num_fp16_res: int = 0,
         conv_clamp: float | None = None,
         cmap_dim: int | None = None,
+        init_res: Sequence[int] = (4, 4),
         block_kwargs: Mapping[str, Any] | None = None,
         mapping_kwargs: Mapping[str, Any] | None = None,
         epilogue_kwargs: Mapping[str, Any] | None = None,
@@ -188,13 +194,16 @@ class Discriminator(nn.Module):
         if img_resolution & (img_resolution - 1):
             raise ValueError(f"the discriminator's img_resolution must be a power of two, got {img_resolution}")
         super().__init__()
+        check_sizes(*(("init_res", size, 1) for size in init_res))
         self.c_dim, self.img_resolution, self.img_channels = c_dim, img_resolution, img_channels
+        self.size = tuple(side * img_resolution // 4 for side in init_res)
         self.block_resolutions = [2**i for i in range(img_resolution.bit_length() - 1, 2, -1)]
         channels = {res: min(channel_base // res, channel_max) for res in [*self.block_resolutions, 4]}
         if min(channels.values()) < 1:
             raise ValueError(f"channel_base {channel_base} leaves blocks without channels at {img_resolution} pixels")
         cmap_dim = 0 if c_dim == 0 else channels[4] if cmap_dim is None else cmap_dim
         common: dict[str, Any] = dict(img_channels=img_channels, architecture=architecture, conv_clamp=conv_clamp)
+        common["init_res"] = init_res
         first = 0
         for res in self.block_resolutions:
             before = channels[res] if res < img_resolution else 0
@@ -210,7 +219,7 @@ class Discriminator(nn.Module):
 
     def forward(self, img: Tensor, c: Tensor | None = None, update_emas: bool = False) -> Tensor:
         """update_emas is an official keyword: a discriminator keeps no averages."""
-        expect_shape("discriminator: img", img, None, self.img_channels, self.img_resolution, self.img_resolution)
+        expect_shape("discriminator: img", img, None, self.img_channels, *self.size)
         x: Tensor | None = None
         y: Tensor | None = img
         for res in self.block_resolutions:

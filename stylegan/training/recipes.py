@@ -6,11 +6,11 @@ Nothing here imports torch: a wrong name is refused at once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stylegan.errors import ConfigError
+from stylegan.errors import ConfigError, TrainingError
 from stylegan.networks.configs import CONFIGS
 
 BY_RESOLUTION = 0
@@ -35,9 +35,18 @@ class Recipe:
     mirror: bool = False
     kimg: float = 25000
 
-    def network(self, resolution: int, channels: int) -> dict[str, Any]:
-        """init_kwargs for pictures of that kind."""
+    def network(self, resolution: int, channels: int, first: Sequence[int] = (4, 4)) -> dict[str, Any]:
+        """init_kwargs for pictures of that kind; first: [H, W] of the first block, where the recipe leaves it open.
+
+        Raises TrainingError where its family has no such network.
+        """
         found = {**self.init_kwargs, "img_resolution": resolution, "img_channels": channels}
+        if list(first) != [4, 4] and self.family == "v3":
+            if list(first) != [4, 2]:
+                raise TrainingError(f"{self.name}: StyleGAN3 makes squares, and pictures half as wide as high")
+            found["square"] = False
+        elif list(first) != [4, 4]:
+            found["synthesis_kwargs"] = {**(found.get("synthesis_kwargs") or {}), "init_res": list(first)}
         synthesis = found.get("synthesis_kwargs") or {}
         if synthesis.get("channel_base") == BY_RESOLUTION:
             found["synthesis_kwargs"] = {**synthesis, "channel_base": 32768 if resolution >= 512 else 16384}

@@ -163,6 +163,13 @@ def generator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: Trai
     return {**init_kwargs, "synthesis_kwargs": {**(init_kwargs.get("synthesis_kwargs") or {}), **half}}
 
 
+def first_block_of(family: str, init_kwargs: Mapping[str, Any]) -> list[int]:
+    """[H, W]: a picture has img_resolution / 4 times that."""
+    if family == "v3":
+        return [4, 4] if init_kwargs.get("square", True) else [4, 2]
+    return list((init_kwargs.get("synthesis_kwargs") or {}).get("init_res", (4, 4)))
+
+
 def discriminator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: TrainSettings) -> dict[str, Any]:
     """Of the Discriminator for a generator: as many channels; StyleGAN3-R's has twice as many."""
     said = init_kwargs if family == "v3" else init_kwargs.get("synthesis_kwargs") or {}
@@ -173,6 +180,7 @@ def discriminator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: 
     }
     asked = {"channel_base": settings.d_channel_base, "channel_max": settings.d_channel_max}
     block = {"freeze_layers": settings.freeze_d}
+    first = first_block_of(family, init_kwargs)
     if "resample_filter" in said:
         block["resample_filter"] = said["resample_filter"]
     return dict(
@@ -183,6 +191,7 @@ def discriminator_kwargs(family: str, init_kwargs: Mapping[str, Any], settings: 
         architecture=settings.d_architecture,
         conv_clamp=256,
         num_fp16_res=settings.num_fp16_res,
+        **({} if first == [4, 4] else {"init_res": first}),
         block_kwargs=block,
         epilogue_kwargs={"mbstd_group_size": settings.group} if settings.group else {"mbstd_num_channels": 0},
     )

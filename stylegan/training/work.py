@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from stylegan import devices
-from stylegan.checkpoints import checkpoint
 from stylegan.dataset import PictureDataset
+from stylegan.dataset.sizes import first_block
 from stylegan.errors import TrainingError
 from stylegan.networks.configs import Config
 from stylegan.training import architecture, distributed, loop, options, predecessor, saved, starting
 from stylegan.training.recipes import Recipe, get_recipe
-from stylegan.training.settings import TrainSettings, default_settings
+from stylegan.training.settings import TrainSettings, default_settings, first_block_of
 from stylegan.training.trainer import Trainer
 
 
@@ -47,22 +47,30 @@ def prepare(args: argparse.Namespace, device_name: str | None) -> Work:
     cond = args.cond or bool(before.named.get("cond"))
     subset = before.named.get("subset") if args.subset is None else args.subset
     wanted = recipe.init_kwargs
+    first = first_block_of(recipe.family, wanted)
+    resolution = wanted.get("img_resolution")  # None: that of the data
     data = PictureDataset(
-        *(args.data, wanted.get("img_resolution")),
+        args.data,
+        None if resolution is None else (resolution * first[0] // 4, resolution * first[1] // 4),
         xflip=mirror,
         max_size=subset,
         seed=getattr(args, "seed", before.asked.get("seed", 0)),
         labels=cond,
         channels=wanted.get("img_channels"),
+        square=False,
     )
+    if resolution is None:
+        resolution, first = data.resolution, [4, 4]
+        found = first_block(*reversed(data.size))
+        if data.size[0] != data.size[1] and found is not None:
+            resolution, first = found[0], list(found[1])
     if subset is not None and subset > len(data.names):
         raise TrainingError(f"--subset {subset}: expected 1 to {len(data.names)}, the pictures of {args.data}")
     if cond and data.c_dim == 0:
         raise TrainingError(f"--cond: data {args.data} has no labels in a dataset.json")
-    kwargs = {**recipe.network(data.resolution, data.channels), "c_dim": data.c_dim}
+    kwargs = {**recipe.network(resolution, data.channels, first), "c_dim": data.c_dim}
     settings = _settings(args, before, recipe, kwargs)
     trainer = _trainer(recipe.family, kwargs, settings, device)
-    checkpoint.expect_square(trainer.G, args.ckpt or recipe.name, "training")
     digest, said = data.digest(), ""
     if args.resume and args.ckpt is not None:
         said = predecessor.resume(trainer, args.ckpt, len(data))

@@ -134,6 +134,8 @@ def test_refusals(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
         (["--metrics", "fod"], "metrics 'fod': expected some of"),
         (["--metrics", ""], "expected some of"),
         (["--metrics", "fid", "--metrics-num", "2"], "num 2: expected"),
+        (["--metrics", "fid50k_full", "--metrics-num", "50"], "fid50k_full: it is of 50000 pictures"),
+        (["--metrics", "eqr"], "metrics eqr: the network takes no transform"),
         (["--metrics", "fid", "--metrics-features", "nowhere.pt"], "nowhere.pt"),
         (["--metrics-num", "50"], "--metrics-num: belongs to --metrics"),
         (["--metrics-features", "fixed"], "--metrics-features: belongs to --metrics"),
