@@ -36,10 +36,14 @@ def folder(package: str, inside: str) -> Path:
     return Path(found.origin).parent / inside
 
 
-def in_turn(makes: Mapping[str, Make], threads: int, rounds: int) -> dict[str, dict[str, float]]:
-    """{name: {"wall", "cpu"}}; forward and back, so that neither always comes behind the other."""
+def in_turn(makes: Mapping[str, Make], threads: int | None, rounds: int) -> dict[str, dict[str, float]]:
+    """{name: {"cpu", "wall"}}; forward and back, so that neither always comes behind the other. threads: None for cpu
+    alone."""
     found: dict[str, dict[str, float]] = {name: {} for name in makes}
-    for kind, count, clock in (("cpu", 1, time.process_time), ("wall", threads, time.perf_counter)):
+    clocks = [("cpu", 1, time.process_time)]
+    if threads is not None:
+        clocks.append(("wall", threads, time.perf_counter))
+    for kind, count, clock in clocks:
         runs = {name: make(count) for name, make in makes.items()}
         times: dict[str, list[float]] = {name: [] for name in makes}
         for number in range(rounds + 1):
@@ -109,19 +113,20 @@ def main() -> None:
     parser.add_argument("--model", default="REALESRGAN_ANIMAVIDEOV3_UP4X", help="of upscale")
     parser.add_argument("--size", type=int, default=256, help="of upscale's picture")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cpu", action="store_true", help="cpu alone, where other programs are at work")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     if args.what == "faces" and not Path(f"{args.name}_mean.npy").is_file():
         parser.error(f"{args.name}_mean.npy is not here. PYTHONPATH=examples python -m ffhq --out faces.png writes it")
     with tempfile.TemporaryDirectory() as work:
         makes = faces(args.name) if args.what == "faces" else upscale(args.model, args.size, Path(work))
-        found = in_turn(makes, args.threads, args.rounds)
+        found = in_turn(makes, None if args.cpu else args.threads, args.rounds)
     for name, seconds in found.items():
-        print(f"{name:<10} cpu {seconds['cpu']:.3f} s  wall {seconds['wall']:.3f} s")
+        print(f"{name:<10} " + "  ".join(f"{kind} {spent:.3f} s" for kind, spent in seconds.items()))
     *others, ours = found
     for name in others:
         by = {kind: found[name][kind] / seconds for kind, seconds in found[ours].items()}
-        print(f"{ours} is {by['cpu']:.2f}x as fast as {name} by cpu, {by['wall']:.2f}x by wall")
+        print(f"{ours} beside {name}: " + ", ".join(f"{ratio:.2f}x as fast by {kind}" for kind, ratio in by.items()))
 
 
 if __name__ == "__main__":
