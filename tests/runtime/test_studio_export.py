@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from runtime_nets import write_bundle
+from runtime_nets import write_bundle, write_seed
 
 import runtime
 from runtime.run import main as run
@@ -257,6 +257,49 @@ def test_what_is_saved_brings_everything_back(site: tuple[str, Path], page: Any,
 
 
 @pytest.mark.page
+def test_seeds_that_are_files(
+    site: tuple[str, Path], page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    np.savez("projected_w.npz", w=rng.standard_normal((1, 10, 128)).astype(np.float32))
+    np.savez_compressed("small.npz", w=rng.standard_normal(128), other=np.zeros(3))
+    np.save("one.npy", rng.standard_normal((10, 128)))
+    write_seed(tmp_path / "458.bin", latent_of(458, 512))
+    write_seed(tmp_path / "mine.bin", rng.standard_normal(512))
+    for name in ("projected_w.npz", "small.npz", "one.npy", "458.bin", "mine.bin"):
+        seed = page.evaluate(
+            f"given => engine.seed('faces', ({FILES})(given)[0])", packed({name: Path(name).read_bytes()})
+        )
+        assert seed == (name if name != "458.bin" else "458")
+        script = """seeds => engine.picture('faces', {mode: 'image', seeds, trunc: '0.8', cutoff: '6'}, {})
+            .then((p) => [...p.pixels])"""
+        assert run(["mode=image", "model=faces", f"seeds={name}", "trunc=0.8", "cutoff=6", "out=x.png", "-q"]) == 0
+        with Image.open("x.png") as image:
+            want = np.asarray(image).astype(int)
+        assert np.abs(np.array(page.evaluate(script, seed)).reshape(want.shape) - want).max() <= 1, name
+    np.savez("other.npz", w=np.zeros((1, 9, 128), np.float32))
+    np.savez("nan.npz", w=np.full(128, np.nan, np.float32))
+    npz = Path("projected_w.npz").read_bytes()
+    for name, data, said in (
+        ("other.npz", Path("other.npz").read_bytes(), "not a style of this model"),
+        ("nan.npz", Path("nan.npz").read_bytes(), "NaN, infinite or too large"),
+        ("short.npz", npz[:-200], "not a whole .npz file"),
+        ("short.bin", bytes(40), "wrong length"),
+        ("no.bin", b"\1" + bytes(4 + 4 * 512 - 1), "expected an int32 zero"),
+        ("no.npy", npz, "not a whole .npy file"),
+    ):
+        drop(page, {name: data})
+        page.wait_for_function("said => document.getElementById('problem').textContent.includes(said)", arg=said)
+    drop(page, {"projected_w.npz": npz})
+    shown = "said => document.getElementById('command').textContent.endsWith(said)"
+    page.wait_for_function(shown, arg="seeds=projected_w.npz")
+    page.locator("#seed-A").fill("293")
+    page.locator("#seed-A").press("Enter")
+    page.wait_for_function(shown, arg="seeds=293")
+
+
+@pytest.mark.page
 def test_a_model_is_dropped_on_the_page(site: tuple[str, Path], page: Any) -> None:
     from playwright.sync_api import expect
 
@@ -279,6 +322,7 @@ def test_a_model_is_dropped_on_the_page(site: tuple[str, Path], page: Any) -> No
     expect(problem).to_be_hidden()
 
 
+FILES = "given => given.map(([name, text]) => new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name))"
 DROP = """files => { const all = new DataTransfer();
   for (const file of files) all.items.add(file);
   for (const type of ['dragenter', 'dragover', 'drop'])
@@ -286,9 +330,11 @@ DROP = """files => { const all = new DataTransfer();
 
 
 def drop(page: Any, files: dict[str, bytes], onto: str = DROP) -> None:
-    given = [[name, base64.b64encode(data).decode()] for name, data in files.items()]
-    script = "given => given.map(([name, text]) => new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name))"
-    page.evaluate(f"given => ({onto})(({script})(given))", given)
+    page.evaluate(f"given => ({onto})(({FILES})(given))", packed(files))
+
+
+def packed(files: dict[str, bytes]) -> list[list[str]]:
+    return [[name, base64.b64encode(data).decode()] for name, data in files.items()]
 
 
 def numbers(page: Any, model: str, recipe: dict[str, str]) -> np.ndarray:

@@ -7,6 +7,7 @@ import { InputError } from "./generator.js";
 /** @typedef {import("./engine.js").Recipe} Recipe */
 /** @typedef {import("./generator.js").Generator} Generator */
 /** @typedef {import("./generator.js").Style} Style */
+/** @typedef {import("./seed_files.js").SeedFile} SeedFile */
 /** @typedef {import("./wasm_nets.js").Tensor} Tensor */
 
 /** What a recipe may say, in the order in which its command says it. */
@@ -24,9 +25,10 @@ const { fround } = Math;
  * The image of a recipe, [C, H, W], about -1..1. Throws Errors with words for the user.
  * @param {Generator} generator
  * @param {Recipe} recipe
+ * @param {Map<string, SeedFile>} files  seeds that were given as files, by name
  * @returns {Tensor}
  */
-export function paint(generator, recipe) {
+export function paint(generator, recipe, files) {
   const { manifest } = generator;
   for (const key of Object.keys(recipe)) if (!KEYS.includes(key)) throw new InputError(`unknown key ${key}=`);
   const seeds = (recipe.seeds ?? "").split(",");
@@ -35,7 +37,7 @@ export function paint(generator, recipe) {
   const cutoff = "cutoff" in recipe ? whole(recipe, "cutoff", manifest.num_ws) : null;
   const movement = recipe.move ? movementOf(generator, recipe) : null;
   const styles = seeds.map((seed) => {
-    const style = styleOf(generator, seed, psi, cutoff, label);
+    const style = styleOf(generator, seed, psi, cutoff, label, files.get(seed));
     if (!movement) return style;
     const rows = generator.rows(style);
     rows.values.forEach((value, i) => (rows.values[i] = fround(value + (movement[i] ?? 0))));
@@ -88,14 +90,18 @@ export function texts(generator, model, digest, recipe) {
   return { command, texts: Object.fromEntries([["Software", "ncnn-builder"], ...fields]) };
 }
 
-/** @param {Generator} generator @param {string} seed @param {number} psi @param {number | null} cutoff @param {number | null} label */
-function styleOf(generator, seed, psi, cutoff, label) {
+/** @param {Generator} generator @param {string} seed @param {number} psi @param {number | null} cutoff @param {number | null} label @param {SeedFile} [file] */
+function styleOf(generator, seed, psi, cutoff, label, file) {
+  const { z_dim, w_dim, num_ws, c_dim } = generator.manifest;
+  const fitting = file?.kind === "z" ? [[z_dim]] : [[w_dim], [num_ws, w_dim]];
+  if (file && !fitting.map(String).includes(String(file.tensor.sizes))) throw new InputError(`${seed} is a seed of another model`);
+  if (file?.kind === "w") return generator.truncate(file.tensor, psi, cutoff);
   if (seed === "w_avg") return generator.truncate(generator.average(), psi, cutoff);
-  if (!/^\d{1,10}$/.test(seed) || Number(seed) > LARGEST_SEED) {
-    throw new InputError(`no such seed here: expected a number up to ${LARGEST_SEED} or w_avg, got ${seed.slice(0, 100)}; files of seeds are for python -m runtime.studio`);
+  if (!file && (!/^\d{1,10}$/.test(seed) || Number(seed) > LARGEST_SEED)) {
+    throw new InputError(`no such seed here: expected a number up to ${LARGEST_SEED}, w_avg, or a file that was dropped on the page, got ${seed.slice(0, 100)}`);
   }
-  if (generator.manifest.c_dim && label === null) throw new InputError(`the model has labels: expected class=0 to class=${generator.manifest.c_dim - 1}, got no class=`);
-  return generator.mapping(generator.nets.normal(Number(seed), generator.manifest.z_dim), psi, label, cutoff);
+  if (c_dim && label === null) throw new InputError(`the model has labels: expected class=0 to class=${c_dim - 1}, got no class=`);
+  return generator.mapping(file?.tensor.values ?? generator.nets.normal(Number(seed), z_dim), psi, label, cutoff);
 }
 
 /** @param {Recipe} recipe @param {number} classes */

@@ -61,6 +61,11 @@ export class WasmEngine {
     return this.#ask("png", OTHER, undefined, model, recipe);
   }
 
+  /** @param {string} model @param {File} file @returns {Promise<string>} */
+  seed(model, file) {
+    return this.#ask("seed", OTHER, undefined, model, file);
+  }
+
   /** @param {File[]} files @returns {Promise<string[]>} */
   add(files) {
     return this.#ask("add", OTHER, undefined, files);

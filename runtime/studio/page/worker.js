@@ -5,6 +5,7 @@ import { encode } from "./encode.js";
 import { Generator } from "./generator.js";
 import { Nets } from "./wasm_nets.js";
 import { paint, texts } from "./painter.js";
+import { readSeedFile } from "./seed_files.js";
 
 /** @typedef {import("./bundle.js").Manifest} Manifest */
 /** @typedef {import("./bundle.js").Read} Read */
@@ -19,6 +20,8 @@ const KEPT = 2;
 const known = new Map();
 /** @type {Map<string, Generator>} */
 const loaded = new Map();
+/** Seeds that were given as files. @type {Map<string, import("./seed_files.js").SeedFile>} */
+const seeds = new Map();
 let first = "";
 /** @type {Promise<Nets> | undefined} */
 let nets;
@@ -76,7 +79,7 @@ async function picture(name, recipe) {
   const generator = await generatorOf(name);
   const { digest } = find(name);
   const begun = performance.now();
-  const image = paint(generator, recipe);
+  const image = paint(generator, recipe, seeds);
   const pixels = generator.nets.levels(image);
   const milliseconds = performance.now() - begun;
   const [channels = 1, height = 1, width = 1] = image.sizes;
@@ -99,9 +102,20 @@ const answers = {
     return encode(made, made.texts);
   },
   /** The network's numbers, [C, H, W], for those who compare. @param {string} name @param {Recipe} recipe */
-  numbers: async (name, recipe) => paint(await generatorOf(name), recipe),
+  numbers: async (name, recipe) => paint(await generatorOf(name), recipe, seeds),
   /** A latent, likewise. @param {number} seed @param {number} count */
   latent: async (seed, count) => (await (nets ??= Nets.load())).normal(seed, count),
+  /** The seed that a file is from now on: its number, where that is all that is in it, or its name. @param {string} name @param {File} file */
+  seed: async (name, file) => {
+    const generator = await generatorOf(name);
+    const found = await readSeedFile(file, generator.manifest);
+    const number = /^(\d{1,10})\.bin$/i.exec(file.name)?.[1];
+    const { values } = found.tensor;
+    if (number && Number(number) < 2 ** 32 && generator.nets.normal(Number(number), values.length).every((value, i) => value === values[i])) return String(Number(number));
+    const seed = file.name.replace(/[,=\s]/g, "_"); // which a list of seeds may hold
+    seeds.set(seed, found);
+    return seed;
+  },
   /** Models of files that somebody gave; returns their names. @param {File[]} files */
   add: async (files) => {
     await offered;
