@@ -16,6 +16,8 @@ TAP = re.compile(r"synthesis\.b([0-9]+):1")
 LEAST = 16  # pixels that say anything
 STEPS = 16
 """How much smaller a preview is at first."""
+TRIALS, LAST = 3, 20
+"""Times that are needed to judge a preview by, and that are kept."""
 KEPT = 0.8
 """What the pictures before count beside the last one."""
 DOUBT = 300.0
@@ -43,7 +45,7 @@ class Previews:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seconds: dict[tuple[str, int], float] = {}  # digest, resolution; 0: the whole
+        self._seconds: dict[tuple[str, int], list[float]] = {}  # digest, resolution; 0: the whole
         self._sums: dict[tuple[str, int], tuple[Matrix, Matrix]] = {}  # [C + 1, C + 1] and [C + 1, C]
         self._last: tuple[object, str, Picture] | None = None  # recipe, digest, what was shown early, as it is
 
@@ -51,18 +53,18 @@ class Previews:
         """Resolution and blob, or None where the network allows none."""
         found = levels(manifest)
         with self._lock:
-            whole = self._seconds.get((manifest.digest, 0))
+            whole = self._seconds.get((manifest.digest, 0), [])
             for size in sorted(found, reverse=True):
-                taken = self._seconds.get((manifest.digest, size))
-                if whole is None or taken is None or taken <= SHARE * whole:
+                taken = self._seconds.get((manifest.digest, size), [])
+                if not whole or len(taken) < TRIALS or min(taken) <= SHARE * min(whole):
                     return size, found[size]
         return None
 
     def took(self, manifest: Manifest, size: int, seconds: float) -> None:
-        """size: 0 for the whole picture. The quickest time counts: what else runs only makes it longer."""
+        """size: 0 for the whole picture. The quickest of the last ones counts: what else runs only makes it longer."""
         with self._lock:
-            key = (manifest.digest, size)
-            self._seconds[key] = min(seconds, self._seconds.get(key, seconds))
+            self._seconds.setdefault((manifest.digest, size), []).append(seconds)
+            del self._seconds[manifest.digest, size][:-LAST]
 
     def early(self, manifest: Manifest, recipe: object, picture: Picture) -> Picture:
         """What is shown of a preview, [H, W, C]."""
