@@ -201,6 +201,13 @@ def test_a_network_and_its_bundle(capsys: pytest.CaptureFixture[str], monkeypatc
         (x,), (y,) = a.values.values(), b.values.values()
         assert x == pytest.approx(y, rel=0.02), a.metric
         assert "pictures of a bundle through ncnn" in b.not_comparable[-2]
+    for there in (
+        samples.PathSamples(painter, 8, 0, None, kinds.PATHS["ppl_wfull"], "cat.png").elsewhere(),
+        samples.MovedSamples(painter, 8, 0, None, ("eqr",)).elsewhere(),
+    ):  # for other machines, where the working directory is another
+        assert Path(there.painter._path).is_absolute() and there.shard == 1000  # type: ignore[attr-defined]
+        named = getattr(there, "features", None)
+        assert named is None or Path(named).is_absolute()
     assert own[0].not_comparable == ["8 generated pictures, published figures are of 50000"]
 
     z = torch.randn(3, 512, generator=torch.Generator().manual_seed(0))
