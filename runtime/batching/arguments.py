@@ -41,7 +41,8 @@ OF_THE_MACHINE = ("workers", "ray")
 MIXING = ("styles", "weight")
 OF_THE_PICTURE = (
     *("model", "trunc", "cutoff", "mix", *MIXING, "class"),
-    *("noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "fp16"),
+    *("noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles"),
+    *("edit", "layers", "fp16"),
 )
 """Keys of runtime.run, which mean the same here."""
 HELP = {
@@ -121,6 +122,8 @@ def parse(arguments: list[str]) -> Batch:
             raise UsageError(f"{key}= is about the seed that is mixed in", expected="mix=", got="no mix=")
     if request.move_styles is not None and request.move is None:
         raise UsageError("move_styles= is about move=", expected="move=", got="no move=")
+    if request.layers is not None and request.edit is None:
+        raise UsageError("layers= is about edit=", expected="edit=", got="no edit=")
     batch.shard = batch.shard or min(LARGEST_SHARD, -(-len(batch.seeds) // FEWEST_SHARDS))
     if (fewest := -(-len(batch.seeds) // MOST_SHARDS)) > batch.shard:
         raise UsageError("there are too many shards", expected=f"shard={fewest} or more", got=f"shard={batch.shard}")

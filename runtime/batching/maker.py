@@ -62,6 +62,12 @@ class Maker:
         # The net shares this process: its end is that of a worker, who is replaced.
         alone = replace(order.request, threads=1, isolate=False, quiet=True)
         self._renderer = _renderer(alone, self._manifest, Seed(str(order.job.seeds.largest)))
+        if self._renderer.edit_sha256 != order.job.recipe.get("edit_sha256", ""):
+            raise UsageError(
+                "the files of edit= have changed since the job was begun",
+                expected=order.job.recipe.get("edit_sha256"),
+                got=self._renderer.edit_sha256,
+            )
 
     def make(self, shard: int, made: Callable[[int], object]) -> None:
         """Writes one shard, the file that says so last. made: is told how many pictures of it there are.
@@ -133,7 +139,8 @@ def plan(batch: Batch, manifest: Manifest) -> Order:
     model = text[PREFIX + "model"]
     job = Job(batch.seeds, batch.shard, batch.format, model, manifest.digest, said, key, batch.command)
     out = batch.out if "://" in batch.out else str(Path(batch.out).absolute())  # wherever a worker may be
-    return Order(replace(request, model=None), manifest.path.absolute(), out, job)
+    edit = [replace(one, path=str(Path(one.path).absolute())) for one in request.edit or []]
+    return Order(replace(request, model=None, edit=edit or None), manifest.path.absolute(), out, job)
 
 
 def _renderer(request: Request, manifest: Manifest, seed: Seed) -> Renderer:

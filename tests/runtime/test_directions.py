@@ -10,6 +10,7 @@ import pytest
 from runtime_nets import pixels, write_bundle
 
 from runtime import InputError, Model
+from runtime.batch import main as batch
 from runtime.directions import main as find
 from runtime.edits import read_directions
 from runtime.factorisation import directions, style_weights
@@ -111,10 +112,15 @@ def test_directions_as_files(
     c = np.array(np.broadcast_to(model.mapping(np.random.RandomState(1).randn(512)), (10, 128)))
     c[8:] += np.float32([[8 / 40], [9 / 40]]) + np.float32(0.5) * directions(model, range(3))[1]
     assert np.abs(pixels("b.png").astype(int) - model.image(c)).max() <= 1
-    # A file that changed is another edit: frames that are there are not gone on with.
+    made = ["seeds=1-2", "model=faces", edited, "workers=1", "-q"]
+    assert batch([*made, "out=many"]) == 0
+    np.testing.assert_array_equal(pixels("many/00000/seed0001.png"), pixels("a.png"))
+    # A file that changed is another edit: frames and pictures that are there are not gone on with.
     assert find([*pca[:2], "seed=5", *pca[3:]]) == 0
     assert run("mode=a2b", "seeds=1,2", "frames=2", edited, "out=frames") == 2
     assert "frames" in capsys.readouterr().err
+    assert batch([*made, "out=many"]) == 2 == batch([*made[:2], "layers=0", "out=more"])
+    assert "layers= is about edit=" in capsys.readouterr().err
 
 
 def test_wrong_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
