@@ -45,6 +45,7 @@ LIGHT = [
     "stylegan.dataset.job",
     "stylegan.dataset.picture_files",
     "stylegan.dataset.sets",
+    "stylegan.dataset.sizes",
     "stylegan.dataset.source",
     "stylegan.dataset.verify",
     "stylegan.export",
