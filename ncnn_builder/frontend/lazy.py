@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_flatten
 
 from ..errors import BuildError
 from ..ir import Graph
@@ -40,6 +41,28 @@ class Lazy:
     dtype: Any
     again: Callable[[], Any] | None = None
     held: list[Any] = field(default_factory=list, compare=False)
+
+
+def call_key(target: Any, args: Any, kwargs: Any) -> Any:
+    """What is the same for calls that give the same: each block of a network makes the mask of its windows anew."""
+    leaves, structure = tree_flatten((args, kwargs))
+    try:
+        return target, structure, tuple(map(_leaf_key, leaves))
+    except TypeError:  # of something that has no hash
+        return object()
+
+
+def _leaf_key(x: Any) -> Any:
+    if isinstance(x, Lazy):
+        return Lazy, id(x)
+    if isinstance(x, torch.Tensor):
+        return (x.dtype, x.shape, tuple(x.flatten().tolist())) if x.numel() <= _FEW else object()
+    hash(x)
+    return type(x), x
+
+
+_FEW = 64
+"""Numbers of a constant that are compared."""
 
 
 def at_sizes(item: Any, at: Mapping[str, int]) -> Any:

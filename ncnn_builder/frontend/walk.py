@@ -21,7 +21,7 @@ from .complex_numbers import COMPLEX, Complex
 from .decompose import taken_apart, traced
 from .exported import Program
 from .layout import MOST_DIMS, Tensor, tensor
-from .lazy import Lazy, at_sizes, in_net
+from .lazy import Lazy, at_sizes, call_key, in_net
 from .leaves import exported_leaf
 from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
@@ -35,7 +35,7 @@ WAYS_OUT = (
 )
 _CONDITIONS = ("aten._assert_scalar", "aten.sym_constrain_range")
 _NOT_FILLED = ("aten.empty", "aten.new_empty")
-"""Memory that forward() writes into before it reads: what it held is not the same twice, and may be no number."""
+"""Memory that forward() writes into before it reads: what it held is not the same twice."""
 _NUMBERS, _KNOWN = (torch.SymInt, torch.SymFloat, torch.SymBool), (torch.Tensor, int, float)
 _RANDOM = getattr(torch.Tag, "nondeterministic_seeded", None)
 _IGNORED = {"dtype", "layout", "device", "pin_memory", "non_blocking", "copy", "memory_format", "half_to_float"}
@@ -58,6 +58,7 @@ class Walk:
         self.made: dict[str, list[Node]] = {}
         self._place: tuple[str, str | None] = ("", None)
         self._floats: dict[Value, Value] = {}
+        self._lazies: dict[Any, Lazy] = {}  # by what is called with what
         self.sizes = Symbols() if program is None else program.sizes
 
     def whole(self, inputs: dict[str, Any], known: dict[torch.fx.Node, Any] | None = None) -> list[Any]:
@@ -207,15 +208,13 @@ class Walk:
                 result = target(*args, **kwargs)
             return result.zero_() if str(target).startswith(_NOT_FILLED) else result
         with torch.no_grad(), torch.random.fork_rng(devices=()):
-            before = torch.get_rng_state()
-            result = target(*args, **kwargs)
+            before, result = torch.get_rng_state(), target(*args, **kwargs)
             if not torch.equal(before, torch.get_rng_state()):
                 raise _random()
             return result
 
     def _lazy(self, node: torch.fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that depends on sizes, and on no input else."""
-
         held: dict[str, Any] = {}
 
         def make(at: Mapping[str, int]) -> Any:
@@ -228,10 +227,11 @@ class Walk:
             return self._call(node, *given)
 
         call, made_of = self._call_of(node), any(isinstance(a, Lazy) for a in _leaves((args, kwargs)))
-        if not call.shapes:  # a check of torch's, of which nothing comes
+        if not call.shapes:  # a check of torch's
             return None
         need(len(call.shapes) == 1, "several results that follow from sizes alone", got=list(call.shapes))
-        return Lazy(make, call.shape, call.dtype, again if made_of else None)
+        made = Lazy(make, call.shape, call.dtype, again if made_of else None)
+        return self._lazies.setdefault(call_key(target, args, kwargs), made)
 
     def _higher(self, target: Any, args: tuple[Any, ...]) -> Any:
         """Contexts of torch, such as no_grad(): what is called inside of them."""

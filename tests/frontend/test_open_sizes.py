@@ -240,3 +240,11 @@ def test_capture_alone_gives_a_graph_to_go_on_with() -> None:
     assert repr(y).endswith("[4, (h + 1)//2, (w + 1)//2]")
     with pytest.raises(OpenSizeError):
         int(y.shape[1])
+
+
+def test_what_is_made_of_a_size_twice_is_there_once() -> None:
+    """As the mask that each block of a network makes anew."""
+    row = lambda x: torch.arange(x.shape[3]) * 0.5
+    module = Call(lambda x: (x + row(x)) * row(x)).eval()
+    graph = nb.capture(module, (torch.rand(1, 3, 8, 12),), dynamic={"x": {3: "w=2..64"}})
+    assert [node.spec.type for node in graph.nodes].count("MemoryData") == 1
