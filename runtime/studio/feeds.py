@@ -80,21 +80,25 @@ def arrays_for(net: Net, param: Path, feed: Feed, model: Model | None, part: str
 def shapes_of(net: Net, param: Path, given: Mapping[str, Shape]) -> dict[str, Shape]:
     """Of each input: what is given, what the file states, or an open size's that is near OPEN."""
     found: dict[str, Shape] = {}
-    stated = open_sizes.stated(param)
-    numbers: dict[str, int] = {}
+    opened = open_shapes(param)
     for name, shape in net.inputs.items():
-        if name in given:
-            found[name] = tuple(given[name])
-        elif name in stated:
-            for size in stated[name]:
-                if isinstance(size, open_sizes.OpenSize):
-                    wanted = max(size.least, -(-(OPEN - size.more) // size.factor))
-                    numbers.setdefault(size.name, wanted if size.most is None else min(wanted, size.most))
-            found[name] = tuple(n if isinstance(n, int) else n.at(numbers[n.name]) for n in stated[name])
-        elif shape is not None:
-            found[name] = shape
-        else:
+        wanted = given.get(name) or opened.get(name) or shape
+        if wanted is None:
             raise InputError(f"the file does not say the shape of input '{name}'", fix=f"Give it, as in {name}=3,64,64")
+        found[name] = tuple(wanted)
+    return found
+
+
+def open_shapes(param: Path) -> dict[str, Shape]:
+    """Of the inputs that the NAME.json beside the net says open sizes of: those that are near OPEN."""
+    numbers: dict[str, int] = {}
+    found = {}
+    for name, stated in open_sizes.stated(param).items():
+        for size in stated:
+            if isinstance(size, open_sizes.OpenSize):
+                wanted = max(size.least, -(-(OPEN - size.more) // size.factor))
+                numbers.setdefault(size.name, wanted if size.most is None else min(wanted, size.most))
+        found[name] = tuple(n if isinstance(n, int) else n.at(numbers[n.name]) for n in stated)
     return found
 
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .desk import Desk, Superseded, Ticket
-from .feeds import Feed
+from .feeds import Feed, open_shapes
 from .nets import Nets
 from .painter import LONGEST
 from .tools import compared, shown
@@ -52,7 +52,8 @@ class NetAnswers:
     async def graph(self, request: Request) -> Response:
         """The layers with what they read and write, shapes and cost, as `ncnn_builder show --json` says them."""
         wish = await read_wish(request, ("net", "shapes"))
-        path, shapes = self._nets.path(wish.text("net", LONGEST)), wish.shapes()
+        path = self._nets.path(wish.text("net", LONGEST))
+        shapes = {**open_shapes(path), **wish.shapes()}
         found = os.stat(path)
         key = (path, found.st_mtime_ns, found.st_size, tuple(shapes.items()))
         if key not in self._graphs:

@@ -16,6 +16,7 @@ import runtime.open_sizes
 from ncnn_builder.emit import stated
 from runtime import InputError, Net, ParamError
 from runtime.open_sizes import OpenSize, described
+from runtime.studio.feeds import open_shapes
 
 
 def saved(folder: Path, *shapes: Any) -> tuple[Path, Path]:
@@ -63,6 +64,7 @@ def test_it_says_what_is_allowed(tmp_path: Path) -> None:
     assert net.sizes == {"x0": (3, OpenSize(1, "h", 0, 2, None), w), "x1": (1, OpenSize(2, "h", 1, 2, None), 4)}
     assert described(net.sizes["x0"]) == "[3, h, 8*w], h from 2, w from 8 to 64"
     assert (w.at(9), w.of(72), w.of(73), w.of(520)) == (72, 9, None, None)
+    assert open_shapes(files[0]) == {"x0": (3, 64, 64), "x1": (1, 129, 4)}, "what the studio tries"
     good = {"x0": ones(3, 7, 64), "x1": ones(1, 15, 4), "x2": ones(2, 5, 5)}
     assert net.run(good)["y0"].shape == (1, 7, 64)
     for name, shape, says in [
