@@ -170,7 +170,7 @@ def draw(spectra: Sequence[Spectrum], smooth: float, dpi: float, suffix: str) ->
 
     n = len(spectra)
     figure = pyplot.figure(figsize=(max(4.2 * n, 8.4), 7.6), dpi=dpi, layout="constrained")
-    above, below = figure.subfigures(2, 1)
+    above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
     for axes, found in zip(above.subplots(1, n, squeeze=False)[0], spectra, strict=True):
         half = found.image_size / 2
         ticks = np.linspace(-half, half, 5)
