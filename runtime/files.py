@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what tells one from another."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UsageError
+from .strangers import open_regular
 
 FOLDER = ".unfinished"  # suffix of a folder that is not whole
 
@@ -115,3 +117,12 @@ def _try_to_write(out: str, directory: Path) -> None:
             pass
     except OSError as error:
         raise UsageError(f"out={out} cannot be written", reason=error.strerror) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a regular file, in hexadecimal. Raises OSError."""
+    digest = hashlib.sha256()
+    with open_regular(path) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

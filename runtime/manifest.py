@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BundleError, byte_count
+from .files import sha256_of
 from .json_reader import Reader
 from .migration import migrated
-from .strangers import open_regular, read_regular
+from .strangers import read_regular
 
 FORMAT = "ncnn-builder-bundle"
 KEYS = (
@@ -129,7 +130,7 @@ class Manifest:
                 if size != record.bytes:
                     what = "truncated" if size < record.bytes else "changed since export: it is longer"
                     raise BundleError(what, file=str(path), expected=byte_count(record.bytes), got=f"{size}", fix=fix)
-                digest = _sha256(path)
+                digest = sha256_of(path)
             except OSError as error:
                 raise BundleError(
                     f"a file of the bundle {self.path.name} cannot be read",
@@ -144,14 +145,6 @@ class Manifest:
                     got=digest[:16] + "...",
                     fix=f"{fix}, or pass verify=False if the change is meant",
                 )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open_regular(path) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def manifest_path(model: str | os.PathLike[str]) -> Path:

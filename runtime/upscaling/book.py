@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import whole_file
-from ..strangers import open_regular
 
 BOOK = "upscaled.jsonl"
 
@@ -57,12 +55,3 @@ def write_book(directory: Path, entries: Iterable[Entry]) -> None:
 def append(directory: Path, entry: Entry) -> None:
     with (directory / BOOK).open("a", encoding="ascii") as stream:
         stream.write(entry.line())
-
-
-def sha256_of(path: Path) -> str:
-    """Raises OSError."""
-    digest = hashlib.sha256()
-    with open_regular(path) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

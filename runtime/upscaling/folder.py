@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import check_directory, sweep, whole_file
-from .book import BOOK, Entry, append, read_book, sha256_of, write_book
+from ..files import check_directory, sha256_of, sweep, whole_file
+from .book import BOOK, Entry, append, read_book, write_book
 from .photos import READ_SUFFIXES
 
 FORMAT = "ncnn-builder-upscaled"

@@ -12,11 +12,11 @@ from pathlib import Path
 from .._ncnn import memory_limit
 from ..batching.cluster import told_by_ray
 from ..batching.workers import told_by_workers
+from ..files import sha256_of
 from ..net import check_threads
 from ..stopping import check_stop
 from ..strangers import printable
 from .arguments import Request
-from .book import sha256_of
 from .folder import Folder
 from .photos import PictureError, read_photo, write_photo
 from .restorer import Restorer

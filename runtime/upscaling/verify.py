@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..command import Refuted
 from ..errors import UsageError
+from ..files import sha256_of
 from ..progress import progress
-from .book import BOOK, Entry, read_book, sha256_of
+from .book import BOOK, Entry, read_book
 from .folder import NOTES, files_of, read_claim
 from .photos import READ_SUFFIXES
 
