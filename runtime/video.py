@@ -28,7 +28,8 @@ class Encoding:
     options: dict[str, str] = field(default_factory=dict)
 
 
-H264 = Encoding("libx264", "yuv420p", ".mp4", {"crf": "18"})  # what every player shows
+# What every player shows. One thread: with several, x264 sometimes makes other bytes of the same frames.
+H264 = Encoding("libx264", "yuv420p", ".mp4", {"crf": "18", "threads": "1"})
 VP9 = Encoding("libvpx-vp9", "yuv420p", ".webm", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"})
 GIF = Encoding("gif", "pal8", ".mkv")
 LOSSLESS = Encoding("ffv1", "bgr0", ".mkv")

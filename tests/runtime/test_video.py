@@ -22,7 +22,7 @@ from runtime import Model
 from runtime.arguments import parse
 from runtime.frames import FRAMES_OF_A_PART
 from runtime.run import main
-from runtime.video import frames_of
+from runtime.video import frames_of, write_video
 
 av = pytest.importorskip("av", reason="the extra [video] is not installed")
 
@@ -77,6 +77,20 @@ def test_kinds_of_video(place: Path, kind: str, fps: str) -> None:
     rounding = {"gif": 0.5, "mkv": 0.02, "webm": 0.02}.get(kind, 0)
     assert len(times) == frames + 1 and max(abs(time - i) for i, time in enumerate(times)) <= rounding
     assert not list(place.glob("*.part")) and not list(place.glob(".v*"))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_the_same_frames_are_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    """Every time, which a video that goes on relies on. With several threads x264 failed once in 6 to 200 times."""
+    ramp = np.add.outer(np.arange(48), np.arange(64)) * 3
+    noise = np.random.RandomState(0).randint(-8, 8, (48, *ramp.shape, 3))
+    frames = [np.clip((ramp + 5 * i)[..., None] % 256 + noise[i], 0, 255).astype(np.uint8) for i in range(48)]
+    made = set()
+    for _ in range(20):
+        write_video(tmp_path / f"v{suffix}", Fraction(25), frames)
+        made.add((tmp_path / f"v{suffix}").read_bytes())
+    assert len(made) == 1
+    assert suffix != ".mp4" or b" threads=1 " in made.pop()  # the encoder writes its settings into the stream
 
 
 def test_a_gif_is_exact_where_256_colours_are_enough(place: Path) -> None:
@@ -250,7 +264,7 @@ def test_every_place_to_stop(place: Path, frames: int, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "replace", dying(original))
     monkeypatch.setattr(Path, "unlink", dying(unlink))
     deaths = 0
-    for _ in range(200):
+    for _ in range(20):
         left = 37
         try:
             assert main([*command, "out=v.gif"]) == 0
