@@ -28,7 +28,7 @@ class Encoding:
     options: dict[str, str] = field(default_factory=dict)
 
 
-# What every player shows. One thread: with several, x264 sometimes makes other bytes of the same frames.
+# What every player shows. One thread: with FFmpeg's own choice of them the same frames are other bytes now and then.
 H264 = Encoding("libx264", "yuv420p", ".mp4", {"crf": "18", "threads": "1"})
 VP9 = Encoding("libvpx-vp9", "yuv420p", ".webm", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"})
 GIF = Encoding("gif", "pal8", ".mkv")
