@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..files import sha256_of
 from ..frames import Ledger, PartialVideo, fill
 from ..pictures import Picture
 from ..progress import progress
 from ..stopping import check_stop
-from ..strangers import open_regular
 from ..video import ENCODINGS, GIF, MOST_GIF_FPS, Sound, import_av, open_video
 from .upscaler import Upscaler
 
@@ -61,11 +61,7 @@ def read_clip(path: Path) -> Clip:
         raise UsageError("the frames of the video have several sizes", file=str(path), got=str(sorted(sizes)))
     if not Fraction(1, 100) <= fps <= 1000:
         raise UsageError("the video states an odd number of frames a second", file=str(path), got=str(fps))
-    with open_regular(path) as opened:
-        digest = hashlib.sha256()
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return Clip(path, fps, _evenly(times, fps), times[0], audio, digest.hexdigest(), deep)
+    return Clip(path, fps, _evenly(times, fps), times[0], audio, sha256_of(path), deep)
 
 
 def _evenly(times: list[Fraction], fps: Fraction) -> list[int]:
