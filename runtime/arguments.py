@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import UsageError
-from .keyframes import check_film
+from .films.keyframes import check_film
 from .keys import KEYS, MODES, MOST_BLENDED, Blend, Edit, Key, StyleRanges, read_words
 from .seeds import Seed, parse_seeds
 from .transforms import transform_matrix

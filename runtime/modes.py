@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from .arguments import Request
-from .camera import Camera, read_script
-from .course import course, frames_of_course
 from .errors import UsageError
 from .files import check_directory, check_file
-from .frames import FrameDirectory, Ledger, PartialVideo, fill
-from .journey import Journey, frame_count
-from .keyframes import film_seeds
+from .films.camera import Camera, read_script
+from .films.course import course, frames_of_course
+from .films.frames import FrameDirectory, Ledger, PartialVideo, fill
+from .films.journey import Journey, frame_count
+from .films.keyframes import film_seeds
+from .films.video import ENCODINGS, GIF, MOST_GIF_FPS, VIDEO_SUFFIXES, import_av
 from .manifest import SHIPPED, Manifest, is_manifest, load_manifest
 from .pictures import PICTURE_SUFFIXES, SUFFIXES_WITHOUT_ALPHA, Picture, save_picture, tiled
 from .progress import progress
@@ -27,7 +28,6 @@ from .renderer import Renderer, Shot
 from .seeds import W_AVG, Seed
 from .strangers import printable
 from .values import FloatArray
-from .video import ENCODINGS, GIF, MOST_GIF_FPS, VIDEO_SUFFIXES, import_av
 
 
 def image(request: Request) -> Path:

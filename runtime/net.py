@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import _ncnn, open_sizes
 from ._ncnn import default_threads, memory_limit
 from .errors import BlobError, InputError, OptionError, brief
-from .isolated import IsolatedNet, check_possible
+from .isolation.net import IsolatedNet, check_possible
 from .open_sizes import OpenShape
 from .values import FloatArray as FloatArray
 from .values import number_of, whole_number

@@ -15,6 +15,7 @@ from .batching.stores import alone
 from .command import answer
 from .errors import UsageError
 from .files import check_file
+from .films.video import DEMUXERS, VIDEO_SUFFIXES
 from .pictures import PICTURE_SUFFIXES
 from .progress import progress
 from .strangers import printable
@@ -25,7 +26,6 @@ from .upscaling.job import restored, upscaler_of
 from .upscaling.photos import READ_SUFFIXES, read_photo, write_photo
 from .upscaling.upscaler import Upscaler, Window, upscaled
 from .upscaling.verify import verify
-from .video import DEMUXERS, VIDEO_SUFFIXES
 
 
 def run(request: Request) -> Path | str:

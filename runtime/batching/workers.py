@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from ..errors import CrashError
-from ..process import how_it_ended
+from ..isolation.process import how_it_ended
 from ..stopping import unwind_on_sigterm
 
 MOST_DEATHS = 3  # of workers over one shard

@@ -1,4 +1,4 @@
-// The other side of runtime/isolated.py: a process of its own for one net.
+// The other side of runtime/isolation/net.py: a process of its own for one net.
 #pragma once
 
 namespace runtime

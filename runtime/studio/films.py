@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .. import arguments
 from ..errors import UsageError
-from ..journey import frame_count
+from ..films.journey import frame_count
 from ..progress import LINES
 from .painter import KEYS, check_seed
 from .shelf import Shelf

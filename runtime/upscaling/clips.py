@@ -14,11 +14,11 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import sha256_of
-from ..frames import Ledger, PartialVideo, fill
+from ..films.frames import Ledger, PartialVideo, fill
+from ..films.video import ENCODINGS, GIF, MOST_GIF_FPS, Sound, import_av, open_video
 from ..pictures import Picture
 from ..progress import progress
 from ..stopping import check_stop
-from ..video import ENCODINGS, GIF, MOST_GIF_FPS, Sound, import_av, open_video
 from .upscaler import Upscaler
 
 MUXERS = {".mkv": "matroska"}

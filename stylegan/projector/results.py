@@ -65,7 +65,7 @@ def style_file(w: Tensor, description: str) -> bytes:
 def video_obstacle(channels: int) -> str:
     """Why there can be no video; empty where there can."""
     from runtime.errors import UsageError
-    from runtime.video import import_av
+    from runtime.films.video import import_av
 
     if channels == 4:
         return "pictures of 4 channels have no place in one"
@@ -78,7 +78,7 @@ def video_obstacle(channels: int) -> str:
 
 def write_video(path: Path, frames: Iterable[Picture], fps: Fraction) -> None:
     """The file appears whole or not at all, whatever the frames raise."""
-    from runtime import video
+    from runtime.films import video
 
     video.write_video(path, fps, frames)
 

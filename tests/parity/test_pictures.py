@@ -132,16 +132,16 @@ def test_a2b(run: Callable[..., None], bundle: tuple[Path, Torch], mix: str | No
 MEMORY = """
 import resource, sys
 from pathlib import Path
-import runtime.frames
+import runtime.films.frames
 from runtime.run import main
 
 peaks = []
-add = runtime.frames.PartialVideo.add
+add = runtime.films.frames.PartialVideo.add
 def watched(self, frame, picture):
     add(self, frame, picture)
     if frame in (100, 500):
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-runtime.frames.PartialVideo.add = watched
+runtime.films.frames.PartialVideo.add = watched
 assert main(sys.argv[1:]) == 0
 print(peaks)
 """

@@ -11,15 +11,15 @@ from runtime_nets import pixels, write_bundle
 from scipy.interpolate import interp1d
 
 from runtime import Model, transform_matrix
-from runtime.camera import read_script
-from runtime.course import course
 from runtime.errors import UsageError
-from runtime.keyframes import film_seeds
+from runtime.films.camera import read_script
+from runtime.films.course import course
+from runtime.films.keyframes import film_seeds
+from runtime.films.video import frames_of
 from runtime.pictures import tiled
 from runtime.recipe import read_recipe
 from runtime.run import main
 from runtime.seeds import Seed, latent
-from runtime.video import frames_of
 
 OWN = [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]
 

@@ -18,7 +18,7 @@ import pytest
 from runtime_nets import everything, raw, tagged, write_bundle, write_net
 
 from runtime import BlobError, CrashError, InputError, LayerError, Model, NcnnError, Net, OptionError, ParamError
-from runtime.isolated import IsolatedNet
+from runtime.isolation.net import IsolatedNet
 from runtime.net import Net as PlainNet
 from runtime.run import main
 

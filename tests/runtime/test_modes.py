@@ -14,7 +14,7 @@ from runtime_nets import latent, pixels, write_bundle, write_seed
 from runtime import InputError, Model
 from runtime.arguments import parse
 from runtime.at_once import in_order, share_threads
-from runtime.journey import Journey
+from runtime.films.journey import Journey
 from runtime.run import main
 from runtime.seeds import parse_seeds
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from upscale_nets import Array, photo, write_net
 
+from runtime.films.video import frames_of
 from runtime.upscale import main
 from runtime.upscaling.clips import _evenly
-from runtime.video import frames_of
 
 QUICK = ("model=x2", "threads=1", "isolate=false")
 Captured = pytest.CaptureFixture[str]

@@ -20,9 +20,9 @@ from runtime_nets import latent, pixels, write_bundle, write_seed
 
 from runtime import Model
 from runtime.arguments import parse
-from runtime.frames import FRAMES_OF_A_PART
+from runtime.films.frames import FRAMES_OF_A_PART
+from runtime.films.video import frames_of, write_video
 from runtime.run import main
-from runtime.video import frames_of, write_video
 
 av = pytest.importorskip("av", reason="the extra [video] is not installed")
 
@@ -138,7 +138,8 @@ def test_frames(place: Path, options: list[str]) -> None:
 
 WAITING = """
 import sys, time
-from runtime import frames, run
+from runtime import run
+from runtime.films import frames
 
 count = 0
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .errors import UsageError
-from .keys import MOST_KEYFRAMES
-from .seeds import LARGEST_SEED, Seed
+from ..errors import UsageError
+from ..keys import MOST_KEYFRAMES
+from ..seeds import LARGEST_SEED, Seed
 
 MOST_CELLS = 1024
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .values import FloatArray
+from ..values import FloatArray
 
 
 def frame_count(stops: int, steps: int, loop: bool) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UsageError
-from .files import whole_file
-from .pictures import Picture
-from .strangers import open_regular
+from ..errors import UsageError
+from ..files import whole_file
+from ..pictures import Picture
+from ..strangers import open_regular
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from . import _ncnn
-from .errors import CrashError, NcnnError, OptionError
+from .. import _ncnn
+from ..errors import CrashError, NcnnError, OptionError
 from .messages import Writer, ask
 
 if sys.platform != "win32":  # no net is isolated there

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import UsageError
-from .files import sweep, whole_file
-from .pictures import Picture, save_picture
-from .strangers import printable
+from ..errors import UsageError
+from ..files import sweep, whole_file
+from ..pictures import Picture, save_picture
+from ..strangers import printable
 from .video import Sound, join, part_encoding, write_video
 
 FORMAT = "ncnn-builder-frames"

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ._ncnn import layer_libraries
-from .errors import NcnnError, OptionError, ParamError
+from .._ncnn import layer_libraries
+from ..errors import NcnnError, OptionError, ParamError
+from ..values import FloatArray
 from .messages import Reader, Writer, ask
 from .process import Layer, Process, shared_memory
-from .values import FloatArray
 
 Result = TypeVar("Result")
 

@@ -1,4 +1,4 @@
-"""Words of messages to and from the process of an isolated net, as src/messages.h has them."""
+"""Words of messages to and from the process of an isolated net, as ../src/messages.h has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Sequence
 
-from .errors import BlobError, InputError, LayerError, NcnnError, OptionError, ParamError, WeightsError
+from ..errors import BlobError, InputError, LayerError, NcnnError, OptionError, ParamError, WeightsError
 
 # In the order of Kind in src/fault.h.
 KINDS: tuple[type[NcnnError], ...] = (ParamError, WeightsError, InputError, BlobError, LayerError, OptionError)

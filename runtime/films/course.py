@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from .errors import UsageError
-from .values import FloatArray
+from ..errors import UsageError
+from ..values import FloatArray
 
 Weights = npt.NDArray[np.float64]
 """[frames, key frames]: each row sums to one."""

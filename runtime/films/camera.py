@@ -9,11 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from .errors import NcnnError, UsageError
-from .keys import number, translation, word
-from .strangers import open_regular
-from .transforms import MOST_DEGREES, MOST_WIDTHS, ZOOMS, transform_matrix
-from .values import FloatArray
+from ..errors import NcnnError, UsageError
+from ..keys import number, translation, word
+from ..strangers import open_regular
+from ..transforms import MOST_DEGREES, MOST_WIDTHS, ZOOMS, transform_matrix
+from ..values import FloatArray
 
 MOST_BYTES = 1 << 20
 TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(s|%|)", re.ASCII)

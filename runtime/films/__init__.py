@@ -1,0 +1,1 @@
+"""Videos: the frames they have, and how these become a file, also where one was stopped and goes on."""

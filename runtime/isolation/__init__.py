@@ -1,0 +1,1 @@
+"""Nets in processes of their own: what goes wrong there is an exception here."""
