@@ -82,7 +82,7 @@ wasm-test: wasm setup-dev
 	$(BIN)/ctest --test-dir $(WASM) --output-on-failure
 	$(BIN)/python -m pip install -q -c constraints.txt playwright
 	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) NCNN_BUILDER_WASM=$(abspath $(WASM))/studio $(BIN)/python -m pytest -q -m page \
-	  tests/runtime/test_studio_export.py
+	  tests/runtime/test_studio_export.py tests/runtime/test_studio_export_nets.py
 
 # The pages as a site: build/docs/index.html. All are read (-E): what a file above docs/ says is on a page of it.
 docs: $(BIN)/python

@@ -92,6 +92,7 @@ SKIPS = {
     "`make cpp` has not built": "the program stylegan is tested by `make layers-test test`, as CI does it",
     "the pinned source of ncnn is not in the cache": "somebody's own ncnn, by -Dncnn_DIR",
     "no browser to open the studio in": "-m page; `make studio-test` fails instead",
+    "nothing was built for the browser": "-m page; `make wasm-test` builds it",
     "a package of real weights is": "-m real runs what is installed; docs/real.md says how",
     "no op was measured": "a selection of tests",
     "docs/operators.md is of the torch that constraints.txt pins": "torch.export of another leaves other operators",

@@ -63,10 +63,12 @@ public:
 
     // Computes the wanted blobs. `given` are (number of an input blob, values); `wanted` may name any blob.
     // The results own their memory or share the net's pool. `seconds` is what each layer took, 0 of those
-    // that did not run. Safe to call from several threads at once.
+    // that did not run; `shapes` those of all blobs, as far as it came, dims 0 where there is none. Safe to
+    // call from several threads at once.
     std::vector<ncnn::Mat> run(const std::vector<std::pair<int, ncnn::Mat>>& given,
                                const std::vector<int>& wanted, Progress* progress = nullptr,
-                               std::vector<double>* seconds = nullptr) const;
+                               std::vector<double>* seconds = nullptr,
+                               std::vector<Shape>* shapes = nullptr) const;
 
     // Tells all who wait for a run, and look at stops(), to wait no longer.
     void stop() { stop_count++; }

@@ -219,13 +219,15 @@ std::vector<ncnn::Mat> Net::run_whole(ncnn::Extractor& extractor, const std::vec
 
 std::vector<ncnn::Mat> Net::run(const std::vector<std::pair<int, ncnn::Mat>>& given,
                                 const std::vector<int>& wanted, Progress* progress,
-                                std::vector<double>* seconds) const
+                                std::vector<double>* seconds, std::vector<Shape>* made) const
 {
     const FloatingPointMode mode;
     const ThreadCount threads(settings.threads);
     const Report report{progress};
     const std::vector<char> needed = needed_layers(wanted);
-    std::vector<Shape> shapes(blob_names.size());
+    std::vector<Shape> own;
+    std::vector<Shape>& shapes = made ? *made : own;
+    shapes.assign(blob_names.size(), Shape{});
     std::vector<char> is_wanted(blob_names.size(), 0);
     for (int number : wanted)
         is_wanted[(size_t)number] = 1;

@@ -83,9 +83,16 @@ def _is_ours(directory: Path) -> bool:
 
 
 def _write_page(folder: Path) -> None:
-    """What the page takes, and what that takes; with the engine of chosen_wasm.js. The view of nets has a server."""
-    page = (PAGE / "index.html").read_text(encoding="utf-8")
-    wanted = [name for name in re.findall(r'(?:href|src)="([^"#/]+)"', page) if name.endswith((".js", ".css", ".svg"))]
+    """What the two pages take, and what that takes; with the engine of chosen_wasm.js."""
+    head = '<meta charset="utf-8">\n'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+    wanted: list[str] = []
+    for name in ("index.html", "nets.html"):
+        page = (PAGE / name).read_text(encoding="utf-8")
+        assert head in page
+        (folder / name).write_text(page.replace(head, head + policy, 1), encoding="utf-8")
+        found = re.findall(r'(?:href|src)="([^"#/]+)"', page)
+        wanted += [file for file in found if file.endswith((".js", ".css", ".svg"))]
     written: set[str] = set()
     while wanted:
         name = wanted.pop()
@@ -95,7 +102,3 @@ def _write_page(folder: Path) -> None:
         text = (PAGE / ("chosen_wasm.js" if name == "chosen.js" else name)).read_text(encoding="utf-8")
         (folder / name).write_text(text, encoding="utf-8")
         wanted += re.findall(r'(?:from |new URL\()"(?:\./)?(\w+\.js)"', text)
-    head = '<meta charset="utf-8">\n'
-    assert head in page
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-    (folder / "index.html").write_text(page.replace(head, head + policy, 1), encoding="utf-8")

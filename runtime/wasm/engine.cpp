@@ -1,5 +1,5 @@
 // What the studio's page calls where it runs by itself: nets with every check of the runtime, latents, and
-// pictures, as functions of C. runtime/studio/page/net.js is the other side.
+// pictures, as functions of C. runtime/studio/page/wasm_nets.js is the other side.
 //
 // What fails returns null or -1, and engine_error() says why, in the words of a Fault. Names are UTF-8.
 // Arrays lie outer first and without gaps.
@@ -58,6 +58,7 @@ struct EngineNet {
     std::vector<std::pair<int, ncnn::Mat>> given;
     std::vector<std::string> names;
     std::vector<ncnn::Mat> values;
+    std::vector<runtime::Shape> shapes; // of all blobs, from engine_walk()
 
     void forget()
     {
@@ -140,6 +141,35 @@ EMSCRIPTEN_KEEPALIVE int engine_sizes(EngineNet* net, int number, int* sizes)
 EMSCRIPTEN_KEEPALIVE void engine_values(EngineNet* net, int number, float* to)
 {
     runtime::copy_values(net->values[(size_t)number], to);
+}
+
+// How many layers the net has: lines of its file.
+EMSCRIPTEN_KEEPALIVE int engine_layers(EngineNet* net) { return (int)net->net.layers().size(); }
+
+// Computes all outputs of the net: what each layer took, in seconds, of as many as engine_layers() says.
+EMSCRIPTEN_KEEPALIVE int engine_walk(EngineNet* net, double* seconds)
+{
+    return succeeds([&] {
+        std::vector<int> wanted;
+        for (const std::string& name : net->net.outputs())
+            wanted.push_back(net->net.blob(name));
+        std::vector<double> taken;
+        net->net.run(net->given, wanted, nullptr, &taken, &net->shapes);
+        std::copy(taken.begin(), taken.end(), seconds);
+    });
+}
+
+// The sizes of a blob in the last engine_walk(), up to 4, also of one that failed behind it; 0 where it was
+// not made.
+EMSCRIPTEN_KEEPALIVE int engine_walked(EngineNet* net, const char* name, int* sizes)
+{
+    int count = 0;
+    const int code = succeeds([&] {
+        const size_t number = (size_t)net->net.blob(name);
+        if (number < net->shapes.size() && net->shapes[number].dims > 0)
+            count = put_sizes(net->shapes[number].sizes(), sizes);
+    });
+    return code < 0 ? code : count;
 }
 
 // What was given and computed is needed no longer.

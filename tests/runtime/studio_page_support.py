@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import contextlib
+import functools
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 def says(page: Page, command: str) -> None:
+    from playwright.sync_api import expect
+
     expect(page.locator("#command")).to_have_text(f"python -m runtime.run {command}", timeout=20_000)
 
 
@@ -19,12 +31,48 @@ def seen(page: Page) -> np.ndarray:
     return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder at a plain file server."""
+    handler = functools.partial(Quiet, directory=os.fspath(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+def watched(page: Page, address: str) -> list[str]:
+    """What the page complains of from now on, and what it asks others than this address for."""
+    wrong: list[str] = []
+    page.on("console", lambda line: wrong.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith((address, "blob:", "data:")) else wrong.append(r.url))
+    return wrong
+
+
+FILES = "given => given.map(([name, text]) => new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name))"
+DROP = """files => { const all = new DataTransfer();
+  for (const file of files) all.items.add(file);
+  for (const type of ['dragenter', 'dragover', 'drop'])
+    document.body.dispatchEvent(new DragEvent(type, {dataTransfer: all, bubbles: true, cancelable: true})); }"""
+
+
+def drop_files(page: Page, files: dict[str, bytes], onto: str = DROP) -> None:
+    page.evaluate(f"given => ({onto})(({FILES})(given))", packed(files))
+
+
+def packed(files: dict[str, bytes]) -> list[list[str]]:
+    return [[name, base64.b64encode(data).decode()] for name, data in files.items()]
+
+
 def drop(page: Page, data: bytes, name: str = "x.png") -> None:
-    script = """([bytes, name]) => { const files = new DataTransfer();
-      files.items.add(new File([new Uint8Array(bytes)], name));
-      for (const type of ['dragenter', 'dragover', 'drop'])
-        document.body.dispatchEvent(new DragEvent(type, {dataTransfer: files, bubbles: true, cancelable: true})); }"""
-    page.evaluate(script, [list(data), name])
+    drop_files(page, {name: data})
 
 
 def drag(page: Page, start: Any, end: Any, where: tuple[float, float] = (0.5, 0.5)) -> None:

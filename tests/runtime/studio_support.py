@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ class Started:
         command = [sys.executable, "-m", "runtime.studio", "open=false", *arguments]
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+        self.place = place
         self.process = subprocess.Popen(
             command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -66,6 +69,18 @@ class Started:
         status, data = self.ask(path, body, **more)
         assert status >= 400, data
         return status, str(json.loads(data)["error"]["message"])
+
+
+@contextlib.contextmanager
+def running(place: Path, *arguments: str) -> Iterator[Started]:
+    """Until the tests are done; asserts that it then ends as Ctrl-C ends it, and that it complained of nothing."""
+    started = Started(place, *arguments)
+    try:
+        yield started
+    finally:
+        code = started.stop()
+    assert code == 130
+    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
 
 
 def write_chain(path: Path, length: int, shape: str = "0=5 1=6 2=3", changed: int = -1) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runtime_nets import latent, pixels, write_bundle, write_seed
-from studio_support import Started
+from studio_support import Started, running
 
 pytest.importorskip("starlette", reason="the extra [studio] is not installed")
 pytest.importorskip("uvicorn", reason="the extra [studio] is not installed")
@@ -35,11 +35,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     write_bundle(place, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]], noise="input")
     write_seed(place / "1.bin", latent(1))
     (place / "broken.json").write_text('{"format": "ncnn-builder-bundle"}')
-    started = Started(place, "model=tiny")
-    started.place = place  # type: ignore[attr-defined]
-    yield started
-    assert started.stop() == 130
-    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
+    with running(place, "model=tiny") as started:
+        yield started
 
 
 RECIPES = [
@@ -53,7 +50,7 @@ RECIPES = [
 
 def test_a_saved_picture_is_the_file_of_its_command(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte for byte, and the page shows the same pixels."""
-    monkeypatch.chdir(studio.place)  # type: ignore[attr-defined]
+    monkeypatch.chdir(studio.place)
     for recipe in RECIPES:
         status, png = studio.ask("api/png", {"model": "tiny", "client": "a", "recipe": recipe})
         assert status == 200, png
@@ -218,7 +215,7 @@ def film_of(studio: Started, until: tuple[str, ...] = ("done", "stopped", "faile
 def test_films(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     """A video is its command's file; stopped, it goes on; one at a time."""
     pytest.importorskip("av", reason="the extra [video] is not installed")
-    monkeypatch.chdir(studio.place)  # type: ignore[attr-defined]
+    monkeypatch.chdir(studio.place)
     assert json.loads(studio.ask("api/film")[1]) == {"state": "none"}
     recipe = {"mode": "a2b", "seeds": "1,2,w_avg", "stops": "a/0:b,1-2:b0.5+c0.5/c", "frames": "4", "ease": "cubic"}
     wish = {"model": "tiny", "recipe": recipe, "suffix": ".mp4"}
@@ -254,7 +251,7 @@ def test_films(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_files_that_become_seeds(studio: Started) -> None:
     """What is no seed of the model is not written, and nothing is written over."""
-    place: Path = studio.place  # type: ignore[attr-defined]
+    place: Path = studio.place
     m = load_manifest(place / "tiny")
 
     def file(width: int = m.w_dim, fill: float = 1) -> bytes:
@@ -332,7 +329,7 @@ def test_two_pages_do_not_take_each_others_pictures(studio: Started) -> None:
 
 
 def test_a_model_that_is_replaced_is_loaded_anew(studio: Started) -> None:
-    place = studio.place  # type: ignore[attr-defined]
+    place = studio.place
     recipe = {"mode": "image", "seeds": "2"}
     write_bundle(place, "second")
     before, _ = studio.picture(recipe, model="second")

@@ -3,14 +3,10 @@ pictures. `make wasm-test`."""
 
 from __future__ import annotations
 
-import base64
-import functools
-import http.server
 import io
 import json
 import os
 import re
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from runtime_nets import write_bundle, write_seed
+from studio_page_support import FILES, drop_files, packed, served, watched
 
 import runtime
 from runtime.run import main as run
@@ -28,7 +25,6 @@ from runtime.studio.__main__ import main
 from runtime.studio.export import PAGE
 from runtime.studio.painter import KEYS
 
-CHROMIUM = os.environ.get("NCNN_BUILDER_CHROMIUM", "/usr/bin/chromium")
 WASM = os.environ.get("NCNN_BUILDER_WASM")
 IDENTITY = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 BUILT = {"engine.js": b"export default 1;", "engine.wasm": b"\0asm"}
@@ -55,15 +51,17 @@ def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert about["first"] == "tiny" and about["models"] == ["tiny", "faces"]
     for name in about["models"]:
         assert {f"models/{file}" for file in json.loads((site / f"models/{name}.json").read_text())["files"]} <= there
-    assert {f"wasm/{name}" for name in BUILT} <= there and not {"server_engine.js", "nets.html"} & there
-    page = (site / "index.html").read_text()
-    assert "Content-Security-Policy" in page and page.index("Content-Security-Policy") < page.index("<script")
-    referred = set(re.findall(r'(?:href|src)="([^"#]+)"', page))
+    assert {f"wasm/{name}" for name in BUILT} <= there and "server_engine.js" not in there
+    referred: set[str] = set()
+    for name in ("index.html", "nets.html"):
+        page = (site / name).read_text()
+        assert "Content-Security-Policy" in page and page.index("Content-Security-Policy") < page.index("<script")
+        referred |= set(re.findall(r'(?:href|src)="([^"#]+)"', page))
     for path in site.glob("*.js"):
         text = path.read_text()
         referred |= set(re.findall(r'from "\./([^"]+)"', text)) | set(re.findall(r'new URL\("([^"]+)"', text))
         assert "://" not in text.replace("http://www.w3.org/2000/svg", "") and "api/" not in text, path
-    assert referred - {"./", "nets.html"} <= there  # a link to which is shown by engines that have nets
+    assert referred - {"./"} <= there
     assert "wasm.js" in referred and "worker.js" in referred
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
@@ -126,11 +124,6 @@ RECIPES: dict[str, list[dict[str, str]]] = {
 }  # fmt: skip
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of the exported page, served by a plain file server, and the directory with the models."""
@@ -140,31 +133,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
     write_bundle(place, c_dim=3, noise="input", transform=IDENTITY, height=16, width=16)
     assert main(["--export", str(place / "site"), f"model={place / 'tiny'}", f"wasm={WASM}"]) == 0
     write_bundle(place, "dropped")
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=os.fspath(place / "site"))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/", place
-    server.shutdown()
-    server.server_close()
+    with served(place / "site") as address:
+        yield address, place
 
 
 @pytest.fixture(scope="module")
-def page(site: tuple[str, Path]) -> Iterator[Any]:
+def page(site: tuple[str, Path], browser: Any) -> Iterator[Any]:
     """The page as it opens. In the end it has asked nobody else for anything, and complained of nothing."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no browser: `make wasm-test` brings what it takes")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        wrong: list[str] = []
-        page.on("console", lambda line: wrong.append(line.text) if line.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith((site[0], "blob:", "data:")) else wrong.append(r.url))
-        page.goto(site[0])
-        page.evaluate("import('./wasm.js').then(({WasmEngine}) => { window.engine = new WasmEngine(); })")
-        yield page
-        browser.close()
-        assert [line for line in wrong if "Multiple readback" not in line] == []
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    wrong = watched(page, site[0])
+    page.goto(site[0])
+    page.evaluate("import('./wasm.js').then(({WasmEngine}) => { window.engine = new WasmEngine(); })")
+    yield page
+    page.close()
+    assert [line for line in wrong if "Multiple readback" not in line] == []
 
 
 @pytest.mark.page
@@ -217,7 +199,7 @@ def test_networks_of_every_target(site: tuple[str, Path], page: Any, tmp_path: P
             model = runtime.Model(path, threads=1)
         c = np.eye(model.manifest.c_dim, dtype=np.float32)[0] if model.manifest.c_dim else None
         want = model.synthesis(model.mapping(latent_of(3, model.manifest.z_dim), 0.7, c))
-        drop(
+        drop_files(
             page,
             {file.name: file.read_bytes() for file in tmp_path.glob(f"{path.name}*")},
             "files => engine.add(files)",
@@ -252,7 +234,7 @@ def test_what_is_saved_brings_everything_back(site: tuple[str, Path], page: Any,
     page.locator("#seed-A").fill("1")
     page.locator("#seed-A").press("Enter")
     expect(page.locator("#command")).to_have_text(re.compile("seeds=1$"), timeout=20_000)
-    drop(page, {"x.png": png})
+    drop_files(page, {"x.png": png})
     expect(page.locator("#command")).to_have_text(re.compile("seeds=293$"), timeout=20_000)
 
 
@@ -289,9 +271,9 @@ def test_seeds_that_are_files(
         ("no.bin", b"\1" + bytes(4 + 4 * 512 - 1), "expected an int32 zero"),
         ("no.npy", npz, "not a whole .npy file"),
     ):
-        drop(page, {name: data})
+        drop_files(page, {name: data})
         page.wait_for_function("said => document.getElementById('problem').textContent.includes(said)", arg=said)
-    drop(page, {"projected_w.npz": npz})
+    drop_files(page, {"projected_w.npz": npz})
     shown = "said => document.getElementById('command').textContent.endsWith(said)"
     page.wait_for_function(shown, arg="seeds=projected_w.npz")
     page.locator("#seed-A").fill("293")
@@ -315,26 +297,11 @@ def test_a_model_is_dropped_on_the_page(site: tuple[str, Path], page: Any) -> No
         ({**files, param: files[param] + b" "}, "another file than was exported"),
         ({**files, param: files[param].replace(b"Input", b"Inpux")}, "SHA-256 differs"),
     ):
-        drop(page, given)
+        drop_files(page, given)
         expect(problem).to_have_text(re.compile(re.escape(said)), timeout=20_000)
-    drop(page, files)
+    drop_files(page, files)
     expect(command).to_have_text(re.compile("model=dropped seeds=293"), timeout=20_000)
     expect(problem).to_be_hidden()
-
-
-FILES = "given => given.map(([name, text]) => new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name))"
-DROP = """files => { const all = new DataTransfer();
-  for (const file of files) all.items.add(file);
-  for (const type of ['dragenter', 'dragover', 'drop'])
-    document.body.dispatchEvent(new DragEvent(type, {dataTransfer: all, bubbles: true, cancelable: true})); }"""
-
-
-def drop(page: Any, files: dict[str, bytes], onto: str = DROP) -> None:
-    page.evaluate(f"given => ({onto})(({FILES})(given))", packed(files))
-
-
-def packed(files: dict[str, bytes]) -> list[list[str]]:
-    return [[name, base64.b64encode(data).decode()] for name, data in files.items()]
 
 
 def numbers(page: Any, model: str, recipe: dict[str, str]) -> np.ndarray:

@@ -6,18 +6,18 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from runtime_nets import write_bundle
-from studio_support import Started, write_chain
+from studio_support import Started, running, write_chain
 
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.page
-CHROMIUM = os.environ.get("NCNN_BUILDER_CHROMIUM", "/usr/bin/chromium")
 KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
 LAYERS = 1200
 
@@ -29,19 +29,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     write_chain(place / "a", 4)
     write_chain(place / "b", 4, changed=2)
     write_chain(place / "long", LAYERS)
-    started = Started(place, "a.param", "b.param")
-    started.place = place  # type: ignore[attr-defined]
-    yield started
-    started.stop()
-    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with running(place, "a.param", "b.param") as started:
+        yield started
 
 
 def opened(studio: Started, browser: Browser, query: str = "", **more: Any) -> Page:
@@ -202,4 +191,48 @@ def test_looks(studio: Started, browser: Browser, width: int, scheme: Any) -> No
     } <= reached
     if KEEP:
         page.screenshot(path=f"{KEEP}/nets_{scheme}.png", full_page=width < 800)
+    page.context.close()
+
+
+COSTS = """async (nets) => {
+  const {readParam, said} = await import("./param_file.js");
+  const {macsOf, peakOf, weightsOf} = await import("./cost.js");
+  return nets.map(([file, text, shapes]) => {
+    const lines = readParam(file, text), known = new Map(Object.entries(shapes));
+    const of = (blobs) => blobs.map((blob) => known.get(blob));
+    return {peak_bytes: peakOf(lines, known), layers: lines.map((line) => ({
+      type: line.type, name: line.name, module: line.module, reads: line.reads, writes: line.writes, said: said(line),
+      macs: macsOf(line, of(line.reads), of(line.writes)), parameters: weightsOf(line)}))};
+  });
+}"""
+
+
+def test_what_the_page_alone_reads_of_nets(studio: Started, browser: Browser, tmp_path: Path) -> None:
+    """A net of every op that has products or weights: its layers and their cost, as the declarations count them."""
+    support = pytest.importorskip("parity_support", reason="torch is not here")
+    import ncnn_builder as nb
+    from ncnn_builder.opspec import OpSpec
+    from ncnn_builder.tools.cost import cost
+    from ncnn_builder.tools.net import read_net
+    from ncnn_builder.tools.show import as_json
+
+    given, wanted = [], []
+    for op, spec in nb.registry.items():
+        if spec.composite or not (spec.weights or type(spec).macs is not OpSpec.macs):
+            continue
+        for i, sample in enumerate(support.spread(spec.samples(), 3)):
+            model = nb.compile_graph(support.build(sample)[0])
+            path = tmp_path / f"{op}_{i}.param"
+            path.write_text(model.param)
+            path.with_suffix(".bin").write_bytes(model.bin)
+            net = read_net(path, path.with_suffix(".bin"))
+            said = as_json(net, cost(net))
+            shapes = {b: out for la in said["layers"] for b, out in zip(la["writes"], la["outputs"], strict=True)}
+            given.append((path.name, model.param, shapes))
+            wanted.append(said)
+    page = opened(studio, browser, "?net=a.param")
+    for (name, _, _), got, want in zip(given, page.evaluate(COSTS, given), wanted, strict=True):
+        assert got["peak_bytes"] == want["peak_bytes"], name
+        assert got["layers"] == [{key: layer[key] for key in got["layers"][0]} for layer in want["layers"]], name
+    assert len(given) > 100
     page.context.close()

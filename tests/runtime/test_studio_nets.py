@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runtime_nets import write_bundle
-from studio_support import Started, write_chain
+from studio_support import Started, running, write_chain
 
 import runtime
 from runtime.studio.__main__ import main
@@ -36,13 +36,10 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     np.savez(place / "x.npz", x=np.ones((3, 6, 5), np.float32))
     np.savez(place / "nan.npz", x=np.full((3, 6, 5), np.nan, np.float32))
     (place / "bad.npz").write_bytes(b"PK\3\4 and no more")
-    started = Started(place, "a.param", "model=tiny")
-    started.place = place  # type: ignore[attr-defined]
-    assert started.address.endswith("/nets.html")
-    started.path = started.path.removesuffix("nets.html")
-    yield started
-    assert started.stop() == 130
-    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
+    with running(place, "a.param", "model=tiny") as started:
+        assert started.address.endswith("/nets.html")
+        started.path = started.path.removesuffix("nets.html")
+        yield started
 
 
 def blob_of(studio: Started, **wish: Any) -> tuple[dict[str, Any], bytes]:
@@ -54,7 +51,7 @@ def blob_of(studio: Started, **wish: Any) -> tuple[dict[str, Any], bytes]:
 
 
 def test_what_is_said_of_nets(studio: Started) -> None:
-    place: Path = studio.place  # type: ignore[attr-defined]
+    place: Path = studio.place
     names = json.loads(studio.ask("api/nets")[1])
     assert names["first"] == ["a.param"]
     assert {"b.param", "folder/broken.param", "tiny_synthesis.param", "faces_mapping.param"} <= set(names["nets"])
@@ -178,7 +175,7 @@ def test_what_is_wrong_is_said(studio: Started) -> None:
 
 
 def test_a_net_that_is_replaced_and_two_pages(studio: Started) -> None:
-    place: Path = studio.place  # type: ignore[attr-defined]
+    place: Path = studio.place
     write_chain(place / "second", 2)
     before, _ = blob_of(studio, net="second.param", blob="y1")
     write_chain(place / "second", 3, shape="0=7 1=6 2=3")

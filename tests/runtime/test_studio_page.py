@@ -13,17 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from runtime_nets import latent, write_bundle, write_seed
-from studio_support import Started
+from studio_support import Started, running
 
 from runtime.run import main as run
 
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from studio_page_support import drag, drop, says, seen, slide
+from playwright.sync_api import Browser, Page, expect
+from studio_page_support import drag, drop, says, seen, slide, watched
 
 pytestmark = pytest.mark.page
-CHROMIUM = os.environ.get("NCNN_BUILDER_CHROMIUM", "/usr/bin/chromium")
 KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
 """A folder for pictures of the page."""
 
@@ -33,37 +32,18 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     place = tmp_path_factory.mktemp("page")
     write_bundle(place, transform=[[1, 0, 0], [0, 1, 0], [0, 0, 1]], noise="input", c_dim=3, height=16, width=16)
     write_seed(place / "1.bin", latent(1))
-    started = Started(place, "model=faces")
-    started.place = place  # type: ignore[attr-defined]
-    yield started
-    started.stop()
-    assert not [line for line in started.said if "Traceback" in line or "error:" in line], started.said
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with running(place, "model=faces") as started:
+        yield started
 
 
 @pytest.fixture
 def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """The page as it opens. In the end it has asked nobody else for anything, and complained of nothing."""
-    monkeypatch.chdir(studio.place)  # type: ignore[attr-defined]
+    monkeypatch.chdir(studio.place)
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith((studio.address, "blob:", "data:")) else wrong.append(request.url)
-        ),
-    )
+    wrong = watched(page, studio.address)
     page.goto(studio.address)
     says(page, "mode=image model=faces seeds=85")
     yield page

@@ -27,19 +27,22 @@
  *   png(model: string, recipe: Recipe): Promise<Blob>, seed?(model: string, file: File): Promise<string>, films?: Films,
  *   nets?: Nets, add?(files: File[]): Promise<string[]>}} Engine
  *
- * A video: state is none, running, done, stopped or failed, with said for why; done of total frames.
+ * A video: state is none, running, done, stopped or failed, with said for why; done of total frames. folder: where the
+ * file lies, "" where the page alone has it.
  * @typedef {{state: string, name: string, folder: string, done: number, total: number, said: string}} Film
  *
- * Videos of recipes of mode=a2b, one at a time; an engine may have none. address(): where the file is fetched.
- * @typedef {{begin(model: string, recipe: Recipe, suffix: string): Promise<Film>, about(): Promise<Film>,
+ * Videos of recipes of mode=a2b, one at a time; an engine may have none. suffixes: the kinds of files.
+ * address(): where the file is fetched.
+ * @typedef {{suffixes: string[], begin(model: string, recipe: Recipe, suffix: string): Promise<Film>, about(): Promise<Film>,
  *   stop(): Promise<Film>, address(name: string): string}} Films
  *
  * A layer of a net: module: what its name begins with; reads, writes: blobs; said: its parameters; outputs: shapes, null
  * where not known; macs likewise.
  * @typedef {{type: string, name: string, module: string, reads: string[], writes: string[], said: string,
  *   outputs: (number[] | null)[], macs: number | null, parameters: number}} Layer
+ * problem: why shapes are not known.
  * @typedef {{file: string, layers: Layer[], macs: number, parameters: number, unknown_layers: number,
- *   peak_bytes: number | null}} Shown
+ *   peak_bytes: number | null, problem?: string}} Shown
  *
  * What a net is given. seed: of random numbers, or of the model that it is of; file: of arrays, or a picture; of: the net
  * whose inputs these are.
@@ -59,8 +62,10 @@
  *   notes: string[], layers: {name: string, in_net: Errors, alone: Errors | null}[]} | null,
  *   problems: string[]}} Compared
  *
- * Nets as files, which may be looked into; an engine may not be able to.
+ * Nets as files, which may be looked into; an engine may not be able to. add(): takes files of nets and of inputs that
+ * somebody gives to the page, and says their names; an engine may take none.
  * @typedef {{names(): Promise<{first: string[], nets: string[]}>,
+ *   add?(files: File[]): Promise<{nets: string[], inputs: string[]}>,
  *   graph(net: string, shapes: Record<string, number[]>, signal?: AbortSignal): Promise<Shown>,
  *   blob(net: string, blob: string, feed: Feed, options: {first: number, each: boolean, other?: string,
  *     other_blob?: string}, signal?: AbortSignal): Promise<BlobPicture>,

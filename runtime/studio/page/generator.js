@@ -12,6 +12,8 @@ import { directionsOf } from "./sefa.js";
 /**
  * A style: [w_dim], or [num_ws, w_dim] where its layers have styles of their own.
  * @typedef {Tensor} Style
+ *
+ * @typedef {{transform: Float32Array | null, noise: string, noiseSeed: number, strength: number}} Controls
  */
 
 /** What the model does not have, in words for the user. */
@@ -133,19 +135,29 @@ export class Generator {
    * @param {Style} w0
    * @param {Style} w1
    * @param {Float32Array} mixing
-   * @param {{transform: Float32Array | null, noise: string, noiseSeed: number, strength: number}} controls
+   * @param {Controls} controls
    * @returns {Tensor}
    */
-  synthesis(w0, w1, mixing, { transform, noise, noiseSeed, strength }) {
+  synthesis(w0, w1, mixing, controls) {
+    const [image] = this.synthesisNet.run(this.#synthesisInputs(w0, w1, mixing, controls), ["output"]);
+    if (image?.sizes.length !== 3) throw new InputError("the net's output is no image");
+    return image;
+  }
+
+  /** What the synthesis net gets for the picture of a style, as the model does by default. @param {Style} w */
+  synthesisInputs(w) {
+    const controls = { transform: null, noise: noiseChoices(this.manifest)[0] ?? "none", noiseSeed: 0, strength: 1 };
+    return this.#synthesisInputs(w, w, new Float32Array(this.manifest.num_ws), controls);
+  }
+
+  /** @param {Style} w0 @param {Style} w1 @param {Float32Array} mixing @param {Controls} controls */
+  #synthesisInputs(w0, w1, mixing, { transform, noise, noiseSeed, strength }) {
     const { manifest } = this;
     /** @type {Record<string, Tensor>} */
     const inputs = { ws0: this.#input("ws0", w0), ws1: this.#input("ws1", w1), mixing: { sizes: [mixing.length], values: mixing } };
     if (transform && !manifest.transform) throw new InputError("the model takes no transform");
     if (manifest.transform) inputs.transform = { sizes: [3, 3], values: transform ?? Float32Array.from(manifest.transform.flat()) };
-    Object.assign(inputs, this.#noise(noise, noiseSeed, strength));
-    const [image] = this.synthesisNet.run(inputs, ["output"]);
-    if (image?.sizes.length !== 3) throw new InputError("the net's output is no image");
-    return image;
+    return Object.assign(inputs, this.#noise(noise, noiseSeed, strength));
   }
 
   /**
@@ -164,13 +176,18 @@ export class Generator {
     if (psi !== 1 && !this.manifest.truncation) throw new InputError("this network keeps no w_avg, so there is no truncation: expected trunc=1");
   }
 
-  /** @param {Float32Array} z @param {number} psi @param {Float32Array} c @returns {Style} */
-  #map(z, psi, c) {
+  /** What the mapping net gets. @param {Float32Array} z @param {number} psi @param {Float32Array} c */
+  mappingInputs(z, psi, c) {
     /** @type {Record<string, Tensor>} */
     const inputs = { coeff: { sizes: [1], values: Float32Array.of(psi) } };
     if (z.length) inputs.z = { sizes: [z.length], values: z };
     if (c.length) inputs.c = { sizes: [c.length], values: c };
-    const [w] = this.mappingNet.run(inputs, ["output"]);
+    return inputs;
+  }
+
+  /** @param {Float32Array} z @param {number} psi @param {Float32Array} c @returns {Style} */
+  #map(z, psi, c) {
+    const [w] = this.mappingNet.run(this.mappingInputs(z, psi, c), ["output"]);
     if (w?.values.length !== this.manifest.w_dim) throw new InputError("the mapping net makes no style of this model");
     if (!w.values.every(Number.isFinite)) throw new InputError("the style is not finite: the seed or trunc= lies far outside what the network knows");
     return w;

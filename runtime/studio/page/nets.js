@@ -158,8 +158,11 @@ async function start(nets) {
       const caption = (/** @type {string} */ id, /** @type {Pane} */ pane) => (box(id).textContent = `${pane.name}: ${pane.graph?.layers.length} layers, ${count(pane.graph?.shown.macs ?? 0)} MACs, ${count(pane.graph?.shown.parameters ?? 0)} numbers in weights`);
       caption("caption-a", a);
       if (other) caption("caption-b", b);
+      const problem = one.problem || other?.problem;
+      if (problem) complain(new EngineError(problem));
       history.replaceState(null, "", `?${new URLSearchParams(names[1] ? { net: names[0], other: names[1] } : { net: names[0] })}`);
       active = a;
+      describe(a); // of a net that is opened again with other shapes, too
       if (other && names[1]) await structure(signal);
     } catch (error) {
       if (!signal.aborted) complain(error);
@@ -258,7 +261,26 @@ async function start(nets) {
     opening = new AbortController();
     void structure(opening.signal);
   });
-  setUpReports((report) => {
+  const offer = async () => {
+    const names = await nets.names();
+    byId("nets", HTMLDataListElement).replaceChildren(...names.nets.map((name) => make("option", { value: name })));
+    return names;
+  };
+
+  /** Files of nets, and of inputs, that somebody gave to the page. @param {File[]} files */
+  async function take(files) {
+    const added = await nets.add?.(files);
+    if (!added) return;
+    await offer();
+    if (added.inputs[0]) range("file").value = added.inputs[0];
+    if (!added.nets[0]) return picture();
+    range("net").value = added.nets[0];
+    range("other").value = added.nets.length === 2 && !files.some(({ name }) => name.endsWith(".json")) ? (added.nets[1] ?? "") : "";
+    if (!added.inputs[0]) range("file").value = "";
+    await open();
+  }
+
+  setUpFiles(nets, take, (report) => {
     for (const pane of two() ? [a, b] : [a]) {
       pane.errors = report.errors;
       pane.first = pane.graph?.layers.findIndex(({ name }) => name === report.first) ?? -1;
@@ -271,8 +293,7 @@ async function start(nets) {
     toast(`Errors of ${report.errors.size} layers or modules`);
   });
 
-  const { first, nets: names } = await nets.names();
-  byId("nets", HTMLDataListElement).append(...names.map((name) => make("option", { value: name })));
+  const { first, nets: names } = await offer();
   const said = new URLSearchParams(location.search);
   range("net").value = said.get("net") ?? first[0] ?? names[0] ?? "";
   range("other").value = said.get("other") ?? (said.has("net") ? "" : (first[1] ?? ""));
@@ -325,27 +346,36 @@ function setUpTools(panes, active) {
   });
 }
 
-/** Read on the page alone. @param {(report: import("./report.js").Report) => void} show */
-function setUpReports(show) {
-  const file = range("report-file");
-  const read = async (/** @type {Blob | undefined} */ given) => {
-    if (!given) return;
+/**
+ * Files that are chosen, or dropped on the page: reports, which are read on the page alone, nets and inputs.
+ * @param {Nets} nets
+ * @param {(files: File[]) => Promise<void>} take
+ * @param {(report: import("./report.js").Report) => void} show
+ */
+function setUpFiles(nets, take, show) {
+  const read = async (/** @type {File[]} */ files) => {
+    const [file] = files;
+    if (!file) return;
     try {
       box("problem").hidden = true;
-      show(await readReport(given));
+      if (nets.add && (files.length > 1 || !file.name.endsWith(".json"))) await take(files);
+      else show(await readReport(file));
     } catch (error) {
       complain(error);
     }
   };
-  button("report").addEventListener("click", () => file.click());
-  file.addEventListener("change", async () => {
-    await read(file.files?.[0]);
-    file.value = "";
-  });
+  box("give").hidden = box("give-hint").hidden = !nets.add;
+  for (const [name, input] of /** @type {const} */ ([["report", range("report-file")], ["give", range("give-file")]])) {
+    button(name).addEventListener("click", () => input.click());
+    input.addEventListener("change", async () => {
+      await read([...(input.files ?? [])]);
+      input.value = "";
+    });
+  }
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    void read(event.dataTransfer?.files[0]);
+    void read([...(event.dataTransfer?.files ?? [])]);
   });
 }
 

@@ -30,6 +30,31 @@ const { fround } = Math;
  */
 export function paint(generator, recipe, files) {
   const { manifest } = generator;
+  const { styles, controls } = prepare(generator, recipe, files);
+  const none = new Float32Array(manifest.num_ws);
+  const [first, second] = styles;
+  if (recipe.mode === "image" && first && !second) return generator.synthesis(first, first, none, controls);
+  if (recipe.mode !== "mix" || !first || !second) throw new InputError("the page shows single pictures: expected mode=image with a seed, or mode=mix with more");
+  if (recipe.blend) {
+    const w = blended(generator, styles, recipe.blend);
+    return generator.synthesis(w, w, none, controls);
+  }
+  if (styles.length !== 2) throw new InputError("mode=mix has a wrong number of seeds: expected 2 seeds");
+  const [a, b] = first.sizes.length === second.sizes.length ? [first, second] : [generator.rows(first), generator.rows(second)];
+  const weight = number(recipe, "weight", 1);
+  if (!(weight >= 0 && weight <= 1)) throw new InputError(`weight= is out of range: expected 0 to 1, got ${recipe.weight}`);
+  for (const i of chosen(recipe.styles, manifest.num_ws)) none[i] = weight;
+  return generator.synthesis(a, b, none, controls);
+}
+
+/**
+ * The styles of a recipe's seeds, and what holds for all its pictures. Throws Errors with words for the user.
+ * @param {Generator} generator
+ * @param {Recipe} recipe
+ * @param {Map<string, SeedFile>} files
+ */
+export function prepare(generator, recipe, files) {
+  const { manifest } = generator;
   for (const key of Object.keys(recipe)) if (!KEYS.includes(key)) throw new InputError(`unknown key ${key}=`);
   const seeds = (recipe.seeds ?? "").split(",");
   const label = labelOf(recipe, manifest.c_dim);
@@ -49,20 +74,7 @@ export function paint(generator, recipe, files) {
     noiseSeed: noiseSeedOf(generator, recipe) ?? 0,
     strength: number(recipe, "noise_strength", 1),
   };
-  const none = new Float32Array(manifest.num_ws);
-  const [first, second] = styles;
-  if (recipe.mode === "image" && first && !second) return generator.synthesis(first, first, none, controls);
-  if (recipe.mode !== "mix" || !first || !second) throw new InputError("the page shows single pictures: expected mode=image with a seed, or mode=mix with more");
-  if (recipe.blend) {
-    const w = blended(generator, styles, recipe.blend);
-    return generator.synthesis(w, w, none, controls);
-  }
-  if (styles.length !== 2) throw new InputError("mode=mix has a wrong number of seeds: expected 2 seeds");
-  const [a, b] = first.sizes.length === second.sizes.length ? [first, second] : [generator.rows(first), generator.rows(second)];
-  const weight = number(recipe, "weight", 1);
-  if (!(weight >= 0 && weight <= 1)) throw new InputError(`weight= is out of range: expected 0 to 1, got ${recipe.weight}`);
-  for (const i of chosen(recipe.styles, manifest.num_ws)) none[i] = weight;
-  return generator.synthesis(a, b, none, controls);
+  return { styles, controls };
 }
 
 /**
@@ -125,7 +137,7 @@ function noiseSeedOf(generator, recipe) {
 }
 
 /** As Renderer.blended. @param {Generator} generator @param {Style[]} styles @param {string} blend @returns {Style} */
-function blended(generator, styles, blend) {
+export function blended(generator, styles, blend) {
   const { num_ws, w_dim } = generator.manifest;
   const rows = styles.map((style) => generator.rows(style).values);
   const base = rows[0] ?? new Float32Array();
@@ -210,14 +222,14 @@ function number(recipe, key, otherwise) {
 }
 
 /** @param {Recipe} recipe @param {string} key @param {number} most */
-function whole(recipe, key, most) {
+export function whole(recipe, key, most) {
   const text = recipe[key] ?? "";
   if (!/^\d{1,11}$/.test(text) || Number(text) > most) throw new InputError(`${key}= is not a fitting number: expected a whole number, 0 to ${most}, got ${text}`);
   return Number(text);
 }
 
 /** As Python's format(value, "g"). @param {number} value */
-function general(value) {
+export function general(value) {
   const [, exponent = "0"] = value.toExponential(5).split("e");
   const power = Number(exponent);
   if (value !== 0 && (power < -4 || power > 5)) {

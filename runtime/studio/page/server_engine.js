@@ -61,6 +61,7 @@ export class ServerEngine {
 
   /** @type {Films} */
   films = {
+    suffixes: [".mp4", ".webm", ".gif"],
     begin: async (model, recipe, suffix) => (await this.#ask("api/film", { model, recipe, suffix })).json(),
     about: async () => (await this.#ask("api/film", undefined)).json(),
     stop: async () => (await this.#ask("api/film", undefined, undefined, "DELETE")).json(),

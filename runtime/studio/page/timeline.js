@@ -127,6 +127,8 @@ function setUpPreview(store, keys, show, complain) {
  * @param {(error: unknown) => void} complain
  */
 function setUpFilms(store, keys, films, complain) {
+  const names = { ".mp4": "MP4", ".webm": "WebM", ".gif": "GIF" };
+  byId("suffix", HTMLSelectElement).replaceChildren(...Object.entries(names).flatMap(([value, name]) => (films.suffixes.includes(value) ? [make("option", { value }, name)] : [])));
   const tell = (/** @type {Film} */ film) => {
     const running = film.state === "running";
     const bar = byId("film-done", HTMLProgressElement);
@@ -136,7 +138,7 @@ function setUpFilms(store, keys, films, complain) {
     /** @type {Record<string, string>} */
     const words = {
       running: `${film.done} of ${film.total} frames`,
-      done: `${film.name} is in ${film.folder}`,
+      done: film.folder ? `${film.name} is in ${film.folder}` : `${film.name} is made`,
       stopped: `Stopped after ${film.done} of ${film.total} frames; made again, it goes on there`,
       failed: film.said,
     };

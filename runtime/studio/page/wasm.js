@@ -1,5 +1,6 @@
 // The engine of the page that stands alone: ncnn and our layers as WebAssembly, in a worker.
 
+import { BrowserFilms } from "./browser_films.js";
 import { EngineError, Superseded } from "./engine.js";
 
 /** @typedef {import("./engine.js").Engine} Engine */
@@ -70,6 +71,18 @@ export class WasmEngine {
   add(files) {
     return this.#ask("add", OTHER, undefined, files);
   }
+
+  films = new BrowserFilms((model, recipe, number) => this.#ask("frame", OTHER, undefined, model, recipe, number));
+
+  /** @type {import("./engine.js").Nets} */
+  nets = {
+    names: () => this.#ask("netNames", OTHER),
+    add: (files) => this.#ask("netAdd", OTHER, undefined, files),
+    graph: (net, shapes, signal) => this.#ask("netGraph", OTHER, signal, net, shapes),
+    blob: (net, blob, feed, options, signal) => this.#ask("netBlob", VIEW, signal, net, blob, feed, options),
+    times: (net, feed) => this.#ask("netTimes", OTHER, undefined, net, feed),
+    compare: (net, other, feed, signal) => this.#ask("netCompare", OTHER, signal, net, other, feed),
+  };
 
   /** What the picture was made of, for tests. @param {string} model @param {Recipe} recipe @returns {Promise<{sizes: number[], values: Float32Array}>} */
   numbers(model, recipe) {

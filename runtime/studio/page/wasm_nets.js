@@ -14,6 +14,8 @@
  *   _engine_give(net: number, name: number, values: number, dims: number, sizes: number): number,
  *   _engine_run(net: number, names: number): number, _engine_sizes(net: number, i: number, sizes: number): number,
  *   _engine_values(net: number, i: number, to: number): void, _engine_forget(net: number): void,
+ *   _engine_layers(net: number): number, _engine_walk(net: number, seconds: number): number,
+ *   _engine_walked(net: number, name: number, sizes: number): number,
  *   _engine_normal(seed: number, count: number, to: number): void,
  *   _engine_levels(values: number, channels: number, pixels: number, to: number): number}} Module
  */
@@ -178,6 +180,43 @@ export class Net {
   }
 
   /**
+   * Computes all outputs: the seconds of each layer, and the sizes of blobs, [] of those that were not made; problem: why
+   * it did not come to its end. Throws NetError for inputs that do not fit.
+   * @param {Record<string, Tensor>} inputs
+   * @param {number} layers  how many there are
+   * @param {string[]} blobs
+   */
+  walk(inputs, layers, blobs) {
+    const { nets, handle } = this;
+    const { module } = nets;
+    return nets.within((room) => {
+      try {
+        this.#give(room, inputs);
+        const count = module._engine_layers(handle);
+        if (count !== layers) throw new NetError(`the net has other layers than its text: expected ${layers}, got ${count}`);
+        const at = room.take(8 * count), sizes = room.take(16);
+        const problem = module._engine_walk(handle, at) < 0 ? nets.error().message : "";
+        const seconds = problem ? [] : Array.from(new Float64Array(module.HEAPU8.slice(at, at + 8 * count).buffer));
+        const shapes = blobs.map((name) => nets.within((own) => {
+          const rank = nets.check(module._engine_walked(handle, own.text(name), sizes));
+          return Array.from(module.HEAP32.slice(sizes / 4, sizes / 4 + rank));
+        }));
+        return { seconds, shapes, problem };
+      } finally {
+        module._engine_forget(handle);
+      }
+    });
+  }
+
+  /** @param {Room} room @param {Record<string, Tensor>} inputs */
+  #give(room, inputs) {
+    const { nets, handle } = this;
+    for (const [name, { sizes, values }] of Object.entries(inputs)) {
+      nets.check(nets.module._engine_give(handle, room.text(name), room.floats(values), sizes.length, room.ints(sizes)));
+    }
+  }
+
+  /**
    * Computes blobs. Throws NetError.
    * @param {Record<string, Tensor>} inputs
    * @param {string[]} outputs
@@ -188,9 +227,7 @@ export class Net {
     const { module } = nets;
     return nets.within((room) => {
       try {
-        for (const [name, { sizes, values }] of Object.entries(inputs)) {
-          nets.check(module._engine_give(handle, room.text(name), room.floats(values), sizes.length, room.ints(sizes)));
-        }
+        this.#give(room, inputs);
         nets.check(module._engine_run(handle, room.text(outputs.join("\n"))));
         const at = room.take(16);
         return outputs.map((_, i) => {

@@ -1,8 +1,10 @@
 // The worker of WasmEngine: holds the models, and makes one picture after another.
 
-import { digestOf, noiseChoices, readManifest, BundleError } from "./bundle.js";
+import { digestOf, noiseChoices, readFile, readManifest, BundleError } from "./bundle.js";
 import { encode } from "./encode.js";
 import { Generator } from "./generator.js";
+import { Journey } from "./journey.js";
+import { NetRoom } from "./net_room.js";
 import { Nets } from "./wasm_nets.js";
 import { paint, texts } from "./painter.js";
 import { readSeedFile } from "./seed_files.js";
@@ -74,6 +76,19 @@ async function generatorOf(name) {
   return generator;
 }
 
+/** The video of which frames are asked for. @type {{key: string, generator: Generator, journey: Journey} | undefined} */
+let journey;
+
+/** @param {string} name @param {Recipe} recipe @param {number} number */
+async function frame(name, recipe, number) {
+  const generator = await generatorOf(name);
+  const key = JSON.stringify([name, recipe]);
+  if (journey?.key !== key || journey.generator !== generator) journey = { key, generator, journey: new Journey(generator, recipe, seeds) };
+  const image = journey.journey.frame(number);
+  const [channels = 1, height = 1, width = 1] = image.sizes;
+  return { width, height, channels, pixels: generator.nets.levels(image), total: journey.journey.total };
+}
+
 /** @param {string} name @param {Recipe} recipe */
 async function picture(name, recipe) {
   const generator = await generatorOf(name);
@@ -85,6 +100,28 @@ async function picture(name, recipe) {
   const [channels = 1, height = 1, width = 1] = image.sizes;
   return { width, height, channels, pixels, milliseconds, digest, ...texts(generator, name, digest, recipe) };
 }
+
+/** The nets of all models that may be chosen, by the names of their files. */
+async function bundled() {
+  await offered;
+  /** @type {Map<string, import("./net_room.js").Known>} */
+  const found = new Map();
+  for (const [name, about] of known) {
+    if ("error" in about) continue;
+    const { manifest, read } = about;
+    for (const part of /** @type {const} */ (["synthesis", "mapping"])) {
+      const { param, bin } = manifest.graphs[part];
+      found.set(param, {
+        text: async () => new TextDecoder().decode(await readFile(manifest, param, read)),
+        bin: () => readFile(manifest, bin, read),
+        owner: { generator: () => generatorOf(name), part },
+      });
+    }
+  }
+  return found;
+}
+
+const room = new NetRoom(() => (nets ??= Nets.load()), bundled);
 
 const answers = {
   models: async () => {
@@ -101,6 +138,23 @@ const answers = {
     const made = await picture(name, recipe);
     return encode(made, made.texts);
   },
+  frame,
+  netNames: () => room.names(),
+  /** Nets, inputs of nets, and the nets of models; see NetRoom.add. @param {File[]} files */
+  netAdd: async (files) => {
+    const model = files.some(({ name }) => name.endsWith(".json"));
+    if (!model) return room.add(files);
+    const names = await answers.add(files);
+    return { nets: names.flatMap((name) => ["synthesis", "mapping"].map((part) => partOf(name, part))), inputs: [] };
+  },
+  /** @param {Parameters<NetRoom["graph"]>} given */
+  netGraph: (...given) => room.graph(...given),
+  /** @param {Parameters<NetRoom["blob"]>} given */
+  netBlob: (...given) => room.blob(...given),
+  /** @param {Parameters<NetRoom["times"]>} given */
+  netTimes: (...given) => room.times(...given),
+  /** @param {Parameters<NetRoom["compare"]>} given */
+  netCompare: (...given) => room.compare(...given),
   /** The network's numbers, [C, H, W], for those who compare. @param {string} name @param {Recipe} recipe */
   numbers: async (name, recipe) => paint(await generatorOf(name), recipe, seeds),
   /** A latent, likewise. @param {number} seed @param {number} count */
@@ -132,6 +186,9 @@ const answers = {
     return names;
   },
 };
+
+/** The name of a model's net. @param {string} name @param {string} part */
+const partOf = (name, part) => find(name).manifest.graphs[/** @type {"mapping" | "synthesis"} */ (part)].param;
 
 /** @param {string} name @param {Known} known @returns {Model} */
 function modelOf(name, { manifest: m, digest, shipped }) {
