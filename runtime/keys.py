@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from .errors import UsageError
-from .seeds import Seed, parse_seeds
+from .seeds import Seed, parse_seeds, whole_of
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII | re.IGNORECASE)
 StyleRanges = list[tuple[int, int]]  # with both ends
 Blend = list[tuple[tuple[int, int], list[tuple[int, float]]]]
 """Styles with both ends -> what they take of further seeds: the seed's place, from 1, and how much."""
 MOST_BLENDED = 26
-ALL_STYLES = (0, 1 << 20)
-PIECE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?:(.+)", re.ASCII)
-SHARE = re.compile(r"([a-z])(-?(?:[0-9]{1,4}\.?[0-9]{0,9}|\.[0-9]{1,9}))?", re.ASCII)
+ALL_STYLES = (0, 10**18)  # more than anybody can write
+PIECE = re.compile(r"([0-9]+)(?:-([0-9]+))?:(.+)", re.ASCII)
+SHARE = re.compile(r"([a-z])(-?(?:[0-9]+\.?[0-9]*|\.[0-9]+))?", re.ASCII)
 MOST_SHARE = 4.0
-EDIT = re.compile(r"(.+?):([0-9]{1,4}):([^:,]+)(?:,(?!$)|$)", re.ASCII)
+EDIT = re.compile(r"(.+?):([0-9]+):([^:,]+)(?:,(?!$)|$)", re.ASCII)
 PATHS = ("cubic", "linear", "circle")
 SPEEDS = ("even", "constant")
 MOST_KEYFRAMES = 400
@@ -128,7 +128,7 @@ def part(key: str, text: str) -> float:
 
 def whole(low: int, high: int = 10**9) -> Callable[[str, str], int]:
     def read(key: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 12) or not low <= int(text) <= high:
+        if not (text.isascii() and text.isdigit() and len(text) < 19) or not low <= int(text) <= high:
             span = f"{low} or more" if high == 10**9 else f"{low} to {high}"
             raise UsageError(f"{key}= is not a fitting number", expected=f"a whole number, {span}", got=text)
         return int(text)
@@ -158,7 +158,8 @@ def style_ranges(key: str, text: str) -> StyleRanges:
     for piece in text.split(","):
         first, dash, last = piece.partition("-")
         ends = [first, last] if dash else [first, first]
-        if not all(end.isascii() and end.isdigit() and len(end) < 6 for end in ends) or int(ends[0]) > int(ends[1]):
+        digits = all(end.isascii() and end.isdigit() for end in ends)
+        if not digits or whole_of(key, ends[0]) > whole_of(key, ends[1]):
             raise UsageError(f"{key}= is not a list of styles", expected="such as 0-6 or 0,2,8-11", got=text)
         ranges.append((int(ends[0]), int(ends[1])))
     return ranges
@@ -168,14 +169,13 @@ def blend(key: str, text: str) -> Blend:
     """`0-6:b,7:b0.3+c0.2`: styles 0 to 6 are those of the second seed, b; of style 7 it gives 0.3, the third seed 0.2,
     and the first what is left. Raises UsageError."""
     found: Blend = []
-    taken: set[int] = set()
     for piece in text.split(","):
         whole = PIECE.fullmatch(piece)
         shares = [SHARE.fullmatch(share) for share in whole[3].split("+")] if whole else []
         if not whole or not all(shares):
             expected = f"such as {key}=0-6:b,7:b0.3+c0.2, where b is the second seed"
             raise UsageError(f"{key}= is not a list of styles and what they take", expected=expected, got=piece)
-        first, last = int(whole[1]), int(whole[2] or whole[1])
+        first, last = whole_of(key, whole[1]), whole_of(key, whole[2] or whole[1])
         parts = [(ord(share[1]) - ord("a"), float(share[2] or 1)) for share in shares if share]
         letters = [place for place, _ in parts]
         if 0 in letters or len(set(letters)) < len(letters):
@@ -183,10 +183,8 @@ def blend(key: str, text: str) -> Blend:
             raise UsageError(f"{key}= has a seed too many", expected=expected, got=piece)
         if any(abs(share) > MOST_SHARE for _, share in parts):
             raise UsageError(f"{key}= is out of range", expected=f"-{MOST_SHARE:g} to {MOST_SHARE:g}", got=piece)
-        styles = set(range(first, last + 1))
-        if not styles or styles & taken:
+        if first > last or any(first <= end and start <= last for (start, end), _ in found):
             raise UsageError(f"{key}= needs each style once", expected="ranges that rise", got=piece)
-        taken |= styles
         found.append(((first, last), parts))
     return found
 
@@ -208,10 +206,10 @@ def moves(key: str, text: str) -> dict[int, float]:
     """`0:2.5,3:-1`: so far along direction 0, and so far back along direction 3."""
     found: dict[int, float] = {}
     for piece in text.split(","):
-        number_of, colon, far = piece.partition(":")
-        if not colon or not re.fullmatch(r"[0-9]{1,2}", number_of, re.ASCII) or int(number_of) in found:
+        place, colon, far = piece.partition(":")
+        if not colon or not re.fullmatch(r"[0-9]+", place, re.ASCII) or whole_of(key, place) in found:
             raise UsageError(f"{key}= is not a list of directions", expected=f"such as {key}=0:2.5,3:-1", got=piece)
-        found[int(number_of)] = number(key, far)
+        found[int(place)] = number(key, far)
     return found
 
 
@@ -232,7 +230,7 @@ def edits(key: str, text: str) -> list[Edit]:
         if not piece:
             expected = f"FILE:DIRECTION:HOW_FAR, such as {key}=faces_pca.npz:3:+2.5"
             raise UsageError(f"{key}= is not a list of directions in files", expected=expected, got=rest)
-        found.append(Edit(piece[1], int(piece[2]), number(key, piece[3])))
+        found.append(Edit(piece[1], whole_of(key, piece[2]), number(key, piece[3])))
         rest = rest[piece.end() :]
     return found
 

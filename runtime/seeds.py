@@ -34,7 +34,7 @@ NOT_WHOLE = (
     *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 """What reading a damaged .npy or .npz file raises."""
-NUMBERS = re.compile(r"([0-9]{1,12})(?:[-_]([0-9]{1,12}))?", re.ASCII)
+NUMBERS = re.compile(r"([0-9]+)(?:[-_]([0-9]+))?", re.ASCII)
 Latent = tuple[Literal["z", "w"], FloatArray]
 """("z", [z_dim]), or ("w", [w_dim] or [num_ws, w_dim])."""
 
@@ -92,12 +92,20 @@ def parse_seeds(key: str, text: str) -> list[Seed]:
     return seeds
 
 
+def whole_of(key: str, digits: str) -> int:
+    """Of digits alone; how large it may be is for those who know. Raises UsageError for very many."""
+    if len(digits) > 18:  # Python itself takes 4300, and time for them
+        got = f"{digits[:18]}..., {len(digits)} digits"
+        raise UsageError(f"{key}= has a number that is too large", expected="at most 18 digits", got=got)
+    return int(digits)
+
+
 def parse_range(key: str, part: str) -> range:
     """A number, or a range of them with both ends; nothing where it is neither. Raises UsageError."""
     found = NUMBERS.fullmatch(part)
     if not found:
         return range(0)
-    first, last = int(found[1]), int(found[2] or found[1])
+    first, last = whole_of(key, found[1]), whole_of(key, found[2] or found[1])
     if last < first or last > LARGEST_SEED:
         what = f"{key}={part} is an empty range" if last < first else f"{key}={part} is too large"
         expected = f"{last}-{first}" if last < first else f"0 to {LARGEST_SEED}"

@@ -38,7 +38,7 @@ def transform_matrix(rotate: float = 0.0, translate: Sequence[float] = (0.0, 0.0
         if abs(value) > most:
             raise InputError(f"{name} is out of range", expected=f"-{most:.0f} to {most:.0f}", got=f"{value:g}")
     scale = number_of("zoom", zoom)
-    if not ZOOMS[0] <= scale <= ZOOMS[1]:
+    if not float(np.float32(ZOOMS[0])) <= scale <= ZOOMS[1]:
         raise InputError("zoom is out of range", expected=f"{ZOOMS[0]:g} to {ZOOMS[1]:g}", got=f"{scale:g}")
     a = math.radians(angle)
     cos, sin = scale * math.cos(a), scale * math.sin(a)

@@ -57,7 +57,7 @@ class Options:
         for word in filter(None, (part.strip() for part in text.split(","))):
             if word.startswith("threads="):
                 number = word.partition("=")[2]
-                if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 1024):
+                if not (number.isascii() and number.isdigit() and len(number) < 19 and 1 <= int(number) <= 1024):
                     raise BuildError("bad number of threads", argument="--options", expected="1 to 1024", got=number)
                 changes["threads"] = int(number)
                 continue

@@ -24,7 +24,7 @@ def parse_seeds(text: str) -> list[int]:
     seeds: dict[int, None] = {}  # an ordered set
     for part in text.split(","):
         ends = [end.strip() for end in part.replace("_", "-").split("-")]
-        if len(ends) > 2 or not all(end.isascii() and end.isdigit() for end in ends):
+        if len(ends) > 2 or not all(end.isascii() and end.isdigit() and len(end) < 19 for end in ends):
             raise SeedError(
                 f"seeds {text!r}: cannot read {part.strip()!r}: "
                 "expected numbers and ranges such as 0-1500 or 85,100,3-5"

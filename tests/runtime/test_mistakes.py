@@ -45,6 +45,7 @@ def nothing() -> None:
         (["mode=grid", "rows=1", "cols=nosuch.bin"], "nosuch.bin: no such seed file", nothing),
         (["mode=image", "1", "seeds=2"], "seeds are given twice; expected seeds=, or seeds by themselves", nothing),
         (["mode=image", "seeds=1,,2"], "seeds= is not a list of seeds; expected numbers, ranges", nothing),
+        (["mode=image", "seeds=9999999999999"], "seeds=9999999999999 is too large; expected 0 to 4294967295", nothing),
         (["mode=image", "seeds=1-2-3"], "seeds= is not a list of seeds.*got 1-2-3", nothing),
         (["mode=image", "seeds=0x1"], "seeds= is not a list of seeds", nothing),
         (["mode=image", "seeds=5-2"], "seeds=5-2 is an empty range; expected 2-5", nothing),

@@ -122,6 +122,8 @@ def test_transform_matrix() -> None:
     both = transform_matrix(30, (0.1, 0.2))
     np.testing.assert_allclose(both, transform_matrix(30) @ transform_matrix(translate=(0.1, 0.2)), atol=1e-6)
     turned = transform_matrix(30, (0.1, 0.2), zoom=2)
+    np.testing.assert_allclose(transform_matrix(zoom=0.01), np.diag([100, 100, 1]), rtol=1e-6)  # both ends are in it
+    np.testing.assert_allclose(transform_matrix(zoom=100), np.diag([0.01, 0.01, 1]), rtol=1e-6)
     np.testing.assert_allclose(turned @ [0.1, 0.2, 1], [0, 0, 1], atol=1e-6)
     np.testing.assert_allclose(turned[:2, :2], both[:2, :2] / 2, atol=1e-6)
     for arguments, says in (

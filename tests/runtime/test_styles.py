@@ -185,6 +185,8 @@ def test_bad_blends(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("0:b+", "blend= is not a list of styles"),
         ("0:b1e9", "blend= is not a list of styles"),
         ("0:b9", "blend= is out of range; expected -4 to 4; got 0:b9"),
+        ("0:b12345.5", "blend= is out of range; expected -4 to 4; got 0:b12345.5"),
+        ("0-9999999:b", "blend= is out of range; expected styles 0 to "),
         ("0:b,0-1:b", "blend= needs each style once"),
         ("1-0:b", "blend= needs each style once"),
         ("0:a", "blend= has a seed too many"),
