@@ -10,9 +10,10 @@ using runtime::Kind;
 namespace stylegan
 {
 
-const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS [--fp16]
-       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE... [--fp16]
-       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS [--fp16]
+const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS [KEY=VALUE...] [--fp16]
+       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE... [KEY=VALUE...] [--fp16]
+       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B... NETS blend=LIST [KEY=VALUE...] [--fp16]
+       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS [KEY=VALUE...] [--fp16]
 
 Pictures of a StyleGAN that was exported to ncnn, into the working directory:
 
@@ -28,6 +29,19 @@ Pictures of a StyleGAN that was exported to ncnn, into the working directory:
   STYLE           0 to NUM_WS - 1 (first: pose, last: colour)
   --fp16          convolutions multiply in half precision, where the processor
                   can: 64-bit ARM, from ARMv8.2 on
+
+keys, as of `python -m runtime.run`:
+  blend=0-6:b,7:b0.3+c   what styles take of the second seed (b), the third (c) ...;
+                         the first takes what they leave
+  edit=FILE:3:+2.5       moves styles along direction 3 of a file of
+                         `python -m runtime.directions`; several with commas between
+  layers=0-6             the styles that edit= moves (default: what FILE says, else all)
+  move=0:2.5,3:-1        moves styles along directions that the network's weights give
+                         (SeFa), 0 to 15, the strongest first
+  move_styles=0-3        those that are moved, and whose layers give the directions
+  rotate=DEG translate=X,Y zoom=N
+                         StyleGAN3 exported with --transform-input: turned
+                         counterclockwise, moved right and down in widths, enlarged
 
 example:
   stylegan 1 512 16 0.7 seeds/458.bin seeds/293.bin cats_mapping.param cats_mapping.bin \
@@ -71,6 +85,7 @@ public:
         return arguments[position++];
     }
     bool at_end() const { return position == arguments.size(); }
+    size_t left() const { return arguments.size() - position; }
 
 private:
     const std::vector<std::string>& arguments;
@@ -79,13 +94,32 @@ private:
 
 } // namespace
 
+static void check_blend(const Request& request)
+{
+    const size_t most = 26, count = request.seeds.size();
+    if (count > most)
+        throw Fault(Kind::option, "too many seeds").wants("2 to 26").has(std::to_string(count));
+    for (const Piece& piece : request.controls.blend) {
+        if (piece.styles.last >= request.num_ws)
+            throw Fault(Kind::option, "blend= is out of range")
+                .wants("styles 0 to " + std::to_string(request.num_ws - 1))
+                .has(std::to_string(piece.styles.last));
+        for (const auto& [seed, how_much] : piece.parts)
+            if ((size_t)seed >= count)
+                throw Fault(Kind::option, std::string("blend= asks for seed ") + (char)('a' + seed))
+                    .wants(std::string("at most ") + (char)('a' + count - 1));
+    }
+}
+
 Request parse(const std::vector<std::string>& arguments)
 {
     Request request;
-    std::vector<std::string> places;
+    std::vector<std::string> places, controls;
     for (const std::string& argument : arguments) {
         if (argument == "--fp16")
             request.fp16 = true;
+        else if (is_control(argument))
+            controls.push_back(argument);
         else
             places.push_back(argument);
     }
@@ -104,17 +138,31 @@ Request parse(const std::vector<std::string>& arguments)
     request.z_dim = whole("Z_DIM", reader.next("Z_DIM"), 1, 1 << 20);
     request.num_ws = whole("NUM_WS", reader.next("NUM_WS"), 1, 1024);
     request.trunc = real("TRUNC", reader.next("TRUNC"), "such as 0.7");
+    request.controls = parse_controls(controls);
+    const bool blended = !request.controls.blend.empty();
+    if (blended && request.mode != Mode::mix)
+        throw Fault(Kind::option, "blend= belongs to mode 1").has("mode " + mode);
     if (request.mode == Mode::image) {
         request.seeds = {reader.next("SEED")};
     } else {
         request.seeds = {reader.next("SEED_A")};
         request.seeds.push_back(reader.next("SEED_B"));
     }
+    int style = 0;
+    if (blended && runtime::parse_int(places.back(), style))
+        throw Fault(Kind::option, "STYLE and blend= say the same thing")
+            .wants("one of them")
+            .has(runtime::quoted(places.back()));
+    const size_t nets = 4;
+    while (blended && reader.left() > nets)
+        request.seeds.push_back(reader.next("SEED_C"));
+    if (blended)
+        check_blend(request);
     request.files.mapping_param = reader.next("NAME_mapping.param");
     request.files.mapping_bin = reader.next("NAME_mapping.bin");
     request.files.synthesis_param = reader.next("NAME_synthesis.param");
     request.files.synthesis_bin = reader.next("NAME_synthesis.bin");
-    if (request.mode == Mode::mix) {
+    if (request.mode == Mode::mix && !blended) {
         do
             request.styles.push_back(whole("STYLE", reader.next("STYLE"), 0, request.num_ws - 1));
         while (!reader.at_end());

@@ -1,6 +1,7 @@
 // The command line of the program: numbers, then files, in the order of the predecessor's program.
 #pragma once
 
+#include "controls.h"
 #include "generator.h"
 
 #include <string>
@@ -19,7 +20,8 @@ struct Request {
     int z_dim = 0, num_ws = 0;
     float trunc = 1;
     bool fp16 = false;
-    std::vector<std::string> seeds; // one, or A and B
+    std::vector<std::string> seeds; // one, or A and B; with blend= as many as there are
+    Controls controls;
     Files files;
     std::vector<int> styles; // mix: those of A that B's replace, each below num_ws
     int frames = 0;          // a2b: from A to B

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 
 using runtime::Fault;
 using runtime::Kind;
@@ -44,7 +45,7 @@ static Fault open_input(const std::string& name)
             .remedy("`python -m runtime.run class=N` draws pictures of such networks");
     if (name == "transform")
         return fault.because("it was exported with --transform-input")
-            .remedy("Export it without, or use `python -m runtime.run`");
+            .remedy("Say rotate=, translate= or zoom=; zoom=1 leaves the picture as it is");
     if (name.compare(0, 5, "noise") == 0)
         return fault.because("its noise was left open")
             .remedy("Export it with --noise-mode const or none, or use `python -m runtime.run`");
@@ -101,13 +102,22 @@ static bool makes_levels(const Net& net)
     return false;
 }
 
-Generator::Generator(const Files& files, int z_dim, int num_ws, bool fp16)
-    : num_ws(num_ws), mapping_file(files.mapping_param), synthesis_file(files.synthesis_param),
-      mapping(files.mapping_param, files.mapping_bin, options(fp16)),
+Generator::Generator(const Files& files, int z_dim, int num_ws, std::vector<float> turned, bool fp16)
+    : num_ws(num_ws), transform(std::move(turned)), mapping_file(files.mapping_param),
+      synthesis_file(files.synthesis_param), mapping(files.mapping_param, files.mapping_bin, options(fp16)),
       synthesis(files.synthesis_param, files.synthesis_bin, options(fp16))
 {
     check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
-    check_inputs(synthesis, synthesis_file, "synthesis", {"ws0", "ws1", "mixing"});
+    std::vector<std::string> names = {"ws0", "ws1", "mixing"};
+    if (!transform.empty()) {
+        if (!find(synthesis, "transform") && find(synthesis, "ws0"))
+            throw Fault(Kind::option,
+                        "rotate=, translate= and zoom= need the input 'transform', which the net has not")
+                .at(synthesis_file)
+                .remedy("Export StyleGAN3 with --transform-input");
+        names.push_back("transform");
+    }
+    check_inputs(synthesis, synthesis_file, "synthesis", names);
     check_length(mapping, mapping_file, "z", "Z_DIM", z_dim);
     check_length(mapping, mapping_file, "coeff", "the length of the input 'coeff'", 1);
     check_length(synthesis, synthesis_file, "mixing", "NUM_WS", num_ws);
@@ -154,21 +164,22 @@ Style Generator::style(const std::vector<float>& z, float psi) const
             throw Fault(Kind::input,
                         "the style is not finite: the seed or TRUNC lies far outside what the network knows")
                 .at(mapping_file);
-    return Style(values, values + w.w);
+    return {std::vector<float>(values, values + w.w)};
 }
 
 // The style as the input takes it: repeated where that is [num_ws, w_dim], as of the target stock.
 ncnn::Mat Generator::rows(const char* input, const Style& w) const
 {
     const std::optional<std::vector<int>>& shape = find(synthesis, input)->shape;
-    if (!shape || shape->size() == 1)
-        return vector_of(w);
-    ncnn::Mat all((int)w.size(), num_ws);
+    if (w.rows == 1 && (!shape || shape->size() == 1))
+        return vector_of(w.values);
+    const size_t length = w.values.size() / (size_t)w.rows;
+    ncnn::Mat all((int)length, num_ws);
     if (all.empty())
         throw std::bad_alloc();
     for (int i = 0; i < num_ws; i++)
-        memcpy(all.row(i), w.data(), w.size() * sizeof(float));
-    if (*shape != Shape::of(all).sizes())
+        memcpy(all.row(i), w.values.data() + (w.rows == 1 ? 0 : i * length), length * sizeof(float));
+    if (shape && *shape != Shape::of(all).sizes())
         throw Fault(Kind::input, "the mapping's styles do not fit the input " + runtime::quoted(input))
             .at(synthesis_file)
             .has(Shape::of(all).text())
@@ -176,12 +187,63 @@ ncnn::Mat Generator::rows(const char* input, const Style& w) const
     return all;
 }
 
+std::vector<std::pair<const char*, ncnn::Mat>> Generator::inputs(const Style& w0, const Style& w1,
+                                                                 const std::vector<float>& mixing) const
+{
+    std::vector<std::pair<const char*, ncnn::Mat>> given = {
+        {"ws0", rows("ws0", w0)}, {"ws1", rows("ws1", w1)}, {"mixing", vector_of(mixing)}};
+    if (!transform.empty()) {
+        given.emplace_back("transform", ncnn::Mat(3, 3));
+        if (given.back().second.empty())
+            throw std::bad_alloc();
+        for (int i = 0; i < 3; i++)
+            memcpy(given.back().second.row(i), transform.data() + 3 * i, 3 * sizeof(float));
+    }
+    return given;
+}
+
+// "synthesis.b4.conv1.affine/Fmatmul_2" -> "synthesis.b4.conv1.affine", the module that made the layer.
+static std::string module_of(const runtime::LayerLine& line)
+{
+    return line.name.substr(0, line.name.rfind('/') == std::string::npos ? 0 : line.name.rfind('/'));
+}
+
+std::vector<std::vector<float>> Generator::affine_outputs(const Style& ws) const
+{
+    const std::string affine = ".affine";
+    std::map<std::string, int> blobs; // of each module the last one
+    for (const runtime::LayerLine& line : synthesis.layers()) {
+        const std::string module = module_of(line);
+        const bool named = module.size() > affine.size() &&
+                           module.compare(module.size() - affine.size(), affine.size(), affine) == 0;
+        if (named && line.type != "Split" && !line.tops.empty())
+            blobs[module] = synthesis.blob(line.tops.front());
+    }
+    if (blobs.empty())
+        throw Fault(Kind::input, "the net does not say which blobs its affine layers make")
+            .at(synthesis_file);
+    std::vector<int> wanted;
+    for (const auto& [module, blob] : blobs)
+        wanted.push_back(blob);
+    std::vector<std::pair<int, ncnn::Mat>> given;
+    for (const auto& [name, values] : inputs(ws, ws, std::vector<float>((size_t)num_ws, 0.f)))
+        given.emplace_back(synthesis.blob(name), values);
+    std::vector<std::vector<float>> found;
+    for (const ncnn::Mat& made : synthesis.run(given, wanted, &watched().synthesis)) {
+        if (made.elembits() != 32 || made.elempack != 1)
+            throw Fault(Kind::blob, "an affine layer's output is no float32").at(synthesis_file);
+        found.emplace_back();
+        for (int c = 0; c < made.c; c++) {
+            const float* values = made.channel(c);
+            found.back().insert(found.back().end(), values, values + (size_t)made.w * made.h * made.d);
+        }
+    }
+    return found;
+}
+
 Picture Generator::picture(const Style& w0, const Style& w1, const std::vector<float>& mixing) const
 {
-    const ncnn::Mat output =
-        run(synthesis, synthesis_file,
-            {{"ws0", rows("ws0", w0)}, {"ws1", rows("ws1", w1)}, {"mixing", vector_of(mixing)}}, 3,
-            watched().synthesis);
+    const ncnn::Mat output = run(synthesis, synthesis_file, inputs(w0, w1, mixing), 3, watched().synthesis);
     Picture picture{output.w, output.h, output.c,
                     std::vector<unsigned char>((size_t)output.w * output.h * output.c)};
     const bool levels = makes_levels(synthesis);

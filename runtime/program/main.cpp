@@ -2,6 +2,7 @@
 // runtime.run` does.
 #include "arguments.h"
 #include "child.h"
+#include "directions.h"
 #include "generator.h"
 #include "pictures.h"
 #include "seeds.h"
@@ -68,9 +69,9 @@ static void draw_frames(const Generator& generator, const Style& a, const Style&
         if (stopped)
             throw Stopped();
         const float part = (float)((double)i / request.frames);
-        Style w(a.size());
-        for (size_t k = 0; k < w.size(); k++)
-            w[k] = i == request.frames ? b[k] : a[k] + part * (b[k] - a[k]);
+        Style w = b;
+        for (size_t k = 0; i < request.frames && k < w.values.size(); k++)
+            w.values[k] = a.values[k] + part * (b.values[k] - a.values[k]);
         Picture picture = generator.picture(w);
         odd = picture.width % 2 || picture.height % 2;
         if (writing.valid())
@@ -89,15 +90,60 @@ static void draw_frames(const Generator& generator, const Style& a, const Style&
            request.fps.c_str(), odd ? "-vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' " : "");
 }
 
+// The style with a row for each of the network's.
+static Style spread(const Style& w, int num_ws)
+{
+    Style all{{}, num_ws};
+    for (int i = 0; i < num_ws; i++)
+        all.values.insert(all.values.end(), w.values.begin(), w.values.end());
+    return w.rows == num_ws ? w : all;
+}
+
+// The first of the styles, each of num_ws rows, with what blend= gives it of the others.
+static Style blended(const std::vector<Style>& ws, const std::vector<Piece>& blend)
+{
+    Style w = ws.front();
+    const size_t length = w.values.size() / (size_t)w.rows;
+    for (const Piece& piece : blend) {
+        const size_t first = (size_t)piece.styles.first * length,
+                     end = ((size_t)piece.styles.last + 1) * length;
+        const bool itself =
+            piece.parts.size() == 1 && piece.parts[0].second == 1; // not what rounding leaves of it
+        for (const auto& [seed, how_much] : piece.parts) {
+            const std::vector<float>& other = ws[(size_t)seed].values;
+            for (size_t k = first; k < end; k++)
+                w.values[k] =
+                    itself ? other[k] : w.values[k] + (float)how_much * (other[k] - ws[0].values[k]);
+        }
+    }
+    return w;
+}
+
 static void carry_out(const Request& request)
 {
     const char* const file = request.mode == Mode::mix ? "mix.png" : "image.png";
     if (request.mode != Mode::a2b)
         check_writable(file);
-    const Generator generator(request.files, request.z_dim, request.num_ws, request.fp16);
+    const Controls& controls = request.controls;
+    const auto files = read_directions(controls.edit);
+    const Generator generator(request.files, request.z_dim, request.num_ws,
+                              controls.turns() ? controls.transform() : std::vector<float>(), request.fp16);
     std::vector<Style> ws;
     for (const std::string& seed : request.seeds)
         ws.push_back(generator.style(read_seed(seed, request.z_dim), request.trunc));
+    if (controls.moves()) {
+        const std::vector<float> far = movement(controls, files, generator, (int)ws[0].values.size());
+        for (Style& w : ws) {
+            w = spread(w, request.num_ws);
+            for (size_t k = 0; k < far.size(); k++)
+                w.values[k] += far[k];
+        }
+    }
+    if (!controls.blend.empty()) {
+        for (Style& w : ws)
+            w = spread(w, request.num_ws);
+        ws = {blended(ws, controls.blend)};
+    }
     if (request.mode == Mode::a2b)
         return draw_frames(generator, ws[0], ws[1], request);
     std::vector<float> mixing((size_t)request.num_ws, 0.f);

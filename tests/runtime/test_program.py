@@ -18,6 +18,7 @@ from program_support import SEEDS, call, cpp_build, listing, nets
 from runtime_nets import write_bundle, write_seed
 
 from runtime import Model
+from runtime.run import main
 from stylegan.export import export_generator
 
 # Both families, each kind of architecture and filter, pictures of 1, 3 and 4 channels; the targets where they differ.
@@ -52,12 +53,12 @@ def spread(G: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], tuple[Any, Path]]:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Any, Path]]:
     @cache
-    def make(name: str, target: str) -> tuple[Any, Path]:
-        """The generator, and the folder with its bundle b and its seeds."""
+    def make(name: str, target: str, turned: bool = False) -> tuple[Any, Path]:
+        """The generator, and the folder with its bundle b and its seeds. turned: the transform is an input."""
         place = tmp_path_factory.mktemp(f"{name}-{target}")
-        export_generator(generator(name), place / "b", target=target, seeds=SEEDS)
+        export_generator(generator(name), place / "b", target=target, seeds=SEEDS, transform_input=turned)
         return generator(name), place
 
     return make
@@ -148,6 +149,54 @@ def test_from_a_to_b(program: Path, bundle: Any, name: str, target: str) -> None
     with av.open(str(place / found[2]), format="image2", options={"framerate": found[1]}) as container:
         assert len(list(container.decode(video=0))) == 3
         assert float(container.streams.video[0].average_rate) == pytest.approx(29.97)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "turned"),
+    [("skip", "fused", False), ("orig", "stock", False), ("t", "fused", True), ("t", "stock", True)],
+)
+def test_moved_blended_and_turned(
+    program: Path, bundle: Any, monkeypatch: pytest.MonkeyPatch, name: str, target: str, turned: bool
+) -> None:
+    """The same words to the program and to runtime.run make the same picture."""
+    G, place = bundle(name, target, turned)
+    monkeypatch.chdir(place)
+    random = np.random.RandomState(0)
+    of_all, of_each = random.randn(3, G.w_dim), random.randn(2, G.num_ws, G.w_dim)
+    np.savez("d.npz", directions=of_all.astype(np.float32), styles=np.array([0, 2]), about=np.array("text"))
+    with open("e.NPZ", "wb") as file:
+        np.savez_compressed(file, directions=np.asfortranarray(of_each))
+    np.save("of,some:0:1.npy", of_each.astype(">f2"))
+    a, b = (f"seeds/{seed}.bin" for seed in SEEDS)
+    lone, all_moved = ["edit=d.npz:1:+2.5"], ["edit=d.npz:1:2.5,e.NPZ:0:-.5,of,some:0:1.npy:1:1e-1", "layers=0-1,3"]
+    own = ["move=0:2.5,3:-1", "move_styles=0-2"]
+    turns = [["zoom=1.5"], ["rotate=30", "translate=0.1,-0.25", "zoom=.7"], ["rotate=0", *lone]] if turned else []
+    still = ["zoom=1"] if turned else []
+    head = [G.z_dim, G.num_ws, 0.8]
+
+    def picture(mode: int, seeds: list[str], rest: list[object], words: list[str]) -> np.ndarray:
+        done = call(program, place, mode, *head, *seeds, *nets(), *rest, *words)
+        assert (done.returncode, done.stderr) == (0, ""), (words, done.stderr)
+        return pixels(place / {0: "image.png", 1: "mix.png", 2: "a2b/00001.png"}[mode])
+
+    def same(made: np.ndarray, *arguments: str) -> None:
+        assert main([*arguments, "model=b", "trunc=0.8", "-q"]) == 0
+        check_same(made, pixels(place / arguments[-1][4:]))
+
+    plain = picture(0, [a], [], still)
+    for words in (lone, all_moved, own, [*own, *lone]) if turned is False else (lone, *turns):
+        words = words if {"zoom", "rotate"} & {word.split("=")[0] for word in words} else [*words, *still]
+        same(made := picture(0, [a], [], words), "mode=image", a, *words, "out=p.png")
+        assert levels_apart(made, plain) > 1, words
+    same(picture(1, [a, b], [0, 1], [*lone, *still]), "mode=mix", a, b, "styles=0-1", *lone, *still, "out=m.png")
+    words = ["blend=0-1:b,2:b0.3+c-0.25,3:c", *lone, *still]
+    same(blended := picture(1, [a, b, b], [], words), "mode=mix", a, b, b, *words, "out=m.png")
+    assert levels_apart(blended, plain) > 1
+    same(picture(1, [a, b], [], ["blend=0:b", *still]), "mode=mix", a, b, "blend=0:b", *still, "out=m.png")
+    picture(2, [a, b], [3, 30], words := [*all_moved, *still])
+    assert main(["mode=a2b", a, b, "model=b", "trunc=0.8", "frames=3", *words, "out=frames", "-q"]) == 0
+    for i in range(4):
+        check_same(pixels(place / f"a2b/{i:05d}.png"), pixels(place / f"frames/{i:05d}.png"))
 
 
 @pytest.mark.parametrize(("width", "padded"), [(6, False), (7, True)])
