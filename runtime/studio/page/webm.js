@@ -10,7 +10,7 @@ const LONGEST = 30_000; // milliseconds of a cluster: blocks count from its begi
 const KEY_EVERY = 5; // seconds
 const CODECS = /** @type {const} */ ([["vp09.00.51.08", "V_VP9"], ["vp8", "V_VP8"]]);
 
-/** Whether this browser encodes at all; it does not where the page came neither by https:// nor from this machine. */
+/** Whether this browser encodes at all; it does not where the page came neither by HTTPS nor from this machine. */
 export const encodes = () => "VideoEncoder" in globalThis;
 
 export class WebmWriter {
