@@ -138,6 +138,15 @@ void Conv::choose(bool winograd)
         });
 }
 
+bool Conv::transforms_late() const
+{
+    if (!tiles_.transform || (double)tiles_.matrices * inputs * outputs * sizeof(float) < late_from)
+        return false;
+    const double tiles = (double)((made_h(height) + tiles_.pixels - 1) / tiles_.pixels) *
+                         ((made_w(width) + tiles_.pixels - 1) / tiles_.pixels);
+    return tiles_.late_work() <= 0.1 * (double)tiles_.products.size() * tiles;
+}
+
 // Sizes are at most 2^15 each, so that products of two fit an int.
 int Conv::check_sizes(const ncnn::Layer& layer) const
 {
@@ -182,9 +191,21 @@ void Conv::rows_of(const float* weights, int group, const float** rows) const
     }
 }
 
+int Conv::create(const ncnn::Layer& layer, ncnn::Mat& weight, const ncnn::Option& opt)
+{
+    if (weight.empty())
+        return fail(layer, "has no weights: load_model was not called or failed");
+    if (prepare(weight, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic,
+                opt.use_fp16_storage) != 0)
+        return fail(layer, "out of memory for the weights");
+    weight.release();
+    return 0;
+}
+
 int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half, bool narrow)
 {
     choose(winograd);
+    late_ = transforms_late();
     half = half && !tiles_.transform && outputs > kConvFew; // few take the weights as floats
     const ConvKernels& conv = conv_kernels(kernels, half);
     kernels_ = &conv;
@@ -192,7 +213,7 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
         return prepare_narrow(weights, kernels);
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
-    weights_.create((int)matrix, tiles_.matrices);
+    weights_.create((int)matrix, kept_matrices());
     if (weights_.empty())
         return -1;
     const int panel_groups = conv.panel / kConvLanes;
@@ -203,7 +224,7 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
         const int first = group / panel_groups * panel_groups; // of its panel
         const int width = std::min(panel_groups, groups - first) * kConvLanes;
         float* to = (float*)weights_ + (size_t)first * kConvLanes * inputs + (group - first) * kConvLanes;
-        conv.weights(tiles_.transform, tiles_.points, kernel_h * kernel_w, rows, inputs, to,
+        conv.weights(kept_transform(), tiles_.points, kernel_h * kernel_w, rows, inputs, to,
                      (ptrdiff_t)matrix, width);
     }
     fir_ = &kernels;
@@ -216,9 +237,9 @@ int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
     const size_t own = (size_t)inputs * kConvLanes;
-    weights_.create((int)matrix, tiles_.matrices, (size_t)2u);
+    weights_.create((int)matrix, kept_matrices(), (size_t)2u);
     const int threads = std::min(ncnn::get_omp_num_threads(), groups);
-    ncnn::Mat floats((int)(own * tiles_.matrices), threads);
+    ncnn::Mat floats((int)(own * kept_matrices()), threads);
     if (weights_.empty() || floats.empty())
         return -1;
     const int panel_groups = kernels_->panel / kConvLanes;
@@ -227,11 +248,11 @@ int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
         const float* rows[kConvLanes];
         rows_of(weights, group, rows);
         float* made = floats.row(ncnn::get_omp_thread_num());
-        kernels_->weights(tiles_.transform, tiles_.points, kernel_h * kernel_w, rows, inputs, made,
+        kernels_->weights(kept_transform(), tiles_.points, kernel_h * kernel_w, rows, inputs, made,
                           (ptrdiff_t)own, kConvLanes);
         const int first = group / panel_groups * panel_groups; // of its panel
         const size_t width = (size_t)std::min(panel_groups, groups - first) * kConvLanes;
-        for (int k = 0; k < tiles_.matrices; k++) {
+        for (int k = 0; k < kept_matrices(); k++) {
             uint16_t* to = weights_.row<uint16_t>(k) + (size_t)first * own + (group - first) * kConvLanes;
             for (int i = 0; i < inputs; i++, made += kConvLanes, to += width)
                 kernels_->narrow(made, to);

@@ -9,8 +9,9 @@
 //
 // Zeros of the result are positive, as those of a ReLU.
 //
-// Weights are transformed once, when the layer is loaded, by the scheme that is best for one size of x; they
-// serve every size.
+// Weights are laid out when the layer is loaded, for the scheme that is best for one size of x; they serve
+// every size. Where Winograd's form of them is large and soon made, beside what is done with it, each run
+// makes it anew, a row of its matrices at a time.
 #pragma once
 
 #include "checks.h"
@@ -39,7 +40,10 @@ struct ConvTiles {
     int matrices = 1;
     const float* transform = nullptr; // of three taps [points, 3]; null: weights are taken as they are
     int points = 0;
-    std::vector<ConvProduct> products;
+    std::vector<ConvProduct> products; // by matrix, where there is a transform
+
+    // Multiplications of a weight's transform, as ConvKernels::point does it.
+    double late_work() const { return points * (9. + 3. * points); }
 };
 
 // How a run shares its work among threads.
@@ -86,6 +90,10 @@ public:
     int height = 0;
     int width = 0;
     std::vector<float> filter; // with up = 2: taps in correlation order, times the gain of one axis
+    // Bytes from which on transformed weights are not kept, where they are made again in a tenth of the
+    // products' work: 512 channels take 67 MB of them, 9 as they are, and a run reads either from as far
+    // away.
+    double late_from = 1 << 24;
 
     void set_padding(int all) { pad_top = pad_bottom = pad_left = pad_right = all; }
     int out_height(int h) const { return h * up + pad_top + pad_bottom - kernel_h + 1; }
@@ -100,6 +108,10 @@ public:
     // In forward: x and styles are of these sizes, and prepare() was called.
     int check_inputs(const ncnn::Layer& layer, const ncnn::Mat& x, const ncnn::Mat& styles) const;
 
+    // In create_pipeline: prepare() as the options say, and `weight` is let go. Reports in the name of
+    // `layer`.
+    int create(const ncnn::Layer& layer, ncnn::Mat& weight, const ncnn::Option& opt);
+
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
     // out of memory. half: products in half precision, where the processor has it, outputs are not few, and
     // pixels are multiplied as they are: Winograd's values are so different that 3 % of the result would be
@@ -108,6 +120,7 @@ public:
     int prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half = false,
                 bool narrow = false);
     size_t weight_bytes() const { return weights_.total() * weights_.elemsize; } // that are kept
+    bool late() const { return late_; } // transformed in each run, a part at a time
     bool prepared() const { return fir_ != nullptr; }
     ConvScheme scheme() const { return tiles_.scheme; }
     ConvSharing sharing(const ConvArguments& arguments, const ncnn::Mat& top, const ncnn::Option& opt) const;
@@ -124,15 +137,21 @@ private:
     friend class ConvRun;
 
     void choose(bool winograd);
+    bool transforms_late() const;
 
     ConvTiles tiles_;
+    bool late_ = false;
     const FirKernels* fir_ = nullptr;
     const ConvKernels* kernels_ = nullptr;
     int prepare_narrow(const float* weights, const FirKernels& kernels);
     // What ConvKernels::weights takes of 16 outputs from there on.
     void rows_of(const float* weights, int group, const float** rows) const;
 
-    ncnn::Mat weights_; // floats or float16 [matrix][panel][inputs][channels of the panel]
+    // Floats or float16 [matrix][panel][inputs][channels of the panel]; where they are transformed late, taps
+    // in place of matrices.
+    ncnn::Mat weights_;
+    int kept_matrices() const { return late_ ? kernel_h * kernel_w : tiles_.matrices; }
+    const float* kept_transform() const { return late_ ? nullptr : tiles_.transform; }
 
     // Sizes of what the tiles make: of the result, or with up = 2 of what the filter takes.
     int made_h(int h) const { return up == 1 ? out_height(h) : 2 * h + kernel_h - 2; }

@@ -53,6 +53,13 @@ struct ConvKernels {
     // each tap, or with `transform` [points, 3] of each point of transform * w * transform^T.
     void (*weights)(const float* transform, int points, int taps, const float* const* rows, int inputs,
                     float* to, ptrdiff_t matrix_step, int step);
+    // One row of such a transform, of weights that lie as matrices of nine taps: values `of_row` [3] along y,
+    // and all points along x, each a matrix. Of `count` numbers of each matrix, a multiple of 16.
+    void (*point)(const float* of_row, const float* transform, int points, const float* taps,
+                  ptrdiff_t tap_step, float* to, ptrdiff_t matrix_step, ptrdiff_t count);
+    // The same of taps in float16, as `narrow` makes them; null where gemm_narrow is.
+    void (*point_narrow)(const float* of_row, const float* transform, int points, const uint16_t* taps,
+                         ptrdiff_t tap_step, float* to, ptrdiff_t matrix_step, ptrdiff_t count);
     // Tiles side by side, `rows` being their first pixel, to values; each channel times its scale, unless
     // that is null. part_step 0: pixels of 16 floats. Else a packed blob: `pack` channels, and part_step
     // floats on the next ones.

@@ -570,6 +570,24 @@ void transform_weights(const float* transform, int points, const float* const* r
     }
 }
 
+template <typename Weight>
+void point(const float* of_row, const float* transform, int points, const Weight* taps, ptrdiff_t tap_step,
+           float* to, ptrdiff_t matrix_step, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i += kWidth) {
+        Vec half[3];
+        for (int x = 0; x < 3; x++)
+            half[x] = load_weights(taps + x * tap_step + i) * broadcast(of_row[0]) +
+                      load_weights(taps + (3 + x) * tap_step + i) * broadcast(of_row[1]) +
+                      load_weights(taps + (6 + x) * tap_step + i) * broadcast(of_row[2]);
+        for (int q = 0; q < points; q++) {
+            const float* g = transform + 3 * q;
+            store(to + q * matrix_step + i,
+                  half[0] * broadcast(g[0]) + half[1] * broadcast(g[1]) + half[2] * broadcast(g[2]));
+        }
+    }
+}
+
 void weights(const float* transform, int points, int taps, const float* const* rows, int inputs, float* to,
              ptrdiff_t matrix_step, int step)
 {
@@ -599,6 +617,12 @@ const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_I
                                                             kWidth,
                                                             kColumns,
                                                             weights,
+                                                            point<float>,
+#if defined(KERNEL_NARROW)
+                                                            point<uint16_t>,
+#else
+                                                            nullptr,
+#endif
                                                             input,
                                                             gemm<float>,
 #if defined(KERNEL_NARROW)

@@ -85,6 +85,19 @@ double ConvRun::multiplying() const
 }
 double ConvRun::writing() const { return kPixel * t_.sums * out_groups_ * kConvLanes; }
 
+// What all weights cost to be transformed, where that is late: for each block anew.
+double ConvRun::transforming() const
+{
+    return conv_.late() ? t_.late_work() * conv_.inputs * out_groups_ * kConvLanes : 0;
+}
+
+// What a block takes of them.
+size_t ConvRun::weight_bytes() const
+{
+    const size_t each = (size_t)conv_.inputs * out_groups_ * kConvLanes * sizeof(float);
+    return conv_.late() ? t_.matrices * each : conv_.weight_bytes();
+}
+
 // By tiles, rows or channels.
 ConvRun::Cut ConvRun::usual(int threads) const
 {
@@ -94,7 +107,7 @@ ConvRun::Cut ConvRun::usual(int threads) const
 #else
     const size_t cache = (size_t)std::max(ncnn::get_cpu_level2_cache_size(), 256 * 1024);
 #endif
-    const size_t weights = conv_.weight_bytes();
+    const size_t weights = weight_bytes();
     const size_t values = (size_t)t_.values * in_groups_ * kConvLanes * sizeof(float); // of a tile
     const size_t sums = (size_t)t_.sums * out_groups_ * kConvLanes * sizeof(float);
     const int columns = kernels_.columns;
@@ -136,17 +149,21 @@ ConvRun::Cut ConvRun::by_tiles(int threads, int block, int least) const
     // Blocks of the same size; as many for each thread, where that leaves them large enough.
     const int blocks = divide_up(all, block);
     int64_t least_of_all = INT64_MAX;
+    int mine = 1; // blocks of a thread
     for (int count : {blocks, round_up(blocks, threads)}) {
         const int size = std::min(all, round_up(divide_up(all, count), kernels_.columns));
         const int sharing = std::min(threads, divide_up(all, size));
-        const int64_t most = (int64_t)divide_up(divide_up(all, size), sharing) * size;
+        const int each = divide_up(divide_up(all, size), sharing);
+        const int64_t most = (int64_t)each * size;
         if (most < least_of_all && (count == blocks || size >= least)) {
             least_of_all = most;
+            mine = each;
             cut.block = size;
             cut.shares = cut.threads = sharing;
         }
     }
-    cut.cost = (double)std::min<int64_t>(least_of_all, all) * (reading() + multiplying() + writing());
+    cut.cost = (double)std::min<int64_t>(least_of_all, all) * (reading() + multiplying() + writing()) +
+               mine * transforming();
     return cut;
 }
 
@@ -175,7 +192,9 @@ ConvRun::Cut ConvRun::by_rows(int threads, int block) const
     const int strips = divide_up(tiles_x_ * cut.block_rows, block);
     cut.block = divide_up(tiles_x_, strips) * cut.block_rows;
     cut.groups = panels_ * panel_groups_;
-    cut.cost = (double)std::min(rows, tiles_y_) * tiles_x_ * (reading() + multiplying() + writing());
+    const int blocks = divide_up(divide_up(tiles_y_, cut.shares), cut.block_rows) * strips; // of a share
+    cut.cost = (double)std::min(rows, tiles_y_) * tiles_x_ * (reading() + multiplying() + writing()) +
+               (double)divide_up(cut.shares, cut.threads) * blocks * transforming();
     return cut;
 }
 
@@ -191,7 +210,8 @@ ConvRun::Cut ConvRun::by_channels(int threads, int block) const
     cut.block_rows = tiles_y_;
     cut.groups = share_groups(cut.shares);
     cut.cost = all * (reading() * largest(in_groups_, cut.threads) +
-                      (multiplying() + writing()) * largest(panels_, cut.threads));
+                      (multiplying() + writing()) * largest(panels_, cut.threads)) +
+               blocks * transforming() * largest(panels_, cut.threads);
     return cut;
 }
 
@@ -231,6 +251,8 @@ ConvRun::Cut ConvRun::steps(int threads) const
     cut.cost = kSteps * all *
                (reading() * largest((int64_t)in_groups_ * cut.fills, threads) + multiplying() * product +
                 writing() * largest((int64_t)out_groups_ * cut.stores, threads));
+    if (conv_.late())
+        cut.cost += kSteps * transforming() * largest((int64_t)out_groups_ * t_.points, threads);
     return cut;
 }
 
@@ -266,13 +288,17 @@ void ConvRun::allot()
     }
     values_size_ = in_groups_ * values_step_;
     sums_size_ = cut_.groups * sums_step_;
+    if (conv_.late()) { // between matrices as between the groups of values
+        late_step_ = (ptrdiff_t)cut_.groups * kConvLanes * conv_.inputs + kConvLanes;
+        late_size_ = (int64_t)late_step_ * (in_steps ? t_.matrices : t_.points);
+    }
     rows_size_ = (int64_t)t_.tile_h * row_width * kConvLanes;
     line_size_ = (int64_t)line_width * kConvLanes;
 
     const bool made_shared = in_steps && conv_.up == 2;
-    common_size_ = (shared ? values_size_ : 0) + (in_steps ? sums_size_ : 0) +
+    common_size_ = (shared ? values_size_ : 0) + (in_steps ? sums_size_ + late_size_ : 0) +
                    (made_shared ? made_size_ : 0) + (cut_.shares - 1) * seam_size_;
-    piece_size_ = (shared ? 0 : values_size_) + (in_steps ? 0 : sums_size_) + rows_size_ +
+    piece_size_ = (shared ? 0 : values_size_) + (in_steps ? 0 : sums_size_ + late_size_) + rows_size_ +
                   (made_shared ? 0 : made_size_) + 4 * line_size_;
     // Fewer threads are better than none, where a layer is large and the threads are many.
     const int64_t most = std::max<int64_t>(1, (kMostFloats - common_size_) / piece_size_);
@@ -304,6 +330,7 @@ ConvRun::Memory ConvRun::memory_of(int thread) const
     Memory m;
     m.values = take(in_steps || cut_.way == ConvSharing::kChannels, values_size_);
     m.sums = take(in_steps, sums_size_);
+    m.weights = take(in_steps, late_size_);
     m.made = take(in_steps && conv_.up == 2, made_size_);
     m.seams = common;
     m.rows = take(false, rows_size_);

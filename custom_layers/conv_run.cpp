@@ -237,6 +237,13 @@ void ConvRun::share_steps() const
             moved.sums += (ptrdiff_t)tile * kConvLanes;
             return moved;
         };
+        const int rows = conv_.late() ? t_.points : 0; // of the transform
+#pragma omp for schedule(dynamic) nowait
+        for (int i = 0; i < rows * out_groups_; i++) {
+            const int point = i / out_groups_, group = i % out_groups_;
+            transform(point, group, group + 1,
+                      m.weights + point * rows * late_step_ + (ptrdiff_t)group * conv_.inputs * kConvLanes);
+        }
         for (int begin = 0; begin < all; begin += cut_.block) {
             const int count = std::min(cut_.block, all - begin);
 #pragma omp for schedule(dynamic)
@@ -249,8 +256,14 @@ void ConvRun::share_steps() const
             for (int i = 0; i < sets_ * panels_ * cut_.products; i++) {
                 piece(i, cut_.products, count, [&](int what, int first, int last) {
                     const int set = what / panels_, panel = what % panels_;
-                    for (int p = sets[set]; first < last && p < sets[set + 1]; p++)
-                        multiply(t_.products[p], panel, from(first), panel * panel_groups_, last - first);
+                    const int slot = panel * panel_groups_;
+                    for (int p = sets[set]; first < last && p < sets[set + 1]; p++) {
+                        const float* late = nullptr;
+                        if (conv_.late())
+                            late = m.weights + t_.products[p].matrix * late_step_ +
+                                   (ptrdiff_t)slot * conv_.inputs * kConvLanes;
+                        multiply(t_.products[p], panel, late, from(first), slot, last - first);
+                    }
                 });
             }
 #pragma omp for schedule(dynamic)

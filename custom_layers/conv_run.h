@@ -73,15 +73,16 @@ private:
         int rows;
     };
 
-    // What one thread works in. `values`, `sums` and `made` may be shared.
+    // What one thread works in. `values`, `sums`, `weights` and `made` may be shared.
     struct Memory {
         float* values;
         float* sums;
-        float* rows;  // of the image
-        float* made;  // rows of pixels
-        float* seams; // of all
-        float* line;  // one row of pixels, and two more
-        float* zeros; // one row
+        float* weights; // transformed late
+        float* rows;    // of the image
+        float* made;    // rows of pixels
+        float* seams;   // of all
+        float* line;    // one row of pixels, and two more
+        float* zeros;   // one row
     };
 
     void plan();
@@ -89,6 +90,8 @@ private:
     double reading() const;
     double multiplying() const;
     double writing() const;
+    double transforming() const;
+    size_t weight_bytes() const;
     Cut usual(int threads) const;
     Cut by_tiles(int threads, int block, int least) const;
     Cut by_rows(int threads, int block) const;
@@ -116,7 +119,9 @@ private:
     void fill(const Block& block, int group, const Memory& m) const;
     void fill_gathered(const Segment& part, int first, int last, int group, float* to, const Memory& m) const;
     void multiply(const Memory& m, int first_panel, int last_panel, int tiles) const;
-    void multiply(const ConvProduct& product, int panel, const Memory& m, int slot, int tiles) const;
+    void multiply(const ConvProduct& product, int panel, const float* late, const Memory& m, int slot,
+                  int tiles) const;
+    void transform(int point, int first_group, int last_group, float* to) const;
     ConvFinish finish_of(int group) const;
     // The result is as the kernels write it, and has all channels of the group.
     bool packed(int group) const
@@ -158,10 +163,12 @@ private:
     double speed_ = 1;                           // of one thread
     ptrdiff_t value_step_ = 0, values_step_ = 0; // from a value to the next, and from a group to the next
     ptrdiff_t sum_step_ = 0, sums_step_ = 0;
+    ptrdiff_t late_step_ = 0; // from a matrix to the next, where they are transformed late
     // Rows that the filter takes: `ring_rows_` of `ring_width_` pixels, of each of `ring_groups_`. A seam has
     // those around the border of two shares.
     int ring_rows_ = 0, ring_width_ = 0, ring_left_ = 0, ring_groups_ = 0, seam_rows_ = 0;
     int64_t values_size_ = 0, sums_size_ = 0, rows_size_ = 0, made_size_ = 0, line_size_ = 0, seam_size_ = 0;
+    int64_t late_size_ = 0;
     int64_t common_size_ = 0, piece_size_ = 0; // of what threads share, and of what each has
 };
 

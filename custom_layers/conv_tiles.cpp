@@ -96,24 +96,52 @@ void ConvRun::fill_gathered(const Segment& part, int first, int last, int group,
                    last - first);
 }
 
+// The matrices of a row of the transform, of some groups.
+void ConvRun::transform(int point, int first_group, int last_group, float* to) const
+{
+    const ptrdiff_t group = (ptrdiff_t)conv_.inputs * kConvLanes, at = first_group * group;
+    const ptrdiff_t count = (last_group - first_group) * group;
+    const float* of_row = t_.transform + 3 * point;
+    const ncnn::Mat& taps = conv_.weights_;
+    if (taps.elemsize == 2u)
+        kernels_.point_narrow(of_row, t_.transform, t_.points, taps.row<const uint16_t>(0) + at, taps.w, to,
+                              late_step_, count);
+    else
+        kernels_.point(of_row, t_.transform, t_.points, taps.row(0) + at, taps.w, to, late_step_, count);
+}
+
 // The sums of some panels; the first one of `first_panel` lies at the beginning of m.sums.
 void ConvRun::multiply(const Memory& m, int first_panel, int last_panel, int tiles) const
 {
+    int point = -1; // whose matrices were transformed
     for (const ConvProduct& product : t_.products) {
-        for (int panel = first_panel; panel < last_panel; panel++)
-            multiply(product, panel, m, (panel - first_panel) * panel_groups_, tiles);
+        const int first_group = first_panel * panel_groups_;
+        if (conv_.late() && product.matrix / t_.points != point) {
+            point = product.matrix / t_.points;
+            transform(point, first_group, std::min(last_panel * panel_groups_, out_groups_), m.weights);
+        }
+        const float* late = conv_.late() ? m.weights + product.matrix % t_.points * late_step_ : nullptr;
+        for (int panel = first_panel; panel < last_panel; panel++) {
+            const int slot = panel * panel_groups_ - first_group;
+            multiply(product, panel, late ? late + (size_t)slot * kConvLanes * conv_.inputs : nullptr, m,
+                     slot, tiles);
+        }
     }
 }
 
-// One of the products, of one panel, whose first group is `slot` of the sums.
-void ConvRun::multiply(const ConvProduct& product, int panel, const Memory& m, int slot, int tiles) const
+// One of the products, of one panel, whose first group is `slot` of the sums; `late`: its weights, where they
+// were transformed late.
+void ConvRun::multiply(const ConvProduct& product, int panel, const float* late, const Memory& m, int slot,
+                       int tiles) const
 {
     const int group = panel * panel_groups_;
     const size_t at = (size_t)group * kConvLanes * conv_.inputs;
     const int groups = std::min(panel_groups_, out_groups_ - group);
     const float* values = m.values + product.value * value_step_;
     float* sums = m.sums + product.sum * sum_step_ + slot * sums_step_;
-    if (conv_.weights_.elemsize == 2u)
+    if (late)
+        kernels_.gemm(late, groups, values, values_step_, conv_.inputs, sums, sums_step_, tiles, product.add);
+    else if (conv_.weights_.elemsize == 2u)
         kernels_.gemm_narrow(conv_.weights_.row<const uint16_t>(product.matrix) + at, groups, values,
                              values_step_, conv_.inputs, sums, sums_step_, tiles, product.add);
     else

@@ -78,16 +78,7 @@ int FusedConv2d::load_model(const ncnn::ModelBin& mb)
     return 0;
 }
 
-int FusedConv2d::create_pipeline(const ncnn::Option& opt)
-{
-    if (weight_.empty())
-        return fail(*this, "has no weights: load_model was not called or failed");
-    if (conv_.prepare(weight_, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic,
-                      opt.use_fp16_storage) != 0)
-        return fail(*this, "out of memory for the weights");
-    weight_.release();
-    return 0;
-}
+int FusedConv2d::create_pipeline(const ncnn::Option& opt) { return conv_.create(*this, weight_, opt); }
 
 int FusedConv2d::check_parts(const std::vector<ncnn::Mat>& blobs, int parts) const
 {

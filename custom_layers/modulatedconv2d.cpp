@@ -88,16 +88,7 @@ int ModulatedConv2d::load_model(const ncnn::ModelBin& mb)
     return 0;
 }
 
-int ModulatedConv2d::create_pipeline(const ncnn::Option& opt)
-{
-    if (weight_.empty())
-        return fail(*this, "has no weights: load_model was not called or failed");
-    if (conv_.prepare(weight_, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic,
-                      opt.use_fp16_storage) != 0)
-        return fail(*this, "out of memory for the weights");
-    weight_.release();
-    return 0;
-}
+int ModulatedConv2d::create_pipeline(const ncnn::Option& opt) { return conv_.create(*this, weight_, opt); }
 
 int ModulatedConv2d::demodulation(const float* styles, float* factors, const ncnn::Option& opt) const
 {

@@ -54,14 +54,11 @@ int ToRGB::load_model(const ncnn::ModelBin& mb)
     return 0;
 }
 
-int ToRGB::create_pipeline(const ncnn::Option&)
+int ToRGB::create_pipeline(const ncnn::Option& opt)
 {
-    if (weight_.empty())
-        return fail(*this, "has no weights: load_model was not called or failed");
-    if (conv_.prepare(weight_, false, *fir_kernels()[0]) != 0)
-        return fail(*this, "out of memory for the weights");
-    weight_.release();
-    return 0;
+    ncnn::Option whole = opt; // few outputs take their weights as floats
+    whole.use_fp16_arithmetic = whole.use_fp16_storage = false;
+    return conv_.create(*this, weight_, whole);
 }
 
 int ToRGB::forward(const std::vector<ncnn::Mat>& bottom_blobs, std::vector<ncnn::Mat>& top_blobs,

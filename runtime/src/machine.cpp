@@ -14,6 +14,9 @@
 #include <omp.h>
 #endif
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -59,6 +62,16 @@ ThreadCount::~ThreadCount() { omp_set_num_threads(before); }
 ThreadCount::ThreadCount(int threads) : before(threads) {}
 ThreadCount::~ThreadCount() = default;
 #endif
+
+void give_back_heap(size_t bytes)
+{
+#if defined(__GLIBC__)
+    if (bytes >= (size_t)16 << 20) // it walks the whole heap of the process
+        malloc_trim(0);
+#else
+    (void)bytes;
+#endif
+}
 
 bool half_precision() { return custom_layers::have_half_kernels(); }
 

@@ -17,6 +17,10 @@ int default_threads(const std::string& root = "");
 // and then kill the process.
 size_t memory_limit(const std::string& root = "");
 
+// Gives to the system what the heap keeps of blocks that were freed, where those were `bytes` in all: after a
+// large model was loaded, a tenth of its memory.
+void give_back_heap(size_t bytes);
+
 // Whether our convolutions can multiply in half precision here: what Options::fp16_arithmetic asks for.
 bool half_precision();
 

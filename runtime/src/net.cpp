@@ -319,8 +319,10 @@ void Net::load_weights()
     } catch (const ShortRead&) {
         code = -1; // the file shrank while it was read
     }
-    if (code == 0 && reader.offset() == reader.size())
+    if (code == 0 && reader.offset() == reader.size()) {
+        give_back_heap(reader.size());
         return;
+    }
     if (code == 0)
         throw Fault(Kind::weights, "no layer reads the " + byte_count(reader.size() - reader.offset()) +
                                        " at the end of the file")

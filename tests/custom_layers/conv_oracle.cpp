@@ -182,7 +182,26 @@ Conv conv_of(const ConvCase& c)
     conv.height = c.height;
     conv.width = c.width;
     conv.filter = c.filter;
+    if (c.late)
+        conv.late_from = 0;
     return conv;
+}
+
+custom_layers::ConvSharing sharing_of(const Conv& conv, const ConvCase& c, int threads)
+{
+    ncnn::Mat x, y; // sizes only
+    x.w = c.width;
+    x.h = c.height;
+    x.c = c.inputs;
+    y.w = c.out_w();
+    y.h = c.out_h();
+    y.c = c.outputs;
+    x.elempack = y.elempack = 1;
+    ncnn::Option opt;
+    opt.num_threads = threads;
+    custom_layers::ConvArguments arguments;
+    arguments.x = &x;
+    return conv.sharing(arguments, y, opt);
 }
 
 std::string ConvForm::name() const

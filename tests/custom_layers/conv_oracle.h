@@ -21,6 +21,7 @@ struct ConvCase {
     int up = 1;
     std::vector<float> filter; // with up = 2; correlation order, with the gain
     bool winograd = true;
+    bool late = false; // weights of any size are transformed late, where there are tiles enough
     bool noise = false;
     bool residual = false;
     bool scaled = true;     // channels on the way in and out
@@ -59,6 +60,9 @@ ncnn::Mat conv_oracle(const ConvCase& c, const ConvData& data);
 
 // A Conv of these sizes, not prepared.
 custom_layers::Conv conv_of(const ConvCase& c);
+
+// How a prepared one shares its work, by what its plan says.
+custom_layers::ConvSharing sharing_of(const custom_layers::Conv& conv, const ConvCase& c, int threads);
 
 // How a Conv is run. kernels null: the scalar form.
 struct ConvForm {
