@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BuildError, EmitError, ReadError
 from ..ir import Array
 from .foreign import undeclared
-from .half import halved
+from .half import BEHIND_TAG, halved
 from .layers import Layer
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
@@ -32,7 +32,7 @@ TABLE = "table"
 MOST_IN_TABLE = 256
 PACKED = "packed"
 """Bytes that hold numbers of few bits, and no tag."""
-_WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4, PACKED: 1}
+_WIDTH = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1, "scaled": 4, PACKED: 1, BEHIND_TAG: 1}
 
 
 def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
@@ -62,9 +62,11 @@ def write_bin(layers: list[Layer]) -> list[bytes | memoryview]:
                     got=data.size,
                 )
             packed = layer.spec.is_packed(weight, layer.params)
-            stored = PACKED if packed else layer.stored.get(weight.name, "fp32")
+            stored = layer.stored.get(weight.name, PACKED if packed else "fp32")
             encoded = encode(data, stored)
-            if layer.spec.is_tagged(weight, layer.params):
+            if stored == BEHIND_TAG:
+                chunks.append(TAGS["int8"])
+            elif layer.spec.is_tagged(weight, layer.params):
                 chunks.append(TAGS.get(stored, TAG_FP32))
             chunks += [encoded.data.cast("B"), bytes(_padding(encoded.nbytes))]
     return chunks
@@ -81,7 +83,7 @@ def encode(data: Numbers, stored: str) -> Numbers:
         return halves
     if stored == "int8":
         return np.ascontiguousarray(data, dtype=np.int8)
-    if stored == PACKED:
+    if stored in (PACKED, BEHIND_TAG):
         return np.ascontiguousarray(data, dtype=np.uint8)
     if stored == TABLE:
         values, places = np.unique(np.asarray(data, np.float32), return_inverse=True)
@@ -149,6 +151,9 @@ class Reader:
         if count < 0:
             raise ReadError(f"{self.what}: a weight of {count} numbers", node=layer.name, argument=name)
         stored = STORED.get(bytes(take(4)), TABLE) if tagged else untagged
+        if stored == PACKED and self.data[self.at : self.at + 4] == TAGS["int8"]:
+            stored = BEHIND_TAG
+            take(4)
         if stored == TABLE:
             table = np.frombuffer(take(1024), "<f4")
             layer.weights[name] = table[np.frombuffer(take(count + _padding(count))[:count], np.uint8)]
@@ -170,7 +175,7 @@ def decode(raw: bytes | memoryview, stored: str) -> Numbers:
     if stored == "bf16":
         wide: Numbers = np.frombuffer(raw, "<u2").astype("<u4") << np.uint32(16)
         return wide.view("<f4")
-    if stored in ("int8", PACKED):
+    if stored in ("int8", PACKED, BEHIND_TAG):
         return np.frombuffer(raw, np.int8 if stored == "int8" else np.uint8)
     array: Array = np.frombuffer(raw, "<f2" if stored == "fp16" else "<f4")
     return array.astype(np.float32) if stored == "fp16" else array

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..errors import EmitError
 from ..ir import Array, Graph, Params, Shape
-from ..pipeline import lower_and_optimise
+from ..pipeline import ORACLE, lower_and_optimise
 from .blob import decode, encode, read_bin, write_bin
 from .dump import Dump
 from .files import write_files
 from .foreign import Foreign
-from .half import AS_READ, WeightStorage, store
+from .half import AS_READ, WeightStorage, store, without_old_tags
 from .layers import Layer, legalise
 from .stated import statement
 from .text import read_param, write_param
@@ -47,8 +47,9 @@ def compile_graph(
     """verify -> passes -> lower -> passes -> legalise -> write -> read back and compare.
 
     weights: "fp32", or "fp16" for a file of half the size whose weights are rounded; "as read" is fp32 as well, but
-    for weights that were read from a file and that no pass has touched: they stay as that file has them. dump: a
-    folder that gets the graph as text before and after every step, also where a step fails.
+    for weights that were read from a file and that no pass has touched: they stay as that file has them, with the
+    target `reference` also tags of ncnnllm2int that ncnn no longer reads. dump: a folder that gets the graph as text
+    before and after every step, also where a step fails.
     Raises NcnnBuilderError: BuildError for the target or weights, VerifyError for the graph, EmitError for what could
     not be written faithfully.
     """
@@ -58,15 +59,18 @@ def compile_graph(
     finally:
         if steps is not None:
             steps.write()
-    return emit_graph(lowered, weights, spent=lowered is not graph)
+    return emit_graph(lowered, weights, spent=lowered is not graph, old_tags=target == ORACLE)
 
 
-def emit_graph(lowered: Graph, weights: str = AS_READ, *, spent: bool = False) -> EmittedModel:
+def emit_graph(lowered: Graph, weights: str = AS_READ, *, spent: bool = False, old_tags: bool = True) -> EmittedModel:
     """legalise -> write -> read back and compare, of a graph that is lowered. Raises as compile_graph().
 
-    spent: nobody needs the graph any longer; its weights go as they are written.
+    spent: nobody needs the graph any longer; its weights go as they are written. old_tags: those that ncnn no longer
+    reads, of a file that was read, stay.
     """
     layers, taps = legalise(lowered)
+    if not old_tags:
+        without_old_tags(layers)
     storage = store(layers, weights)
     text = write_param(layers)
     data = _written(layers, text, spent)

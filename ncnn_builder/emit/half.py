@@ -18,6 +18,9 @@ from .layers import Layer
 STORAGES = ("fp32", "fp16")
 AS_READ = "as read"
 """What a graph made in Python has as fp32; weights that were read from a file stay as that file has them."""
+BEHIND_TAG = "packed, behind a tag"
+"""Bytes that hold numbers of few bits as ncnnllm2int wrote them until 2026-07: behind the tag of int8, which ncnn no
+longer reads there."""
 SMALL = 4096
 """Below so many numbers a weight stays float32: biases, filters, frequencies and grids, which are a thousandth of a
 file and do more harm than a convolution's weights, whose errors cancel."""
@@ -52,6 +55,7 @@ def store(layers: Sequence[Layer], storage: str) -> WeightStorage:
     if storage not in STORAGES:
         raise BuildError("unknown storage of weights", argument="weights", expected=list(STORAGES), got=storage)
     report = WeightStorage(storage)
+    without_old_tags(layers)
     for layer in layers:
         for weight in layer.spec.weights:
             data = layer.weights.get(weight.name)
@@ -68,6 +72,12 @@ def store(layers: Sequence[Layer], storage: str) -> WeightStorage:
             report.halved += 1
             report.error = max(report.error, _error(data))
     return report
+
+
+def without_old_tags(layers: Sequence[Layer]) -> None:
+    """As the ncnn of today reads them."""
+    for layer in layers:
+        layer.stored = {name: how for name, how in layer.stored.items() if how != BEHIND_TAG}
 
 
 def _unfit(data: Array) -> str | None:

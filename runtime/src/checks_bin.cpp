@@ -38,6 +38,7 @@ public:
 private:
     void skip(size_t bytes) const;
     uint32_t tag() const;
+    uint32_t word(size_t at) const;
     bool takes_int8() const;
 
     mutable std::ifstream stream;
@@ -61,9 +62,13 @@ void Walk::skip(size_t bytes) const
 
 uint32_t Walk::tag() const
 {
-    unsigned char bytes[4];
-    const size_t at = position;
     skip(4);
+    return word(position - 4);
+}
+
+uint32_t Walk::word(size_t at) const
+{
+    unsigned char bytes[4];
     stream.seekg((std::streamoff)at);
     if (!stream.read((char*)bytes, 4))
         throw Fault(Kind::weights, "the file cannot be read");
@@ -127,6 +132,12 @@ ncnn::Mat Walk::load(int w, int type) const
         skip(4 * count);
     } else { // packed in bytes by ncnn's own tools
         value = 1;
+        if (count >= 4 && size - position >= count && word(position) == int8_tag)
+            throw Fault(Kind::weights, "weights of few bits stand behind a tag, which ncnn takes for weights")
+                .wants("no tag")
+                .has("tag 0x000D4B38 at offset " + std::to_string(position))
+                .remedy("ncnnllm2int wrote it so until 2026-07; ncnn_builder.save(ncnn_builder.load(PARAM, BIN), "
+                        "..., target=\"stock\") leaves it out");
         skip(aligned(count));
     }
     weight.create(w, value);

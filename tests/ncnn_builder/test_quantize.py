@@ -12,6 +12,7 @@ from net_files import floats, lines_of, net_files
 from precision_nets import TAG, all_int8, convolutions, samples, written
 
 import ncnn_builder as nb
+import runtime
 from ncnn_builder.__main__ import main
 from ncnn_builder.doctor.options import Options
 from ncnn_builder.errors import BuildError
@@ -166,15 +167,39 @@ def test_small_parts() -> None:
         Budget.parse("cosine=1")
 
 
+def blocks(folder: Path) -> tuple[Path, Path]:
+    """Of what ncnnllm2int (method=mseclip bits=6 block=32) made tests/ncnn_builder/ncnns_tools/ncnnllm2int.param."""
+    rng = np.random.default_rng(7)
+    parts = [(16 * 75, True), (16, True), *[(256, True), (16, False)] * 4]
+    lines = [
+        "Input in0 0 1 in0 0=75 1=5",
+        "Gemm gemm 1 1 in0 b1 3=1 5=1 6=1 8=16 9=75 10=4",
+        "MultiHeadAttention mha 1 1 b1 out0 0=16 1=2 2=256 3=16 4=16 6=3.5e-1",
+    ]
+    data = b"".join((TAG if tagged else b"") + floats(rng.standard_normal(n) / n**0.25) for n, tagged in parts)
+    return net_files(folder, lines_of(*lines), data)
+
+
 def test_what_ncnns_tools_write_stays(tmp_path: Path) -> None:
-    """Byte by byte, also through a graph: convolutions() as ncnn2int8, ncnnoptimize (fp16) and we have written it."""
+    """Byte by byte, also through a graph: convolutions() as ncnn2int8, ncnnoptimize (fp16) and we have written it, and
+    what ncnnllm2int of July 2026 makes of blocks(), with tags that ncnn no longer reads."""
     net, folder = convolutions(tmp_path), Path(__file__).with_name("ncnns_tools")
     written(all_int8(net, samples()), tmp_path, "ours")
     for path in (*sorted(folder.glob("*.param")), tmp_path / "ours.param"):
         nb.save(nb.load(path, path.with_suffix(".bin")), tmp_path / "r.param", tmp_path / "r.bin", target="reference")
         for suffix in (".param", ".bin"):
             assert (tmp_path / f"r{suffix}").read_bytes() == path.with_suffix(suffix).read_bytes(), path
-        assert examine(net, read_net_files(path), samples(), tolerance=0.03, price=False).equal
+        if path.stem != "ncnnllm2int":
+            assert examine(net, read_net_files(path), samples(), tolerance=0.03, price=False).equal
+    given, now = (folder / "ncnnllm2int.param", folder / "ncnnllm2int.bin"), (tmp_path / "n.param", tmp_path / "n.bin")
+    with pytest.raises(runtime.WeightsError, match="behind a tag") as error:
+        runtime.Net(*given)
+    assert "layer gemm (Gemm)" in str(error.value) and 'target="stock"' in str(error.value)
+    nb.save(nb.load(*given), *now, target="stock")
+    assert now[1].stat().st_size == given[1].stat().st_size - 5 * 4  # the tags of five weights
+    x = {"in0": np.random.default_rng(8).standard_normal((5, 75)).astype(np.float32)}
+    got, right = (runtime.Net(*files).run(x)["out0"] for files in (now, blocks(tmp_path)))
+    assert 0 < errors_of([got], [right]).relative < 0.06
 
 
 def test_numbers_that_fp16_cannot_hold_are_rescaled_or_masked(tmp_path: Path) -> None:
