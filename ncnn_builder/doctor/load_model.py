@@ -67,6 +67,12 @@ def make_model(model: str, argument: str = "--model") -> Any:
     return make if made else guarded(f"{model}()", make)
 
 
+def told(array: Any) -> str:
+    """Type and shape, and how many numbers are none."""
+    wrong = 0 if array.dtype.kind != "f" else int(np.count_nonzero(~np.isfinite(array)))
+    return f"{array.dtype} {list(array.shape)}" + (f", of which {wrong} are NaN or infinite" if wrong else "")
+
+
 def read_arrays(path: Path, argument: str = "--inputs") -> dict[str, Any]:
     """The arrays of a .npz file, in its order. Nothing in it is executed. Raises BuildError.
 
@@ -92,7 +98,7 @@ def read_arrays(path: Path, argument: str = "--inputs") -> dict[str, Any]:
         raise BuildError("the file holds no array", argument=argument, got=str(path))
     for name, array in arrays.items():
         if array.dtype.kind not in "iuf" or not array.size or not np.isfinite(array).all():
-            raise BuildError(f"input {name}", expected="finite numbers", got=f"{array.dtype} {list(array.shape)}")
+            raise BuildError(f"{path}: input {name}", argument=argument, expected="finite numbers", got=told(array))
         if array.dtype == np.float64:  # what numpy draws, and torch's modules do not take
             arrays[name] = array.astype(np.float32)
     return arrays

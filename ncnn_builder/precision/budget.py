@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+from ..doctor.case import guarded
 from ..errors import BuildError
 from .measures import Errors, errors_of
 from .net_files import Blobs
 
+Metric = Callable[[list[Blobs], list[Blobs]], float]
 KINDS = ("psnr", "sqnr", "max", "relative", "cosine", "metric")
 
 
@@ -45,7 +47,7 @@ class Budget:
 
     limits: dict[str, float]
     text: str
-    metric: Callable[[list[Blobs], list[Blobs]], float] | None = field(default=None, compare=False)
+    metric: Metric | None = field(default=None, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -74,8 +76,29 @@ class Budget:
 
     def measure(self, got: Sequence[Blobs], expected: Sequence[Blobs], samples: Sequence[Blobs]) -> Measured:
         outputs = {o: errors_of([g[o] for g in got], [e[o] for e in expected]) for o in expected[0]}
-        number = None if self.metric is None else float(self.metric(list(got), list(samples)))
-        return Measured(outputs, number)
+        return Measured(outputs, None if self.metric is None else self._metric(self.metric, got, samples))
+
+    def _metric(self, metric: Metric, got: Sequence[Blobs], samples: Sequence[Blobs]) -> float:
+        """The user's number. Raises BuildError where their function raises, or returns something else."""
+        found: Any = guarded("the metric", lambda: metric(list(got), list(samples)))
+        try:
+            return float(found)
+        except (TypeError, ValueError, OverflowError):
+            raise BuildError(
+                "the metric returned no number", argument="--budget", expected="a number", got=f"{found!r:.80}"
+            ) from None
+
+    def base(self, outputs: Sequence[Blobs], samples: Sequence[Blobs]) -> Measured:
+        """Of the net as it is, on which all is compared. Raises BuildError where its metric is not finite."""
+        right = self.measure(outputs, outputs, samples)
+        if right.metric is not None and not math.isfinite(right.metric):
+            raise BuildError(
+                "the metric of the net as it is",
+                argument="--budget",
+                expected="a finite number",
+                got=f"{right.metric:g}",
+            )
+        return right
 
     def kept(self, m: Measured, right: Measured) -> bool:
         """right: of the net as it was, for the metric."""
@@ -96,7 +119,7 @@ class Budget:
                 parts.append((1 - e.cosine) / (1 - limit))
             else:
                 assert m.metric is not None and right.metric is not None
-                drop = right.metric - m.metric
+                drop = right.metric - m.metric if math.isfinite(m.metric) else math.inf
                 parts.append(drop / limit if limit else math.inf if drop > 0 else 0.0)
         return float(max(parts))
 
@@ -106,7 +129,7 @@ class Budget:
         return ", ".join([*said, *([f"metric={m.metric:.6g}"] if m.metric is not None else [])])
 
 
-def _function(name: str) -> Callable[[list[Blobs], list[Blobs]], float]:
+def _function(name: str) -> Metric:
     module, colon, attribute = name.rpartition(":")
     if not colon:
         raise BuildError(
@@ -124,4 +147,4 @@ def _function(name: str) -> Callable[[list[Blobs], list[Blobs]], float]:
             expected="a function of (outputs, samples), two lists of dicts, that returns a number",
             got=name,
         ) from None
-    return cast("Callable[[list[Blobs], list[Blobs]], float]", found)
+    return cast("Metric", found)

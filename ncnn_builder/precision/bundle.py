@@ -12,7 +12,7 @@ from typing import Any
 from ..emit import write_files
 from ..errors import NcnnBuilderError
 from .certificate import html, page_name
-from .quantise import Quantised, quantize_net
+from .quantise import ENDS, Quantised, check_apart, quantize_net
 
 
 def quantize_bundle(path: str | PathLike[str], out: str | PathLike[str], **arguments: Any) -> Quantised:
@@ -31,6 +31,8 @@ def quantize_bundle(path: str | PathLike[str], out: str | PathLike[str], **argum
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NcnnBuilderError(f"{source} is no bundle: {error}") from None
     name = f"{target.name}_synthesis"
+    own = [*(target.with_name(f"{name}{end}") for end in ENDS), target.with_name(f"{target.name}.json")]
+    check_apart(own, [source, *(source.with_name(file) for file in files)])
     arguments.setdefault("data", str(source))
     done = quantize_net(synthesis, **arguments)
     command = done.certificate["command"].replace(f"quantize {synthesis} ", f"quantize {source} ")

@@ -17,8 +17,8 @@ def thresholds(arrays: Sequence[Any], methods: Sequence[str] = METHODS) -> dict[
 
     minmax       the largest magnitude
     percentile   that of 99.99 % of the numbers that are not zero
-    kl           the least Kullback-Leibler divergence of the histogram from its quantised form (Migacz 2017), as ncnn's
-                 own table has it: 2048 bins, of numbers that are not zero
+    kl           the least Kullback-Leibler divergence of the histogram from its quantised form (Migacz 2017), as
+                 ncnn2table has it: 2048 bins, of numbers that are not zero
     mse          the least squared error, rounding and cutting together
     """
     values = np.concatenate([np.abs(np.ravel(a)) for a in arrays])
@@ -39,29 +39,20 @@ def thresholds(arrays: Sequence[Any], methods: Sequence[str] = METHODS) -> dict[
 
 
 def _kl(histogram: Any) -> int:
-    """The number of bins behind which to cut: of every 16th, then of all around the best."""
+    """The number of bins behind which to cut. All are tried, as ncnn2table does: there are several minima."""
     mass = np.concatenate([[0.0], np.cumsum(histogram)])
-    filled = histogram > 0
-    number = np.concatenate([[0.0], np.cumsum(filled)])
-    coarse = range(LEVELS, BINS, 16)
-    best = min(coarse, key=lambda end: _divergence(histogram, mass, filled, number, end))
-    fine = range(max(best - 15, LEVELS), min(best + 16, BINS))
-    return min(fine, key=lambda end: _divergence(histogram, mass, filled, number, end))
+    return min(range(LEVELS, BINS), key=lambda end: _divergence(histogram, mass, end))
 
 
-def _divergence(histogram: Any, mass: Any, filled: Any, number: Any, end: int) -> float:
-    """Of the histogram cut behind `end` bins from the same in LEVELS levels. mass, number: sums up to each bin, of the
-    histogram and of bins that are not empty."""
+def _divergence(histogram: Any, mass: Any, end: int) -> float:
+    """Of the histogram cut behind `end` bins from the same in LEVELS levels, each of which is spread evenly over its
+    bins, also over empty ones. mass: sums up to each bin."""
     places = np.arange(BINS + 1)
     clipped = histogram[:end].copy()
     clipped[-1] += mass[-1] - mass[end]
     knots = np.linspace(0, end, LEVELS + 1)
-    parts = np.diff(np.interp(knots, places, mass))
-    counts = np.diff(np.interp(knots, places, number))
-    density = np.where(counts > 0, parts / np.where(counts > 0, counts, 1), 0)
-    spread = np.interp(places[: end + 1], knots, np.concatenate([[0.0], np.cumsum(density * end / LEVELS)]))
-    q = np.diff(spread) * filled[:end] + 1e-4
-    p = clipped + 1e-4
+    spread = np.interp(places[: end + 1], knots, np.interp(knots, places, mass))
+    p, q = clipped + 1e-4, np.diff(spread) + 1e-4
     return float((p * np.log(p / q)).sum())
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..doctor.load_model import make_model, read_arrays
+from ..doctor.case import guarded
+from ..doctor.load_model import make_model, read_arrays, told
 from ..errors import BuildError
 from ..ir import Shape
 from .net_files import Blobs, NetFiles, samples_of
@@ -49,7 +50,14 @@ def read_samples(net: NetFiles, data: str, pixels: Pixels | None = None) -> list
         made = make_model(data, "--data")
         given: Iterable[Any] = made.values() if isinstance(made, Mapping) and not _is_sample(net, made) else made
         given = [made] if isinstance(made, (Mapping, np.ndarray)) and given is made else given
-        found = [_named(net, one if isinstance(one, Mapping) else {"": one}, data) for one in given]
+        if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+            raise BuildError(
+                f"{data} returned {type(made).__name__}",
+                argument="--data",
+                expected="samples: arrays, or dicts of them",
+            )
+        each = guarded(data, lambda: list(given))  # a generator runs here
+        found = [_fitting(net, one if isinstance(one, Mapping) else {"": one}, data) for one in each]
     if not found:
         raise BuildError("there is no sample", argument="--data", got=data)
     return [samples_of(net, sample) for sample in found]
@@ -62,6 +70,18 @@ def digest(samples: Sequence[Blobs]) -> str:
         for name, array in sorted(sample.items()):
             total.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
+
+
+def _fitting(net: NetFiles, arrays: Mapping[str, Any], where: str) -> Blobs:
+    """One sample, of the shapes that the net states."""
+    named = _named(net, arrays, where)
+    for name, array in named.items():
+        if _count(net.shapes.get(name, ()), array, f"{where}: input {name}") is not None:
+            stated = list(net.shapes[name]) if net.shapes.get(name) else "3 dimensions"
+            raise BuildError(
+                f"{where}: input {name} is no single sample", argument="--data", expected=stated, got=list(array.shape)
+            )
+    return named
 
 
 def _is_sample(net: NetFiles, given: Mapping[str, Any]) -> bool:
@@ -79,13 +99,9 @@ def _named(net: NetFiles, arrays: Mapping[str, Any], where: str) -> Blobs:
     for name in names:
         array = np.asarray(arrays[name])
         if array.dtype.kind not in "biuf" or not array.size or not np.isfinite(array).all():
-            raise BuildError(f"{where}: input {name}", argument="--data", expected="finite numbers", got=_told(array))
+            raise BuildError(f"{where}: input {name}", argument="--data", expected="finite numbers", got=told(array))
         result[name] = array
     return result
-
-
-def _told(array: Any) -> str:
-    return f"{array.dtype} {list(array.shape)}"
 
 
 def _split(net: NetFiles, arrays: Mapping[str, Any], where: str) -> list[Blobs]:

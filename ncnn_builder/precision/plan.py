@@ -70,7 +70,7 @@ class Planner:
         wanted = [*(b for b in blobs if b not in net.inputs), *net.outputs]
         self.right = [{**sample, **ran(net, here, sample, list(dict.fromkeys(wanted)))} for sample in self.samples]
         self.expected = [{o: run[o] for o in net.outputs} for run in self.right]
-        self.base = wish.budget.measure(self.expected, self.expected, self.samples)
+        self.base = wish.budget.base(self.expected, self.samples)
         self.possible = {la.name: forms_of(la, wish.forms) for la in net.layers}
         self.calibration = Calibration()
         self.found: list[Candidate] = []
@@ -204,9 +204,8 @@ class Planner:
             error = self.measured({name: form})
             spent = self.budget.spent(error, self.base)
             size = sum(map(len, encoded(self.made({name: form}))))
-            before = self.seconds(name, "fp32") if form in COMPUTED else 0.0
-            seconds = before - self.seconds(name, form) if form in COMPUTED else 0.0
-            found.append(Candidate(name, form, max(spent, 0.0), error, seconds, self.bytes - size, before))
+            before, after = self.seconds(name, ("fp32", form)) if form in COMPUTED else (0.0, 0.0)
+            found.append(Candidate(name, form, max(spent, 0.0), error, before - after, self.bytes - size, before))
         self.device.save()
         self.found = found
         return found
@@ -215,34 +214,44 @@ class Planner:
         """The candidates of a layer that were measured."""
         return [c for c in self.found if c.layer == name]
 
-    def whole_seconds(self, choice: Mapping[str, str]) -> float:
-        """Of a run of the net in these forms, by the table of the device."""
-        net = self.made(choice)
-        return net_seconds(self.device, net, self.samples[0], self.threads)
+    def whole_seconds(self, choice: Mapping[str, str]) -> tuple[float, float]:
+        """Of a run of the net as it is and in these forms, by the table of the device, or measured in turn.
 
-    def seconds(self, name: str, form: str) -> float:
-        """Of the layer alone in this form, by the table of the device; weights that are widened cost no time."""
+        Weights that are widened when the file is loaded cost no time: the layer then is as it was.
+        """
+        computed = {name: form for name, form in choice.items() if form in COMPUTED}
+        nets = self.made({}), self.made(computed)
+        shapes = " ".join(f"{a.shape}" for a in self.samples[0].values())
+        keys = [
+            f"net {self.threads} {shapes} {hashlib.sha256(b''.join(encoded(net))).hexdigest()[:24]}" for net in nets
+        ]
+        here = {key: _Run(net, self.samples[0], self.threads) for key, net in zip(keys, nets, strict=True)}
+        times = dict(zip(here, self.device(here, self.threads), strict=True))
+        return times[keys[0]], times[keys[1]]
+
+    def seconds(self, name: str, forms: Sequence[str]) -> list[float]:
+        """Of the layer alone in each of these forms, by the table of the device, or measured in turn."""
         layer = self.layers[name]
-        form = form if form in COMPUTED else "fp32"
         given = self._given(layer, self.right[0])
-        key = key_of(layer, [g.shape for g in given], form, self.threads)
-
-        def run() -> Any:
-            return here.run(inputs, layer.outputs)
-
-        if key not in self.device.seconds:
+        here = {}
+        for form in forms:
             apart, names = taken_apart(self.net, [in_form(layer, form, self.calibration.int8.get(name))])
-            here = loaded(apart, threads=self.threads)
             inputs = dict(zip(names[name], given, strict=True))
-        return self.device(key, run, self.threads)
+            here[key_of(layer, [g.shape for g in given], form, self.threads)] = _Run(apart, inputs, self.threads)
+        return self.device(here, self.threads)
 
 
-def net_seconds(device: Device, net: NetFiles, sample: Blobs, threads: int) -> float:
-    """Of a run of a net."""
-    shapes = " ".join(f"{a.shape}" for a in sample.values())
-    key = f"net {threads} {shapes} {hashlib.sha256(b''.join(encoded(net))).hexdigest()[:24]}"
-    here = loaded(net, threads=threads) if key not in device.seconds else None
-    return device(key, lambda: here.run(sample, net.outputs), threads)  # type: ignore[union-attr]
+class _Run:
+    """A run of a net, which is loaded at the first one."""
+
+    def __init__(self, net: NetFiles, sample: Blobs, threads: int) -> None:
+        self.net, self.sample, self.threads = net, sample, threads
+        self.here: Any = None
+
+    def __call__(self) -> None:
+        if self.here is None:
+            self.here = loaded(self.net, threads=self.threads)
+        self.here.run(self.sample, self.net.outputs)
 
 
 def _reach(layer: Layer, arrays: Sequence[Any]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -18,12 +18,14 @@ from .equalise import equalised
 from .forms import FORMS
 from .net_files import Blobs, NetFiles, beside, encoded, loaded, masked, ran, read_net_files, runtime, samples_of
 from .net_files import unique_names as check_names
-from .plan import Planner, net_seconds
+from .plan import Planner
 from .rescale import beyond, rescaled
 from .search import Found, search
 from .timing import Device
 from .wish import Wish
 
+ENDS = (".param", ".bin", ".json", ".html")
+"""Of the files that a name is given to."""
 MOST_BYTES = 6 << 30
 """Of all blobs of all calibration samples, which are held."""
 
@@ -93,6 +95,9 @@ def quantize_net(
     """
     wish = Wish.parse(budget, aim, forms, methods, equalise=equalise, correct=correct, threads=threads)
     net = read_net_files(param)
+    if out is not None:
+        read = (net.path, beside(net.path), *((Path(data),) if isinstance(data, str) else ()))
+        check_apart([Path(out).with_name(Path(out).name + end) for end in ENDS], read)
     check_names(net)
     samples = read_samples(net, data, pixels) if isinstance(data, str) else [samples_of(net, s) for s in data]
     seen, held = split(samples)
@@ -118,6 +123,14 @@ def quantize_net(
     if out is not None:
         write_files({Path(out).with_name(file): [content] for file, content in files.items()})
     return Quantised(found.choice, said, files)
+
+
+def check_apart(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raises BuildError where a file would be written over one that is read."""
+    sources = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in sources:
+            raise BuildError("this would write over what is read", argument="--out", got=str(path), fix="Name another")
 
 
 def split(samples: Sequence[Blobs]) -> tuple[list[Blobs], list[Blobs]]:
@@ -162,7 +175,7 @@ def _chosen(
     candidates = planner.candidates()
     here = loaded(net, threads=wish.threads)
     expected = [ran(net, here, sample) for sample in held]
-    right = budget.measure(expected, expected, held)
+    right = budget.base(expected, held)
     strictness = 1.0
     while True:
         planner.strictness = strictness
@@ -224,7 +237,7 @@ def _facts(
     scaled = loaded(planner.net, threads=threads)  # the net with equalised channels, whose blobs compare
     right = [ran(planner.net, scaled, s, blobs) for s in held]
     got = [ran(made, here, s, blobs) for s in held]
-    seconds = {name: net_seconds(device, one, seen[0], threads) for name, one in (("before", net), ("after", made))}
+    seconds = dict(zip(("before", "after"), planner.whole_seconds(found.choice), strict=True))
     sizes = [sum(map(len, encoded(one))) for one in (net, made)]
     return Facts(
         net, made, planner, found, device.name, digest(seen), digest(held), len(seen), len(held),

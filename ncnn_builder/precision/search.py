@@ -59,7 +59,8 @@ def search(planner: Planner, candidates: Sequence[Candidate]) -> Found:
     found = Found({}, planner.base)
     _grow(planner, [c for c in useful if gain(c, aim) > 0], found, lambda c: gain(c, aim))
     if aim == "time":
-        if found.choice and planner.whole_seconds(found.choice) >= planner.whole_seconds({}):
+        before, after = planner.whole_seconds(found.choice)
+        if found.choice and after >= before:
             planner.tell("all together are no faster than the net as it is: no int8")
             found.choice, found.measured, found.slower = {}, planner.base, True
         rest = [c for c in useful if c.form not in COMPUTED and c.layer not in found.choice]

@@ -70,5 +70,5 @@ def verify(out: str | PathLike[str], net: str | PathLike[str] | None = None, dat
         changed.append(f"the data in {where}")
     nets = [(one, loaded(one, threads=threads)) for one in (made, right)]
     got, expected = ([ran(one, here, sample) for sample in held] for one, here in nets)
-    measured, base = budget.measure(got, expected, held), budget.measure(expected, expected, held)
+    measured, base = budget.measure(got, expected, held), budget.base(expected, held)
     return Verified(budget.kept(measured, base), budget.told(measured), certified, budget.text, changed)

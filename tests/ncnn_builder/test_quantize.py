@@ -66,6 +66,26 @@ def best_class(outputs: list[Any], samples_: list[Any]) -> float:
     return float(np.mean([np.abs(o["out"]).mean() for o in outputs]))
 
 
+def broken(outputs: list[Any], samples: list[Any]) -> float:
+    return len(outputs) / 0
+
+
+def words(outputs: list[Any], samples: list[Any]) -> str:
+    return "good"
+
+
+def no_number(outputs: list[Any], samples: list[Any]) -> float:
+    return float("nan")
+
+
+def nothing() -> None:
+    """Data that are none."""
+
+
+def two_at_once() -> list[Any]:
+    return [{"in": np.zeros((2, 3, 12, 12), np.float32)}] * 4
+
+
 def test_the_commands(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     net, data, device = str(convolutions(tmp_path).path), data_file(tmp_path, 5), str(tmp_path / "device.json")
@@ -77,6 +97,9 @@ def test_the_commands(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
         ("psnr=x", "bad budget"),
         ("quality=3", "bad budget"),
         ("metric=test_quantize:none:drop=1", "the metric cannot be used"),
+        ("metric=test_quantize:broken:drop=1", "the metric raised ZeroDivisionError: division by zero (test_quantize"),
+        ("metric=test_quantize:words:drop=1", "the metric returned no number; expected a number; got 'good'"),
+        ("metric=test_quantize:no_number:drop=1", "the metric of the net as it is; expected a finite number; got nan"),
     ):
         assert main(["quantize", *common, "--budget", budget]) == 2
         error = capsys.readouterr().err
@@ -85,6 +108,28 @@ def test_the_commands(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
     assert main(["quantize", net, "--data", str(tmp_path / "one.npz"), "--out", out, "--device", device]) == 2
     assert "too few samples" in capsys.readouterr().err
     assert main(["quantize", *common, "--forms", "int4"]) == 2 and "bad forms" in capsys.readouterr().err
+    for given, said in (
+        ("test_quantize:nothing", "test_quantize:nothing returned NoneType; expected samples"),
+        ("test_quantize:two_at_once", "input in is no single sample; expected [3, 12, 12]; got [2, 3, 12, 12]"),
+    ):
+        assert main(["quantize", net, "--data", given, "--out", out, "--device", device]) == 2
+        assert said in (error := capsys.readouterr().err) and error.count("\n") == 1, error
+    table = tmp_path / "t.json"
+    for held, said in (
+        ("no table", "is no table of a device: Expecting value"),
+        ("[1]", "it has no schema"),
+        ('{"schema": 0}', "its schema is 0, and that of this version 1"),
+        ('{"schema": 1, "machine": "a", "seconds": {"k": -1}}', "-1 of 'k' is no time"),
+        ('{"schema": 1, "machine": "a", "seconds": {}}', "is of a, and lacks a layer of this net"),
+    ):
+        table.write_text(held)
+        assert main(["quantize", *common[:-3], "--device", str(table)]) == 2
+        assert said in (error := capsys.readouterr().err.splitlines()[-1]), error
+        assert table.read_text() == held
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main(["quantize", net, "--data", data, "--out", net.removesuffix(".param")]) == 2
+    assert "write over what is read" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
     assert not list(tmp_path.glob("o.*"))  # nothing half-written
     assert main(["quantize", *common, "--budget", "metric=test_quantize:best_class:drop=0.5"]) == 0
     assert "metric=" in capsys.readouterr().out
