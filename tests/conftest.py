@@ -87,6 +87,7 @@ LONG = {
 SKIPS = {
     "no Vulkan device": "drivers are the machine's",
     "ncnn was built with": "-C cmake.define.NCNN_BUILDER_VULKAN=ON or _BF16=ON: what a build without says",
+    "ncnn was built without Vulkan": "only -C cmake.define.NCNN_BUILDER_VULKAN=ON builds it",
     "ncnn was built without bf16": "only -C cmake.define.NCNN_BUILDER_BF16=ON builds it",
     "ncnn's list of layers has it OFF": "neither the wheel nor our build has ArgMax and SPP",
     "`make cpp` has not built": "the program stylegan is tested by `make layers-test test`, as CI does it",
