@@ -136,8 +136,9 @@ ncnn::Mat Walk::load(int w, int type) const
             throw Fault(Kind::weights, "weights of few bits stand behind a tag, which ncnn takes for weights")
                 .wants("no tag")
                 .has("tag 0x000D4B38 at offset " + std::to_string(position))
-                .remedy("ncnnllm2int wrote it so until 2026-07; ncnn_builder.save(ncnn_builder.load(PARAM, BIN), "
-                        "..., target=\"stock\") leaves it out");
+                .remedy(
+                    "ncnnllm2int wrote it so until 2026-07; ncnn_builder.save(ncnn_builder.load(PARAM, BIN), "
+                    "..., target=\"stock\") leaves it out");
         skip(aligned(count));
     }
     weight.create(w, value);
