@@ -61,7 +61,8 @@ CHROMIUM ?= $(shell command -v chromium || echo /usr/bin/chromium)
 studio-test: setup-dev
 	npx --yes --package $(TYPESCRIPT) tsc -p runtime/studio/page/jsconfig.json
 	$(BIN)/python -m pip install -q -c constraints.txt playwright
-	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py tests/runtime/test_studio_net_page.py
+	NCNN_BUILDER_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -q -m page tests/runtime/test_studio_page.py tests/runtime/test_studio_page_files.py \
+	  tests/runtime/test_studio_net_page.py
 
 # What makes shards, on a Ray cluster in this machine. Ray brings a hundred MB, and is not in [dev].
 ray-test: setup-dev

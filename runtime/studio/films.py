@@ -17,7 +17,7 @@ from .. import arguments
 from ..errors import UsageError
 from ..films.journey import frame_count
 from ..progress import LINES
-from .painter import KEYS, check_seed
+from .painter import KEYS, check_files
 from .shelf import Shelf
 
 FILM_KEYS = (*KEYS, "stops", "frames", "fps", "loop", "ease")
@@ -63,8 +63,7 @@ class Films:
         request = arguments.parse(words)
         if request.mode != "a2b":
             raise UsageError("the timeline is a video", expected="mode=a2b", got=f"mode={request.mode}")
-        for seed in request.seeds:
-            check_seed(seed)
+        check_files(request)
         total = frame_count(len(request.stops or request.seeds), request.frames, request.loop)
         if total > MOST_FRAMES:
             raise UsageError("the video is too long", expected=f"at most {MOST_FRAMES} frames", got=str(total))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import arguments
 from ..arguments import Request
+from ..edits import SUFFIXES as DIRECTION_SUFFIXES
 from ..errors import UsageError
 from ..modes import check_channels
 from ..pictures import Picture, encoded
@@ -21,12 +22,13 @@ from .shelf import Shelf
 
 KEYS = (
     *("mode", "seeds", "styles", "weight", "blend", "trunc", "cutoff", "noise", "noise_seed", "noise_strength"),
-    *("rotate", "translate", "zoom", "move", "move_styles", "class"),
+    *("rotate", "translate", "zoom", "move", "move_styles", "edit", "layers", "class"),
 )
 """What a recipe may say, in the order in which its command says it."""
 LONGEST = 1000
 """Characters of a value."""
 SEED_SUFFIXES = (".bin", ".npz", ".npy")
+BENEATH = "beneath the directory that the studio was started in"
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,37 @@ def read_recipe(model: str, wanted: Mapping[str, str]) -> Request:
         )
     if request.mode == "image" and len(request.seeds) != 1:
         raise UsageError("mode=image on the page has one seed", got=str(len(request.seeds)))
+    check_files(request)
+    return request
+
+
+def check_files(request: Request) -> None:
+    """Raises UsageError for seeds and directions that are files elsewhere than beneath the working directory."""
     for seed in request.seeds:
         check_seed(seed)
-    return request
+    for edit in request.edit or []:
+        check_directions(edit.path)
+
+
+def check_directions(name: str) -> None:
+    """Raises UsageError for a file that is not beneath the working directory."""
+    if not _is_beneath(name, DIRECTION_SUFFIXES):
+        raise UsageError("no such directions here", expected=f"a file {BENEATH}", got=repr(name[:100]))
 
 
 def check_seed(seed: Seed) -> None:
     """Raises UsageError for a file that is not beneath the working directory."""
     if seed.number is not None or seed.text == W_AVG:
         return
-    path = PurePath(seed.text)
-    inside = not path.is_absolute() and ".." not in path.parts and path.suffix.lower() in SEED_SUFFIXES
-    if "\0" in seed.text or not inside or not Path(seed.text).resolve().is_relative_to(Path.cwd().resolve()):
-        expected = f"a number, {W_AVG}, or a file beneath the directory that the studio was started in"
+    if not _is_beneath(seed.text, SEED_SUFFIXES):
+        expected = f"a number, {W_AVG}, or a file {BENEATH}"
         raise UsageError("no such seed here", expected=expected, got=repr(seed.text[:100]))
+
+
+def _is_beneath(name: str, suffixes: Collection[str]) -> bool:
+    path = PurePath(name)
+    plain = not path.is_absolute() and ".." not in path.parts and path.suffix.lower() in suffixes and "\0" not in name
+    return plain and Path(name).resolve().is_relative_to(Path.cwd().resolve())
 
 
 def paint(shelf: Shelf, model: str, wanted: Mapping[str, str], early: bool = False) -> Painted:

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ..manifest import Manifest
 from .desk import Desk, Ticket
 from .films import FILM_KEYS, Films
 from .guard import App, Guard
+from .kept_files import MOST_BYTES, MOST_OF_DIRECTIONS, about_directions, keep_directions, keep_seed
 from .net_answers import NetAnswers
 from .nets import Nets
-from .painter import KEYS, LONGEST, Painted, paint, reduced
-from .seed_files import MOST_BYTES, keep
+from .painter import KEYS, LONGEST, Painted, check_directions, paint, reduced
 from .shelf import Shelf
 from .wishes import answered, awaited, no_address, read_bytes, read_wish, text, with_head
 
@@ -54,6 +55,8 @@ class Studio:
             Route("/api/picture", answered(self.picture), methods=post),
             Route("/api/png", answered(self.png), methods=post),
             Route("/api/seed", answered(self.seed), methods=post),
+            Route("/api/directions", answered(self.directions), methods=post),
+            Route("/api/directions/about", answered(self.about_directions), methods=post),
             Route("/api/film", answered(self.film), methods=[*get, *post, "DELETE"]),
             Route("/api/film/{name}", answered(self.film_file), methods=get),
             *self._nets.routes(),
@@ -95,10 +98,24 @@ class Studio:
 
     async def seed(self, request: Request) -> Response:
         """Keeps a file as a seed: its bytes, with its name and the model that it is for in the query."""
+        return JSONResponse({"seed": await self._kept(request, MOST_BYTES, keep_seed)})
+
+    async def directions(self, request: Request) -> Response:
+        """Keeps a file as one of directions, likewise."""
+        return JSONResponse({"name": await self._kept(request, MOST_OF_DIRECTIONS, keep_directions)})
+
+    async def about_directions(self, request: Request) -> Response:
+        """What a file of directions beneath the working directory holds."""
+        wish = await read_wish(request, ("model", "name"))
+        name, manifest = wish.text("name", LONGEST), self.shelf.manifest(wish.text("model", LONGEST))
+        check_directions(name)
+        return JSONResponse(await asyncio.to_thread(about_directions, name, manifest))
+
+    async def _kept(self, request: Request, most: int, keep: Callable[[str, bytes, Manifest], str]) -> str:
         name, model = (request.query_params.get(key, "") for key in ("name", "model"))
-        data = await read_bytes(request, MOST_BYTES)
+        data = await read_bytes(request, most)
         manifest = self.shelf.manifest(text("model", model, LONGEST))
-        return JSONResponse({"seed": await asyncio.to_thread(keep, name, data, manifest)})
+        return await asyncio.to_thread(keep, name, data, manifest)
 
     async def film(self, request: Request) -> Response:
         """POST begins a video, DELETE stops it, and all say how far it is."""

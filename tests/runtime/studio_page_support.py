@@ -6,6 +6,7 @@ import base64
 import contextlib
 import functools
 import http.server
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
+
+from runtime.run import main as run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 def says(page: Page, command: str) -> None:
@@ -54,6 +58,38 @@ def watched(page: Page, address: str) -> list[str]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith((address, "blob:", "data:")) else wrong.append(r.url))
     return wrong
+
+
+@contextlib.contextmanager
+def visited(browser: Browser, address: str) -> Iterator[Page]:
+    """The studio's page as it opens. In the end it has asked nobody else for anything, and complained of nothing."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    wrong = watched(page, address)
+    page.goto(address)
+    says(page, "mode=image model=faces seeds=85")
+    yield page
+    context.close()
+    own = ("400 (Bad Request)", "Multiple readback")  # of what a test asks for
+    assert [text for text in wrong if not any(part in text for part in own)] == []
+
+
+def saved(page: Page) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save PNG").click()
+    return Path(download.value.path()).read_bytes()
+
+
+def check(page: Page) -> bytes:
+    """What is seen, and what is saved, is what the command that is shown makes. Returns the file."""
+    words = str(page.locator("#command").text_content()).split()[3:]
+    assert run([*words, "out=x.png", "-q"]) == 0
+    png = saved(page)
+    assert png == Path("x.png").read_bytes()
+    with Image.open(io.BytesIO(png)) as image:
+        np.testing.assert_array_equal(seen(page), np.asarray(image))
+    return png
 
 
 FILES = "given => given.map(([name, text]) => new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name))"

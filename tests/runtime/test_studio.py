@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import threading
@@ -21,7 +20,6 @@ pytest.importorskip("starlette", reason="the extra [studio] is not installed")
 pytest.importorskip("uvicorn", reason="the extra [studio] is not installed")
 
 from runtime.errors import LayerError
-from runtime.manifest import load_manifest
 from runtime.run import main as run
 from runtime.studio.__main__ import main
 from runtime.studio.desk import Desk, Superseded, Ticket
@@ -247,43 +245,6 @@ def test_films(studio: Started, monkeypatch: pytest.MonkeyPatch) -> None:
     assert studio.ask("api/film", {**wish, "recipe": {**recipe, "seeds": "none.npz,2,3"}})[0] == 200
     film = film_of(studio)
     assert film["state"] == "failed" and "none.npz: no such file" in film["said"]
-
-
-def test_files_that_become_seeds(studio: Started) -> None:
-    """What is no seed of the model is not written, and nothing is written over."""
-    place: Path = studio.place
-    m = load_manifest(place / "tiny")
-
-    def file(width: int = m.w_dim, fill: float = 1) -> bytes:
-        data = io.BytesIO()
-        np.savez(data, w=np.full((1, m.num_ws, width), fill, np.float32))
-        return data.getvalue()
-
-    def send(name: str, data: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
-        address = f"api/seed?model=tiny&name={name}"
-        status, said = studio.ask(address, data, {"content-type": "application/octet-stream", **headers})
-        return status, json.loads(said)
-
-    before = {path.name for path in place.iterdir()}
-    for name, data, says in (
-        ("../w.npz", file(), "no name of a seed"),
-        ("w.sh", file(), "no name of a seed"),
-        (".w.npz", file(), "no name of a seed"),
-        ("w.npz%00.npz", file(), "no name of a seed"),
-        ("w.npz", file(m.w_dim + 1), "w.npz"),
-        ("w.npz", b"PK\3\4", "w.npz"),
-        ("w.bin", bytes(7), "w.bin"),
-        ("w.npz", b"x" * ((1 << 22) + 1), "more than"),
-    ):
-        status, said = send(name, data)
-        assert status in (400, 413) and says in said["error"]["message"], (name, said)
-        assert ".seed-" not in said["error"]["message"]
-    assert send("w.npz", file(), **{"content-type": "application/json"})[0] == 415
-    assert {path.name for path in place.iterdir()} == before
-    assert [send("w.npz", file())[1]["seed"] for _ in range(2)] == ["w.npz", "w.npz"]
-    other = send("w.npz", file(fill=2))[1]["seed"]
-    assert other.startswith("w-") and (place / other).read_bytes() == file(fill=2) != (place / "w.npz").read_bytes()
-    assert studio.picture({"mode": "mix", "seeds": f"w.npz,{other}"})[0]["width"] == 6
 
 
 def test_a_smaller_picture_first(monkeypatch: pytest.MonkeyPatch) -> None:

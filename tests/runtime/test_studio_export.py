@@ -260,6 +260,26 @@ def test_seeds_that_are_files(
         with Image.open("x.png") as image:
             want = np.asarray(image).astype(int)
         assert np.abs(np.array(page.evaluate(script, seed)).reshape(want.shape) - want).max() <= 1, name
+    np.savez("d.npz", directions=rng.standard_normal((3, 10, 128)).astype(np.float32), styles=np.arange(4))
+    np.save("e.npy", rng.standard_normal((2, 128)))
+    for name in ("d.npz", "e.npy"):
+        files = packed({name: Path(name).read_bytes()})
+        about = page.evaluate(f"given => engine.directions('faces', ({FILES})(given)[0])", files)
+        assert about == {
+            "name": name,
+            "count": 3 if name == "d.npz" else 2,
+            "styles": [0, 1, 2, 3] if name == "d.npz" else None,
+        }
+    for more in ({"edit": "d.npz:2:+0.5"}, {"edit": "e.npy:1:-0.7,d.npz:0:1", "layers": "2-5,8", "move": "0:1"}):
+        recipe = {"mode": "image", "seeds": "85", **more}
+        script = (
+            "recipe => engine.png('faces', recipe).then(async (png) => [...new Uint8Array(await png.arrayBuffer())])"
+        )
+        words = [f"{key}={recipe[key]}" for key in KEYS if key in recipe]
+        assert run(["model=faces", *words, "out=x.png", "-q"]) == 0
+        with Image.open("x.png") as image, Image.open(io.BytesIO(bytes(page.evaluate(script, recipe)))) as got:
+            assert dict(image.text) == dict(got.text)  # type: ignore[attr-defined]
+            assert np.abs(np.asarray(image).astype(int) - np.asarray(got)).max() <= 1
     np.savez("other.npz", w=np.zeros((1, 9, 128), np.float32))
     np.savez("nan.npz", w=np.full(128, np.nan, np.float32))
     npz = Path("projected_w.npz").read_bytes()

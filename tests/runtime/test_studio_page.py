@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from runtime_nets import latent, write_bundle, write_seed
 from studio_support import Started, running
 
@@ -20,7 +17,7 @@ from runtime.run import main as run
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
 from playwright.sync_api import Browser, Page, expect
-from studio_page_support import drag, drop, says, seen, slide, watched
+from studio_page_support import check, drag, drop, saved, says, slide, visited
 
 pytestmark = pytest.mark.page
 KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
@@ -38,35 +35,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 
 @pytest.fixture
 def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """The page as it opens. In the end it has asked nobody else for anything, and complained of nothing."""
     monkeypatch.chdir(studio.place)
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    wrong = watched(page, studio.address)
-    page.goto(studio.address)
-    says(page, "mode=image model=faces seeds=85")
-    yield page
-    context.close()
-    own = ("400 (Bad Request)", "Multiple readback")  # of what a test asks for
-    assert [text for text in wrong if not any(part in text for part in own)] == []
-
-
-def saved(page: Page) -> bytes:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save PNG").click()
-    return Path(download.value.path()).read_bytes()
-
-
-def check(page: Page) -> bytes:
-    """What is seen, and what is saved, is what the command that is shown makes. Returns the file."""
-    words = str(page.locator("#command").text_content()).split()[3:]
-    assert run([*words, "out=x.png", "-q"]) == 0
-    png = saved(page)
-    assert png == Path("x.png").read_bytes()
-    with Image.open(io.BytesIO(png)) as image:
-        np.testing.assert_array_equal(seen(page), np.asarray(image))
-    return png
+    with visited(browser, studio.address) as page:
+        yield page
 
 
 def test_seeds(page: Page) -> None:
@@ -253,44 +224,6 @@ def test_noise_class_and_transform(page: Page) -> None:
     drop(page, png)
     says(page, f"mode=image model=tiny seeds=85 {more}")
     assert saved(page) == png
-
-
-def test_files_and_the_command(page: Page, studio: Started) -> None:
-    for arguments in (
-        ["mode=mix", "model=faces", "seeds=3,4"],
-        ["mode=image", "model=faces", "seeds=9", "trunc=0.7"],
-        ["mode=w_avg", "model=faces"],
-    ):
-        assert run([*arguments, "out=given.png", "-q"]) == 0
-        page.locator("#file").set_input_files("given.png")
-        expect(page.locator("#toast")).to_have_text("Everything is as in the picture")
-        with Image.open("given.png") as image:
-            expect(page.locator("#command")).not_to_have_text("")
-            page.wait_for_timeout(300)
-            np.testing.assert_array_equal(seen(page), np.asarray(image))
-    Image.new("RGB", (4, 4)).save("plain.png")
-    for data, text in (
-        (b"GIF89a", "This is no PNG."),
-        (Path("plain.png").read_bytes(), "does not say how it was made"),
-    ):
-        drop(page, data)
-        expect(page.get_by_role("alert")).to_contain_text(text)
-    np.savez("projected_w.npz", w=np.zeros((1, 10, 128), np.float32))
-    (Path("elsewhere")).mkdir()
-    np.savez("elsewhere/projected_w.npz", w=np.ones((1, 10, 128), np.float32))
-    drop(page, Path("elsewhere/projected_w.npz").read_bytes(), "projected_w.npz")
-    expect(page.locator("#command")).to_have_text(re.compile(r"seeds=projected_w-[0-9a-f]{8}\.npz$"), timeout=20_000)
-    check(page)
-    page.locator("#file").set_input_files("projected_w.npz")
-    says(page, "mode=image model=faces seeds=projected_w.npz")
-    drop(page, b"PK", "w.npz")
-    expect(page.get_by_role("alert")).to_contain_text("w.npz")
-    assert run(["mode=grid", "model=faces", "rows=1", "cols=2", "out=grid.png", "-q"]) == 0
-    drop(page, Path("grid.png").read_bytes())
-    expect(page.get_by_role("alert")).to_contain_text("mode=grid")
-    page.get_by_role("button", name="Copy command").click()
-    expect(page.locator("#toast")).to_have_text("The command is copied")
-    assert page.evaluate("() => navigator.clipboard.readText()") == page.locator("#command").text_content()
 
 
 def test_the_newest_wish_wins(page: Page) -> None:

@@ -20,12 +20,16 @@
  *
  * models(): those that may be chosen, and the one to begin with. picture(): rejects with EngineError, Superseded where a
  * newer wish took its place, AbortError after its signal. png(): the file that the recipe's command writes.
- * seed(): keeps a file .npz, .npy or .bin, and says the seed that it now is; an engine may not be able to.
+ * seed(): keeps a file .npz, .npy or .bin, and says the seed that it now is; an engine may not be able to. directions():
+ * of a file of directions, which it then keeps, or of the name of one, for edit=.
  * add(): takes the files of models that somebody gives to the page, and says their names; an engine may take none.
  * @typedef {{models(): Promise<{first: string, models: Model[]}>,
  *   picture(model: string, recipe: Recipe, options: Options): Promise<Picture>,
- *   png(model: string, recipe: Recipe): Promise<Blob>, seed?(model: string, file: File): Promise<string>, films?: Films,
- *   nets?: Nets, add?(files: File[]): Promise<string[]>}} Engine
+ *   png(model: string, recipe: Recipe): Promise<Blob>, seed?(model: string, file: File): Promise<string>,
+ *   directions(model: string, file: File | string): Promise<DirectionsFile>, films?: Films, nets?: Nets, add?(files: File[]): Promise<string[]>}} Engine
+ *
+ * A file of directions: how many; styles: those that are moved where layers= says nothing, null for all.
+ * @typedef {{name: string, count: number, styles: number[] | null}} DirectionsFile
  *
  * A video: state is none, running, done, stopped or failed, with said for why; done of total frames. folder: where the
  * file lies, "" where the page alone has it.

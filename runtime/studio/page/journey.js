@@ -5,7 +5,6 @@ import { blended, prepare, whole } from "./painter.js";
 
 /** @typedef {import("./engine.js").Recipe} Recipe */
 /** @typedef {import("./generator.js").Generator} Generator */
-/** @typedef {import("./seed_files.js").SeedFile} SeedFile */
 
 const { fround } = Math;
 const MOST = 100_000;
@@ -15,7 +14,7 @@ export class Journey {
    * Throws Errors with words for the user.
    * @param {Generator} generator
    * @param {Recipe} recipe
-   * @param {Map<string, SeedFile>} files
+   * @param {import("./painter.js").Files} files
    */
   constructor(generator, recipe, files) {
     const { stops, frames: _, fps: __, loop, ease = "linear", ...rest } = recipe;

@@ -3,6 +3,7 @@
 import { chosen } from "./chosen.js";
 import { box, button, byId, make, range, toast } from "./dom.js";
 import { setUpDirections } from "./directions.js";
+import { holdsDirections, setUpEdits } from "./edits.js";
 import { EngineError } from "./engine.js";
 import { setUpHistory } from "./history.js";
 import { Latest } from "./latest.js";
@@ -102,10 +103,11 @@ async function start(engine) {
   setUpWalk(store);
   setUpSettings(store);
   setUpDirections(store);
+  const takeDirections = setUpEdits(store, engine, complain);
   /** @param {Recipe} recipe @param {boolean} settled */
   const want = (recipe, settled) => latest.want({ state: store.state, recipe, key: JSON.stringify([store.model.name, store.model.digest, recipe]) }, settled);
   setUpTimeline(store, engine, (recipe) => want(recipe ?? recipeOf(store.state, store.model), false), complain);
-  setUpFiles(engine, store, take, (said, fields) => {
+  setUpFiles(engine, store, take, takeDirections, (said, fields) => {
     const found = models.find(({ digest }) => digest === fields.model_sha256) ?? models.find(({ name, error }) => name === fields.model && !error);
     if (!found) throw new EngineError(`The picture is of the model ${fields.model}, which is not here.`);
     store.replace(stateOf(said, found, store.state), found);
@@ -127,9 +129,10 @@ async function start(engine) {
  * @param {Engine} engine
  * @param {Store} store
  * @param {(files: File[]) => Promise<void>} take
+ * @param {(file: File) => Promise<void>} takeDirections
  * @param {(said: ReturnType<typeof readCommand>, fields: Record<string, string>) => void} restore
  */
-function setUpFiles(engine, store, take, restore) {
+function setUpFiles(engine, store, take, takeDirections, restore) {
   button("save").addEventListener("click", async () => {
     const { state, model } = store;
     const recipe = recipeOf(state, model);
@@ -156,6 +159,7 @@ function setUpFiles(engine, store, take, restore) {
     if (!file) return;
     try {
       if (engine.add && files.some(({ name }) => /\.(json|param)$/.test(name))) return await take(files);
+      if (await holdsDirections(file)) return await takeDirections(file);
       if (/\.(npz|npy|bin)$/i.test(file.name)) {
         if (!engine.seed) throw new EngineError("This page cannot take seeds that are files: python -m runtime.studio can.");
         const seed = await engine.seed(store.model.name, file);

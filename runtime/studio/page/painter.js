@@ -8,12 +8,14 @@ import { InputError } from "./generator.js";
 /** @typedef {import("./generator.js").Generator} Generator */
 /** @typedef {import("./generator.js").Style} Style */
 /** @typedef {import("./seed_files.js").SeedFile} SeedFile */
+/** @typedef {import("./direction_files.js").Directions} Directions */
+/** What was given as files, by name. @typedef {{seeds: Map<string, SeedFile>, directions: Map<string, Directions>}} Files */
 /** @typedef {import("./wasm_nets.js").Tensor} Tensor */
 
 /** What a recipe may say, in the order in which its command says it. */
 const KEYS = [
   "mode", "seeds", "styles", "weight", "blend", "trunc", "cutoff", "noise", "noise_seed", "noise_strength", "rotate",
-  "translate", "zoom", "move", "move_styles", "class",
+  "translate", "zoom", "move", "move_styles", "edit", "layers", "class",
 ]; // prettier-ignore
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const LARGEST_SEED = 2 ** 32 - 1;
@@ -25,7 +27,7 @@ const { fround } = Math;
  * The image of a recipe, [C, H, W], about -1..1. Throws Errors with words for the user.
  * @param {Generator} generator
  * @param {Recipe} recipe
- * @param {Map<string, SeedFile>} files  seeds that were given as files, by name
+ * @param {Files} files
  * @returns {Tensor}
  */
 export function paint(generator, recipe, files) {
@@ -51,7 +53,7 @@ export function paint(generator, recipe, files) {
  * The styles of a recipe's seeds, and what holds for all its pictures. Throws Errors with words for the user.
  * @param {Generator} generator
  * @param {Recipe} recipe
- * @param {Map<string, SeedFile>} files
+ * @param {Files} files
  */
 export function prepare(generator, recipe, files) {
   const { manifest } = generator;
@@ -60,9 +62,9 @@ export function prepare(generator, recipe, files) {
   const label = labelOf(recipe, manifest.c_dim);
   const psi = number(recipe, "trunc", 1);
   const cutoff = "cutoff" in recipe ? whole(recipe, "cutoff", manifest.num_ws) : null;
-  const movement = recipe.move ? movementOf(generator, recipe) : null;
+  const movement = recipe.move || recipe.edit ? movementOf(generator, recipe, files) : null;
   const styles = seeds.map((seed) => {
-    const style = styleOf(generator, seed, psi, cutoff, label, files.get(seed));
+    const style = styleOf(generator, seed, psi, cutoff, label, files.seeds.get(seed));
     if (!movement) return style;
     const rows = generator.rows(style);
     rows.values.forEach((value, i) => (rows.values[i] = fround(value + (movement[i] ?? 0))));
@@ -83,8 +85,9 @@ export function prepare(generator, recipe, files) {
  * @param {string} model
  * @param {string} digest
  * @param {Recipe} recipe
+ * @param {Files} files
  */
-export function texts(generator, model, digest, recipe) {
+export function texts(generator, model, digest, recipe, files) {
   const { mode = "", seeds = "" } = recipe;
   const noiseSeed = noiseSeedOf(generator, recipe);
   /** @type {Recipe} */
@@ -97,7 +100,8 @@ export function texts(generator, model, digest, recipe) {
   const values = { mode, model, model_sha256: digest, seeds: plain.join(", "), ...given, noise: noiseOf(generator, recipe), command };
   values.trunc = general(number(recipe, "trunc", 1));
   if (mode === "mix" && !recipe.styles && !recipe.blend) values.styles = chosen(undefined, generator.manifest.num_ws).join(",");
-  const order = ["mode", "model", "model_sha256", "seeds", "styles", "weight", "blend", "trunc", "cutoff", "class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "command"]; // prettier-ignore
+  if (recipe.edit) values.edit_sha256 = [...new Set(editsOf(recipe, files).map(({ found }) => found.sha256))].join(", ");
+  const order = ["mode", "model", "model_sha256", "seeds", "styles", "weight", "blend", "trunc", "cutoff", "class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles", "edit", "edit_sha256", "layers", "command"]; // prettier-ignore
   const fields = order.flatMap((key) => (values[key] ? [[PREFIX + key, values[key]]] : []));
   return { command, texts: Object.fromEntries([["Software", "ncnn-builder"], ...fields]) };
 }
@@ -165,8 +169,39 @@ export function blended(generator, styles, blend) {
   return { sizes: [num_ws, w_dim], values: w };
 }
 
+/** How far move= and edit= take each style, [num_ws, w_dim]. @param {Generator} generator @param {Recipe} recipe @param {Files} files */
+function movementOf(generator, recipe, files) {
+  const moved = recipe.move ? moveOf(generator, recipe) : null;
+  if (!recipe.edit) return moved ?? new Float32Array();
+  const { num_ws, w_dim } = generator.manifest;
+  const edited = new Float32Array(num_ws * w_dim);
+  for (const { file, found, number, far } of editsOf(recipe, files)) {
+    const { vectors, rows, count, styles } = found;
+    if (rows * w_dim * count !== vectors.length || ![1, num_ws].includes(rows)) throw new InputError(`${file} holds directions of another model`);
+    const layers = recipe.layers ? chosen(recipe.layers, num_ws, "layers") : (styles ?? Array.from({ length: num_ws }, (_, i) => i));
+    if (number >= count) throw new InputError(`${file}: edit= asks for a direction that there is not: expected 0 to ${count - 1}, got ${number}`);
+    for (const i of layers) {
+      const from = (number * rows + (rows > 1 ? i : 0)) * w_dim;
+      for (let k = 0; k < w_dim; k++) edited[i * w_dim + k] = fround((edited[i * w_dim + k] ?? 0) + fround(fround(far) * (vectors[from + k] ?? 0)));
+    }
+  }
+  return moved ? edited.map((value, i) => fround((moved[i] ?? 0) + value)) : edited;
+}
+
+/** @param {Recipe} recipe @param {Files} files */
+function editsOf({ edit = "" }, files) {
+  const pieces = [...edit.matchAll(/(.+?):(\d{1,6}):([^:,]+)(?:,(?!$)|$)/g)];
+  if (pieces.map(([all]) => all).join("") !== edit) throw new InputError(`edit= is not a list of directions in files: expected such as edit=faces_pca.npz:3:+2.5, got ${edit}`);
+  return pieces.map(([, file = "", number, far = ""]) => {
+    const found = files.directions.get(file);
+    if (!found) throw new InputError(`no such directions here: expected a file that was dropped on the page, got ${file.slice(0, 100)}`);
+    if (!NUMBER.test(far) || Math.abs(Number(far)) > LARGEST) throw new InputError(`edit= is not a number: got ${far}`);
+    return { file, found, number: Number(number), far: Number(far) };
+  });
+}
+
 /** How far move= takes each style, [num_ws, w_dim]. @param {Generator} generator @param {Recipe} recipe */
-function movementOf(generator, recipe) {
+function moveOf(generator, recipe) {
   const { num_ws, w_dim } = generator.manifest;
   const styles = chosen(recipe.move_styles ?? `0-${num_ws - 1}`, num_ws, "move_styles");
   const found = generator.directions(styles);

@@ -47,7 +47,7 @@ export function setUpSeeds(store, engine) {
     const { signal } = (asking = new AbortController());
     for (const [i, { canvas }] of rows.entries()) {
       const { state, model } = store;
-      const alone = { ...state, seeds: [state.seeds[i] ?? ""], shares: [], rotate: 0, x: 0, y: 0, zoom: 1, moves: [] };
+      const alone = { ...state, seeds: [state.seeds[i] ?? ""], shares: [], rotate: 0, x: 0, y: 0, zoom: 1, moves: [], edits: [] };
       const recipe = recipeOf(alone, model);
       const key = JSON.stringify([model.digest, recipe]);
       if (shown[i] === key) continue;

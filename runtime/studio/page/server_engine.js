@@ -59,6 +59,17 @@ export class ServerEngine {
     return (await said.json()).seed;
   }
 
+  /**
+   * @param {string} model
+   * @param {File | string} file
+   * @returns {Promise<import("./engine.js").DirectionsFile>}
+   */
+  async directions(model, file) {
+    let name = file;
+    if (typeof name !== "string") name = (await (await this.#ask(`api/directions?${new URLSearchParams({ model, name: name.name })}`, name)).json()).name;
+    return (await this.#ask("api/directions/about", { model, name })).json();
+  }
+
   /** @type {Films} */
   films = {
     suffixes: [".mp4", ".webm", ".gif"],

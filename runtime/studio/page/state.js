@@ -5,10 +5,12 @@
 
 /**
  * seeds: four, A to D. shares: of each style what B, C and D give it; A gives the rest. cutoff: the first styles that are
- * truncated, null for all. moves: how far along each direction, of the styles from moved[0] to moved[1]. x, y: in widths of the picture, to the right and downwards.
+ * truncated, null for all. moves: how far along each direction, of the styles from moved[0] to moved[1]. edits: how far
+ * along directions of files, by their numbers; layers: the styles that these move, "" as the files say. x, y: in widths of the picture, to the right and downwards.
  * @typedef {{model: string, seeds: string[], shares: number[][], trunc: number, cutoff: number | null, noise: string,
  *   noiseSeed: number, strength: number, label: number, rotate: number, x: number, y: number, zoom: number,
- *   moves: number[], moved: [number, number]}} State
+ *   moves: number[], moved: [number, number], edits: Edits[], layers: string}} State
+ * @typedef {{file: string, far: Record<number, number>}} Edits
  */
 
 export const LETTERS = ["A", "B", "C", "D"];
@@ -30,6 +32,7 @@ export function firstState(model) {
     model: model.name, seeds: ["85", "100", "458", "1789"], shares: noShares(model), trunc: 1, cutoff: null,
     noise: model.noise[0] ?? "const", noiseSeed: 0, strength: 1, label: 0, rotate: 0, x: 0, y: 0, zoom: 1,
     moves: Array(DIRECTIONS).fill(0), moved: [0, model.styles - 1],
+    edits: [], layers: "",
   }; // prettier-ignore
 }
 
@@ -40,7 +43,7 @@ export function adapted(state, model) {
   const cutoff = state.cutoff === null || state.cutoff >= model.styles ? null : state.cutoff;
   const label = Math.min(state.label, Math.max(0, model.classes - 1));
   const shares = first.shares.map((none, i) => state.shares[i] ?? none);
-  return { ...state, model: model.name, shares, noise, cutoff, label, moves: first.moves, moved: first.moved };
+  return { ...state, model: model.name, shares, noise, cutoff, label, moves: first.moves, moved: first.moved, edits: [], layers: "" };
 }
 
 /** At most four decimals. @param {number} value */
@@ -80,6 +83,11 @@ export function settingsOf(state, model) {
     recipe.move = state.moves.flatMap((far, k) => (far ? [`${k}:${text(far)}`] : [])).join(",");
     const [from, to] = state.moved;
     if (from > 0 || to < model.styles - 1) recipe.move_styles = from === to ? String(from) : `${from}-${to}`;
+  }
+  const edits = state.edits.flatMap(({ file, far }) => Object.entries(far).flatMap(([k, value]) => (value ? [`${file}:${k}:${value > 0 ? "+" : ""}${text(value)}`] : [])));
+  if (edits.length) {
+    recipe.edit = edits.join(",");
+    if (state.layers) recipe.layers = state.layers;
   }
   if (model.classes) recipe.class = String(state.label);
   return recipe;
@@ -182,6 +190,12 @@ export function stateOf({ keys, seeds }, model, before) {
     if (!ends) throw new Error("The picture moves styles that do not stand in a row, which the studio does not show.");
     state.moved = [Number(ends[1]), Number(ends[2] ?? ends[1])];
   }
+  for (const [, file = "", k = "", far = ""] of keys.edit?.matchAll(/(.+?):(\d+):([^:,]+)(?:,(?!$)|$)/g) ?? []) {
+    const known = state.edits.find((edits) => edits.file === file);
+    if (known) known.far[Number(k)] = (known.far[Number(k)] ?? 0) + Number(far);
+    else state.edits.push({ file, far: { [Number(k)]: Number(far) } });
+  }
+  state.layers = keys.layers ?? "";
   [state.x = 0, state.y = 0] = (keys.translate ?? "0,0").split(",").map(Number);
   state.zoom = number("zoom", 1);
   return state;

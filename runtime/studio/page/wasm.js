@@ -67,6 +67,11 @@ export class WasmEngine {
     return this.#ask("seed", OTHER, undefined, model, file);
   }
 
+  /** @param {string} model @param {File | string} file @returns {Promise<import("./engine.js").DirectionsFile>} */
+  directions(model, file) {
+    return this.#ask("directions", OTHER, undefined, model, file);
+  }
+
   /** @param {File[]} files @returns {Promise<string[]>} */
   add(files) {
     return this.#ask("add", OTHER, undefined, files);
@@ -124,6 +129,6 @@ export class WasmEngine {
     const [job] = this.#waiting.splice(this.#waiting.findIndex((each) => each.rank === rank), 1);
     if (!job) return;
     this.#running = job;
-    this.#worker.postMessage({ id: ++this.#count, what: job.what, given: job.given });
+    this.#worker.postMessage({ id: ++this.#count, what: job.what, asked: job.given });
   }
 }

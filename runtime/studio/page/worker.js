@@ -1,6 +1,7 @@
 // The worker of WasmEngine: holds the models, and makes one picture after another.
 
 import { digestOf, noiseChoices, readFile, readManifest, BundleError } from "./bundle.js";
+import { readDirections } from "./direction_files.js";
 import { encode } from "./encode.js";
 import { Generator } from "./generator.js";
 import { Journey } from "./journey.js";
@@ -22,8 +23,8 @@ const KEPT = 2;
 const known = new Map();
 /** @type {Map<string, Generator>} */
 const loaded = new Map();
-/** Seeds that were given as files. @type {Map<string, import("./seed_files.js").SeedFile>} */
-const seeds = new Map();
+/** What was given as files. @type {import("./painter.js").Files} */
+const given = { seeds: new Map(), directions: new Map() };
 let first = "";
 /** @type {Promise<Nets> | undefined} */
 let nets;
@@ -83,7 +84,7 @@ let journey;
 async function frame(name, recipe, number) {
   const generator = await generatorOf(name);
   const key = JSON.stringify([name, recipe]);
-  if (journey?.key !== key || journey.generator !== generator) journey = { key, generator, journey: new Journey(generator, recipe, seeds) };
+  if (journey?.key !== key || journey.generator !== generator) journey = { key, generator, journey: new Journey(generator, recipe, given) };
   const image = journey.journey.frame(number);
   const [channels = 1, height = 1, width = 1] = image.sizes;
   return { width, height, channels, pixels: generator.nets.levels(image), total: journey.journey.total };
@@ -94,11 +95,11 @@ async function picture(name, recipe) {
   const generator = await generatorOf(name);
   const { digest } = find(name);
   const begun = performance.now();
-  const image = paint(generator, recipe, seeds);
+  const image = paint(generator, recipe, given);
   const pixels = generator.nets.levels(image);
   const milliseconds = performance.now() - begun;
   const [channels = 1, height = 1, width = 1] = image.sizes;
-  return { width, height, channels, pixels, milliseconds, digest, ...texts(generator, name, digest, recipe) };
+  return { width, height, channels, pixels, milliseconds, digest, ...texts(generator, name, digest, recipe, given) };
 }
 
 /** The nets of all models that may be chosen, by the names of their files. */
@@ -156,7 +157,7 @@ const answers = {
   /** @param {Parameters<NetRoom["compare"]>} given */
   netCompare: (...given) => room.compare(...given),
   /** The network's numbers, [C, H, W], for those who compare. @param {string} name @param {Recipe} recipe */
-  numbers: async (name, recipe) => paint(await generatorOf(name), recipe, seeds),
+  numbers: async (name, recipe) => paint(await generatorOf(name), recipe, given),
   /** A latent, likewise. @param {number} seed @param {number} count */
   latent: async (seed, count) => (await (nets ??= Nets.load())).normal(seed, count),
   /** The seed that a file is from now on: its number, where that is all that is in it, or its name. @param {string} name @param {File} file */
@@ -167,8 +168,16 @@ const answers = {
     const { values } = found.tensor;
     if (number && Number(number) < 2 ** 32 && generator.nets.normal(Number(number), values.length).every((value, i) => value === values[i])) return String(Number(number));
     const seed = file.name.replace(/[,=\s]/g, "_"); // which a list of seeds may hold
-    seeds.set(seed, found);
+    given.seeds.set(seed, found);
     return seed;
+  },
+  /** A file of directions, or what is known of it by its name. @param {string} name @param {File | string} file */
+  directions: async (name, file) => {
+    if (typeof file !== "string") given.directions.set(file.name, await readDirections(file, (await generatorOf(name)).manifest));
+    const known = typeof file === "string" ? file : file.name;
+    const found = given.directions.get(known);
+    if (!found) throw new BundleError(`${known} is not here: drop it on the page`);
+    return { name: known, count: found.count, styles: found.styles };
   },
   /** Models of files that somebody gave; returns their names. @param {File[]} files */
   add: async (files) => {
@@ -223,11 +232,11 @@ function reduced(picture, size) {
 
 /** One at a time, in the order in which they came. @type {Promise<unknown>} */
 let before = Promise.resolve();
-self.addEventListener("message", ({ data: { id, what, given } }) => {
+self.addEventListener("message", ({ data: { id, what, asked } }) => {
   before = before.then(async () => {
     try {
-      const ask = /** @type {(...given: unknown[]) => Promise<unknown>} */ (answers[/** @type {keyof typeof answers} */ (what)]);
-      self.postMessage({ id, result: await ask(...given) });
+      const ask = /** @type {(...asked: unknown[]) => Promise<unknown>} */ (answers[/** @type {keyof typeof answers} */ (what)]);
+      self.postMessage({ id, result: await ask(...asked) });
     } catch (error) {
       self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
     }
