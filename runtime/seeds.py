@@ -24,6 +24,14 @@ from .manifest import Manifest
 from .strangers import open_regular
 from .values import FloatArray
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it, whose zipfile refuses such files
+
+    class LZMAError(Exception):  # type: ignore[no-redef]
+        """Never raised."""
+
+
 STYLE_SUFFIXES = (".npy", ".npz")
 W_AVG = "w_avg"
 LARGEST_SEED = 2**32 - 1
@@ -31,7 +39,7 @@ MOST_SEEDS = 100_000
 LONGEST_HEADER = 10_000  # of a .npy file, as numpy has it
 NOT_WHOLE = (
     *(ValueError, TypeError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError, RecursionError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error, LZMAError),
 )
 """What reading a damaged .npy or .npz file raises."""
 NUMBERS = re.compile(r"([0-9]+)(?:[-_]([0-9]+))?", re.ASCII)

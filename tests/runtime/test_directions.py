@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,11 @@ def test_wrong_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     np.savez("other.npz", w=good)
     np.savez("style.npz", directions=good, styles=np.array([10]))
     np.savez("styles.npz", directions=good, styles=good)
+    with zipfile.ZipFile("lzma.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("directions.npy", bytes(1000))
+    packed = bytearray(Path("lzma.npz").read_bytes())
+    packed[48] = 0xFF  # of the filter
+    Path("lzma.npz").write_bytes(packed)
     Path("cut.npy").write_bytes(Path("good.npy").read_bytes()[:-4])
     Path("cut.npz").write_bytes(Path("other.npz").read_bytes()[:-40])
     Path("text.txt").write_text("x")
@@ -159,6 +165,7 @@ def test_wrong_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         ),
         ("whole.npy:0:1", (), "got int64 of"),
         ("nan.npy:0:1", (), "NaN, infinite or too large"),
+        ("lzma.npz:0:1", (), "not a whole .npz file"),
         ("objects.npy:0:1", (), "not a whole .npy file"),
         ("cut.npy:0:1", (), "not a whole .npy file"),
         ("cut.npz:0:1", (), "not a whole .npz file"),
