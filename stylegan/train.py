@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """1 is one alone; any other text but a number is for distributed.join() to refuse."""
+    text = os.environ.get("WORLD_SIZE", "1")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 
 def _own(device: str | None) -> str | None:

@@ -151,7 +151,7 @@ def _agreed(*said: bool) -> list[bool]:
         return list(said)
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
     found = torch.tensor(said, dtype=torch.float32, device=device)
-    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    distributed.all_reduce(found, largest=True)
     return [bool(yes) for yes in found.tolist()]
 
 
