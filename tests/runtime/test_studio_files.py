@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import re
@@ -105,3 +106,42 @@ def test_files_of_directions(studio: Started, monkeypatch: pytest.MonkeyPatch) -
         assert all(status == 400 and re.search("no such|no text of", said) for status, said in asked), asked
     (place / "d.npz").unlink()
     assert "no such file" in studio.error("api/picture", {"model": "tiny", "client": "a", "recipe": recipe})[1]
+
+
+def resident(process: int) -> float:
+    """Memory of a process, in MB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize("count", [700, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_memory_stays_as_it_is(studio: Started, count: int) -> None:
+    """Requests of every kind, one after another on one connection: what is right, wrong, and what nobody offers."""
+    connection = http.client.HTTPConnection("127.0.0.1", studio.port, timeout=60)
+
+    def ask(number: int) -> None:
+        recipe = {"mode": "mix", "seeds": f"{number},{number + 1}", "blend": f"0:b{number % 7 / 7:.3f}", "trunc": "0.7"}
+        wish = {"model": "tiny", "client": str(number % 50), "recipe": recipe}
+        path, body, expected = [
+            ("api/picture", wish, 200),
+            ("api/picture", {**wish, "thumbnail": 3}, 200),
+            ("api/picture", {**wish, "model": "faces", "recipe": {"mode": "image", "seeds": str(number)}}, 200),
+            ("api/png", wish, 200),
+            ("api/picture", {**wish, "recipe": {**recipe, "blend": f"{number}:b"}}, 400),
+            ("api/net/blob", {"client": "a", "net": "tiny_synthesis.param", "blob": "output", "seed": number}, 200),
+            (f"api/{number}", wish, 404),
+        ][number % 7]
+        connection.request("POST", studio.path + path, json.dumps(body), {"content-type": "application/json"})
+        answer = connection.getresponse()
+        data = answer.read()
+        assert answer.status == expected, (path, data)
+
+    for i in range(count // 4):
+        ask(i)
+    before = resident(studio.process.pid)
+    for i in range(count // 4, count):
+        ask(i)
+    after = resident(studio.process.pid)
+    print(f"{before:.1f} MB after {count // 4} requests, {after:.1f} MB after {count}")
+    assert after - before < 4
