@@ -177,7 +177,7 @@ function setUpFiles(engine, store, take, takeDirections, restore) {
   if (engine.add) {
     file.accept += ",.json,.param";
     file.multiple = true;
-    button("open").textContent = "Open PNG or model";
+    button("open").textContent = "Open files";
     box("drop-models").hidden = false;
   }
   button("open").addEventListener("click", () => file.click());
