@@ -75,7 +75,7 @@ WASM := build/wasm
 wasm: $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt cmake unearth
 	$(CMAKE) --preset wasm -DPython_EXECUTABLE=$(BIN)/python
-	$(CMAKE) --build --preset wasm --target engine --parallel $$(getconf _NPROCESSORS_ONLN)
+	$(CMAKE) --build --preset wasm --target engines --parallel $$(getconf _NPROCESSORS_ONLN)
 
 # The layers against their oracle in node, and the page in Chromium beside the native runtime.
 wasm-test: wasm setup-dev

@@ -126,9 +126,8 @@ void Conv::choose(bool winograd)
         options.push_back(direct_tiles(kernel_h, kernel_w));
         if (winograd && kernel_h == 3 && kernel_w == 3) {
             options.push_back(winograd_tiles(kConvWinograd4, 6, 4, kWeights4[0]));
-#if !defined(__wasm__) // which has no FMA: 1e-5 of the largest number, of which Winograd4 leaves a half
-            options.push_back(winograd_tiles(kConvWinograd6, 8, 6, kWeights6[0]));
-#endif
+            if (kernels_->rounds_once())
+                options.push_back(winograd_tiles(kConvWinograd6, 8, 6, kWeights6[0]));
         }
     }
     tiles_ =
@@ -204,6 +203,7 @@ int Conv::create(const ncnn::Layer& layer, ncnn::Mat& weight, const ncnn::Option
 
 int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half, bool narrow)
 {
+    kernels_ = &conv_kernels(kernels);
     choose(winograd);
     late_ = transforms_late();
     half = half && !tiles_.transform && outputs > kConvFew; // few take the weights as floats

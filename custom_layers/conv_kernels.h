@@ -94,6 +94,9 @@ struct ConvKernels {
     // x[channel][i], o < outputs <= kConvFew, of a packed blob with `parts` parts of `pack` channels.
     void (*dots)(const float* weights, int outputs, const float* x, ptrdiff_t part_step, int parts,
                  float* sums, ptrdiff_t sum_step, int pixels);
+    // Whether Winograd's 6x6 may be taken. In WebAssembly, which promises numbers within 1e-5 of the largest,
+    // only where a product and its sum are rounded once: the machine decides what f32x4.relaxed_madd does.
+    bool (*rounds_once)();
 };
 
 // The kernels that belong to these of fir_kernels(). half: those whose matrix product is in half precision,

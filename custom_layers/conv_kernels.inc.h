@@ -92,7 +92,7 @@ void gemm_block(const Weight* weights, const float* values, ptrdiff_t value_step
             for (int t = 0; t < columns; t++) {
                 const Vec value = broadcast(values[t * kConvLanes + lane]);
                 for (int j = 0; j < vectors; j++)
-                    total[t][j] = total[t][j] + value * weight[j];
+                    total[t][j] = multiply_add(value, weight[j], total[t][j]);
             }
         }
         values += value_step;
@@ -291,7 +291,7 @@ template <Addend addend> struct FinishPixels {
             more = bias + broadcast(added[y * added_step + x]);
         if (addend == kResidual)
             more = bias + load(added + y * added_step + x * kWidth);
-        stream(rows + y * row_step + x * kWidth, activate(v * scale + more));
+        stream(rows + y * row_step + x * kWidth, activate(multiply_add(v, scale, more)));
     }
 };
 
@@ -416,15 +416,15 @@ inline void finish_pixels(const ConvFinish& f, const float* from, const ConvAdde
             const float* noise = addends.noise;
             for (int i = 0; i < pixels; i++)
                 put(to + i * lanes,
-                    activate(load(from + i * kConvLanes) * scale + (bias + broadcast(noise[i]))));
+                    activate(multiply_add(load(from + i * kConvLanes), scale, bias + broadcast(noise[i]))));
         } else if (kind == kResidual) {
             const float* residual = addends.residual + part * residual_part;
             for (int i = 0; i < pixels; i++)
-                put(to + i * lanes,
-                    activate(load(from + i * kConvLanes) * scale + (bias + load(residual + i * lanes))));
+                put(to + i * lanes, activate(multiply_add(load(from + i * kConvLanes), scale,
+                                                          bias + load(residual + i * lanes))));
         } else {
             for (int i = 0; i < pixels; i++)
-                put(to + i * lanes, activate(load(from + i * kConvLanes) * scale + bias));
+                put(to + i * lanes, activate(multiply_add(load(from + i * kConvLanes), scale, bias)));
         }
     }
 }
@@ -445,8 +445,8 @@ void finish_packed(const ConvFinish& f, const float* from, const ConvAddends& ad
 
 inline Vec weighted(const float* const* rows, const Vec* taps, ptrdiff_t at)
 {
-    return (load(rows[0] + at) * taps[0] + load(rows[1] + at) * taps[1]) +
-           (load(rows[2] + at) * taps[2] + load(rows[3] + at) * taps[3]);
+    return multiply_add(load(rows[0] + at), taps[0], load(rows[1] + at) * taps[1]) +
+           multiply_add(load(rows[2] + at), taps[2], load(rows[3] + at) * taps[3]);
 }
 
 void filter_packed(const float* const* rows, const float* taps, const ConvFinish& f,
@@ -465,10 +465,10 @@ void filter_packed(const float* const* rows, const float* taps, const ConvFinish
             column[i] = weighted(rows, t, from + i * kConvLanes);
         const auto pixel = [&](int i, int age) {
             column[(age + 3) % 4] = weighted(rows, t, from + (ptrdiff_t)(i + 3) * kConvLanes);
-            const Vec sum = (column[age] * t[0] + column[(age + 1) % 4] * t[1]) +
-                            (column[(age + 2) % 4] * t[2] + column[(age + 3) % 4] * t[3]);
+            const Vec sum = multiply_add(column[age], t[0], column[(age + 1) % 4] * t[1]) +
+                            multiply_add(column[(age + 2) % 4], t[2], column[(age + 3) % 4] * t[3]);
             const Vec added = noise ? bias + broadcast(noise[i]) : bias;
-            stream(to + (ptrdiff_t)i * kWidth, activate(sum * scale + added));
+            stream(to + (ptrdiff_t)i * kWidth, activate(multiply_add(sum, scale, added)));
         };
         int i = 0;
         for (; i + 4 <= pixels; i += 4) {
@@ -511,7 +511,8 @@ inline void dots_of(const float* weights, const float* x, ptrdiff_t part_step, i
             for (int i = 0; i < kPixels; i++) {
                 const Vec v = load(from + (i < count ? i : 0) * kWidth);
                 for (int o = 0; o < outputs; o++)
-                    sum[o][i] = sum[o][i] + v * load(weights + ((ptrdiff_t)o * parts + part) * kWidth);
+                    sum[o][i] =
+                        multiply_add(v, load(weights + ((ptrdiff_t)o * parts + part) * kWidth), sum[o][i]);
             }
         }
         for (int o = 0; o < outputs; o++) {
@@ -607,6 +608,22 @@ void weights(const float* transform, int points, int taps, const float* const* r
         halve_weights(to + k * matrix_step, inputs);
 #endif
 }
+
+// volatile: it is not the compiler that says so.
+bool rounds_once()
+{
+#if defined(__wasm_relaxed_simd__)
+    const float eps = 1.f / 4096;
+    volatile float factor = 1 + eps;
+    const Vec v = broadcast(factor);
+    return total(multiply_add(v, v, broadcast(-(1 + 2 * eps)))) !=
+           0; // 4 * eps^2, which the product alone loses
+#elif defined(__wasm__)
+    return false;
+#else
+    return true;
+#endif
+}
 } // namespace
 
 namespace custom_layers
@@ -637,5 +654,6 @@ const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_I
                                                             finish,
                                                             finish_packed,
                                                             filter_packed,
-                                                            dots};
+                                                            dots,
+                                                            rounds_once};
 } // namespace custom_layers

@@ -12,18 +12,18 @@ struct Winograd6 {
                   c125 = broadcast(1.25f);
         const Vec two = broadcast(2.f), half = broadcast(0.5f), four = broadcast(4.f),
                   quarter = broadcast(0.25f);
-        v[0] = d[0] - d[6] + (d[4] - d[2]) * c525;
-        v[7] = d[7] - d[1] + (d[3] - d[5]) * c525;
-        Vec even = d[2] + d[6] - d[4] * c425;
-        Vec odd = d[1] + d[5] - d[3] * c425;
+        v[0] = multiply_add(d[4] - d[2], c525, d[0] - d[6]);
+        v[7] = multiply_add(d[3] - d[5], c525, d[7] - d[1]);
+        Vec even = multiply_subtract(d[4], c425, d[2] + d[6]);
+        Vec odd = multiply_subtract(d[3], c425, d[1] + d[5]);
         v[1] = even + odd;
         v[2] = even - odd;
-        even = d[6] + d[2] * quarter - d[4] * c125;
-        odd = d[1] * half - d[3] * c25 + d[5] * two;
+        even = multiply_subtract(d[4], c125, multiply_add(d[2], quarter, d[6]));
+        odd = multiply_add(d[5], two, multiply_subtract(d[3], c25, d[1] * half));
         v[3] = even + odd;
         v[4] = even - odd;
-        even = d[6] + (d[2] - d[4] * c125) * four;
-        odd = d[1] * two - d[3] * c25 + d[5] * half;
+        even = multiply_add(multiply_subtract(d[4], c125, d[2]), four, d[6]);
+        odd = multiply_add(d[5], half, multiply_subtract(d[3], c25, d[1] * two));
         v[5] = even + odd;
         v[6] = even - odd;
     }
@@ -34,11 +34,11 @@ struct Winograd6 {
         const Vec c = m[3] + m[4], d = m[3] - m[4];
         const Vec e = m[5] + m[6], f = m[5] - m[6];
         y[0] = m[0] + a + c + e;
-        y[1] = b + d * broadcast(2.f) + f * broadcast(0.5f);
-        y[2] = a + c * broadcast(4.f) + e * broadcast(0.25f);
-        y[3] = b + d * broadcast(8.f) + f * broadcast(0.125f);
-        y[4] = a + c * broadcast(16.f) + e * broadcast(0.0625f);
-        y[5] = m[7] + b + d * broadcast(32.f) + f * broadcast(0.03125f);
+        y[1] = multiply_add(f, broadcast(0.5f), multiply_add(d, broadcast(2.f), b));
+        y[2] = multiply_add(e, broadcast(0.25f), multiply_add(c, broadcast(4.f), a));
+        y[3] = multiply_add(f, broadcast(0.125f), multiply_add(d, broadcast(8.f), b));
+        y[4] = multiply_add(e, broadcast(0.0625f), multiply_add(c, broadcast(16.f), a));
+        y[5] = multiply_add(f, broadcast(0.03125f), multiply_add(d, broadcast(32.f), m[7] + b));
     }
 };
 
@@ -50,10 +50,10 @@ struct Winograd4 {
     static inline void input(const Vec* d, Vec* v)
     {
         const Vec c125 = broadcast(1.25f), half = broadcast(0.5f), quarter = broadcast(0.25f);
-        v[0] = d[4] + d[0] * quarter - d[2] * c125;
-        v[5] = d[5] + d[1] * quarter - d[3] * c125;
-        Vec even = d[4] - d[2] * quarter;
-        Vec odd = d[3] - d[1] * quarter;
+        v[0] = multiply_subtract(d[2], c125, multiply_add(d[0], quarter, d[4]));
+        v[5] = multiply_subtract(d[3], c125, multiply_add(d[1], quarter, d[5]));
+        Vec even = multiply_subtract(d[2], quarter, d[4]);
+        Vec odd = multiply_subtract(d[1], quarter, d[3]);
         v[1] = even + odd;
         v[2] = even - odd;
         even = d[4] - d[2];
@@ -67,9 +67,9 @@ struct Winograd4 {
         const Vec a = m[1] + m[2], b = m[1] - m[2];
         const Vec c = m[3] + m[4], d = m[3] - m[4];
         y[0] = m[0] + a + c;
-        y[1] = b + d * broadcast(0.5f);
-        y[2] = a + c * broadcast(0.25f);
-        y[3] = m[5] + b + d * broadcast(0.125f);
+        y[1] = multiply_add(d, broadcast(0.5f), b);
+        y[2] = multiply_add(c, broadcast(0.25f), a);
+        y[3] = multiply_add(d, broadcast(0.125f), m[5] + b);
     }
 };
 
@@ -90,10 +90,10 @@ struct UpWinograd {
         const Vec a = m[1] + m[2], b = m[1] - m[2];
         const Vec c = m[3] + m[4], d = m[3] - m[4];
         y[0] = m[0] + a + c;
-        y[2] = b + d * broadcast(0.5f);
-        y[4] = a + c * broadcast(0.25f);
-        y[6] = b + d * broadcast(0.125f);
-        y[8] = m[5] + a + c * broadcast(0.0625f);
+        y[2] = multiply_add(d, broadcast(0.5f), b);
+        y[4] = multiply_add(c, broadcast(0.25f), a);
+        y[6] = multiply_add(d, broadcast(0.125f), b);
+        y[8] = multiply_add(c, broadcast(0.0625f), m[5] + a);
         for (int i = 0; i < 5; i++)
             y[2 * i + 1] = m[6 + i];
     }

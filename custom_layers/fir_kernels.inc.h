@@ -46,7 +46,7 @@ inline void sum_pixels(const FirSum& sum, const F& f, float* to, int to_step, in
             const Vec tap = broadcast(sum.taps[k]);
             const float* from = base + sum.offsets[k];
             for (int i = 0; i < size; i++)
-                total[i] = total[i] + tap * load(from + i * step * kFirLanes);
+                total[i] = multiply_add(tap, load(from + i * step * kFirLanes), total[i]);
         }
         for (int i = 0; i < size; i++)
             store(to + (ptrdiff_t)(from_pixel + i) * to_step * kFirLanes + part, f(total[i]));
@@ -103,7 +103,7 @@ inline void fold_pixels(const FirFold& fold, const int* offsets, float* to, int 
             for (int j = 0; j < fold.w; j++, from += kFirLanes) {
                 const Vec tap = broadcast(fold.taps[k * fold.w + j]);
                 for (int i = 0; i < size; i++)
-                    total[i] = total[i] + tap * load(from + i * step * kFirLanes);
+                    total[i] = multiply_add(tap, load(from + i * step * kFirLanes), total[i]);
             }
         }
         for (int i = 0; i < size; i++)
@@ -145,22 +145,23 @@ template <int size> inline void pair_pixels(const FirPair& pair, float* to, floa
         for (int k = 0; k < begin; k++) {
             const Vec tap = broadcast(pair.taps[k]);
             for (int i = 0; i < size; i++)
-                total[i] = total[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
+                total[i] = multiply_add(tap, load(base + pair.offsets[k] + i * kFirLanes), total[i]);
         }
         for (int k = begin; k < pair.count; k++) {
             const Vec tap = broadcast(pair.taps[k]);
             const Vec tap_next = broadcast(pair.taps_next[k - pair.shift]);
             for (int i = 0; i < size; i++) {
                 const Vec v = load(base + pair.offsets[k] + i * kFirLanes);
-                total[i] = total[i] + tap * v;
-                total_next[i] = total_next[i] + tap_next * v;
+                total[i] = multiply_add(tap, v, total[i]);
+                total_next[i] = multiply_add(tap_next, v, total_next[i]);
             }
         }
         const int rest = pair.count > pair.shift ? pair.count : pair.shift;
         for (int k = rest; k < pair.shift + pair.count_next; k++) {
             const Vec tap = broadcast(pair.taps_next[k - pair.shift]);
             for (int i = 0; i < size; i++)
-                total_next[i] = total_next[i] + tap * load(base + pair.offsets[k] + i * kFirLanes);
+                total_next[i] =
+                    multiply_add(tap, load(base + pair.offsets[k] + i * kFirLanes), total_next[i]);
         }
         for (int i = 0; i < size; i++) {
             store(to + at + i * kFirLanes, total[i]);

@@ -20,6 +20,12 @@ extern const ConvKernels conv_kernels_avx512;
 extern const ConvKernels conv_kernels_asimdhp;
 #endif
 
+// A module of WebAssembly is taken whole or not at all: these kernels are there where they were linked.
+#ifdef KERNELS_HAVE_RELAXED
+extern const FirKernels fir_kernels_relaxed __attribute__((weak));
+extern const ConvKernels conv_kernels_relaxed __attribute__((weak));
+#endif
+
 namespace
 {
 struct Supported {
@@ -32,6 +38,10 @@ struct Supported {
 #ifdef KERNELS_HAVE_AVX2
         if (ncnn::cpu_support_x86_avx2() && ncnn::cpu_support_x86_fma() && ncnn::cpu_support_x86_f16c())
             add(fir_kernels_avx2, conv_kernels_avx2);
+#endif
+#ifdef KERNELS_HAVE_RELAXED
+        if (&fir_kernels_relaxed && &conv_kernels_relaxed)
+            add(fir_kernels_relaxed, conv_kernels_relaxed);
 #endif
         add(fir_kernels_baseline, conv_kernels_baseline);
     }

@@ -61,6 +61,16 @@ inline Vec broadcast(float v)
 }
 #endif
 
+// c + a * b and c - a * b, rounded once where the set has that: compilers make it of sums with products, but
+// not that of relaxed SIMD.
+#if defined(__wasm_relaxed_simd__)
+inline Vec multiply_add(Vec a, Vec b, Vec c) { return __builtin_wasm_fma_f32x4(a, b, c); }
+inline Vec multiply_subtract(Vec a, Vec b, Vec c) { return __builtin_wasm_fms_f32x4(a, b, c); }
+#else
+inline Vec multiply_add(const Vec& a, const Vec& b, const Vec& c) { return c + a * b; }
+inline Vec multiply_subtract(const Vec& a, const Vec& b, const Vec& c) { return c - a * b; }
+#endif
+
 inline Vec load(const float* from)
 {
     Vec v;

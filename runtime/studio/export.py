@@ -14,7 +14,8 @@ from ..manifest import SHIPPED, Manifest, load_manifest
 PAGE = Path(__file__).with_name("page")
 BUILT = Path(__file__).resolve().parents[2] / "build" / "wasm" / "studio"
 """Where `make wasm` puts what it builds."""
-WASM = ("engine.js", "engine.wasm")
+WASM = tuple(f"{form}.{kind}" for form in ("engine", "engine-relaxed") for kind in ("js", "wasm"))
+"""wasm_nets.js picks a form."""
 LIST = "models.json"
 FORMAT = "ncnn-builder-studio"
 POLICY = (

@@ -139,7 +139,12 @@ TEST(conv, schemes_and_packings)
         {custom_layers::kConvUpWinograd, ConvCase().upsampled(3, 3)},
     };
     unsigned seed = 5000;
+    const auto has = [](const FirKernels* set, ConvScheme scheme) {
+        return scheme != custom_layers::kConvWinograd6 || custom_layers::conv_kernels(*set).rounds_once();
+    };
     for (const auto& wanted : cases) {
+        if (!has(conv_kernel_sets()[0], wanted.first))
+            continue;
         ConvCase c = case_of(wanted.first, wanted.second);
         for (int less : {0, 4}) { // 4 channels less: a group of 12 at the end
             c.inputs -= less;
@@ -153,8 +158,9 @@ TEST(conv, schemes_and_packings)
                 Conv conv = conv_of(c);
                 if (kernels) {
                     conv.prepare(data.weights.data(), true, *kernels);
-                    check(less != 0 || conv.scheme() == wanted.first, "%s is not done by %s but %s",
-                          c.name().c_str(), scheme_name(wanted.first), scheme_name(conv.scheme()));
+                    check(less != 0 || conv.scheme() == wanted.first || !has(kernels, wanted.first),
+                          "%s is not done by %s but %s", c.name().c_str(), scheme_name(wanted.first),
+                          scheme_name(conv.scheme()));
                 }
                 for (int x_pack : {1, 4, 8, 16}) {
                     for (int y_pack : {1, 4, 8, 16}) {

@@ -18,14 +18,17 @@ const THUMBNAIL = 2;
 
 /** @implements {Engine} */
 export class WasmEngine {
-  #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  /** @type {Worker} */
+  #worker;
   /** @type {Job[]} */
   #waiting = [];
   /** @type {Job | undefined} */
   #running;
   #count = 0;
 
-  constructor() {
+  /** @param {string} [form]  of what was built, for tests; else the one that this browser is fastest with */
+  constructor(form) {
+    this.#worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: form ?? "" });
     this.#worker.addEventListener("message", ({ data: { id, result, error } }) => {
       const job = this.#running;
       if (!job || id !== this.#count) return;

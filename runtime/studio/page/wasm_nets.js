@@ -20,6 +20,12 @@
  *   _engine_levels(values: number, channels: number, pixels: number, to: number): number}} Module
  */
 
+/** A module of one function that multiplies and adds: f32x4.relaxed_madd. */
+const RELAXED = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
+  253, 133, 2, 11,
+); // prettier-ignore
+
 /** What is wrong, in words for the user. */
 export class NetError extends Error {}
 
@@ -30,9 +36,10 @@ export class Nets {
     this.printed = printed;
   }
 
-  /** Fetches and starts what emscripten has built. */
-  static async load() {
-    const address = new URL("wasm/engine.js", import.meta.url).href;
+  /** Fetches and starts what emscripten has built: the form that was asked for, or this browser is fastest with. */
+  static async load(form = self.name) {
+    form ||= WebAssembly.validate(RELAXED) ? "engine-relaxed" : "engine";
+    const address = new URL(`wasm/${form}.js`, import.meta.url).href;
     /** @type {string[]} */
     const printed = [];
     const { default: start } = await import(address);
