@@ -145,7 +145,8 @@ class Net:
     def times(self, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] | None = None) -> list[float]:
         """Seconds that each layer takes in one run, in the order of `layers`; 0 for those that the outputs do not need.
 
-        Arguments and errors as of `run`. A first run is slower. With vulkan all are 0.
+        Of one thread they are seconds of the processor, of which other programs take nothing. Arguments and errors as
+        of `run`. A first run is slower. With vulkan all are 0.
         """
         return self._net.times(*self._request(inputs, outputs))
 

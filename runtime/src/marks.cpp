@@ -1,5 +1,6 @@
 #include "marks.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace runtime
@@ -39,12 +40,26 @@ void mark(void* memory, size_t size)
     });
 }
 
+// Whether any of `count` words is a mark: without a branch for each, so that compilers take several at once.
+static bool has_mark(const char* memory, size_t count)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t word = 0;
+        memcpy(&word, memory + i * sizeof(word), sizeof(word));
+        found |= word == MARK;
+    }
+    return found != 0;
+}
+
 std::optional<size_t> unwritten(const ncnn::Mat& blob, size_t asked)
 {
     const size_t channel = (size_t)blob.w * blob.h * blob.d * blob.elemsize;
     const size_t step = blob.dims < 3 ? channel : blob.cstep * blob.elemsize;
     const size_t end = step * (size_t)(blob.dims < 3 ? 1 : blob.c);
     std::optional<size_t> found;
+    if (whole_marks && !has_mark((const char*)blob.data, std::min(asked, end) / sizeof(MARK)))
+        return found;
     marked_words(asked / sizeof(MARK), [&](size_t i) {
         const size_t place = i * sizeof(MARK);
         if (place >= end)
