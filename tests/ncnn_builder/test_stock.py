@@ -13,6 +13,7 @@ from parity_support import build
 import ncnn_builder as nb
 from ncnn_builder.parity import interpret
 from ncnn_builder.targets import TARGETS, lower
+from ncnn_builder.targets.stock.channels import rounded
 from stylegan.export import mapping_graph, synthesis_graph
 
 RNG = np.random.default_rng(0)
@@ -80,6 +81,7 @@ def test_mixing_by_0_and_1_is_exact() -> None:
 
 def test_odd_channels_are_rounded_up_between_convolution_and_filters() -> None:
     """StyleGAN3's layers: all depthwise ones run over a multiple of 8 channels, and taps have their own number."""
+    assert [rounded(n) for n in (3, 81, 203, 323, 967, 1024)] == [3, 88, 208, 336, 976, 1024]
     G = network("t")
     graph = synthesis_graph(G)
     lowered = lower(graph, "stock")
@@ -87,6 +89,20 @@ def test_odd_channels_are_rounded_up_between_convolution_and_filters() -> None:
     assert wide and all(c % 8 == 0 for c in wide)
     assert any(v.shape[0] % 8 for path, v in graph.taps.items() if re.search(r"\.L\d+_\d+_\d+$", path))
     assert {p: v.shape for p, v in lowered.taps.items()} == {p: v.shape for p, v in graph.taps.items()}
+
+
+def test_the_filter_of_stylegan2_has_forms_of_its_own() -> None:
+    """Doubling by (1, 3, 3, 1) is bilinear interpolation; smoothing by it is 3x3, of which ncnn has a fast form."""
+    g = nb.Graph()
+    f = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
+    g.output("a", nb.upfirdn2d(g, g.input("x", (3, 8, 8)), f, up=2, padding=(2, 1, 2, 1), gain=4))
+    g.output("b", nb.upfirdn2d(g, g.input("y", (8, 9, 9)), f, padding=(1, 1, 1, 1)))
+    f[1, 2] += 0.01
+    g.output("c", nb.upfirdn2d(g, g.input("z", (8, 9, 9)), f, padding=(1, 1, 1, 1)))
+    lowered = lower(g, "stock")
+    assert "Interp" in types(lowered) and "Concat" not in types(lowered)
+    kernels = [n.params["kernel_h"] for n in lowered.nodes if n.spec.type == "ConvolutionDepthWise"]
+    assert sorted(kernels) == [2, 3, 4]
 
 
 def test_a_known_weight_goes_into_the_file_and_an_unknown_one_does_not() -> None:

@@ -101,3 +101,25 @@ def test_upfirdn2d(
             gain=0.7,
         ),
     )
+
+
+def test_the_filter_of_stylegan2() -> None:
+    """(1, 3, 3, 1): `stock` has forms of its own for the doubling, an Interp, and for the smoothing, 3x3 and 2x2."""
+    f = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
+    for shape in ((3, 5, 7), (4, 1, 6), (16, 9, 4)):
+        for border in ((2, 1, 2, 1), (4, 3, 0, 3), (-1, 3, 4, -2), (5, 3, 2, 1)):
+            for up in (1, 2):
+                top, bottom, before, after = border
+                if not (left(shape[1], up, top, bottom, 4) and left(shape[2], up, before, after, 4)):
+                    continue
+                check(
+                    shape,
+                    lambda g, x: nb.upfirdn2d(g, x, f, up=up, padding=border, gain=up**2),  # noqa: B023 (runs now)
+                    lambda x: functional.upfirdn2d(
+                        x,
+                        tensor(f),
+                        up=up,  # noqa: B023
+                        padding=[before, after, top, bottom],  # noqa: B023
+                        gain=up**2,  # noqa: B023
+                    ),
+                )

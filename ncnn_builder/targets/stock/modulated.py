@@ -74,9 +74,13 @@ def _up_convolution(g: Graph, x: Value, weight: Array, node: Node) -> Value:
     The border of the filter is border_behind().
 
     The other form, one 3x3 convolution with 4 O outputs of the 6x6 kernel (weight * filter) and a PixelShuffle, is
-    slower at every size: milliseconds of one core (Zen 3), this form against that one: 16x16x512 3 / 16, 32x32x512
-    11 / 27, 64x64x512 44 / 62, 128x128x256 98 / 117, 256x256x128 117 / 153, 512x512x64 162 / 195. It also takes 4
-    times the weights, 1 GB of them in Winograd's form for a network of 512x512.
+    slower at every size: milliseconds of one core, this form against that one, Zen 3: 16x16x512 3 / 16, 32x32x512
+    11 / 27, 64x64x512 44 / 62, 128x128x256 98 / 117, 256x256x128 117 / 153, 512x512x64 162 / 195; Zen 4 with AVX-512:
+    32x32x512 12 / 19, 64x64x512 49 / 59, 128x128x256 105 / 132, 256x256x128 116 / 140, 512x512x64 142 / 155. It also
+    takes 4 times the weights, 1 GB of them in Winograd's form for a network of 512x512. Filter first, as an Interp or a
+    transposed depthwise convolution, then the 3x3 convolution of the larger picture: 15, 61, 157, 188, 230. The product
+    of the transposed convolution runs at nine tenths of the core's peak there, so no shape of the same sums is left
+    that would be much faster.
     """
     p, f = node.params, node.weights.get("resample_filter")
     up, size = p["up"], (1, 1) if f is None else (f.shape[0], f.shape[-1])
