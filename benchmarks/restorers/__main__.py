@@ -2,7 +2,8 @@
 
 Needs spandrel, spandrel_extra_arches and ncnn's wheel. Each network becomes a checkpoint that spandrel recognises, and
 goes through the door that users take (benchmarks.restorers.trial). `python -m benchmarks.restorers SPAN HAT` tries
-these again and leaves the other rows as they are; --page only writes the page of the results that are there.
+these again and leaves the other rows as they are; --page only writes the page of the results that are there. Files
+are written when all were tried, or Ctrl-C has ended it; with --json, which is for trials, that file and no page.
 """
 
 from __future__ import annotations
@@ -50,27 +51,39 @@ def tried(name: str) -> dict[str, Any]:
         return {"failed": late or f"the trial ended with {ended}"}
 
 
+def try_all(names: Sequence[str], results: Path) -> None:
+    """Adds the rows of these networks to the results, of those that were tried also where it is interrupted."""
+    rows = json.loads(results.read_text()) if results.exists() else {}
+    try:
+        for name in names:
+            print(name, end=" ", flush=True)
+            rows[name] = tried(name)
+            print(json.dumps(rows[name]), flush=True)
+    finally:
+        write_json({n: rows[n] for n in NETWORKS if n in rows}, results)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(description=__doc__, prog="python -m benchmarks.restorers")
     parser.add_argument("networks", metavar="ID", nargs="*", help=f"default: all of {', '.join(NETWORKS)}")
-    parser.add_argument("--json", type=Path, default=RESULT, help="the results, which are added to")
+    parser.add_argument("--json", type=Path, help=f"results, which are added to (default: {RESULT.name}, and the page)")
     parser.add_argument("--page", action="store_true", help="try nothing")
     arguments = parser.parse_args(argv)
     unknown = sorted(set(arguments.networks) - NETWORKS.keys())
     if unknown:
         parser.error(f"no such network: {', '.join(unknown)}")
-    if not arguments.page:
+    results = arguments.json or RESULT
+    if arguments.page:
+        if not results.exists():
+            parser.error(f"--page: there are no results in {results}: run it without --page first")
+    else:
         warnings.simplefilter("ignore")
         for package in ("spandrel", "spandrel_extra_arches"):
             importlib.import_module(package)
-        for name in arguments.networks or NETWORKS:
-            print(name, end=" ", flush=True)
-            row = tried(name)
-            print(json.dumps(row), flush=True)
-            rows = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-            write_json({n: r for n in NETWORKS if (r := row if n == name else rows.get(n))}, arguments.json)
-    PAGE.write_text(page(json.loads(arguments.json.read_text())))
-    print(PAGE)
+        try_all(arguments.networks or list(NETWORKS), results)
+    if arguments.page or arguments.json is None:
+        PAGE.write_text(page(json.loads(results.read_text())))
+        print(PAGE)
     return 0
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
 
 from benchmarks.compare import RESULTS
+from benchmarks.restorers import __main__ as command
 from benchmarks.restorers.networks import NETWORKS
 from benchmarks.restorers.page import CORRECT, PAGE, page
 
@@ -29,3 +33,27 @@ def test_the_page_is_that_of_the_results():
     assert PAGE.read_text() == page(rows)
     assert list(rows) == [n for n in NETWORKS if n in rows]
     assert all(row["error"] <= CORRECT for row in rows.values() if "error" in row)
+
+
+def test_nothing_is_written_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a trial that is interrupted the rows that were made; the page only with results that are everybody's."""
+    results, names = tmp_path / "rows.json", list(NETWORKS)[:3]
+    results.write_text(json.dumps({names[2]: ROWS["A"]}))
+    before = results.read_text(), PAGE.read_text()
+
+    def tried(name: str) -> dict[str, object]:
+        assert (results.read_text(), PAGE.read_text()) == before
+        if name == names[1]:
+            raise KeyboardInterrupt
+        return dict(ROWS["B"])
+
+    monkeypatch.setattr(command, "tried", tried)
+    with pytest.raises(KeyboardInterrupt):
+        command.try_all(names, results)
+    assert json.loads(results.read_text()) == {names[0]: ROWS["B"], names[2]: ROWS["A"]}
+    with pytest.raises(SystemExit):
+        command.main(["--page", "--json", str(tmp_path / "none.json")])
+    assert "there are no results in" in capsys.readouterr().err
+    assert PAGE.read_text() == before[1]
