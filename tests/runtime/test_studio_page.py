@@ -6,13 +6,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from runtime_nets import latent, write_bundle, write_seed
 from studio_support import Started, running
 
 from runtime.run import main as run
+from runtime.studio.previews import Previews
 
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
@@ -288,6 +291,37 @@ def test_a_smaller_picture_comes_first(page: Page) -> None:
     assert asked[3:] == [("0.8", True), ("0.8", False)], "the newest wish ends what was made"
     held[-1]()
     check(page)
+
+
+def test_smaller_pictures_of_the_page_alone(page: Page) -> None:
+    """Which one is chosen, and its colours, as the server's: what the two fit to the same pictures."""
+    taps = {f"synthesis.b{size}:1": f"rgb{size}" for size in (8, 16, 32, 64, 512)}
+    about = {"graphs": {"synthesis": {"taps": taps}}, "img_resolution": 512}
+    manifest: Any = SimpleNamespace(graphs={"synthesis": SimpleNamespace(taps=taps)}, img_resolution=512, digest="x")
+    own, rng = Previews(), np.random.default_rng(0)
+    pictures, wanted = [], []
+    for i in range(4):
+        early = rng.integers(0, 256, (32, 32, 3), np.uint8)
+        whole = np.repeat(np.repeat(early[:, :, ::-1] * 0.4 + 40 * (i > 1), 2, 0), 2, 1).astype(np.uint8)
+        pictures.append([early.ravel().tolist(), whole.ravel().tolist()])
+        wanted.append(own.early(manifest, i, early))
+        own.whole(manifest, i, whole)
+    script = """async ([about, pictures]) => {
+      const { Previews, levelsOf } = await import("./previews.js");
+      const previews = new Previews(about), chosen = [levelsOf(about).map(({size}) => size), previews.choose().size];
+      previews.took(0, 1000);
+      for (const ms of [300, 400, 500]) previews.took(32, ms);
+      const of = (pixels, size) => ({width: size, height: size, channels: 3, pixels: new Uint8Array(pixels)});
+      return [[...chosen, previews.choose().size], pictures.map(([early, whole], i) => {
+        const shown = [...previews.early(String(i), of(early, 32)).pixels];
+        previews.whole(String(i), of(whole, 64));
+        return shown;
+      })];
+    }"""
+    chosen, shown = page.evaluate(script, [about, pictures])
+    assert chosen == [[32, 16], 32, 16]
+    assert np.abs(np.array(shown).reshape(4, 32, 32, 3) - np.array(wanted, int)).max() <= 1
+    assert np.abs(np.array(shown[3]) - np.array(pictures[3][0])).mean() > 20, "the colours have moved"
 
 
 @pytest.mark.parametrize(

@@ -136,10 +136,11 @@ export class Generator {
    * @param {Style} w1
    * @param {Float32Array} mixing
    * @param {Controls} controls
+   * @param {string} [blob]  another one that is a picture, behind which no layer runs
    * @returns {Tensor}
    */
-  synthesis(w0, w1, mixing, controls) {
-    const [image] = this.synthesisNet.run(this.#synthesisInputs(w0, w1, mixing, controls), ["output"]);
+  synthesis(w0, w1, mixing, controls, blob = "output") {
+    const [image] = this.synthesisNet.run(this.#synthesisInputs(w0, w1, mixing, controls), [blob]);
     if (image?.sizes.length !== 3) throw new InputError("the net's output is no image");
     return image;
   }

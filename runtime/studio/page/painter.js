@@ -28,25 +28,26 @@ const { fround } = Math;
  * @param {Generator} generator
  * @param {Recipe} recipe
  * @param {Files} files
+ * @param {string} [blob]  of a smaller picture, see Generator.synthesis
  * @returns {Tensor}
  */
-export function paint(generator, recipe, files) {
+export function paint(generator, recipe, files, blob) {
   const { manifest } = generator;
   const { styles, controls } = prepare(generator, recipe, files);
   const none = new Float32Array(manifest.num_ws);
   const [first, second] = styles;
-  if (recipe.mode === "image" && first && !second) return generator.synthesis(first, first, none, controls);
+  if (recipe.mode === "image" && first && !second) return generator.synthesis(first, first, none, controls, blob);
   if (recipe.mode !== "mix" || !first || !second) throw new InputError("the page shows single pictures: expected mode=image with a seed, or mode=mix with more");
   if (recipe.blend) {
     const w = blended(generator, styles, recipe.blend);
-    return generator.synthesis(w, w, none, controls);
+    return generator.synthesis(w, w, none, controls, blob);
   }
   if (styles.length !== 2) throw new InputError("mode=mix has a wrong number of seeds: expected 2 seeds");
   const [a, b] = first.sizes.length === second.sizes.length ? [first, second] : [generator.rows(first), generator.rows(second)];
   const weight = number(recipe, "weight", 1);
   if (!(weight >= 0 && weight <= 1)) throw new InputError(`weight= is out of range: expected 0 to 1, got ${recipe.weight}`);
   for (const i of chosen(recipe.styles, manifest.num_ws)) none[i] = weight;
-  return generator.synthesis(a, b, none, controls);
+  return generator.synthesis(a, b, none, controls, blob);
 }
 
 /**

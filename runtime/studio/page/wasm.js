@@ -56,8 +56,8 @@ export class WasmEngine {
    * @param {Options} options
    * @returns {Promise<Picture>}
    */
-  picture(model, recipe, { signal, thumbnail = 0 }) {
-    return this.#ask("picture", thumbnail ? THUMBNAIL : VIEW, signal, model, recipe, thumbnail);
+  picture(model, recipe, { signal, thumbnail = 0, early = false }) {
+    return this.#ask("picture", thumbnail ? THUMBNAIL : VIEW, signal, model, recipe, thumbnail, early);
   }
 
   /** @param {string} model @param {Recipe} recipe @returns {Promise<Blob>} */

@@ -8,6 +8,7 @@ import { Journey } from "./journey.js";
 import { NetRoom } from "./net_room.js";
 import { Nets } from "./wasm_nets.js";
 import { paint, texts } from "./painter.js";
+import { Previews, levelsOf } from "./previews.js";
 import { readSeedFile } from "./seed_files.js";
 
 /** @typedef {import("./bundle.js").Manifest} Manifest */
@@ -90,15 +91,25 @@ async function frame(name, recipe, number) {
   return { width, height, channels, pixels: generator.nets.levels(image), total: journey.journey.total };
 }
 
-/** @param {string} name @param {Recipe} recipe */
-async function picture(name, recipe) {
+/** By models, whose manifests are read anew where they change. @type {WeakMap<Manifest, Previews>} */
+const previews = new WeakMap();
+
+/** @param {string} name @param {Recipe} recipe @param {boolean} early  a smaller one, where there is one sooner */
+async function picture(name, recipe, early) {
   const generator = await generatorOf(name);
-  const { digest } = find(name);
+  const { digest, manifest } = find(name);
+  const before = previews.get(manifest) ?? new Previews(manifest);
+  previews.set(manifest, before);
+  const level = early ? before.choose() : undefined;
   const begun = performance.now();
-  const image = paint(generator, recipe, given);
-  const pixels = generator.nets.levels(image);
+  const image = paint(generator, recipe, given, level?.blob);
+  const made = generator.nets.levels(image);
   const milliseconds = performance.now() - begun;
   const [channels = 1, height = 1, width = 1] = image.sizes;
+  before.took(level?.size ?? 0, milliseconds);
+  const key = JSON.stringify(recipe), whole = { width, height, channels, pixels: made };
+  if (!level) before.whole(key, whole);
+  const { pixels } = level ? before.early(key, whole) : whole;
   return { width, height, channels, pixels, milliseconds, digest, ...texts(generator, name, digest, recipe, given) };
 }
 
@@ -129,14 +140,14 @@ const answers = {
     await offered;
     return { first, models: [...known].map(([name, about]) => ("error" in about ? { name, error: about.error } : modelOf(name, about))) };
   },
-  /** @param {string} name @param {Recipe} recipe @param {number} size */
-  picture: async (name, recipe, size) => {
-    const { texts: _, ...made } = await picture(name, recipe);
+  /** @param {string} name @param {Recipe} recipe @param {number} size @param {boolean} early */
+  picture: async (name, recipe, size, early) => {
+    const { texts: _, ...made } = await picture(name, recipe, early);
     return size ? reduced(made, size) : made;
   },
   /** @param {string} name @param {Recipe} recipe */
   png: async (name, recipe) => {
-    const made = await picture(name, recipe);
+    const made = await picture(name, recipe, false);
     return encode(made, made.texts);
   },
   frame,
@@ -204,7 +215,7 @@ function modelOf(name, { manifest: m, digest, shipped }) {
   return {
     name, family: m.family, config: m.config ?? null, target: m.target, digest, resolution: m.img_resolution,
     channels: m.img_channels, styles: m.num_ws, classes: m.c_dim, truncation: m.truncation, noise: noiseChoices(m),
-    strength: Object.keys(m.noise.layers).length > 0, transform: m.transform !== null, random: m.weights.random, shipped,
+    strength: Object.keys(m.noise.layers).length > 0, transform: m.transform !== null, previews: levelsOf(m).length > 0, random: m.weights.random, shipped,
   }; // prettier-ignore
 }
 
