@@ -38,7 +38,7 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit that was measured, with a + where files differ from it; None outside a checkout."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*", "--abbrev=12"]
     try:
@@ -54,7 +54,7 @@ def as_json(what: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "format": FORMAT,
         "format_version": 1,
         **what,
-        "commit": _commit(),
+        "commit": commit(),
         "machine": machine(),
         "contenders": [
             {

@@ -175,11 +175,11 @@ ConvRun::Cut ConvRun::by_rows(int threads, int block) const
     const int least = std::max(1, divide_up((int)conv_.filter.size() - 1, t_.pixels)); // rows of a share
     const int most = std::max(1, tiles_y_ / least);
     cut.threads = std::min(threads, most);
-    // Two shares a thread, which may take more of them where another is held up; more where that is even.
+    // Several shares a thread, as by channels.
     int rows = tiles_y_; // of the thread that has most
     if (threads > 1) {
         rows = INT_MAX;
-        for (int each : {2, 1, 3, 4}) {
+        for (int each : {4, 3, 2, 1}) {
             const int shares = std::min(cut.threads * each, most);
             const int mine = divide_up(tiles_y_, shares) * divide_up(shares, cut.threads);
             if (mine < rows) {
@@ -205,13 +205,24 @@ ConvRun::Cut ConvRun::by_channels(int threads, int block) const
     const int blocks = divide_up(all, block); // of the same size
     Cut cut;
     cut.way = ConvSharing::kChannels;
-    cut.shares = cut.threads = std::min(threads, panels_);
+    cut.threads = std::min(threads, panels_);
+    // Several shares a thread, which may take more of them where another is held up, if none has more panels
+    // then.
+    int mine = INT_MAX; // panels of the thread that has most
+    for (int each : {4, 3, 2, 1}) {
+        const int shares = std::min(cut.threads * each, panels_);
+        const int panels = divide_up(panels_, shares) * divide_up(shares, cut.threads);
+        if (panels < mine) {
+            mine = panels;
+            cut.shares = shares;
+        }
+    }
     cut.block = std::min(all, round_up(divide_up(all, blocks), kernels_.columns));
     cut.block_rows = tiles_y_;
     cut.groups = share_groups(cut.shares);
-    cut.cost = all * (reading() * largest(in_groups_, cut.threads) +
-                      (multiplying() + writing()) * largest(panels_, cut.threads)) +
-               blocks * transforming() * largest(panels_, cut.threads);
+    const double most = std::min(1.0, (double)mine / panels_);
+    cut.cost = all * (reading() * largest(in_groups_, cut.threads) + (multiplying() + writing()) * most) +
+               blocks * transforming() * most;
     return cut;
 }
 
@@ -302,8 +313,7 @@ void ConvRun::allot()
                   (made_shared ? 0 : made_size_) + 4 * line_size_;
     // Fewer threads are better than none, where a layer is large and the threads are many.
     const int64_t most = std::max<int64_t>(1, (kMostFloats - common_size_) / piece_size_);
-    if (cut_.way != ConvSharing::kChannels)
-        cut_.threads = (int)std::min<int64_t>(cut_.threads, most);
+    cut_.threads = (int)std::min<int64_t>(cut_.threads, most);
 }
 
 int64_t ConvRun::floats() const { return cut_.threads * piece_size_ + common_size_; }

@@ -68,7 +68,7 @@ int ConvRun::few()
     const int threads = std::max(1, std::min(opt_.num_threads, pixels));
     const int block = std::min(std::max((pixels / (2 * threads) + 15) / 16 * 16, 32), 256);
     const int blocks = (pixels + block - 1) / block;
-#pragma omp parallel for num_threads(threads)
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (int b = 0; b < blocks; b++) {
         const int first = b * block;
         const int count = std::min(block, pixels - first);
@@ -113,30 +113,30 @@ void ConvRun::share_tiles() const
 void ConvRun::share_channels() const
 {
     const int all = tiles_y_ * tiles_x_;
-    for (int i = 0; i < cut_.shares; i++)
-        clear(memory_of(i));
-    // Shares of the channels, not threads: there may be fewer threads than were asked for.
 #pragma omp parallel num_threads(cut_.threads)
-    for (int first = 0; first < all; first += cut_.block) {
-        const int last = std::min(first + cut_.block, all);
-        const Block block = tiles(first, last);
+    {
+        const Memory m = memory_of(ncnn::get_omp_thread_num());
+        clear(m);
+        for (int first = 0; first < all; first += cut_.block) {
+            const int last = std::min(first + cut_.block, all);
+            const Block block = tiles(first, last);
 #pragma omp for schedule(dynamic)
-        for (int group = 0; group < in_groups_; group++)
-            fill(block, group, memory_of(ncnn::get_omp_thread_num()));
-#pragma omp for schedule(static, 1)
-        for (int share = 0; share < cut_.shares; share++) {
-            const Memory m = memory_of(share);
-            const int first_panel = (int)((int64_t)panels_ * share / cut_.shares);
-            const int last_panel = (int)((int64_t)panels_ * (share + 1) / cut_.shares);
-            const int begin = first_panel * panel_groups_;
-            const int end = std::min(last_panel * panel_groups_, out_groups_);
-            multiply(m, first_panel, last_panel, last - first);
-            for (int group = begin; group < end; group++) {
-                if (conv_.up == 1) {
-                    emit(block, group, group - begin, m);
-                } else {
-                    place(block, group - begin, {m.made, ring_rows_}, m);
-                    filter_rows(0, top_.h, group, {m.made, ring_rows_}, m);
+            for (int group = 0; group < in_groups_; group++)
+                fill(block, group, m);
+#pragma omp for schedule(dynamic)
+            for (int share = 0; share < cut_.shares; share++) {
+                const int first_panel = (int)((int64_t)panels_ * share / cut_.shares);
+                const int last_panel = (int)((int64_t)panels_ * (share + 1) / cut_.shares);
+                const int begin = first_panel * panel_groups_;
+                const int end = std::min(last_panel * panel_groups_, out_groups_);
+                multiply(m, first_panel, last_panel, last - first);
+                for (int group = begin; group < end; group++) {
+                    if (conv_.up == 1) {
+                        emit(block, group, group - begin, m);
+                    } else {
+                        place(block, group - begin, {m.made, ring_rows_}, m);
+                        filter_rows(0, top_.h, group, {m.made, ring_rows_}, m);
+                    }
                 }
             }
         }

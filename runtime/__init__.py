@@ -10,8 +10,11 @@ import pkgutil
 # A checkout holds the Python files, an installed package the extension: this finds both.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
+from .waiting import short
+
 try:
-    from . import _ncnn as _ncnn
+    with short():
+        from . import _ncnn as _ncnn
 except ModuleNotFoundError as error:
     if error.name != f"{__name__}._ncnn":
         raise

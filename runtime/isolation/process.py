@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 from .. import _ncnn
 from ..errors import CrashError, NcnnError, OptionError
+from ..waiting import environment
 from .messages import Writer, ask
 
 if sys.platform != "win32":  # no net is isolated there
@@ -108,6 +109,7 @@ def _start(control: socket.socket, said: BinaryIO, directory: str) -> subprocess
             stdout=subprocess.DEVNULL,
             stderr=said,
             pass_fds=[control.fileno()],
+            env=environment(),
             cwd=directory,  # of the paths, wherever the caller may be when it starts again
             start_new_session=True,  # signals of the terminal are for the caller
         )
