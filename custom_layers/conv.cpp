@@ -5,6 +5,7 @@
 #include <cpu.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace custom_layers
 {
@@ -231,6 +232,21 @@ int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels
     return 0;
 }
 
+// The power of two by which the largest of so many weights is 2^9 to 2^10: Winograd's transforms make of it
+// numbers up to 22 times as large and down to 1e-4 of it, all of which float16 holds with all digits (2^-14
+// to 2^16).
+static float scale_for_half(const float* weights, size_t count)
+{
+    float largest = 0.f;
+    for (size_t i = 0; i < count; i++)
+        largest = std::max(largest, std::fabs(weights[i]));
+    if (!(largest > 0.f) || !std::isfinite(largest))
+        return 1.f;
+    int exponent;
+    std::frexp(largest, &exponent);
+    return std::ldexp(1.f, std::max(-100, std::min(10 - exponent, 100)));
+}
+
 // The same in float16: of 16 outputs at once there are floats too.
 int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
 {
@@ -238,6 +254,7 @@ int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
     const size_t own = (size_t)inputs * kConvLanes;
     weights_.create((int)matrix, kept_matrices(), (size_t)2u);
+    weight_scale_ = scale_for_half(weights, (size_t)outputs * inputs * kernel_h * kernel_w);
     const int threads = std::min(ncnn::get_omp_num_threads(), groups);
     ncnn::Mat floats((int)(own * kept_matrices()), threads);
     if (weights_.empty() || floats.empty())
@@ -254,8 +271,11 @@ int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
         const size_t width = (size_t)std::min(panel_groups, groups - first) * kConvLanes;
         for (int k = 0; k < kept_matrices(); k++) {
             uint16_t* to = weights_.row<uint16_t>(k) + (size_t)first * own + (group - first) * kConvLanes;
-            for (int i = 0; i < inputs; i++, made += kConvLanes, to += width)
+            for (int i = 0; i < inputs; i++, made += kConvLanes, to += width) {
+                for (int lane = 0; lane < kConvLanes; lane++)
+                    made[lane] *= weight_scale_;
                 kernels_->narrow(made, to);
+            }
         }
     }
     fir_ = &kernels;

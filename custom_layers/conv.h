@@ -150,6 +150,7 @@ private:
     // Floats or float16 [matrix][panel][inputs][channels of the panel]; where they are transformed late, taps
     // in place of matrices.
     ncnn::Mat weights_;
+    float weight_scale_ = 1.f; // they are times this power of two, which is taken back from the sums
     int kept_matrices() const { return late_ ? kernel_h * kernel_w : tiles_.matrices; }
     const float* kept_transform() const { return late_ ? nullptr : tiles_.transform; }
 

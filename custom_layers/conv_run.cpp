@@ -26,6 +26,8 @@ int ConvRun::run()
     };
     copy(a_.scale_in, 1.f, conv_.inputs, scale_in_);
     copy(a_.scale_out, 1.f, conv_.outputs, scale_out_);
+    for (int o = 0; o < conv_.outputs; o++)
+        scale_out_[o] /= conv_.weight_scale_;
     copy(a_.bias, 0.f, conv_.outputs, bias_);
     copy(a_.negative, a_.activation.negative, conv_.outputs, negative_);
     if (is_few())
