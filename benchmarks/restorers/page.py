@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from benchmarks.restorers.networks import NETWORKS
+from benchmarks.trials import Rows, whys
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "restorers.md"
 CORRECT = 1e-3
 SIZES = {"any": "any", "up to": "any up to a bound", "one": "one"}
-_WHY = {"Why these do not convert": "failed", "Why these do not for pictures of any size": "not_open"}
 
 
-def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def page(rows: Rows) -> str:
     good = [row for row in rows.values() if row.get("error", 1) <= CORRECT]
     count = {kind: sum(row["sizes"] == kind for row in good) for kind in SIZES}
     lines = [
@@ -36,20 +30,9 @@ def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
         cells = [name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")]
         cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
         lines.append(f"| {' | '.join(cells)} |")
-    for title, key in _WHY.items():
-        whys = [f"- {name}: {_plain(row[key])}" for name, row in rows.items() if key == _reason(row)]
-        lines += ["", f"## {title}", "", *whys] if whys else []
+    lines += whys("Why these do not convert", "failed", rows)
+    lines += whys("Why these do not for pictures of any size", "not_open", rows)
     missing = [name for name in NETWORKS if name not in rows]
     if missing:
         lines += ["", f"Not tried yet: {', '.join(missing)}."]
     return "\n".join([*lines, ""])
-
-
-def _reason(row: Mapping[str, Any]) -> str | None:
-    """What there is to say of a network: why it does not convert, else why for one size only."""
-    return next((key for key in _WHY.values() if key in row), None)
-
-
-def _plain(why: str) -> str:
-    """Words of an error, none of which the page takes for a mark of its own."""
-    return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", " ".join(why.split()))

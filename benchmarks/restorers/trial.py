@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.restorers.networks import NETWORKS
+from benchmarks.trials import said
 from ncnn_builder import NcnnBuilderError
 from ncnn_builder.restorers import convert_restorer
 from ncnn_builder.restorers.network import recognised
@@ -48,9 +48,7 @@ def trial(name: str, folder: Path) -> dict[str, Any]:
 
 
 def _said(error: BaseException) -> str:
-    """What is wrong, and where; not what to do, which is for who converts, nor folders of this machine."""
     fix = getattr(error, "fix", None)
     if getattr(error, "argument", None) == "size" and isinstance(error.__cause__, NcnnBuilderError):
         error, fix = error.__cause__, error.__cause__.fix  # of all sizes: why
-    text = str(error).removesuffix(f". {fix}")
-    return re.sub(r"/\S*/(?=[^/\s]+\.py)", "", " ".join(text.split()))
+    return said(error, fix)

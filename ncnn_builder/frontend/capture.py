@@ -27,8 +27,7 @@ from .registry import Missing, converter_of
 from .symbols import Dynamic, Symbols
 from .walk import Walk, call_of
 from .where import forward_line
-
-_WHOLE = (torch.int64, torch.int32)
+from .whole import WHOLE
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ def declared(
     """An input of the graph for such a tensor. shape: with its open sizes. batched: its first axis is ncnn's batch, if
     it is not one anyway."""
     shape = tuple(example.shape) if shape is None else shape
-    if not example.dtype.is_floating_point and example.dtype not in _WHOLE:
+    if not example.dtype.is_floating_point and example.dtype not in WHOLE:
         fix = "Give it as float32, or as whole numbers where it is an index"
         raise BuildError(f"input {name}", expected="float32, int32 or int64", got=example.dtype, fix=fix)
     if not example.numel():

@@ -27,7 +27,7 @@ from .marks import Leaf, marked
 from .masked import Places, without_masks
 from .open_pools import OpenPools
 from .shapes_only import shapes_only
-from .symbols import Dynamic, Symbols, checked, dynamic_shapes
+from .symbols import Dynamic, Symbols, arguments_of, checked, dynamic_shapes
 from .views import plain_views
 from .where import author_line, forward_line, python_line
 from .whole_numbers import sizes_stay_sizes
@@ -69,7 +69,8 @@ def export(
     need_eval(module)
     failed: Exception | None = None
     shapes = checked(dynamic, module.forward, args, kwargs or {}) if dynamic else None
-    options = {} if shapes is None else {"dynamic_shapes": dynamic_shapes(shapes), **_DEFERRED}
+    given = arguments_of(module.forward, args, kwargs or {})
+    options = {} if shapes is None else {"dynamic_shapes": dynamic_shapes(shapes, given), **_DEFERRED}
     for strict in (False, True):
         baked: list[Baked] = []
         try:
@@ -215,7 +216,10 @@ def _refusal(module: torch.nn.Module, error: Exception) -> BuildError:
         return _too_many_sizes(str(error), where)
     fix = None
     if "pytree" in str(error):
+        said = said.split(". ")[0]  # what follows is torch's own advice, cut somewhere
         fix = "Return tensors, or lists and dicts of them, or tell torch of your class: export.register_dataclass()"
+        if "Cache" in said:
+            fix = 'Ask for none, as of models of transformers by kwargs={"use_cache": False}'
     return BuildError("torch.export cannot export the module", got=f"{name}: {said}", fix=fix, **where)
 
 

@@ -8,7 +8,7 @@ import math
 import operator
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -293,8 +293,7 @@ def checked(
 
     Raises BuildError for an argument or axis that there is not, and an example that is no such size.
     """
-    names = list(inspect.signature(signature).parameters)
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = arguments_of(signature, args, kwargs)
     shapes: dict[str, tuple[int, ...]] = {n: tuple(t.shape) for n, t in given.items() if isinstance(t, torch.Tensor)}
     at: dict[str, int] = {}
     if not isinstance(dynamic, Mapping) or not all(isinstance(axes, Mapping) for axes in dynamic.values()):
@@ -333,8 +332,14 @@ def checked(
     return shapes
 
 
-def dynamic_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """What torch.export is told: each name one Dim."""
+def arguments_of(signature: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """What forward() is given, by the names of its parameters."""
+    names = list(inspect.signature(signature).parameters)
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def dynamic_shapes(shapes: Mapping[str, Sequence[int]], others: Iterable[str] = ()) -> dict[str, Any]:
+    """What torch.export is told: each name one Dim. others: arguments that are no tensors, which it asks about too."""
     made: dict[str, Any] = {}
 
     def dim(n: int) -> Any:
@@ -349,5 +354,5 @@ def dynamic_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         name: {i: dim(n) for i, n in enumerate(shapes[name]) if isinstance(n, Size)}
         if is_open(shapes.get(name, ()))
         else None
-        for name in shapes
+        for name in dict.fromkeys([*shapes, *others])
     }

@@ -27,7 +27,7 @@ from .marks import LEAF, TAP
 from .registry import CONVERTERS, Call, Converter, Missing, key_of
 from .symbols import Symbols
 from .where import author_line, scope_of
-from .whole import CASTS, PASSED_ON, as_floats, is_whole
+from .whole import CASTS, PASSED_ON, WHOLE, as_floats, is_whole
 
 WAYS_OUT = (
     "Three ways out: @nb.converts(torch.ops.{operator}) says what the operator is in the DSL; export_ncnn(g, inputs)"
@@ -148,7 +148,7 @@ class Walk:
         key = key_of(target)
         if key is not None:
             converter = CONVERTERS[key]
-            if not (key in PASSED_ON or (key in CASTS and not self._call_of(node).dtype.is_floating_point)):
+            if not (key in PASSED_ON or (key in CASTS and self._call_of(node).dtype in WHOLE)):
                 args, kwargs = tree_map(self._as_number, (args, kwargs))
             return self._noted(key, lambda: self._converted(converter, node, target, args, kwargs))
         if _RANDOM in getattr(target, "tags", ()):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from ..ir import Graph, Value
 from ..ops.number_types import dequantize
 from .layout import Tensor
@@ -29,6 +31,8 @@ PASSED_ON = frozenset(
 )
 """Operators that take whole numbers as they are given: they make no layer, or one that is for them."""
 CASTS = frozenset({"aten.to", "aten._to_copy"})
+WHOLE = (torch.int64, torch.int32)
+"""Types of inputs of whole numbers; a cast from one to the other changes nothing."""
 
 
 def is_whole(x: Any) -> bool:

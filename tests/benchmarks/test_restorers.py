@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import RESULTS
-from benchmarks.restorers import __main__ as command
+from benchmarks import trials
+from benchmarks.restorers.__main__ import TABLE, main
 from benchmarks.restorers.networks import NETWORKS
-from benchmarks.restorers.page import CORRECT, PAGE, page
+from benchmarks.restorers.page import CORRECT, page
 
 ROWS = {
     "A": {"purpose": "SR", "sizes": "any", "error": 1e-6, "layers": 7},
@@ -29,8 +29,8 @@ def test_a_row_for_each_network():
 
 
 def test_the_page_is_that_of_the_results():
-    rows = json.loads((RESULTS / "restorers.json").read_text())
-    assert PAGE.read_text() == page(rows)
+    rows = json.loads(TABLE.results.read_text())
+    assert TABLE.document.read_text() == page(rows)
     assert list(rows) == [n for n in NETWORKS if n in rows]
     assert all(row["error"] <= CORRECT for row in rows.values() if "error" in row)
 
@@ -41,19 +41,19 @@ def test_nothing_is_written_before_the_end(
     """Of a trial that is interrupted the rows that were made; the page only with results that are everybody's."""
     results, names = tmp_path / "rows.json", list(NETWORKS)[:3]
     results.write_text(json.dumps({names[2]: ROWS["A"]}))
-    before = results.read_text(), PAGE.read_text()
+    before = results.read_text(), TABLE.document.read_text()
 
-    def tried(name: str) -> dict[str, object]:
-        assert (results.read_text(), PAGE.read_text()) == before
+    def tried(trial: object, name: str) -> dict[str, object]:
+        assert (results.read_text(), TABLE.document.read_text()) == before
         if name == names[1]:
             raise KeyboardInterrupt
         return dict(ROWS["B"])
 
-    monkeypatch.setattr(command, "tried", tried)
+    monkeypatch.setattr(trials, "apart", tried)
     with pytest.raises(KeyboardInterrupt):
-        command.try_all(names, results)
+        trials.try_all(TABLE, names, results)
     assert json.loads(results.read_text()) == {names[0]: ROWS["B"], names[2]: ROWS["A"]}
     with pytest.raises(SystemExit):
-        command.main(["--page", "--json", str(tmp_path / "none.json")])
+        main(["--page", "--json", str(tmp_path / "none.json")])
     assert "there are no results in" in capsys.readouterr().err
-    assert PAGE.read_text() == before[1]
+    assert TABLE.document.read_text() == before[1]

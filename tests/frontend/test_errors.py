@@ -230,6 +230,15 @@ class Wrapped(Plain):
         return Result(self.conv(x))
 
 
+class Cache:
+    pass
+
+
+class Caching(Plain):
+    def forward(self, x):
+        return self.conv(x), Cache()
+
+
 class Scaled(Plain):
     def forward(self, x, *, by):
         return self.conv(x) * by
@@ -258,6 +267,7 @@ def traced():
         ({"outputs": ["a", "b"]}, ["names of outputs; expected 1; got 2"]),
         ({"module": traced}, ["a module of torch.jit", "traced or scripted from"]),
         ({"module": Wrapped().eval()}, ["Wrapped at", line_of("Wrapped"), "register_dataclass()"]),
+        ({"module": Caching().eval()}, ["not a known type. Ask for none", 'kwargs={"use_cache": False}']),
         (
             {"module": Sines().eval(), "target": "reference", "own": True, "examples": ["py"]},
             ["argument examples: these programs are for plain ncnn", "['Sin']", "target='stock'"],

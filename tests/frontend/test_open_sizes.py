@@ -220,6 +220,18 @@ def test_two_inputs_share_a_size(tmp_path: Path) -> None:
     assert list(map(str, done.outputs[0].shape)) == ["1", "5", "h", "w"]
 
 
+def test_beside_arguments_that_are_no_tensors(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Any, by: float, *, twice: bool = False, bias: Any = None) -> Any:
+            return x * by * (2 if twice else 1) + (0 if bias is None else bias)
+
+    kwargs = {"twice": True, "bias": torch.ones(1, 3, 1)}
+    done = nb.convert(
+        Scaled().eval(), (torch.rand(1, 3, 8), 0.5), tmp_path / "a", kwargs=kwargs, dynamic={"x": {2: "w"}}
+    )
+    assert [list(map(str, p.shape)) for p in done.inputs] == [["1", "3", "w"], ["1", "3", "1"]]
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "open_net_of_test.py").write_text(
         "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())\n"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from ...ir import Graph, Value
+from ...ir import Graph
 from ...ops.common import need
 from ...ops.sequences.sequence import embedding
-from ..blobs import stored, view
+from ..blobs import view
 from ..layout import Tensor, tensor
-from ..registry import Call, converts, on_tensors
-from ..whole import is_input
+from ..registry import Call, on_tensors
+from ..whole import as_floats, is_whole
 from .matrix import product
 from .truth import compared
 
@@ -20,19 +22,27 @@ MOST = 4096
 """Rows of a table that is read by a product."""
 
 
-@converts("aten.embedding", rank=1)
-def _embedding(g: Graph, node: Call, weight: Any, indices: Any, *training: Any) -> Value:
-    """By ncnn's own layer where the index is an input of the net, and else by a product with zeros and ones."""
+@on_tensors("aten.embedding")
+def _embedding(g: Graph, node: Call, weight: Any, indices: Tensor, *training: Any) -> Tensor:
+    """By ncnn's own layer where the index is a list and an input of the net, else by a product with zeros and ones."""
     need(isinstance(weight, torch.Tensor), "a table that is computed", argument="weight", expected="a constant")
-    if is_input(indices):
-        return embedding(g, indices, weight)[0]
-    index = tensor(indices, indices.shape, torch.float32)
-    return stored(g, looked_up(g, weight, index, node.dtype), (*indices.shape, weight.shape[1]))
+    count = math.prod(indices.shape)
+    if not is_whole(indices):
+        index = replace(indices, dtype=torch.float32)
+    elif indices.value.shape == (count,):  # a list, as the layer takes it
+        rows = embedding(g, indices.value, weight)[0]
+        return view(g, tensor(rows, (count, weight.shape[1]), node.dtype), node.shape)
+    else:
+        index = as_floats(g, indices, {})
+    return looked_up(g, weight, index, node.dtype)
 
 
 def looked_up(g: Graph, table: torch.Tensor, index: Tensor, dtype: Any) -> Tensor:
     """Rows of a constant table at places that are computed, by a product."""
-    few, fix = len(table) <= MOST, "ncnn computes no whole numbers: make the index an input of forward()"
+    few, fix = (
+        len(table) <= MOST,
+        "ncnn computes no whole numbers: make the index an input of forward(), as a list or a batch of one",
+    )
     need(few, "a computed index of many rows", argument="weight", expected=f"{MOST} rows", got=len(table), fix=fix)
     return product(g, _ones(g, index, len(table)), table, dtype)
 

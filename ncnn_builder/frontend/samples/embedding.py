@@ -11,6 +11,9 @@ _TWO = torch.tensor([[3, 0, 9], [5, 2, 2]])
 
 SAMPLES: list[Sample] = [
     *samples("embedding", seeded(nn.Embedding(10, 6)), (_IDS,), (_IDS[0],), (_TWO,)),
+    *samples("embedding-of-a-table", seeded(nn.Embedding(10, 6)), (_TWO[None],), (_TWO[:, :, None, None],)),
+    Sample("embedding-of-views", lambda i: F.embedding(i.view(3, 2), torch.arange(60.0).view(10, 6)), (_TWO,)),
+    Sample("truth-of-whole", lambda i, x: x.masked_fill(i.bool()[:, None], -1.0), (_IDS, (1, 3, 5))),
     Sample("embedding-int32", seeded(nn.Embedding(10, 6)), (_IDS.int(),)),
     Sample("padding", seeded(nn.Embedding(10, 6, padding_idx=0)), (_IDS,)),
     Sample("positions", lambda i: F.embedding(i, torch.arange(60.0).view(10, 6)) + torch.arange(6.0), (_IDS,)),
