@@ -170,6 +170,8 @@ def test_anything_is_answered(studio: Started) -> None:
         "=",
         "../1.bin",
         "w_avg",
+        "../d.npz:0:1",
+        "none.npz:0:1,",
     ]
     keys = [
         "mode",
@@ -183,6 +185,8 @@ def test_anything_is_answered(studio: Started) -> None:
         "noise_seed",
         "rotate",
         "translate",
+        "edit",
+        "layers",
         "out",
     ]
     odd = [None, True, 1e308, [], {}, "tiny", "x"]

@@ -16,6 +16,7 @@ from studio_support import Started, running, write_chain
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
 from playwright.sync_api import Browser, Page, expect
+from studio_page_support import drop
 
 pytestmark = pytest.mark.page
 KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
@@ -104,6 +105,8 @@ def test_one_net(studio: Started, browser: Browser) -> None:
             expect(page.get_by_role("alert")).to_contain_text(words)
         else:
             expect(page.locator("#list-a .line.marked").last).to_contain_text("Convolution_1")
+    drop(page, b"7767517", "net.param")
+    expect(page.get_by_role("alert")).to_contain_text("net.param: nets and inputs are opened by their names")
     page.get_by_label("Net", exact=True).fill("none.param")
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("no such net here")

@@ -358,7 +358,9 @@ function setUpFiles(nets, take, show) {
     if (!file) return;
     try {
       box("problem").hidden = true;
-      if (nets.add && (files.length > 1 || !file.name.endsWith(".json"))) await take(files);
+      const report = files.length === 1 && file.name.endsWith(".json");
+      if (!report && !nets.add) throw new EngineError(`${file.name}: nets and inputs are opened by their names, beneath the directory that the studio was started in; what is dropped is a report of doctor, a JSON file`);
+      if (!report) await take(files);
       else show(await readReport(file));
     } catch (error) {
       complain(error);

@@ -180,11 +180,15 @@ const answers = {
     if (number && Number(number) < 2 ** 32 && generator.nets.normal(Number(number), values.length).every((value, i) => value === values[i])) return String(Number(number));
     const seed = file.name.replace(/[,=\s]/g, "_"); // which a list of seeds may hold
     given.seeds.set(seed, found);
+    journey = undefined; // it may be of a file of that name
     return seed;
   },
   /** A file of directions, or what is known of it by its name. @param {string} name @param {File | string} file */
   directions: async (name, file) => {
-    if (typeof file !== "string") given.directions.set(file.name, await readDirections(file, (await generatorOf(name)).manifest));
+    if (typeof file !== "string") {
+      given.directions.set(file.name, await readDirections(file, (await generatorOf(name)).manifest));
+      journey = undefined;
+    }
     const known = typeof file === "string" ? file : file.name;
     const found = given.directions.get(known);
     if (!found) throw new BundleError(`${known} is not here: drop it on the page`);
