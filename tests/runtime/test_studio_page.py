@@ -167,6 +167,9 @@ def test_the_timeline(page: Page, studio: Started) -> None:
     with page.expect_download() as download:
         page.locator("#film-link").click()
     words = ["mode=a2b", "model=faces", "seeds=85,100", "stops=1-4:b/a", "frames=6", "fps=2", "ease=cubic"]
+    page.locator("#film-copy").click()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == " ".join(["python -m runtime.run", *words])
     assert run([*words, "out=own.mp4", "-q"]) == 0
     assert Path(download.value.path()).read_bytes() == Path("own.mp4").read_bytes()
     page.locator("#suffix").select_option(".gif")

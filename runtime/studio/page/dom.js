@@ -56,3 +56,19 @@ export function toast(text) {
   clearTimeout(fading);
   fading = setTimeout(() => element.classList.remove("shown"), 2600);
 }
+
+/**
+ * Copies a command, or marks the element that shows it where the browser does not allow that.
+ * @param {string} command
+ * @param {HTMLElement} [shown]
+ */
+export async function copy(command, shown) {
+  try {
+    await navigator.clipboard.writeText(command);
+    toast("The command is copied");
+  } catch {
+    if (!shown) return toast(command);
+    getSelection()?.selectAllChildren(shown);
+    toast("Press Ctrl+C to copy what is marked");
+  }
+}

@@ -1,7 +1,7 @@
 // The page: puts its parts together around one state.
 
 import { chosen } from "./chosen.js";
-import { box, button, byId, make, range, toast } from "./dom.js";
+import { box, button, byId, copy, make, range, toast } from "./dom.js";
 import { setUpDirections } from "./directions.js";
 import { holdsDirections, setUpEdits } from "./edits.js";
 import { EngineError } from "./engine.js";
@@ -144,15 +144,7 @@ function setUpFiles(engine, store, take, takeDirections, restore) {
       complain(error);
     }
   });
-  button("copy").addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(box("command").textContent ?? "");
-      toast("The command is copied");
-    } catch {
-      getSelection()?.selectAllChildren(box("command"));
-      toast("Press Ctrl+C to copy what is marked");
-    }
-  });
+  button("copy").addEventListener("click", () => copy(box("command").textContent ?? "", box("command")));
   /** @param {File[]} files */
   const open = async (files) => {
     const [file] = files;

@@ -3,6 +3,7 @@
 
 import { noiseChoices } from "./bundle.js";
 import { InputError } from "./generator.js";
+import { quoted } from "./quoted.js";
 
 /** @typedef {import("./engine.js").Recipe} Recipe */
 /** @typedef {import("./generator.js").Generator} Generator */
@@ -273,6 +274,3 @@ export function general(value) {
   }
   return String(Number(value.toPrecision(6)));
 }
-
-/** As Python's shlex.quote. @param {string} word */
-const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);

@@ -1,6 +1,7 @@
 // The timeline: pictures that a video goes through. What is between two of them is a sum of all their seeds.
 
-import { box, button, byId, make, range } from "./dom.js";
+import { box, button, byId, copy, make, range } from "./dom.js";
+import { quoted } from "./quoted.js";
 import { blendOf, letter, settingsOf } from "./state.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -148,9 +149,12 @@ function setUpFilms(store, keys, films, complain) {
     link.href = films.address(film.name);
     link.download = film.name;
   };
+  let command = "";
+  button("film-copy").addEventListener("click", () => copy(command));
   button("film").addEventListener("click", async () => {
     try {
       const recipe = { ...filmOf(keys(), pace()), ...settingsOf(store.state, store.model) };
+      command = ["python", "-m", "runtime.run", `mode=${recipe.mode}`, `model=${store.model.name}`, ...Object.entries(recipe).flatMap(([key, value]) => (key === "mode" ? [] : [`${key}=${value}`]))].map(quoted).join(" ");
       let film = await films.begin(store.model.name, recipe, byId("suffix", HTMLSelectElement).value);
       for (tell(film); film.state === "running"; tell(film)) {
         await new Promise((resolve) => setTimeout(resolve, 300));

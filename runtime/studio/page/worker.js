@@ -198,7 +198,7 @@ const answers = {
   add: async (files) => {
     await offered;
     const manifests = files.filter(({ name }) => name.endsWith(".json"));
-    if (!manifests.length) throw new BundleError("a model is NAME.json and the files that it lists, dropped together");
+    if (!manifests.length) throw new BundleError("a model is NAME.json and the files that it lists, dropped together; a net alone is for the page Nets");
     /** @type {Read} */
     const read = async (name) => {
       const file = files.find((each) => each.name === name);
