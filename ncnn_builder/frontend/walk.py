@@ -252,7 +252,7 @@ class Walk:
     ) -> Any:
         call = self._call_of(node)
         if len(call.shapes) == 1 and 0 in call.shape:  # of no numbers each is known
-            return torch.zeros(call.shape, dtype=call.dtype)
+            return torch.zeros([1 if isinstance(n, Size) else n for n in call.shape], dtype=call.dtype)
         bound = _bound(converter, target, args, kwargs)
         if converter.tensors:
             only = _only_tensors(converter.function)

@@ -232,6 +232,17 @@ def test_beside_arguments_that_are_no_tensors(tmp_path: Path) -> None:
     assert [list(map(str, p.shape)) for p in done.inputs] == [["1", "3", "w"], ["1", "3", "1"]]
 
 
+def test_a_part_of_no_numbers_is_left_out(tmp_path: Path) -> None:
+    class Turned(nn.Module):
+        """As partial rotary embeddings are, where they are of all channels."""
+
+        def forward(self, x: Any) -> Any:
+            return torch.cat([x[..., :4].sin(), x[..., 4:]], -1)
+
+    done = nb.convert(Turned().eval(), (torch.rand(1, 6, 4),), tmp_path / "a", dynamic={"x": {1: "n"}})
+    assert list(map(str, done.outputs[0].shape)) == ["1", "n", "4"]
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "open_net_of_test.py").write_text(
         "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())\n"
