@@ -208,7 +208,9 @@ def moves(key: str, text: str) -> dict[int, float]:
     for piece in text.split(","):
         place, colon, far = piece.partition(":")
         if not colon or not re.fullmatch(r"[0-9]+", place, re.ASCII) or whole_of(key, place) in found:
-            raise UsageError(f"{key}= is not a list of directions", expected=f"such as {key}=0:2.5,3:-1", got=piece)
+            raise UsageError(
+                f"{key}= is not a list of directions", expected=f"such as {key}=0:2.5,3:-1", got=piece or text
+            )
         found[int(place)] = number(key, far)
     return found
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from stylegan.projector.run import Work
 
+RATE_OF_TUNING = 3e-4
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         help="then tune the network for N steps, such as 350, so that the style makes the picture itself (pivotal "
         "tuning), and export it (default %(default)s)",
     )
-    parser.add_argument("--tune-lr", type=float, default=3e-4, metavar="X", help="of that (default %(default)s)")
+    parser.add_argument("--tune-lr", type=float, metavar="X", help=f"of that (default {RATE_OF_TUNING:g})")
     parser.add_argument("--class", type=int, dest="label", metavar="N", help="the label, for a network that has labels")
     parser.add_argument("--fps", default="30", metavar="N", help="frames a second of the video (default %(default)s)")
     parser.add_argument("--no-video", action="store_true", help="no project.mp4")
@@ -113,7 +115,9 @@ def _prepare(args: argparse.Namespace) -> Work:
     from stylegan.projector.run import Work, saved_work
 
     settings = Settings(args.steps, args.lr, args.seed, args.w_plus, args.together, args.nearest)
-    tuning = Tuning(args.tune, args.tune_lr)
+    if args.tune_lr is not None and not args.tune:
+        raise ProjectionError("--tune-lr: belongs to --tune, which was not given")
+    tuning = Tuning(args.tune, RATE_OF_TUNING if args.tune_lr is None else args.tune_lr)
     opened = picture.open_target(args.target)
     results.check_folder(out)
     device = devices.choose(args.device)

@@ -56,11 +56,14 @@ def _run(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace, found: Work) -> Measure:
     """What the snapshots are judged by: of all pictures of the data, as they are. Raises StyleganError."""
-    from stylegan.checkpoints import checkpoint
     from stylegan.dataset.pictures import PictureDataset
     from stylegan.metrics import evaluate, formulas, kinds
 
-    checkpoint.expect_square(found.trainer.G, args.ckpt or args.cfg or args.out, "--metrics")
+    height, width = found.trainer.G.synthesis.img_size
+    if height != width:
+        raise TrainingError(
+            f"data {args.data}: its pictures are {width} wide and {height} high, --metrics takes square ones only"
+        )
     trainer, names = found.trainer, [name.strip() for name in args.metrics.split(",")]
     num = evaluate.PUBLISHED_NUM if args.metrics_num is None else args.metrics_num
     evaluate.check(names, num, trainer.settings.batch_gpu)

@@ -21,7 +21,11 @@ def check_film(grid: tuple[int, int], count: int, given: Mapping[str, str]) -> N
         raise UsageError("grid= has too many cells for a video", expected=f"at most {MOST_CELLS}", got=str(cells))
     if "walk" in given:
         if count > cells:
-            raise UsageError("walk= begins each cell with one seed", expected=f"at most {cells} seeds", got=str(count))
+            raise UsageError(
+                "walk= begins each cell with one seed",
+                expected="1 seed" if cells == 1 else f"at most {cells} seeds",
+                got=str(count),
+            )
         if "keyframes" not in given:
             raise UsageError("walk= does not say how far", expected="keyframes=, such as keyframes=8")
         if given.get("path") == "circle":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from stylegan.errors import MetricError
@@ -29,9 +30,17 @@ def metric_of(name: str) -> str:
 
 def check_names(names: Sequence[str], num: int) -> None:
     """Raise MetricError for a name that is unknown or given twice, and an official one whose number is another."""
-    metrics = [metric_of(name) for name in names]
-    if not metrics or any(metric not in METRICS for metric in metrics) or len(set(metrics)) != len(metrics):
-        raise MetricError(f"metrics {','.join(names)!r}: expected some of {WORDS}, each once")
+    known: dict[str, str] = {}
+    for name in names:
+        metric = metric_of(name)
+        if metric not in METRICS:
+            near = difflib.get_close_matches(name.lower(), (*METRICS, *ALIASES), 1)
+            what = f"there is no {name!r}" + (f" (is it {near[0]}?)" if near else "") if name else "a name is missing"
+            raise MetricError(f"metrics {','.join(names)!r}: {what}: expected some of {WORDS}")
+        if metric in known:
+            other = "twice" if known[metric] == name else f"and {known[metric]}, which is the same metric"
+            raise MetricError(f"metrics {','.join(names)!r}: {name} is asked for {other}: expected each once")
+        known[metric] = name
     for name in names:
         if name in OFFICIAL and num != PUBLISHED_NUM:
             raise MetricError(

@@ -154,11 +154,13 @@ def named(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
 
 def check(args: argparse.Namespace) -> None:
     """Raise TrainingError for options that cannot be, or not together."""
-    for name in ("kimg", "snap", "tick", "save_minutes", "log_seconds", "workers", "subset"):
+    positive = ("kimg", "snap", "tick", "subset")
+    for name in (*positive, "save_minutes", "log_seconds", "workers"):
         value = getattr(args, name)
-        never = value == 0 and name in ("kimg", "snap", "tick", "subset")
+        never = value == 0 and name in positive
         if value is not None and (not math.isfinite(value) or value < 0 or never):
-            raise TrainingError(f"--{name.replace('_', '-')} {value}: expected a number above 0")
+            expected = "a number above 0" if name in positive else "0 or more"
+            raise TrainingError(f"--{name.replace('_', '-')} {value}: expected {expected}")
     if args.cfg is None and args.ckpt is None and not args.resume:
         raise TrainingError("--cfg is missing: expected a configuration, or --ckpt with a network to go on with")
     for name in ("metrics_num", "metrics_features"):

@@ -137,6 +137,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
         (("--together", "nan", "--w-plus"), "weight of styles together: expected 0 to"),
         (("--nearest", "-1"), "nearest: expected 0 to 1000000 styles, got -1"),
         (("--tune", "-1"), "steps of tuning: expected 0 to"),
+        (("--tune-lr", "0.1"), "--tune-lr: belongs to --tune, which was not given"),
         (("--tune", "1", "--tune-lr", "0"), "learning rate of tuning: expected above 0"),
     ):
         assert command(*TINY, *QUICK, *arguments, "--out", "no") == 2

@@ -129,9 +129,10 @@ def test_refusals(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
     for options, message in (
         (["--subset", "0"], "--subset 0: expected a number above 0"),
         (["--subset", "9"], "--subset 9: expected 1 to 8, the pictures of"),
+        (["--workers", "-1"], "--workers -1: expected 0 or more"),
         (["--tick", "0"], "--tick 0.0: expected a number above 0"),
         (["--tick", "nan"], "--tick nan: expected a number above 0"),
-        (["--metrics", "fod"], "metrics 'fod': expected some of"),
+        (["--metrics", "fod"], "metrics 'fod': there is no 'fod' (is it fid?): expected some of"),
         (["--metrics", ""], "expected some of"),
         (["--metrics", "fid", "--metrics-num", "2"], "num 2: expected"),
         (["--metrics", "fid50k_full", "--metrics-num", "50"], "fid50k_full: it is of 50000 pictures"),
