@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import files
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,11 +80,26 @@ def resnet18(folder: Path) -> Anchor:
     return _converted(model, windows(24, 224, 117, 58), folder / "resnet18")
 
 
+def _mtcnn() -> Any:
+    """The module of MTCNN's nets. They need nothing of torchvision, what finds faces with them does: where it is not
+    there, or made for another torch, there is nothing in its place."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]  # half of it
+        for name in ("", ".transforms", ".transforms.functional", ".ops", ".ops.boxes"):
+            empty: Any = ModuleType(f"torchvision{name}")
+            empty.__getattr__ = lambda attribute: None
+            sys.modules[empty.__name__] = empty
+    return importlib.import_module("facenet_pytorch.models.mtcnn")
+
+
 def mtcnn(folder: Path, part: str) -> Anchor:
     """A net of MTCNN, which finds faces: of windows of photographs, half of them around one face."""
-    from facenet_pytorch.models import mtcnn as nets
     from skimage import data
 
+    nets = _mtcnn()
     size, make = {"p": (96, nets.PNet), "r": (24, nets.RNet), "o": (48, nets.ONet)}[part]
     samples = windows(32, size, 127.5, 128)
     face = torch.tensor(data.astronaut()).permute(2, 0, 1)[None].float()

@@ -152,7 +152,7 @@ td.name { min-width: 15em; overflow-wrap: anywhere } td.why { min-width: 18em } 
 .fp16, .bf16, .table { color: #2458b8; font-weight: 600 } .fp32 { color: #66758a }
 .big { display: flex; gap: 2.5em; flex-wrap: wrap }
 .big b { display: block; font-size: 1.5em } .big span { color: #556 }
-svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #556 }
+svg { width: 100%; min-width: 42em; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #556 }
 """
 
 
@@ -164,7 +164,7 @@ def html(c: Mapping[str, Any], name: str) -> str:
         (c["held_out"]["told"], f"on held-out data; budget {c['budget']}"),
         (
             f"{1e3 * time['before']:.3g} → {1e3 * time['after']:.3g} ms",
-            f"a run, {c['threads']} threads, {c['machine']}",
+            f"a run, {c['threads']} thread{'s' if c['threads'] > 1 else ''}",
         ),
         (
             f"{size['before'] / 1e6:.3g} → {size['after'] / 1e6:.3g} MB",
@@ -180,12 +180,14 @@ def html(c: Mapping[str, Any], name: str) -> str:
 <body><h1>{title}</h1><div class="big">{facts}</div>
 <h2>Errors of the outputs</h2><div class="wide">{_errors(c)}</div>
 <h2>Error along the net</h2><p>In the finished net, on held-out data, relative to the largest magnitude of each result;
-green is computed in few bits, blue weights of 16 or 8 bits, grey float32.</p>{_chart(c["layers"])}
+green is computed in few bits, blue weights of 16 or 8 bits, grey float32.</p>
+<div class="wide">{_chart(c["layers"])}</div>
 <h2>Layers</h2><div class="wide"><table><tr><th>layer</th><th>type</th><th>form</th><th class="n">range</th>
 <th class="n">spent alone</th><th class="n">accumulated</th><th>why</th></tr>{rows}</table></div>
-<p>{others} more layers have no weights, and stay float32.</p>
+<p>{others} more layers have no weights, and stay float32. int8 → hands its result on as int8.</p>
 <h2>Made by</h2><pre>{escape(c["command"])}</pre>
-<p>Data: {c["calibration"]["samples"]} samples {escape(c["calibration"]["sha256"][:16])}, held out
+<p>Times: of {escape(c["machine"])}. Data:
+{c["calibration"]["samples"]} samples {escape(c["calibration"]["sha256"][:16])}, held out
 {c["held_out"]["samples"]} samples {escape(c["held_out"]["sha256"][:16])}; SHA-256 of the net
 {escape(c["sha256"]["bin"][:16])}, of the original {escape(c["net_sha256"]["bin"][:16])}.
 <code>python -m ncnn_builder verify {escape(name)}</code> measures it again.</p></body></html>
@@ -204,7 +206,7 @@ def _errors(c: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"
+    return "inf" if value is None else f"{value:.6g}"
 
 
 def _row(la: Mapping[str, Any]) -> str:

@@ -32,6 +32,11 @@ def need(*names: str) -> None:
             got = version(name)
         except PackageNotFoundError:
             pytest.skip(f"a package of real weights is not installed: {fix}")
+        if name == "torchvision":
+            try:
+                import torchvision  # noqa: F401
+            except RuntimeError as error:  # its compiled part
+                pytest.skip(f"a package of real weights is not usable: torchvision {got} is of another torch: {error}")
         if wanted and got != wanted:
             pytest.skip(f"a package of real weights is another version, {got}: {fix}")
 
