@@ -26,7 +26,7 @@ import { anyShape, declared, readParam, said } from "./param_file.js";
 const KEPT = 2; // nets in memory
 const OPEN = 64; // what an open size is tried with
 const RUNS = [3, 200]; // that times are taken of
-const QUICK = 0.75; // the share of them that counts: what else runs only makes them longer
+const QUICK = 0.25; // the share of them that counts: what else runs only makes them longer
 const ENOUGH = 2000; // milliseconds of runs
 const MOST_NUMBERS = 1 << 26; // of all inputs together
 const AT_ONCE = 1 << 24; // numbers of blobs that are compared in one run
