@@ -41,11 +41,12 @@ set(NCNN_PINNED_OPTIONS
   -DNCNN_BUILD_BENCHMARK=OFF
   -DNCNN_BUILD_TESTS=OFF)
 
-# WebAssembly: one thread, SSE2 in the form of SIMD128, and of ncnn's layers those that generators and their parts are
-# made of: a page is loaded over a network, and a build of all layers takes three times as long.
+# WebAssembly: SSE2 in the form of SIMD128, and of ncnn's layers those that generators and their parts are made of: a page
+# is loaded over a network, and a build of all layers takes three times as long. OpenMP is custom_layers/openmp_wasm.cpp,
+# not ncnn's, whose name only keeps CMake from looking for one; whether there are threads is decided where it is linked.
 if(CMAKE_SYSTEM_NAME STREQUAL "Emscripten")
   list(REMOVE_ITEM NCNN_PINNED_OPTIONS -DNCNN_OPENMP=ON -DNCNN_RUNTIME_CPU=ON)
-  list(APPEND NCNN_PINNED_OPTIONS -DNCNN_OPENMP=OFF -DNCNN_THREADS=OFF -DNCNN_RUNTIME_CPU=OFF -DNCNN_C_API=OFF
+  list(APPEND NCNN_PINNED_OPTIONS -DNCNN_OPENMP=ON -DNCNN_SIMPLEOMP=ON -DNCNN_RUNTIME_CPU=OFF -DNCNN_C_API=OFF
     -DNCNN_PIXEL=OFF -DNCNN_PLATFORM_API=OFF -DNCNN_DISABLE_PIC=ON -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
   foreach(set IN ITEMS AVX FMA F16C AVX2 AVX512 AVX_VNNI AVX_VNNI_INT8 AVX_VNNI_INT16 AVX_NE_CONVERT AVX512_VNNI AVX512_BF16
       AVX512_FP16 RECIP_NONE)
@@ -132,6 +133,9 @@ endif()
 
 # Not below the root of a cross compiler's system, where toolchain files have packages looked up.
 find_package(ncnn REQUIRED CONFIG PATHS "${_ncnn_config}" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+if(CMAKE_SYSTEM_NAME STREQUAL "Emscripten") # or all that it is linked with would have to have threads
+  set_target_properties(ncnn PROPERTIES INTERFACE_LINK_LIBRARIES "" INTERFACE_COMPILE_OPTIONS "")
+endif()
 if(_ncnn_prefix)
   unset(ncnn_DIR CACHE) # only a user's choice stays in CMake's cache: ours would outlive a changed pin
 endif()

@@ -10,7 +10,9 @@
 #include <cstdint>
 #include <thread>
 
-#if defined(_OPENMP)
+#if defined(_OPENMP) && defined(__EMSCRIPTEN__) // which has no OpenMP of its own
+#include <simpleomp.h>
+#elif defined(_OPENMP)
 #include <omp.h>
 #endif
 

@@ -14,7 +14,12 @@ from ..manifest import SHIPPED, Manifest, load_manifest
 PAGE = Path(__file__).with_name("page")
 BUILT = Path(__file__).resolve().parents[2] / "build" / "wasm" / "studio"
 """Where `make wasm` puts what it builds."""
-WASM = tuple(f"{form}.{kind}" for form in ("engine", "engine-relaxed") for kind in ("js", "wasm"))
+WASM = tuple(
+    f"engine{threads}{relaxed}.{kind}"
+    for threads in ("", "-threads")
+    for relaxed in ("", "-relaxed")
+    for kind in (("js", "wasm", "worker.js") if threads else ("js", "wasm"))
+)
 """wasm_nets.js picks a form."""
 LIST = "models.json"
 FORMAT = "ncnn-builder-studio"

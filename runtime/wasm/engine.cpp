@@ -10,6 +10,7 @@
 #include <runtime/src/net.h>
 
 #include <emscripten.h>
+#include <emscripten/threading.h>
 
 #include <algorithm>
 #include <cmath>
@@ -47,11 +48,21 @@ int put_sizes(const std::vector<int>& sizes, int* to)
     return (int)sizes.size();
 }
 
+// One thread in a form that has no others.
+runtime::Options options()
+{
+    const int most = 16; // as engine-threads has
+    runtime::Options options;
+    if (emscripten_has_threading_support())
+        options.threads = std::clamp(emscripten_num_logical_cores(), 1, most);
+    return options;
+}
+
 } // namespace
 
 // A net, and what its next run takes and its last one made.
 struct EngineNet {
-    explicit EngineNet(const char* param, const char* bin) : net(param, bin, runtime::Options()) {}
+    explicit EngineNet(const char* param, const char* bin) : net(param, bin, options()) {}
 
     runtime::Net net;
     std::deque<runtime::Borrowed> borrowed; // a deque: its elements never move

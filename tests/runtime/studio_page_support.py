@@ -36,15 +36,22 @@ def seen(page: Page) -> np.ndarray:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    more: dict[str, str] = {}
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
+    def end_headers(self) -> None:
+        for name, value in self.more.items():
+            self.send_header(name, value)
+        super().end_headers()
+
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a folder at a plain file server."""
-    handler = functools.partial(Quiet, directory=os.fspath(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def served(folder: Path, headers: dict[str, str] | None = None) -> Iterator[str]:
+    """The address of a folder at a plain file server, which adds these headers to what it answers."""
+    kind = type("Quiet", (Quiet,), {"more": headers or {}})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(kind, directory=os.fspath(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()

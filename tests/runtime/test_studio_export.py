@@ -23,15 +23,13 @@ from runtime.run import main as run
 from runtime.seeds import latent as latent_of
 from runtime.studio.__main__ import main
 from runtime.studio.export import PAGE
+from runtime.studio.export import WASM as EXPORTED
 from runtime.studio.painter import KEYS
 
 WASM = os.environ.get("NCNN_BUILDER_WASM")
 IDENTITY = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
-BUILT = {
-    f"{form}.{kind}": data
-    for form in ("engine", "engine-relaxed")
-    for kind, data in (("js", b"export default 1;"), ("wasm", b"\0asm"))
-}
+BUILT = {name: b"\0asm" if name.endswith(".wasm") else b"export default 1;" for name in EXPORTED}
+ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
 
 def built(directory: Path) -> str:
@@ -186,6 +184,24 @@ def test_numbers_and_pictures_of_the_native_runtime(site: tuple[str, Path], page
                 assert image.text["ncnn-builder model_sha256"] == digest == model.manifest.digest  # type: ignore[attr-defined]
             assert np.abs(np.array(levels).reshape(shape) - want).max() <= 1, recipe
             assert command == said
+
+
+@pytest.mark.page
+def test_threads_where_the_page_is_isolated(site: tuple[str, Path], page: Any, browser: Any) -> None:
+    with served(site[1] / "site", ISOLATED) as address:
+        isolated = browser.new_page()
+        wrong = watched(isolated, address)
+        asked: list[str] = []
+        isolated.on("request", lambda request: asked.append(request.url.removeprefix(address)))
+        isolated.goto(address)
+        isolated.evaluate("import('./wasm.js').then(({WasmEngine}) => { window.engine = new WasmEngine(); })")
+        for name, more in (("faces", {}), ("tiny", {"class": "2"})):
+            recipe = {"mode": "image", "seeds": "7", "trunc": "0.5", **more}
+            want, got = numbers(page, name, recipe), numbers(isolated, name, recipe)
+            assert got.shape == want.shape and np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
+        isolated.close()
+    assert "wasm/engine-threads-relaxed.js" in asked and "wasm/engine-relaxed.js" not in asked
+    assert [line for line in wrong if "Multiple readback" not in line] == []
 
 
 @pytest.mark.page

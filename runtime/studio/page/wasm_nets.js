@@ -5,7 +5,7 @@
  * @typedef {{sizes: number[], values: Float32Array}} Tensor
  *
  * What emscripten makes of engine.cpp, as far as it is used here.
- * @typedef {{HEAPU8: Uint8Array<ArrayBuffer>, HEAPF32: Float32Array<ArrayBuffer>, HEAP32: Int32Array<ArrayBuffer>,
+ * @typedef {{HEAPU8: Uint8Array<ArrayBuffer>, wasmMemory?: WebAssembly.Memory,
  *   FS: {writeFile(path: string, data: Uint8Array): void, unlink(path: string): void},
  *   stringToUTF8(text: string, to: number, most: number): void, lengthBytesUTF8(text: string): number,
  *   UTF8ToString(from: number): string, _malloc(size: number): number, _free(from: number): void,
@@ -38,13 +38,28 @@ export class Nets {
 
   /** Fetches and starts what emscripten has built: the form that was asked for, or this browser is fastest with. */
   static async load(form = self.name) {
-    form ||= WebAssembly.validate(RELAXED) ? "engine-relaxed" : "engine";
+    form ||= `engine${self.crossOriginIsolated ? "-threads" : ""}${WebAssembly.validate(RELAXED) ? "-relaxed" : ""}`;
     const address = new URL(`wasm/${form}.js`, import.meta.url).href;
     /** @type {string[]} */
     const printed = [];
     const { default: start } = await import(address);
     const module = await start({ printErr: (/** @type {string} */ line) => printed.push(line), print: () => {} });
     return new Nets(module, printed);
+  }
+
+  // The memory as it is now. It grows, and where another thread has made it grow HEAPU8 does not know: the forms with
+  // threads show the memory itself.
+  get memory() {
+    return this.module.wasmMemory?.buffer ?? this.module.HEAPU8.buffer;
+  }
+  get bytes() {
+    return new Uint8Array(this.memory);
+  }
+  get floats() {
+    return new Float32Array(this.memory);
+  }
+  get ints() {
+    return new Int32Array(this.memory);
   }
 
   /**
@@ -73,7 +88,7 @@ export class Nets {
     return this.within((room) => {
       const at = room.take(4 * count);
       this.module._engine_normal(seed, count, at);
-      return this.module.HEAPF32.slice(at / 4, at / 4 + count);
+      return this.floats.slice(at / 4, at / 4 + count);
     });
   }
 
@@ -83,7 +98,7 @@ export class Nets {
       const channels = sizes[0] ?? 1;
       const [from, to] = [room.floats(values), room.take(values.length)];
       this.check(this.module._engine_levels(from, channels, values.length / channels, to));
-      return this.module.HEAPU8.slice(to, to + values.length);
+      return this.bytes.slice(to, to + values.length);
     });
   }
 
@@ -105,7 +120,7 @@ export class Nets {
    * @param {(room: Room) => T} work
    */
   within(work) {
-    const room = new Room(this.module);
+    const room = new Room(this);
     try {
       return work(room);
     } finally {
@@ -119,9 +134,10 @@ class Room {
   /** @type {number[]} */
   #taken = [];
 
-  /** @param {Module} module */
-  constructor(module) {
-    this.module = module;
+  /** @param {Nets} nets */
+  constructor(nets) {
+    this.nets = nets;
+    this.module = nets.module;
   }
 
   /** @param {number} bytes */
@@ -143,14 +159,14 @@ class Room {
   /** @param {Float32Array} values */
   floats(values) {
     const at = this.take(4 * values.length);
-    this.module.HEAPF32.set(values, at / 4);
+    this.nets.floats.set(values, at / 4);
     return at;
   }
 
   /** @param {number[]} values */
   ints(values) {
     const at = this.take(4 * values.length);
-    this.module.HEAP32.set(values, at / 4);
+    this.nets.ints.set(values, at / 4);
     return at;
   }
 
@@ -177,7 +193,7 @@ export class Net {
     return nets.within((room) => {
       const at = room.take(16);
       const count = nets.check(nets.module._engine_input(handle, room.text(name), at));
-      return Array.from(nets.module.HEAP32.slice(at / 4, at / 4 + count));
+      return Array.from(nets.ints.slice(at / 4, at / 4 + count));
     });
   }
 
@@ -203,10 +219,10 @@ export class Net {
         if (count !== layers) throw new NetError(`the net has other layers than its text: expected ${layers}, got ${count}`);
         const at = room.take(8 * count), sizes = room.take(16);
         const problem = module._engine_walk(handle, at) < 0 ? nets.error().message : "";
-        const seconds = problem ? [] : Array.from(new Float64Array(module.HEAPU8.slice(at, at + 8 * count).buffer));
+        const seconds = problem ? [] : Array.from(new Float64Array(nets.bytes.slice(at, at + 8 * count).buffer));
         const shapes = blobs.map((name) => nets.within((own) => {
           const rank = nets.check(module._engine_walked(handle, own.text(name), sizes));
-          return Array.from(module.HEAP32.slice(sizes / 4, sizes / 4 + rank));
+          return Array.from(nets.ints.slice(sizes / 4, sizes / 4 + rank));
         }));
         return { seconds, shapes, problem };
       } finally {
@@ -239,11 +255,11 @@ export class Net {
         const at = room.take(16);
         return outputs.map((_, i) => {
           const count = nets.check(module._engine_sizes(handle, i, at));
-          const sizes = Array.from(module.HEAP32.slice(at / 4, at / 4 + count));
+          const sizes = Array.from(nets.ints.slice(at / 4, at / 4 + count));
           const length = sizes.reduce((product, size) => product * size, 1);
           const to = room.take(4 * length);
           module._engine_values(handle, i, to);
-          return { sizes, values: module.HEAPF32.slice(to / 4, to / 4 + length) };
+          return { sizes, values: nets.floats.slice(to / 4, to / 4 + length) };
         });
       } finally {
         module._engine_forget(handle);
