@@ -15,6 +15,8 @@ import re
 import tarfile
 import zlib
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -179,7 +181,7 @@ class Database(Source):
             head = file.read(20)
         if head[16:] != MAGIC:
             raise DatasetError(f"data {path}: {DATABASE} is no LMDB database, or of a machine with another byte order")
-        with self._environment().begin() as transaction:
+        with self._transaction() as transaction:
             self._keys = {_title(key): key for key in transaction.cursor().iternext(keys=True, values=False)}
         self.names = self.files = list(self._keys)
         if not self.names:
@@ -199,6 +201,17 @@ class Database(Source):
             self._env = os.getpid(), opened
         return self._env[1]
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        environment = self._environment()
+        import lmdb
+
+        try:
+            with environment.begin() as transaction:
+                yield transaction
+        except lmdb.Error as error:
+            raise DatasetError(f"data {self.path}: a damaged {DATABASE}: {error}") from None
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_env": None}
 
@@ -206,7 +219,7 @@ class Database(Source):
         return io.BytesIO(self.read(name))
 
     def read(self, name: str) -> bytes:
-        with self._environment().begin() as transaction:
+        with self._transaction() as transaction:
             found = transaction.get(self._keys[name])
         if found is None:
             raise DatasetError(f"data {self.path}: {name} is no more in it")

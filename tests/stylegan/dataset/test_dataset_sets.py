@@ -141,6 +141,10 @@ def test_lsun(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     middle = Image.fromarray(pictures[0][:, 8:32]).resize((16, 16), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(found[0], np.asarray(middle))
     assert open_source("church_lmdb").names[0] == b"\x00../x".hex()
+    whole = Path("church_lmdb/data.mdb").read_bytes()
+    Path("church_lmdb/data.mdb").write_bytes(whole[:8192] + bytes(len(whole) - 8192))  # all but the two first pages
+    assert main(["church_lmdb", "d.zip", "--resolution", "16x16", "--crop", "center", "-q"]) == 2
+    assert "data church_lmdb: a damaged data.mdb: " in capsys.readouterr().err and not Path("d.zip").exists()
 
 
 class Evil:
