@@ -9,6 +9,7 @@ OpenMP's threads wait awake.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = get_config(options.cfg)
     except ConfigError as error:
         p.error(str(error))
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # how idle the machine was
     spec = {"name": options.cfg, "family": config.family, "init_kwargs": config.init_kwargs}
     try:
         rows = measure(spec, options.target, sorted(set(options.threads)), options.spin, options.rounds)
@@ -106,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(table(rows))
     out = options.out or Path(__file__).parent / "results" / f"{options.cfg}_loaded.json"
     whole = {"format": f"{report.FORMAT}-loaded", "format_version": 1, "cfg": options.cfg, "target": options.target}
-    report.write_json({**whole, "commit": report.commit(), "machine": report.machine(), "rows": rows}, out)
+    where = {"commit": report.commit(), "machine": report.machine(), "load_before": load}
+    report.write_json({**whole, **where, "rows": rows}, out)
     print(f"\nwritten: {out}")
     return 0
 
