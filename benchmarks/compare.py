@@ -39,9 +39,17 @@ def parser() -> Parser:
     p.add_argument("--cfg", default="v2ada_512_afhqcat", metavar="NAME", help="default %(default)s")
     p.add_argument("--threads", type=positive, default=2, help="default 2")
     p.add_argument("--rounds", type=positive, default=5, help="pictures of each contender (default 5)")
+    p.add_argument(
+        "--processor", action="store_true", help="seconds of the processor, for a machine with other work: --threads 1"
+    )
     p.add_argument("--only", metavar="NAMES", help=f"contenders, separated by commas; {FIRST} is always in")
     p.add_argument("--list", action="store_true", help="list the contenders, and what they need that is not there")
-    p.add_argument("--out", type=Path, metavar="FILE", help="default benchmarks/results/CFG.json")
+    p.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default benchmarks/results/CFG.json, with --processor CFG_processor.json",
+    )
     p.add_argument("--chart", type=Path, metavar="PNG", help="the chart (default: the JSON's name with .png)")
     p.add_argument(
         "--sweep", choices=sweep.KINDS, help="the second table: how time grows with the resolution or the threads"
@@ -59,9 +67,11 @@ def choose(only: str | None, default: Sequence[str] | None = None) -> list[Conte
     return [row for name, row in known.items() if name in names or name == FIRST]
 
 
-def compare(spec: dict[str, Any], chosen: list[Contender], threads: int, number: int, out: Path, png: Path) -> bool:
+def compare(
+    spec: dict[str, Any], chosen: list[Contender], threads: int, number: int, out: Path, png: Path, clock: str
+) -> bool:
     """Measure, print, write. False where no contender made a picture."""
-    rows = rounds.measure(spec, chosen, threads, number, rounds.progress)
+    rows = rounds.measure(spec, chosen, threads, number, rounds.progress, clock)
     result = report.as_json(
         {
             "cfg": spec["name"],
@@ -69,11 +79,13 @@ def compare(spec: dict[str, Any], chosen: list[Contender], threads: int, number:
             "init_kwargs": spec["init_kwargs"],
             "threads": threads,
             "rounds": number,
+            "clock": clock,
         },
         rows,
     )
     report.write_json(result, out)
-    print(f"{spec['name']}, {threads} threads, {result['machine']['cpu']}, median of {number}\n")
+    of = " of the processor" if clock == "processor" else ""
+    print(f"{spec['name']}, {threads} threads, {result['machine']['cpu']}, seconds{of}, median of {number}\n")
     print(report.table(rows))
     print(f"\n{report.ratios(rows)}\n\nwritten: {out}")
     chart.try_to_draw(lambda: chart.bars(result, png), png)
@@ -87,19 +99,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in contenders().values():
             print(row.name + (f"  (not installed: {', '.join(row.missing)})" if row.missing else ""))
         return 0
+    if args.processor and (args.threads != 1 or args.sweep):
+        p.error("--processor adds up what all threads do: it is for --threads 1, without --sweep")
     try:
         config = get_config(args.cfg)
         chosen = choose(args.only, sweep.DEFAULT if args.sweep else None)
     except (ConfigError, ValueError) as error:
         p.error(str(error))
     spec = {"name": config.name, "family": config.family, "init_kwargs": dict(config.init_kwargs)}
-    suffix = f"_by_{args.sweep}" if args.sweep else ""
+    suffix = f"_by_{args.sweep}" if args.sweep else "_processor" if args.processor else ""
     out = args.out or RESULTS / f"{config.name}{suffix}.json"
     png = args.chart or out.with_suffix(".png")
     if args.sweep:
         done = sweep.sweep(args.sweep, spec, chosen, args.threads, args.rounds, out, png)
     else:
-        done = compare(spec, chosen, args.threads, args.rounds, out, png)
+        done = compare(spec, chosen, args.threads, args.rounds, out, png, rounds.CLOCKS[1 if args.processor else 0])
     return 0 if done else 1
 
 

@@ -30,6 +30,8 @@ from benchmarks.contenders import FIRST, Contender
 MEMORY_SHARE = 0.5
 PREPARE_LIMIT = 1200
 PICTURE_LIMIT = 600
+CLOCKS = ("seconds", "processor")
+"""What a worker's answer says: seconds by the clock, or of the processor."""
 Say = Callable[[str], None]
 
 
@@ -134,8 +136,10 @@ def prepare(folder: Path, artefacts: Iterable[str], say: Say) -> dict[str, str]:
     return failures
 
 
-def measure(spec: dict[str, Any], chosen: Iterable[Contender], threads: int, rounds: int, say: Say) -> list[Row]:
-    """Rows in the order of `chosen`. spec: {"name", "family", "init_kwargs"}."""
+def measure(
+    spec: dict[str, Any], chosen: Iterable[Contender], threads: int, rounds: int, say: Say, clock: str = CLOCKS[0]
+) -> list[Row]:
+    """Rows in the order of `chosen`. spec: {"name", "family", "init_kwargs"}. clock: one of CLOCKS."""
     rows = [Row(contender) for contender in chosen]
     for row in rows:
         if row.contender.missing:
@@ -147,12 +151,12 @@ def measure(spec: dict[str, Any], chosen: Iterable[Contender], threads: int, rou
         failures = prepare(folder, ["weights", *wanted], say)
         for row in rows:
             row.failed = row.failed or failures.get("weights") or failures.get(row.contender.artefact)
-        _run(rows, folder, threads, rounds, say)
+        _run(rows, folder, threads, rounds, say, clock)
         _compare(rows, folder)
     return rows
 
 
-def _run(rows: list[Row], folder: Path, threads: int, rounds: int, say: Say) -> None:
+def _run(rows: list[Row], folder: Path, threads: int, rounds: int, say: Say, clock: str) -> None:
     alive: dict[str, Worker] = {}
     budget = MEMORY_SHARE * _free_mb()
     try:
@@ -160,13 +164,13 @@ def _run(rows: list[Row], folder: Path, threads: int, rounds: int, say: Say) -> 
             for row in rows:
                 if not row.failed:
                     say(f"round {turn + 1} of {rounds}: {row.contender.name}")
-                    budget -= _turn(row, folder, threads, alive, budget)
+                    budget -= _turn(row, folder, threads, alive, budget, clock)
     finally:
         for worker in alive.values():
             worker.close()
 
 
-def _turn(row: Row, folder: Path, threads: int, alive: dict[str, Worker], budget: float) -> float:
+def _turn(row: Row, folder: Path, threads: int, alive: dict[str, Worker], budget: float, clock: str) -> float:
     """One picture of one contender. Returns the memory that it goes on holding, beyond what it held."""
     name = row.contender.name
     worker = alive.get(name)
@@ -181,7 +185,7 @@ def _turn(row: Row, folder: Path, threads: int, alive: dict[str, Worker], budget
         if not row.seconds:
             row.peak_mb = answer["peak_mb"]
             worker.save(_picture(folder, name))
-        row.seconds.append(answer["seconds"])
+        row.seconds.append(answer[clock])
         if name not in alive and answer["peak_mb"] <= budget:
             alive[name] = worker
             held = answer["peak_mb"]

@@ -1,8 +1,9 @@
 """One contender in a process of its own: `python -m benchmarks.worker FOLDER LOADER ARTEFACT THREADS`.
 
 It speaks JSON, a line each: {"load_s"} when the model is loaded; then, for each line of its input, "picture" ->
-{"seconds", "peak_mb"} and "save FILE" -> {}. The end of its input ends it. Loading is reading the file and building
-the model; importing the framework before that is not in it.
+{"seconds", "processor", "peak_mb"} and "save FILE" -> {}. The end of its input ends it. seconds: by the clock;
+processor: of the processor, of all threads together. Loading is reading the file and building the model; importing the
+framework before that is not in it.
 """
 
 from __future__ import annotations
@@ -168,10 +169,10 @@ def main(folder: str, loader: str, artefact: str, threads: str) -> None:
             np.save(rest, np.asarray(result, np.float32))
             answer()
             continue
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.process_time()
         result = picture()
-        seconds = time.perf_counter() - start
-        answer(seconds=seconds, peak_mb=peak_mb())
+        seconds, processor = time.perf_counter() - start, time.process_time() - spent
+        answer(seconds=seconds, processor=processor, peak_mb=peak_mb())
 
 
 def peak_mb() -> float:

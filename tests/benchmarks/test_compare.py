@@ -31,6 +31,7 @@ def test_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert {"commit", "machine", "init_kwargs", "family"} < set(result)
     assert (result["format"], result["cfg"], result["threads"], result["rounds"]) == (report.FORMAT, TINY, 1, 1)
+    assert result["clock"] == "seconds"
     assert result["machine"]["versions"]["torch"]
     rows = {row["name"]: row for row in result["contenders"]}
     assert list(rows) == ["torch eager", "torch eager (static)", "ours: fused"]
@@ -56,8 +57,8 @@ def test_a_contender_that_fails_is_a_row(
         contenders.Contender("slow", "torch_eager", "weights", load_limit=0.01),
     ]
     monkeypatch.setattr(compare, "contenders", lambda: {row.name: row for row in rows})
-    code, result = run(tmp_path)
-    assert code == 0
+    code, result = run(tmp_path, "--processor")
+    assert code == 0 and result["clock"] == "processor"
     failed = {row["name"]: row["failed"] for row in result["contenders"]}
     assert failed.pop("torch eager") is None
     assert failed["absent"] == 'not installed: no_such_package (pip install -e ".[bench]")'
@@ -77,6 +78,8 @@ def test_a_contender_that_fails_is_a_row(
         (["--rounds", "0"], "at least 1"),
         (["--threads", "two"], "at least 1"),
         (["--sweep", "colour"], "colour"),
+        (["--processor"], "for --threads 1"),
+        (["--processor", "--threads", "1", "--sweep", "resolution"], "without --sweep"),
     ],
 )
 def test_wrong_command_lines(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
