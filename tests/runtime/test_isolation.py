@@ -176,11 +176,14 @@ def test_a_crash_names_the_layer(tmp_path: Path, number: signal.Signals) -> None
 
 def test_a_layer_without_end_meets_the_timeout(tmp_path: Path) -> None:
     files = write_net(tmp_path, "Input in_a 0 1 a", "Input in_b 0 1 b", "MatMul long 2 1 a b y")
-    net = Net(*files, threads=1, isolate=True, timeout=4)
+    net = Net(*files, threads=1, isolate=True, timeout=600)  # to start a process takes a while beside other work
     net.run(SMALL)
     endless = np.ones((9000, 9000), np.float32)
+    assert isinstance(net._net, IsolatedNet)
+    net._net._timeout = 5
     with pytest.raises(CrashError, match=r"layer long \(MatMul\): the net was stopped while it ran: .*timeout"):
         net.run({"a": endless, "b": endless})
+    net._net._timeout = 600
     assert net.run(SMALL)["y"].shape == (2, 4)
 
 
