@@ -191,26 +191,33 @@ void Conv::rows_of(const float* weights, int group, const float** rows) const
     }
 }
 
+ConvNumbers ConvNumbers::of(const ncnn::Option& opt)
+{
+    return {opt.use_fp16_arithmetic, opt.use_fp16_storage, opt.use_bf16_packed ? bf16_kernels() : nullptr};
+}
+
 int Conv::create(const ncnn::Layer& layer, ncnn::Mat& weight, const ncnn::Option& opt)
 {
     if (weight.empty())
         return fail(layer, "has no weights: load_model was not called or failed");
-    if (prepare(weight, opt.use_winograd_convolution, *fir_kernels()[0], opt.use_fp16_arithmetic,
-                opt.use_fp16_storage) != 0)
+    if (prepare(weight, opt.use_winograd_convolution, *fir_kernels()[0], ConvNumbers::of(opt)) != 0)
         return fail(layer, "out of memory for the weights");
     weight.release();
     return 0;
 }
 
-int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half, bool narrow)
+int Conv::prepare(const float* weights, bool winograd, const FirKernels& kernels, const ConvNumbers& numbers)
 {
+    const bool many = outputs > kConvFew; // few take the weights as floats
+    const ConvKernels* bf16 = many ? numbers.bf16 : nullptr;
     kernels_ = &conv_kernels(kernels);
     choose(winograd);
-    late_ = transforms_late();
-    half = half && !tiles_.transform && outputs > kConvFew; // few take the weights as floats
-    const ConvKernels& conv = conv_kernels(kernels, half);
+    late_ = !bf16 && transforms_late(); // in bfloat16 transformed weights are half as large
+    const bool half = numbers.half && !tiles_.transform && many;
+    const ConvKernels& conv = bf16 ? *bf16 : conv_kernels(kernels, half);
     kernels_ = &conv;
-    if (narrow && conv.gemm_narrow && outputs > kConvFew)
+    weight_rows_ = inputs;
+    if (bf16 || (many && numbers.narrow && conv.gemm_narrow))
         return prepare_narrow(weights, kernels);
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
     const size_t matrix = (size_t)inputs * groups * kConvLanes;
@@ -247,14 +254,17 @@ static float scale_for_half(const float* weights, size_t count)
     return std::ldexp(1.f, std::max(-100, std::min(10 - exponent, 100)));
 }
 
-// The same in float16: of 16 outputs at once there are floats too.
+// The same in 16 bits: of 16 outputs at once there are floats too.
 int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
 {
     const int groups = (outputs + kConvLanes - 1) / kConvLanes;
-    const size_t matrix = (size_t)inputs * groups * kConvLanes;
+    const int depth = kernels_->depth;
+    weight_rows_ = (inputs + depth - 1) / depth * depth;
+    const size_t matrix = (size_t)weight_rows_ * groups * kConvLanes;
     const size_t own = (size_t)inputs * kConvLanes;
     weights_.create((int)matrix, kept_matrices(), (size_t)2u);
-    weight_scale_ = scale_for_half(weights, (size_t)outputs * inputs * kernel_h * kernel_w);
+    if (depth == 1) // bfloat16 has the exponents of floats
+        weight_scale_ = scale_for_half(weights, (size_t)outputs * inputs * kernel_h * kernel_w);
     const int threads = std::min(ncnn::get_omp_num_threads(), groups);
     ncnn::Mat floats((int)(own * kept_matrices()), threads);
     if (weights_.empty() || floats.empty())
@@ -268,14 +278,13 @@ int Conv::prepare_narrow(const float* weights, const FirKernels& kernels)
         kernels_->weights(kept_transform(), tiles_.points, kernel_h * kernel_w, rows, inputs, made,
                           (ptrdiff_t)own, kConvLanes);
         const int first = group / panel_groups * panel_groups; // of its panel
-        const size_t width = (size_t)std::min(panel_groups, groups - first) * kConvLanes;
-        for (int k = 0; k < kept_matrices(); k++) {
-            uint16_t* to = weights_.row<uint16_t>(k) + (size_t)first * own + (group - first) * kConvLanes;
-            for (int i = 0; i < inputs; i++, made += kConvLanes, to += width) {
-                for (int lane = 0; lane < kConvLanes; lane++)
-                    made[lane] *= weight_scale_;
-                kernels_->narrow(made, to);
-            }
+        const int width = std::min(panel_groups, groups - first) * kConvLanes;
+        for (int k = 0; k < kept_matrices(); k++, made += own) {
+            uint16_t* to = weights_.row<uint16_t>(k) + (size_t)first * kConvLanes * weight_rows_ +
+                           (size_t)(group - first) * kConvLanes * depth;
+            for (size_t i = 0; i < own; i++)
+                made[i] *= weight_scale_;
+            kernels_->narrow(made, inputs, to, width);
         }
     }
     fir_ = &kernels;

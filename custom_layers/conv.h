@@ -73,6 +73,21 @@ struct ConvArguments {
     FirActivation activation;
 };
 
+// What a convolution may have in 16 bits, each where the processor can; outputs that are few have nothing.
+struct ConvNumbers {
+    // Products of pixels that are multiplied as they are in float16: Winograd's values are so different that
+    // 3 % of the result would be wrong.
+    bool half = false;
+    // Weights in float16, which are widened on the way: products and sums stay floats.
+    bool narrow = false;
+    // Weights and values in bfloat16, products and sums in floats, by these kernels; null: not.
+    // bf16_kernels() has the processor's.
+    const ConvKernels* bf16 = nullptr;
+
+    // What ncnn's options ask for: use_fp16_arithmetic, use_fp16_storage, use_bf16_packed.
+    static ConvNumbers of(const ncnn::Option& opt);
+};
+
 class Conv
 {
 public:
@@ -113,12 +128,9 @@ public:
     int create(const ncnn::Layer& layer, ncnn::Mat& weight, const ncnn::Option& opt);
 
     // weights [outputs, inputs, kernel_h, kernel_w]. `winograd` false: products of pixels only. 0, or -1 when
-    // out of memory. half: products in half precision, where the processor has it, outputs are not few, and
-    // pixels are multiplied as they are: Winograd's values are so different that 3 % of the result would be
-    // wrong. narrow: weights are kept in float16 where the processor widens them on the way, as the products
-    // and sums stay floats.
-    int prepare(const float* weights, bool winograd, const FirKernels& kernels, bool half = false,
-                bool narrow = false);
+    // out of memory.
+    int prepare(const float* weights, bool winograd, const FirKernels& kernels,
+                const ConvNumbers& numbers = ConvNumbers());
     size_t weight_bytes() const { return weights_.total() * weights_.elemsize; } // that are kept
     bool late() const { return late_; } // transformed in each run, a part at a time
     bool prepared() const { return fir_ != nullptr; }
@@ -147,10 +159,11 @@ private:
     // What ConvKernels::weights takes of 16 outputs from there on.
     void rows_of(const float* weights, int group, const float** rows) const;
 
-    // Floats or float16 [matrix][panel][inputs][channels of the panel]; where they are transformed late, taps
-    // in place of matrices.
+    // Floats, float16 or bfloat16 [matrix][panel][inputs][channels of the panel], where the kernels say so in
+    // pairs of inputs; where they are transformed late, taps in place of matrices.
     ncnn::Mat weights_;
     float weight_scale_ = 1.f; // they are times this power of two, which is taken back from the sums
+    int weight_rows_ = 0;      // inputs, filled up to whole pairs
     int kept_matrices() const { return late_ ? kernel_h * kernel_w : tiles_.matrices; }
     const float* kept_transform() const { return late_ ? nullptr : tiles_.transform; }
 

@@ -65,14 +65,17 @@ struct ConvKernels {
     // floats on the next ones.
     void (*input)(ConvScheme scheme, int kernel_h, int kernel_w, const float* rows, ptrdiff_t row_step,
                   ptrdiff_t part_step, const float* scale, float* to, ptrdiff_t value_step, int tiles);
+    int depth; // input channels whose narrow weights lie side by side: 1 or 2
     // sums[g][t] (+)= sum over i < inputs of weights[i][16 * g ..] * values[i / 16][t][i % 16], g < groups.
     void (*gemm)(const float* weights, int groups, const float* values, ptrdiff_t value_step, int inputs,
                  float* sums, ptrdiff_t sum_step, int tiles, bool add);
-    // The same of weights in float16, which become floats as they are taken; null where that takes more than
-    // one instruction. narrow: 16 floats to it.
+    // The same of narrow weights. In float16 they become floats as they are taken; null where that takes more
+    // than one instruction. In bfloat16, where `gemm` is null, values become such, and products are of these.
     void (*gemm_narrow)(const uint16_t* weights, int groups, const float* values, ptrdiff_t value_step,
                         int inputs, float* sums, ptrdiff_t sum_step, int tiles, bool add);
-    void (*narrow)(const float* from, uint16_t* to);
+    // Weights of 16 output channels [inputs, 16] to narrow ones, [inputs / depth, step, depth]; what lies
+    // behind an odd number of inputs is zero.
+    void (*narrow)(const float* from, int inputs, uint16_t* to, int step);
     // Sums to tiles of pixels side by side.
     void (*output)(ConvScheme scheme, const float* sums, ptrdiff_t sum_step, float* rows, ptrdiff_t row_step,
                    int tiles);
@@ -105,5 +108,8 @@ const ConvKernels& conv_kernels(const FirKernels& fir, bool half = false);
 
 // Whether it has.
 bool have_half_kernels();
+
+// Those whose matrix product is in bfloat16, or null where the processor has no instructions for it.
+const ConvKernels* bf16_kernels();
 
 } // namespace custom_layers

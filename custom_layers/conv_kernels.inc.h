@@ -7,7 +7,9 @@
 #include <string.h>
 #if defined(__AVX512F__) || defined(__F16C__)
 #include <immintrin.h>
+#if !defined(KERNEL_BF16)
 #define KERNEL_NARROW
+#endif
 #endif
 #if defined(KERNEL_HALF)
 #include <arm_neon.h>
@@ -55,20 +57,24 @@ inline Vec load_weights(const uint16_t* from)
     return v;
 }
 
-void narrow(const float* from, uint16_t* to)
+void narrow(const float* from, int inputs, uint16_t* to, int step)
 {
-    for (int i = 0; i < kConvLanes; i += kWidth) {
+    for (int row = 0; row < inputs; row++, from += kConvLanes, to += step) {
+        for (int i = 0; i < kConvLanes; i += kWidth) {
 #if defined(__AVX512F__)
-        _mm256_storeu_si256((__m256i*)(to + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+            _mm256_storeu_si256((__m256i*)(to + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
 #else
-        _mm_storeu_si128((__m128i*)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
+            _mm_storeu_si128((__m128i*)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
 #endif
+        }
     }
 }
 #endif
 
 #if defined(KERNEL_HALF)
 #include "conv_half.inc.h"
+#elif defined(KERNEL_BF16)
+#include "conv_bf16.inc.h"
 #else
 template <typename Weight, int groups, int columns>
 void gemm_block(const Weight* weights, const float* values, ptrdiff_t value_step, int inputs, float* sums,
@@ -641,11 +647,19 @@ const ConvKernels KERNEL_JOIN(conv_kernels_, KERNEL_ISA) = {KERNEL_TEXT(KERNEL_I
                                                             nullptr,
 #endif
                                                             input,
+#if defined(KERNEL_BF16)
+                                                            2,
+                                                            nullptr,
+                                                            gemm<uint16_t>,
+                                                            narrow,
+#elif defined(KERNEL_NARROW)
+                                                            1,
                                                             gemm<float>,
-#if defined(KERNEL_NARROW)
                                                             gemm<uint16_t>,
                                                             narrow,
 #else
+                                                            1,
+                                                            gemm<float>,
                                                             nullptr,
                                                             nullptr,
 #endif

@@ -135,7 +135,7 @@ void ConvRun::multiply(const ConvProduct& product, int panel, const float* late,
                        int tiles) const
 {
     const int group = panel * panel_groups_;
-    const size_t at = (size_t)group * kConvLanes * conv_.inputs;
+    const size_t at = (size_t)group * kConvLanes * conv_.weight_rows_;
     const int groups = std::min(panel_groups_, out_groups_ - group);
     const float* values = m.values + product.value * value_step_;
     float* sums = m.sums + product.sum * sum_step_ + slot * sums_step_;

@@ -19,6 +19,9 @@ extern const ConvKernels conv_kernels_avx512;
 #ifdef KERNELS_HAVE_ASIMDHP
 extern const ConvKernels conv_kernels_asimdhp;
 #endif
+#ifdef KERNELS_HAVE_AVX512BF16
+extern const ConvKernels conv_kernels_avx512bf16;
+#endif
 
 // A module of WebAssembly is taken whole or not at all: these kernels are there where they were linked.
 #ifdef KERNELS_HAVE_RELAXED
@@ -73,6 +76,15 @@ bool have_half_kernels()
 #else
     return false;
 #endif
+}
+
+const ConvKernels* bf16_kernels()
+{
+#ifdef KERNELS_HAVE_AVX512BF16
+    if (ncnn::cpu_support_x86_avx512() && ncnn::cpu_support_x86_avx512_bf16())
+        return &conv_kernels_avx512bf16;
+#endif
+    return nullptr;
 }
 
 const ConvKernels& conv_kernels(const FirKernels& fir, bool half)

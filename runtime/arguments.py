@@ -94,6 +94,7 @@ class Request:
     out: str | None = None
     threads: int | None = None
     fp16: bool = False
+    bf16: bool = False
     isolate: bool = os.name == "posix"
     quiet: bool = False
 

@@ -386,6 +386,12 @@ KEYS = {
         "fp16=true",
         "convolutions multiply in half precision, where the processor can: 64-bit ARM, from\nARMv8.2 on",
     ),
+    "bf16": Key(
+        truth,
+        "bf16=true",
+        "convolutions multiply in bfloat16, where the processor can: x86 with AVX-512-BF16;\n"
+        "1.2 to 1.4 times as fast, a picture is 45 to 56 dB from its own",
+    ),
     "isolate": Key(
         truth,
         "isolate=false",

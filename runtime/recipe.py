@@ -18,7 +18,7 @@ PREFIX = "ncnn-builder "  # of the keywords, beside which other programs may put
 FIELDS = (
     *("mode", "model", "model_sha256", "seeds", "rows", "cols", "mix", "styles", "weight", "blend", "trunc", "cutoff"),
     *("class", "noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles"),
-    *("edit", "edit_sha256", "layers", "grid", "fp16"),
+    *("edit", "edit_sha256", "layers", "grid", "fp16", "bf16"),
     *("stops", "keyframes", "shuffle", "walk", "path", "speed", "script"),
     *("frames", "fps", "loop", "ease", "frame", "command"),
 )

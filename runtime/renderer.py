@@ -18,7 +18,7 @@ from .factorisation import directions
 from .keys import ALL_STYLES, Blend
 from .manifest import Manifest
 from .model import Model, RandomWeightsWarning, to_picture
-from .net import check_threads, half_precision
+from .net import bf16_products, check_threads, half_precision
 from .pictures import Picture
 from .seeds import W_AVG, Latent, Seed, read_latent
 from .stopping import check_stop
@@ -63,7 +63,7 @@ class Renderer:
 
         total = model.synthesis_net.threads if model else check_threads(request.threads)
         threads, self._at_once = share_threads(total, pictures, manifest.img_resolution)
-        self.model = model or load(manifest, threads, request.isolate, request.fp16)
+        self.model = model or load(manifest, threads, request.isolate, request.fp16, request.bf16)
         if self.model.warning and not request.quiet:
             print(f"warning: {self.model.warning}", file=sys.stderr)
         self._check_noise()
@@ -208,10 +208,10 @@ class Renderer:
             )
 
 
-def load(manifest: Manifest, threads: int | None, isolate: bool, fp16: bool = False) -> Model:
+def load(manifest: Manifest, threads: int | None, isolate: bool, fp16: bool = False, bf16: bool = False) -> Model:
     """The model without the warning that its weights are random: Model.warning says it.
 
-    fp16: products in half precision. Raises UsageError where the processor does not have it.
+    fp16, bf16: products in half precision, in bfloat16. Raises UsageError where the processor does not have it.
     """
     if fp16 and not half_precision():
         raise UsageError(
@@ -219,6 +219,12 @@ def load(manifest: Manifest, threads: int | None, isolate: bool, fp16: bool = Fa
             expected="64-bit ARM with asimdhp (ARMv8.2)",
             fix="Leave it out",
         )
+    if bf16 and not bf16_products():
+        raise UsageError(
+            "bf16=true: this processor does not multiply in bfloat16",
+            expected="x86-64 with AVX-512-BF16 (Zen 4, Cooper Lake, Sapphire Rapids and later)",
+            fix="Leave it out",
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RandomWeightsWarning)
-        return Model(manifest.path, threads=threads, isolate=isolate, fp16_arithmetic=fp16)
+        return Model(manifest.path, threads=threads, isolate=isolate, fp16_arithmetic=fp16, bf16_arithmetic=bf16)

@@ -19,6 +19,7 @@ SWITCHES: dict[str, str | None] = {
     # There is a bit, but ncnn hands a masked layer behind others bf16 numbers as if they were float32, and it crashes:
     # convert_layout() in net.cpp converts only for layers whose own options have bf16.
     "bf16_storage": None,
+    "bf16_arithmetic": "bf16",
     "vulkan": "vulkan",
 }
 """Switch -> the feature of the mask (features.FEATURES) that turns it off for one layer; None: no bit does.
@@ -44,6 +45,7 @@ class Options:
     packing: bool = True
     threads: int = 2
     vulkan: bool = False
+    bf16_arithmetic: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Options:
@@ -84,7 +86,7 @@ class Options:
         fp32: 1e-4, ten times what whole networks show; 1e-3 on a GPU, which may add in another order and has a quicker
         exp(). Numbers of 11 bits (fp16) or 8 (bf16) after some tens of layers.
         """
-        if self.bf16_storage:
+        if self.bf16_storage or self.bf16_arithmetic:
             return 1e-1
         if self.fp16_storage or self.fp16_packed or self.fp16_arithmetic:
             return 2e-2

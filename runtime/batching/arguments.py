@@ -42,7 +42,7 @@ MIXING = ("styles", "weight")
 OF_THE_PICTURE = (
     *("model", "trunc", "cutoff", "mix", *MIXING, "class"),
     *("noise", "noise_seed", "noise_strength", "rotate", "translate", "zoom", "move", "move_styles"),
-    *("edit", "layers", "fp16"),
+    *("edit", "layers", "fp16", "bf16"),
 )
 """Keys of runtime.run, which mean the same here."""
 HELP = {

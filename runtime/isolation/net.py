@@ -29,8 +29,8 @@ Result = TypeVar("Result")
 RUN, MEMORY, TIMES = 0, 1, 2  # of Ask in src/serve.cpp
 HEADER = 4096  # bytes before inputs and outputs: the number of the layer that runs
 ALIGNMENT = 64  # of arrays; as many bytes behind each may be read by ncnn
-FLAGS = ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage", "winograd", "sgemm", "packing", "lightmode",
-         "vulkan", "guard", "any_shape")  # fmt: skip
+FLAGS = ("fp16_storage", "fp16_packed", "fp16_arithmetic", "bf16_storage", "bf16_arithmetic", "winograd", "sgemm",
+         "packing", "lightmode", "vulkan", "guard", "any_shape")  # fmt: skip
 
 
 class Caller:

@@ -10,10 +10,10 @@ using runtime::Kind;
 namespace stylegan
 {
 
-const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS [KEY=VALUE...] [--fp16]
-       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE... [KEY=VALUE...] [--fp16]
-       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B... NETS blend=LIST [KEY=VALUE...] [--fp16]
-       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS [KEY=VALUE...] [--fp16]
+const char* const usage = R"(usage: stylegan 0 Z_DIM NUM_WS TRUNC SEED NETS [KEY=VALUE...] [--fp16|--bf16]
+       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS STYLE... [KEY=VALUE...] [--fp16|--bf16]
+       stylegan 1 Z_DIM NUM_WS TRUNC SEED_A SEED_B... NETS blend=LIST [KEY=VALUE...] [--fp16|--bf16]
+       stylegan 2 Z_DIM NUM_WS TRUNC SEED_A SEED_B NETS FRAMES FPS [KEY=VALUE...] [--fp16|--bf16]
 
 Pictures of a StyleGAN that was exported to ncnn, into the working directory:
 
@@ -29,6 +29,7 @@ Pictures of a StyleGAN that was exported to ncnn, into the working directory:
   STYLE           0 to NUM_WS - 1 (first: pose, last: colour)
   --fp16          convolutions multiply in half precision, where the processor
                   can: 64-bit ARM, from ARMv8.2 on
+  --bf16          the same in bfloat16: x86 with AVX-512-BF16
 
 keys, as of `python -m runtime.run`:
   blend=0-6:b,7:b0.3+c   what styles take of the second seed (b), the third (c) ...;
@@ -118,6 +119,8 @@ Request parse(const std::vector<std::string>& arguments)
     for (const std::string& argument : arguments) {
         if (argument == "--fp16")
             request.fp16 = true;
+        else if (argument == "--bf16")
+            request.bf16 = true;
         else if (is_control(argument))
             controls.push_back(argument);
         else
@@ -126,6 +129,10 @@ Request parse(const std::vector<std::string>& arguments)
     if (request.fp16 && !runtime::half_precision())
         throw Fault(Kind::option, "--fp16: this processor does not compute in half precision")
             .wants("64-bit ARM with asimdhp (ARMv8.2)")
+            .remedy("Leave it out");
+    if (request.bf16 && !runtime::bf16_products())
+        throw Fault(Kind::option, "--bf16: this processor does not multiply in bfloat16")
+            .wants("x86-64 with AVX-512-BF16 (Zen 4, Cooper Lake, Sapphire Rapids and later)")
             .remedy("Leave it out");
     Reader reader(places);
     const std::string& mode = reader.next("MODE");

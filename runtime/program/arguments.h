@@ -20,6 +20,7 @@ struct Request {
     int z_dim = 0, num_ws = 0;
     float trunc = 1;
     bool fp16 = false;
+    bool bf16 = false;
     std::vector<std::string> seeds; // one, or A and B; with blend= as many as there are
     Controls controls;
     Files files;
@@ -29,7 +30,7 @@ struct Request {
 };
 
 // `arguments` without the program's name. Raises a Fault (option) for a wrong number of arguments, or one
-// that is not what its place asks for, and for --fp16 where the processor does not have it.
+// that is not what its place asks for, and for --fp16 or --bf16 where the processor does not have it.
 Request parse(const std::vector<std::string>& arguments);
 
 } // namespace stylegan

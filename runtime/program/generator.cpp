@@ -18,12 +18,13 @@ using runtime::Shape;
 namespace stylegan
 {
 
-static runtime::Options options(bool fp16)
+static runtime::Options options(bool fp16, bool bf16)
 {
     runtime::Options options;
     options.threads = runtime::default_threads();
     options.memory_limit = runtime::memory_limit();
     options.fp16_arithmetic = fp16;
+    options.bf16_arithmetic = bf16;
     return options;
 }
 
@@ -102,10 +103,12 @@ static bool makes_levels(const Net& net)
     return false;
 }
 
-Generator::Generator(const Files& files, int z_dim, int num_ws, std::vector<float> turned, bool fp16)
+Generator::Generator(const Files& files, int z_dim, int num_ws, std::vector<float> turned, bool fp16,
+                     bool bf16)
     : num_ws(num_ws), transform(std::move(turned)), mapping_file(files.mapping_param),
-      synthesis_file(files.synthesis_param), mapping(files.mapping_param, files.mapping_bin, options(fp16)),
-      synthesis(files.synthesis_param, files.synthesis_bin, options(fp16))
+      synthesis_file(files.synthesis_param),
+      mapping(files.mapping_param, files.mapping_bin, options(fp16, bf16)),
+      synthesis(files.synthesis_param, files.synthesis_bin, options(fp16, bf16))
 {
     check_inputs(mapping, mapping_file, "mapping", {"z", "coeff"});
     std::vector<std::string> names = {"ws0", "ws1", "mixing"};

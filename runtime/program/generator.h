@@ -28,8 +28,8 @@ public:
     // Raises a Fault that says which file, and which layer of it, where one cannot be loaded, is another net
     // than its place asks for, has inputs that nobody fills (labels, open noise), or is of another z_dim or
     // num_ws. transform: [3, 3] for a network that was exported with --transform-input, which all others are
-    // without. fp16: products of convolutions in half precision.
-    Generator(const Files& files, int z_dim, int num_ws, std::vector<float> transform, bool fp16);
+    // without. fp16: products of convolutions in half precision; bf16: in bfloat16.
+    Generator(const Files& files, int z_dim, int num_ws, std::vector<float> transform, bool fp16, bool bf16);
 
     int styles() const { return num_ws; }
 

@@ -127,7 +127,8 @@ static void carry_out(const Request& request)
     const Controls& controls = request.controls;
     const auto files = read_directions(controls.edit);
     const Generator generator(request.files, request.z_dim, request.num_ws,
-                              controls.turns() ? controls.transform() : std::vector<float>(), request.fp16);
+                              controls.turns() ? controls.transform() : std::vector<float>(), request.fp16,
+                              request.bf16);
     std::vector<Style> ws;
     for (const std::string& seed : request.seeds)
         ws.push_back(generator.style(read_seed(seed, request.z_dim), request.trunc));

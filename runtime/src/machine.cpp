@@ -77,4 +77,6 @@ void give_back_heap(size_t bytes)
 
 bool half_precision() { return custom_layers::have_half_kernels(); }
 
+bool bf16_products() { return custom_layers::bf16_kernels() != nullptr; }
+
 } // namespace runtime

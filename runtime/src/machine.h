@@ -24,6 +24,9 @@ void give_back_heap(size_t bytes);
 // Whether our convolutions can multiply in half precision here: what Options::fp16_arithmetic asks for.
 bool half_precision();
 
+// Likewise in bfloat16: Options::bf16_arithmetic.
+bool bf16_products();
+
 // While one lives, OpenMP's loops of the calling thread that do not say how many threads they take, some of
 // those that prepare weights, take as many as this.
 class ThreadCount

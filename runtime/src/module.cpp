@@ -197,12 +197,13 @@ std::vector<std::string> layer_types()
 
 std::shared_ptr<runtime::Net> load(const std::filesystem::path& param, const std::filesystem::path& bin,
                                    int threads, bool fp16_storage, bool fp16_packed, bool fp16_arithmetic,
-                                   bool bf16_storage, bool winograd, bool sgemm, bool packing, bool lightmode,
-                                   bool vulkan, size_t memory_limit, bool guard, bool any_shape)
+                                   bool bf16_storage, bool bf16_arithmetic, bool winograd, bool sgemm,
+                                   bool packing, bool lightmode, bool vulkan, size_t memory_limit, bool guard,
+                                   bool any_shape)
 {
-    const runtime::Options options{threads,      fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage,
-                                   winograd,     sgemm,        packing,     lightmode,       vulkan,
-                                   memory_limit, guard,        any_shape};
+    const runtime::Options options{threads,         fp16_storage, fp16_packed, fp16_arithmetic, bf16_storage,
+                                   bf16_arithmetic, winograd,     sgemm,       packing,         lightmode,
+                                   vulkan,          memory_limit, guard,       any_shape};
     const auto loaded = std::make_shared<std::shared_ptr<runtime::Net>>();
     const py::gil_scoped_release release;
     runtime::in_background([=] { *loaded = std::make_shared<runtime::Net>(param, bin, options); },
@@ -242,13 +243,14 @@ PYBIND11_MODULE(_ncnn, m)
     m.def("default_threads", runtime::default_threads, "root"_a = "");
     m.def("memory_limit", runtime::memory_limit, "root"_a = "");
     m.def("half_precision", runtime::half_precision);
+    m.def("bf16_products", runtime::bf16_products);
 
     m.def("serve", serve, "control"_a);
 
     py::class_<runtime::Net, std::shared_ptr<runtime::Net>>(m, "Net")
         .def(py::init(&load), "param"_a, "bin"_a, py::kw_only(), "threads"_a, "fp16_storage"_a,
-             "fp16_packed"_a, "fp16_arithmetic"_a, "bf16_storage"_a, "winograd"_a, "sgemm"_a, "packing"_a,
-             "lightmode"_a, "vulkan"_a, "memory_limit"_a, "guard"_a, "any_shape"_a)
+             "fp16_packed"_a, "fp16_arithmetic"_a, "bf16_storage"_a, "bf16_arithmetic"_a, "winograd"_a,
+             "sgemm"_a, "packing"_a, "lightmode"_a, "vulkan"_a, "memory_limit"_a, "guard"_a, "any_shape"_a)
         .def("run", run, "inputs"_a, "outputs"_a)
         .def("times", times, "inputs"_a, "outputs"_a)
         .def("layers", layers)

@@ -30,7 +30,7 @@ std::unique_ptr<ncnn::Net> make_net(const Options& options)
     opt.use_fp16_packed = options.fp16_packed;
     opt.use_fp16_arithmetic = options.fp16_arithmetic;
     opt.use_bf16_storage = options.bf16_storage;
-    opt.use_bf16_packed = options.bf16_storage;
+    opt.use_bf16_packed = options.bf16_storage || options.bf16_arithmetic;
     opt.use_winograd_convolution = options.winograd;
     opt.use_sgemm_convolution = options.sgemm;
     opt.use_packing_layout = options.packing;

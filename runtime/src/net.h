@@ -24,6 +24,7 @@ namespace runtime
 struct Options {
     int threads = 1;
     bool fp16_storage = false, fp16_packed = false, fp16_arithmetic = false, bf16_storage = false;
+    bool bf16_arithmetic = false;
     bool winograd = true, sgemm = true, packing = true, lightmode = true, vulkan = false;
     size_t memory_limit = SIZE_MAX; // bytes, for all blobs together
     bool guard = false;     // each blob between pages that nobody may touch: for nets that nobody trusts

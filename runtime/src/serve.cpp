@@ -96,9 +96,10 @@ static std::shared_ptr<Net> load(Reader& message)
     const std::filesystem::path param = message.text(), bin = message.text();
     Options options;
     options.threads = (int)message.number();
-    for (bool* flag : {&options.fp16_storage, &options.fp16_packed, &options.fp16_arithmetic,
-                       &options.bf16_storage, &options.winograd, &options.sgemm, &options.packing,
-                       &options.lightmode, &options.vulkan, &options.guard, &options.any_shape})
+    for (bool* flag :
+         {&options.fp16_storage, &options.fp16_packed, &options.fp16_arithmetic, &options.bf16_storage,
+          &options.bf16_arithmetic, &options.winograd, &options.sgemm, &options.packing, &options.lightmode,
+          &options.vulkan, &options.guard, &options.any_shape})
         *flag = message.number() != 0;
     options.memory_limit = (size_t)message.number();
     for (uint64_t left = message.number(); left > 0; left--)

@@ -199,7 +199,7 @@ TEST(conv_work, weights_transformed_late)
         if (c.cost() > 1e8) // slow, and nothing else
             continue;
         Conv narrow = conv_of(c);
-        narrow.prepare(data.weights.data(), true, *conv_kernel_sets()[0], false, true);
+        narrow.prepare(data.weights.data(), true, *conv_kernel_sets()[0], {false, true, nullptr});
         check_close(run_conv(narrow, c, data, {conv_kernel_sets()[0], 1, 1, 2, 0}), conv_oracle(c, data),
                     2e-3, c.name() + " narrow");
     }

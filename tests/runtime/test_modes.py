@@ -64,19 +64,27 @@ def test_a_table_of_seeds(place: Path) -> None:
     assert not table[5:, 12:].any()
 
 
-def test_half_precision(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the processor has it; the picture says so. Elsewhere an error, and not a picture of full precision."""
-    made: list[object] = []
+def test_products_in_16_bits(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the processor has them; the picture says so. Elsewhere an error, and not a picture of full precision."""
+    made: list[dict[str, bool]] = []
     load = Model._load
     monkeypatch.setattr(Model, "_load", lambda self, *a: made.append(a[-1]) or load(self, *a))
-    monkeypatch.setattr("runtime.renderer.half_precision", lambda: True)
-    assert main(["mode=image", "7", "fp16=true", "out=a.png", "isolate=false"]) == 0
-    assert made == [{"isolate": False, "fp16_arithmetic": True}] * 2
-    assert main(["mode=info", "a.png"]) == 0 and " fp16=true" in capsys.readouterr().out
-    monkeypatch.setattr("runtime.renderer.half_precision", lambda: False)
-    assert main(["mode=image", "7", "fp16=true", "out=b.png"]) == 2
-    assert "error: fp16=true: this processor does not compute in half precision; " in capsys.readouterr().err
-    assert not Path("b.png").exists()
+    cases = {
+        "fp16": ("half_precision", "this processor does not compute in half precision"),
+        "bf16": ("bf16_products", "this processor does not multiply in bfloat16"),
+    }
+    for key, (asked, message) in cases.items():
+        monkeypatch.setattr(f"runtime.renderer.{asked}", lambda: True)
+        made.clear()
+        assert main(["mode=image", "7", f"{key}=true", f"out={key}.png", "isolate=false"]) == 0
+        assert len(made) == 2
+        for options in made:
+            assert [name for name, on in options.items() if on] == [f"{key}_arithmetic"]
+        assert main(["mode=info", f"{key}.png"]) == 0 and f" {key}=true" in capsys.readouterr().out
+        monkeypatch.setattr(f"runtime.renderer.{asked}", lambda: False)
+        assert main(["mode=image", "7", f"{key}=true", "out=b.png"]) == 2
+        assert f"error: {key}=true: {message}; " in capsys.readouterr().err
+        assert not Path("b.png").exists()
 
 
 @pytest.mark.parametrize("options", [[], ["styles=0,2"], ["styles=1", "weight=0.25"], ["trunc=0.5", "cutoff=2"]])

@@ -277,6 +277,7 @@ def test_names_and_paths_beyond_ascii(tmp_path: Path) -> None:
     [
         ({"packing": False}, 1e-5),
         ({"fp16_storage": True, "fp16_packed": True, "fp16_arithmetic": True}, 0.02),
+        ({"bf16_arithmetic": True}, 0.05),
         ({"bf16_storage": True}, 0.2),
         ({"bf16_storage": True, "lightmode": False}, 0.2),
     ],

@@ -23,7 +23,7 @@ from PIL import Image
 from program_support import call, check_refused, cpp_build, listing, nets
 from runtime_nets import write_bundle, write_seed
 
-from runtime.net import half_precision
+from runtime.net import bf16_products, half_precision
 from stylegan.export import export_generator
 
 M, MB, S, SB = nets("tiny")
@@ -78,6 +78,7 @@ ARGUMENTS: list[tuple[list[object], str]] = [
     (image()[:4], "the argument SEED is missing"),
     ([*image(), "extra"], "too many arguments; expected none after the others of mode 0; got 'extra'"),
     *([([*image(), "--fp16"], "--fp16: this processor does not compute in half precision")] * (not half_precision())),
+    *([([*image(), "--bf16"], "--bf16: this processor does not multiply in bfloat16")] * (not bf16_products())),
     (mix(), "the argument STYLE is missing"),
     (a2b(), "the argument FRAMES is missing"),
     (a2b(5), "the argument FPS is missing"),
