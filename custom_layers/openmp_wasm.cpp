@@ -1,5 +1,6 @@
 // OpenMP for WebAssembly, which emscripten does not bring: what clang makes of `parallel`, `for`, whatever
-// its schedule, and barriers, on threads that stay. A program that is linked without -pthread has one thread.
+// its schedule, `single` and barriers, on threads that stay. A program that is linked without -pthread has
+// one thread.
 //
 // The functions are those of LLVM's OpenMP library as far as our layers and ncnn's need them; a construct
 // that needs another one fails to link. Parallel regions inside others have one thread. Source: the interface
@@ -66,6 +67,7 @@ struct Team {
     Number arrived{0}; // at a barrier
     Number passed{0};  // barriers
     Number working{0}; // threads besides the first
+    Number singles{0}; // that somebody has taken
     Loop loops[kLoops];
 };
 
@@ -73,10 +75,11 @@ struct Team {
 struct Place {
     Team* team = nullptr;
     int number = 0;
-    int wanted = 0;    // threads, by a clause; 0: as usual
-    int usual = 0;     // 0: as many as there are
-    int32_t loops = 0; // that it has begun
-    int64_t first = 0; // of its loop
+    int wanted = 0;      // threads, by a clause; 0: as usual
+    int usual = 0;       // 0: as many as there are
+    int32_t loops = 0;   // that it has begun
+    int32_t singles = 0; // that it has come to
+    int64_t first = 0;   // of its loop
     int64_t step = 1;
     Loop* loop = nullptr;
 };
@@ -313,6 +316,16 @@ void __kmpc_barrier(void*, int32_t)
     if (size() > 1)
         barrier(*place.team);
 }
+
+// Whether the calling thread is the one that does it: the first that comes.
+int32_t __kmpc_single(void*, int32_t)
+{
+    if (!place.team)
+        return 1;
+    int32_t before = place.singles++;
+    return place.team->singles.compare_exchange_strong(before, before + 1, std::memory_order_acq_rel);
+}
+void __kmpc_end_single(void*, int32_t) {}
 
 void __kmpc_for_static_fini(void*, int32_t) {}
 
