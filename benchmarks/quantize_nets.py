@@ -83,15 +83,22 @@ def resnet18(folder: Path) -> Anchor:
 def _mtcnn() -> Any:
     """The module of MTCNN's nets. They need nothing of torchvision, what finds faces with them does: where it is not
     there, or made for another torch, there is nothing in its place."""
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+
     try:
         import torchvision  # noqa: F401
     except (ImportError, RuntimeError):
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]  # half of it
+        forget()  # half of it
         for name in ("", ".transforms", ".transforms.functional", ".ops", ".ops.boxes"):
             empty: Any = ModuleType(f"torchvision{name}")
             empty.__getattr__ = lambda attribute: None
             sys.modules[empty.__name__] = empty
+        nets = importlib.import_module("facenet_pytorch.models.mtcnn")
+        forget()
+        return nets
     return importlib.import_module("facenet_pytorch.models.mtcnn")
 
 

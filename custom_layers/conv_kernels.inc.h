@@ -10,6 +10,9 @@
 #if !defined(KERNEL_BF16)
 #define KERNEL_NARROW
 #endif
+#elif defined(__aarch64__) && !defined(KERNEL_HALF)
+#include <arm_neon.h>
+#define KERNEL_NARROW
 #endif
 #if defined(KERNEL_HALF)
 #include <arm_neon.h>
@@ -50,6 +53,8 @@ inline Vec load_weights(const uint16_t* from)
     Vec v;
 #if defined(__AVX512F__)
     const __m512 wide = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)from));
+#elif defined(__aarch64__)
+    const float32x4_t wide = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from)));
 #else
     const __m256 wide = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)from));
 #endif
@@ -63,6 +68,8 @@ void narrow(const float* from, int inputs, uint16_t* to, int step)
         for (int i = 0; i < kConvLanes; i += kWidth) {
 #if defined(__AVX512F__)
             _mm256_storeu_si256((__m256i*)(to + i), _mm512_cvtps_ph(_mm512_loadu_ps(from + i), 0));
+#elif defined(__aarch64__)
+            vst1_u16(to + i, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(from + i))));
 #else
             _mm_storeu_si128((__m128i*)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), 0));
 #endif
