@@ -10,6 +10,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from torch import nn
@@ -27,13 +28,27 @@ def spared(module: nn.Module) -> Iterator[None]:
         yield
 
 
+_OWN = frozenset(vars(nn.Module()))
+"""What torch itself keeps in a module."""
+
+
 @contextmanager
 def attributes_kept(module: nn.Module) -> Iterator[None]:
-    """Whatever is assigned inside to attributes of the module and of those in it is undone."""
+    """Whatever is assigned inside to attributes of the module and of those in it is undone, and whatever is put into
+    their dicts and lists: forward() may keep there what it has computed once, which is no tensor after an export."""
     held = [(part, dict(vars(part))) for part in module.modules()]
+    kept = [
+        (value, copy(value))
+        for _, attributes in held
+        for name, value in attributes.items()
+        if name not in _OWN and type(value) in (dict, list)
+    ]
     try:
         yield
     finally:
+        for value, before in kept:
+            value.clear()
+            value.update(before) if isinstance(value, dict) else value.extend(before)
         for part, before in held:
             now = vars(part)
             for name in now.keys() - before.keys():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,30 @@ def test_what_forward_assigns_is_gone_after_the_export() -> None:
     assert module.mean is mean and module.inner.seen == "before" and "forward" not in vars(module)
     assert [node.spec.type for node in graph.nodes][-1] == "Convolution"
     assert torch.equal(module(x), expected)
+
+
+class Caches(nn.Module):
+    """As attention with a table of biases does: what was computed once is kept for the next run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.arange(4.0))
+        self.known: dict[str, torch.Tensor] = {}
+        self.seen: list[Any] = ["before"]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if "bias" not in self.known:
+            self.known["bias"] = self.table[[3, 1, 2, 0]] * 2
+        self.seen.append(x)
+        return x + self.known["bias"]
+
+
+def test_what_forward_keeps_in_dicts_and_lists_is_gone_after_the_export(tmp_path: Path) -> None:
+    module, x = Caches().eval(), torch.ones(1, 4)
+    done = nb.convert(module, x, tmp_path / "net", check=False)
+    assert done.path.name == "net" and not module.known and module.seen == ["before"]
+    assert nb.convert(module, x, tmp_path / "net").checked.first is None
+    assert torch.equal(module(x), torch.tensor([[7.0, 3.0, 5.0, 1.0]]))
 
 
 def test_an_error_inside_leaves_the_attributes_too() -> None:

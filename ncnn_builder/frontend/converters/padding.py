@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from ...ir import Graph, Value
 from ...ops.common import need
 from ...ops.shapes.crop import crop
@@ -19,6 +21,7 @@ from .parts import part
 _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 _SIDES = (("left", "right"), ("top", "bottom"), ("front", "behind"))
 Borders = Sequence[tuple[int, int]]
+LARGEST = float(torch.finfo(torch.float32).max)
 
 
 @on_tensors("aten.pad")
@@ -43,6 +46,9 @@ def _replicate(g: Graph, node: Call, x: Tensor, sides: Sequence[int]) -> Tensor:
 
 def padded(g: Graph, x: Tensor, sides: Sequence[int], mode: str, value: float = 0.0) -> Tensor:
     """torch's F.pad: sides (before, after) of the last axis, of the one in front of it, and so on."""
+    value = max(
+        -LARGEST, min(value, LARGEST)
+    )  # below all numbers, as a maximum behind it has it: files say no infinity
     if is_open(sides):
         return _open(g, x, sides, mode, value)
     pairs = [(int(a), int(b)) for a, b in zip(sides[::2], sides[1::2], strict=True)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ SAMPLES: list[Sample] = [
     *samples("channels", _pads("constant", 0, 0, 1, 0, 2, 1, value=-0.5), _PICTURE),
     *samples("volume", _pads("constant", 1, 2, 3, 0, 2, 1, value=-0.5), _VOLUME),
     Sample("channels-of-a-volume", _pads("constant", 0, 1, 0, 0, 0, 0, 2, 1, value=2.0), _VOLUME),
+    Sample("below-all", lambda x: F.max_pool2d(F.pad(x, (0, 1, 1, 0), value=-math.inf), 3, 2), _PICTURE),
     Sample("batch", _pads("constant", 0, 1, 0, 0, 0, 0, 1, 2), _PICTURE),
     Sample("cropped", _pads("constant", -1, 2, 1, -3), _PICTURE),
     *(

@@ -1,0 +1,1 @@
+"""Networks of diffusers, transformers and timm, as a user converts them."""
