@@ -10,7 +10,7 @@
 #if !defined(KERNEL_BF16)
 #define KERNEL_NARROW
 #endif
-#elif defined(__aarch64__) && !defined(KERNEL_HALF)
+#elif defined(__aarch64__) && !defined(KERNEL_HALF) && !defined(KERNEL_BF16)
 #include <arm_neon.h>
 #define KERNEL_NARROW
 #endif
