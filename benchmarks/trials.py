@@ -108,17 +108,33 @@ def said(error: BaseException, fix: str | None = None) -> str:
     return re.sub(r"/\S*/(?=[^/\s]+\.py)", "", " ".join(text.split()))
 
 
-def plain(why: str) -> str:
+def line(row: Mapping[str, Any], *cells: str) -> str:
+    """A row of a page's table: these cells, the error, and how many layers there are."""
+    error = f"{row['error']:.0e}" if "error" in row else ""
+    return f"| {' | '.join([*cells, error, str(row.get('layers', ''))])} |"
+
+
+def ended(lines: Sequence[str], rows: Rows, networks: Sequence[str], sizes: str) -> str:
+    """A page, at whose end stands why some do not convert, or not for these sizes, and which were not tried."""
+    end = [
+        *lines,
+        *_whys("Why these do not convert", "failed", rows),
+        *_whys(f"Why these do not for {sizes}", "not_open", rows),
+    ]
+    missing = [name for name in networks if name not in rows]
+    return "\n".join([*end, *(["", f"Not tried yet: {', '.join(missing)}."] if missing else []), ""])
+
+
+def _whys(title: str, key: str, rows: Rows) -> list[str]:
+    lines = [f"- {name}: {_plain(row[key])}" for name, row in rows.items() if key == _reason(row)]
+    return ["", f"## {title}", "", *lines] if lines else []
+
+
+def _plain(why: str) -> str:
     """Words of an error, none of which a page takes for a mark of its own."""
     return re.sub(r"([\\`*_<>\[\]|])", r"\\\1", " ".join(why.split()))
 
 
-def whys(title: str, key: str, rows: Rows) -> list[str]:
-    """The part of a page that says why some do not convert, or not for all sizes; none where there are none."""
-    lines = [f"- {name}: {plain(row[key])}" for name, row in rows.items() if key == reason(row)]
-    return ["", f"## {title}", "", *lines] if lines else []
-
-
-def reason(row: Mapping[str, Any]) -> str | None:
+def _reason(row: Mapping[str, Any]) -> str | None:
     """What there is to say of a network: why it does not convert, else why for one size only."""
     return next((key for key in ("failed", "not_open") if key in row), None)

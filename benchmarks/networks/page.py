@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.networks.trial import NETWORKS
-from benchmarks.trials import Rows, whys
+from benchmarks.trials import Rows, ended, line
 
 CORRECT = 1e-4
 TITLES = {
@@ -28,13 +28,6 @@ def page(rows: Rows) -> str:
         names = [name for name, row in rows.items() if NETWORKS[name].library == library]
         lines += ["", f"## {title}", "", "| class | known for | sizes | error | layers |", "|---|---|---|---|---|"]
         for name in names:
-            row = rows[name]
-            cells = [f"`{name}`", NETWORKS[name].purpose, SIZES.get(row.get("sizes", ""), "does not convert")]
-            cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
-            lines.append(f"| {' | '.join(cells)} |")
-    lines += whys("Why these do not convert", "failed", rows)
-    lines += whys("Why these do not for open sizes", "not_open", rows)
-    missing = [name for name in NETWORKS if name not in rows]
-    if missing:
-        lines += ["", f"Not tried yet: {', '.join(missing)}."]
-    return "\n".join([*lines, ""])
+            sizes = SIZES.get(rows[name].get("sizes", ""), "does not convert")
+            lines.append(line(rows[name], f"`{name}`", NETWORKS[name].purpose, sizes))
+    return ended(lines, rows, list(NETWORKS), "open sizes")

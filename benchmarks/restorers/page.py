@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.restorers.networks import NETWORKS
-from benchmarks.trials import Rows, whys
+from benchmarks.trials import Rows, ended, line
 
 CORRECT = 1e-3
 SIZES = {"any": "any", "up to": "any up to a bound", "one": "one"}
@@ -27,12 +27,5 @@ def page(rows: Rows) -> str:
         "|---|---|---|---|---|",
     ]
     for name, row in rows.items():
-        cells = [name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")]
-        cells += [f"{row['error']:.0e}" if "error" in row else "", str(row.get("layers", ""))]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += whys("Why these do not convert", "failed", rows)
-    lines += whys("Why these do not for pictures of any size", "not_open", rows)
-    missing = [name for name in NETWORKS if name not in rows]
-    if missing:
-        lines += ["", f"Not tried yet: {', '.join(missing)}."]
-    return "\n".join([*lines, ""])
+        lines.append(line(row, name, row.get("purpose", ""), SIZES.get(row.get("sizes", ""), "none")))
+    return ended(lines, rows, list(NETWORKS), "pictures of any size")

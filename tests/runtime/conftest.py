@@ -34,3 +34,13 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def page(studio: Any, browser: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The page of the module's studio, which has been started; the working directory is the studio's."""
+    from studio_page_support import visited
+
+    monkeypatch.chdir(studio.place)
+    with visited(browser, studio.address) as opened:
+        yield opened

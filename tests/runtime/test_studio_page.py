@@ -20,7 +20,7 @@ from runtime.studio.previews import Previews
 pytest.importorskip("playwright", reason="no browser to open the studio in: `make studio-test` brings what it takes")
 
 from playwright.sync_api import Browser, Page, expect
-from studio_page_support import check, drag, drop, saved, says, slide, visited
+from studio_page_support import check, drag, drop, saved, says, slide
 
 pytestmark = pytest.mark.page
 KEEP = os.environ.get("NCNN_BUILDER_SCREENSHOTS")
@@ -34,13 +34,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     write_seed(place / "1.bin", latent(1))
     with running(place, "model=faces") as started:
         yield started
-
-
-@pytest.fixture
-def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    monkeypatch.chdir(studio.place)
-    with visited(browser, studio.address) as page:
-        yield page
 
 
 def test_seeds(page: Page) -> None:

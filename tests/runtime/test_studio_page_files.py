@@ -32,13 +32,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
         yield started
 
 
-@pytest.fixture
-def page(studio: Started, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    monkeypatch.chdir(studio.place)
-    with visited(browser, studio.address) as page:
-        yield page
-
-
 def test_directions_of_files(page: Page) -> None:
     """A file that is dropped has sliders; its name, the number and how far stand in the command, and come back."""
     assert find(["model=faces", "method=sefa", "layers=0-3", "count=20", "out=shape.npz", "-q"]) == 0
