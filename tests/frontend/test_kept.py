@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import ncnn_builder as nb
 from ncnn_builder.frontend.kept import attributes_kept, lists_cut
@@ -59,6 +60,35 @@ def test_what_forward_keeps_in_dicts_and_lists_is_gone_after_the_export(tmp_path
     assert done.path.name == "net" and not module.known and module.seen == ["before"]
     assert nb.convert(module, x, tmp_path / "net").checked.first is None
     assert torch.equal(module(x), torch.tensor([[7.0, 3.0, 5.0, 1.0]]))
+
+
+class Framed(nn.Module):
+    """As EnCodec's convolutions: borders follow from buffers of whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(2, 3, 4, 2)
+        self.register_buffer("stride", torch.tensor(2), persistent=False)
+        self.register_buffer("kernel", torch.tensor(4), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        frames = torch.ceil((x.shape[-1] - self.kernel) / self.stride + 1).to(torch.int64) - 1
+        more = frames * self.stride + self.kernel - x.shape[-1]
+        return self.conv(F.pad(x, (self.kernel - self.stride, more), "reflect"))
+
+
+class Counted(Framed):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.stride.add_(1)
+        return x if self.stride > 3 else x * 2
+
+
+def test_buffers_of_whole_numbers_decide(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    done = nb.convert(Framed().eval(), torch.rand(1, 2, 9), tmp_path / "net")
+    assert done.checked.first is None and list(done.outputs[0].shape) == [1, 3, 5]
+    with pytest.raises(nb.BuildError, match=r"writes into a buffer"):
+        nb.convert(Counted().eval(), torch.rand(1, 2, 9), tmp_path / "other")
 
 
 def test_an_error_inside_leaves_the_attributes_too() -> None:
