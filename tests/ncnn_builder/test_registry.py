@@ -39,6 +39,7 @@ HELPERS = {  # sources that are no layer
         "fir",
         "fir_tiles",
         "gemm",
+        "openmp_wasm",
         "kernels",
         "register_all",
     ),
