@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 
@@ -12,6 +13,8 @@ _asked = False
 def unwind_on_sigterm() -> None:
     """From now on SIGTERM raises SystemExit(143): for processes of their own."""
     signal.signal(signal.SIGTERM, _stop)
+    # What comes while Python ends comes too late: an exception within atexit's functions would only be printed.
+    atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
 
 
 def _stop(*_: object) -> None:
