@@ -39,10 +39,8 @@ def _embedding(g: Graph, node: Call, weight: Any, indices: Tensor, *training: An
 
 def looked_up(g: Graph, table: torch.Tensor, index: Tensor, dtype: Any) -> Tensor:
     """Rows of a constant table at places that are computed, by a product."""
-    few, fix = (
-        len(table) <= MOST,
-        "ncnn computes no whole numbers: make the index an input of forward(), as a list or a batch of one",
-    )
+    few = len(table) <= MOST
+    fix = "ncnn computes no whole numbers: make the index an input of forward(), as a list or a batch of one"
     need(few, "a computed index of many rows", argument="weight", expected=f"{MOST} rows", got=len(table), fix=fix)
     return product(g, _ones(g, index, len(table)), table, dtype)
 
